@@ -1,9 +1,17 @@
 import { VpcSecurityGroupEgressRule } from "@cdktf/provider-aws/lib/vpc-security-group-egress-rule";
-import { Token } from "cdktf";
+import {
+  conditional,
+  Fn,
+  type ListTerraformIterator,
+  Op,
+  TerraformIterator,
+  type TerraformResourceLifecycle,
+  Token,
+} from "cdktf";
 import type { Construct } from "constructs";
 import { parseCidr } from "../worker-network/cidr";
 
-/** Where traffic may go; at least one of the lists has an entry. The lists are concrete, their strings may be tokens. */
+/** Where traffic may go; at least one of the lists is given, each list or string may be a token. */
 export interface Destinations {
   /** IPv4 or IPv6 blocks. @default - none */
   readonly cidrs?: readonly string[];
@@ -24,9 +32,16 @@ export interface EgressRule {
   readonly to: Destinations;
 }
 
+/** Whether rules may reach the whole internet. */
+export type InternetEgress = "allowed" | "forbidden";
+
+/** One resource, or with `forEach` one for each entry of a list that Terraform alone knows. */
 interface Destination {
   /** Tells this destination from the rule's others, whatever their order. */
   readonly key: string;
+  readonly forEach?: ListTerraformIterator;
+  /** A block whose value Terraform alone knows. */
+  readonly unknownCidr?: string;
   readonly attributes: {
     readonly cidrIpv4?: string;
     readonly cidrIpv6?: string;
@@ -35,16 +50,25 @@ interface Destination {
   };
 }
 
+type Kind = keyof Destinations;
+
 /**
  * Writes a rule as one Terraform resource per destination, whose address depends on the rule's name and the destination and
- * not on the order of lists. (A destination known only to Terraform has no text to go by: it is counted.)
+ * not on the order of lists. (A single destination known only to Terraform has no text to go by: it is counted.)
  *
- * @throws Error naming rule and field for a bad port, CIDR block, description or an empty destination.
+ * @throws Error naming rule and field for a bad port, CIDR block, description, an empty destination, and for 0.0.0.0/0 or
+ *   ::/0 where the internet is forbidden (a block that Terraform alone knows is refused when it plans).
  */
-export function addEgressRule(scope: Construct, securityGroupId: string, rule: EgressRule): void {
+export function addEgressRule(
+  scope: Construct,
+  securityGroupId: string,
+  rule: EgressRule,
+  internet: InternetEgress,
+): void {
   const [fromPort, toPort] = checkedPorts(rule);
   checkDescription(rule);
-  for (const { key, attributes } of destinations(rule)) {
+  if (internet === "forbidden") refuseInternet(rule);
+  for (const { key, forEach, unknownCidr, attributes } of destinations(rule)) {
     new VpcSecurityGroupEgressRule(scope, `egress_${rule.name}_${key}`, {
       securityGroupId,
       description: rule.description,
@@ -52,40 +76,61 @@ export function addEgressRule(scope: Construct, securityGroupId: string, rule: E
       fromPort,
       toPort,
       ...attributes,
+      ...(forEach && { forEach }),
+      ...(unknownCidr !== undefined && internet === "forbidden" && { lifecycle: notInternet(rule, unknownCidr) }),
     });
   }
 }
 
-/** Whether a rule reaches the whole internet. */
-export function opensInternet({ to }: EgressRule): boolean {
-  return (to.cidrs ?? []).some((cidr) => !Token.isUnresolved(cidr) && /\/0+$/.test(cidr));
+function refuseInternet({ name, to }: EgressRule): void {
+  const open = (to.cidrs ?? []).find((cidr) => !Token.isUnresolved(cidr) && /\/0+$/.test(cidr));
+  if (open === undefined) return;
+  throw new Error(`egress "${name}" reaches the internet (${open}), which privateLink rules out: name narrower cidrs`);
+}
+
+function notInternet({ name }: EgressRule, cidr: string): TerraformResourceLifecycle {
+  const errorMessage = `egress "${name}" must not reach the internet: with private endpoints, name narrower cidrs`;
+  return { precondition: [{ condition: Op.not(Fn.endswith(cidr, "/0")), errorMessage }] };
 }
 
 function destinations(rule: EgressRule): Destination[] {
-  const { cidrs = [], prefixListIds = [], securityGroupIds = [] } = rule.to;
-  const found = [
-    ...cidrs.map((cidr, i) => ({ key: keyOf(cidr, "cidr", i), attributes: cidrAttributes(rule, cidr) })),
-    ...prefixListIds.map((id, i) => ({ key: keyOf(id, "prefix_list", i), attributes: { prefixListId: id } })),
-    ...securityGroupIds.map((id, i) => ({
-      key: keyOf(id, "security_group", i),
-      attributes: { referencedSecurityGroupId: id },
-    })),
-  ];
-  if (found.length === 0)
+  const found = (["cidrs", "prefixListIds", "securityGroupIds"] as const).flatMap((kind) =>
+    destinationsOfKind(rule, kind, rule.to[kind] ?? []),
+  );
+  if (found.length === 0) {
     throw new Error(`egress "${rule.name}" goes nowhere: give cidrs, prefixListIds or securityGroupIds`);
+  }
   const repeated = found.find(({ key }, i) => found.findIndex((other) => other.key === key) !== i);
   if (repeated) throw new Error(`egress "${rule.name}" names ${repeated.key} twice`);
   return found;
 }
 
-function keyOf(value: string, kind: string, index: number): string {
+function destinationsOfKind(rule: EgressRule, kind: Kind, list: readonly string[]): Destination[] {
+  if (!Token.isUnresolved(list)) {
+    return list.map((value, i) => ({ key: keyOf(kind, value, i), ...target(rule, kind, value) }));
+  }
+  const forEach = TerraformIterator.fromList([...list]);
+  return [{ key: kind, forEach, ...target(rule, kind, forEach.value) }];
+}
+
+function keyOf(kind: Kind, value: string, index: number): string {
   return Token.isUnresolved(value) ? `${kind}_${index}` : value.replace(/[^A-Za-z0-9-]/g, "_");
 }
 
-function cidrAttributes(rule: EgressRule, cidr: string): Destination["attributes"] {
-  if (Token.isUnresolved(cidr)) return { cidrIpv4: cidr };
-  const { family } = parseCidr(`egress "${rule.name}" cidr`, cidr);
-  return family === 4 ? { cidrIpv4: cidr } : { cidrIpv6: cidr };
+function target(rule: EgressRule, kind: Kind, value: string): Pick<Destination, "attributes" | "unknownCidr"> {
+  if (kind === "prefixListIds") return { attributes: { prefixListId: value } };
+  if (kind === "securityGroupIds") return { attributes: { referencedSecurityGroupId: value } };
+  if (Token.isUnresolved(value)) return { attributes: eitherFamily(value), unknownCidr: value };
+  const { family } = parseCidr(`egress "${rule.name}" cidr`, value);
+  return { attributes: family === 4 ? { cidrIpv4: value } : { cidrIpv6: value } };
+}
+
+function eitherFamily(cidr: string): Destination["attributes"] {
+  const isIpv6 = Fn.strcontains(cidr, ":");
+  return {
+    cidrIpv4: Token.asString(conditional(isIpv6, Token.nullValue(), cidr)),
+    cidrIpv6: Token.asString(conditional(isIpv6, cidr, Token.nullValue())),
+  };
 }
 
 function checkedPorts({ name, port }: EgressRule): [number, number] {

@@ -3,7 +3,7 @@ import { VpcSecurityGroupIngressRule } from "@cdktf/provider-aws/lib/vpc-securit
 import { Token } from "cdktf";
 import { Construct } from "constructs";
 import { parseCidr } from "../worker-network/cidr";
-import { addEgressRule, type Destinations, type EgressRule, opensInternet } from "./egress-rule";
+import { addEgressRule, type Destinations, type EgressRule } from "./egress-rule";
 
 /** The endpoints through which workers without internet reach AWS and the control plane; a `PrivateLink` is one. */
 export interface PrivateEgress {
@@ -71,7 +71,7 @@ export class WorkerSecurityGroup extends Construct {
       tags: { ...props.tags, Name: props.name },
       lifecycle: { createBeforeDestroy: true },
     });
-    for (const rule of rules) addEgressRule(this, group.id, rule);
+    for (const rule of rules) addEgressRule(this, group.id, rule, props.privateLink ? "forbidden" : "allowed");
     if (props.privateLink) this.admitAtEndpoints(group.id, props.name, props.privateLink);
     if (props.ssh) this.admitSsh(group.id, props.ssh.cidr);
     this.securityGroupId = group.id;
@@ -117,12 +117,6 @@ function egressRules(props: WorkerSecurityGroupProps): EgressRule[] {
     ...(["postgres", "starRocks", "mysql"] as const).flatMap((database) => databaseRules(database, props[database])),
     ...(props.egress ?? []),
   ];
-  const open = privateLink && rules.find(opensInternet);
-  if (open) {
-    throw new Error(
-      `egress "${open.name}" reaches the internet (${open.to.cidrs?.join(", ")}), privateLink forbids it`,
-    );
-  }
   const repeated = rules.find(({ name }, i) => rules.findIndex((other) => other.name === name) !== i);
   if (repeated) throw new Error(`egress "${repeated.name}" is given twice: rename one`);
   return rules;
