@@ -2,8 +2,8 @@
  * The agent's half of the schemas: checks what the server answers, in at most one kilobyte of the user data.
  * A test holds it equal to the zod schemas on 100,000 mutated messages.
  */
-import type { Answer, AnswerName } from "./index";
 import { MAX_DURATION_MS, MAX_JOBS, MAX_TEXT, UUID } from "./limits";
+import type { Answer, AnswerName } from "./messages";
 
 /** Throws an error that names the path of the first part that is wrong. */
 // biome-ignore lint/suspicious/noExplicitAny: the value comes from outside and is read before its type is known

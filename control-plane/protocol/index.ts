@@ -1,26 +1,4 @@
-/**
- * What a worker agent imports: types, which cost nothing in its bundle, and a checker of what the server answers.
- * The schemas the types come from (`./schemas`) hold zod and stay on the server.
- */
-import type * as z from "zod";
-import type * as schemas from "./schemas";
-
+/** What a worker agent imports. The schemas (`./schemas`) hold zod and stay on the server. */
 export { checkAnswer } from "./checker";
 export { PROTOCOL_VERSION, WORKER_PATH } from "./limits";
-
-type Messages = typeof schemas.MESSAGES;
-
-export type MessageName = keyof Messages;
-export type Request<Name extends MessageName> = z.infer<Messages[Name]["request"]>;
-export type Response<Name extends MessageName> = z.infer<Messages[Name]["response"]>;
-export type AnswerName = MessageName | "refusal";
-export type Answer<Name extends AnswerName> = Name extends MessageName ? Response<Name> : Refusal;
-
-export type Action = z.infer<typeof schemas.Action>;
-export type Checkpoint = z.infer<typeof schemas.Checkpoint>;
-export type Connection = z.infer<typeof schemas.Connection>;
-export type Grant = z.infer<typeof schemas.Grant>;
-export type JobRef = z.infer<typeof schemas.JobRef>;
-export type JobSpec = z.infer<typeof schemas.JobSpec>;
-export type Phase = z.infer<typeof schemas.Phase>;
-export type Refusal = z.infer<typeof schemas.Refusal>;
+export type * from "./messages";
