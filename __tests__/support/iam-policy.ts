@@ -4,7 +4,7 @@
  *
  * @see https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
  */
-import { type Attributes, type Synthesized, synthesizedResources } from "./synthesized";
+import { type Attributes, type Synthesized, synthesizedResources } from "./synthesize";
 
 export type OneOrMany = string | readonly string[];
 

@@ -2,7 +2,7 @@ import { type WorkerPermissions, workerFeatures } from "../../../modules/worker-
 import { WorkerRole, type WorkerRoleProps } from "../../../modules/worker-access/worker-role";
 import { lintIam } from "../../support/iam-linter";
 import { decide, policiesOfRole, type Request, SIMULATED } from "../../support/iam-policy";
-import { type Synthesized, synthesize, synthesizedResources } from "../../support/synthesized";
+import { type Synthesized, synthesize, synthesizedResources } from "../../support/synthesize";
 
 const ARN = (service: string, resource: string) =>
   `arn:aws:${service}:${SIMULATED.region}:${SIMULATED.accountId}:${resource}`;

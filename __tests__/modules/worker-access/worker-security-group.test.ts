@@ -3,7 +3,7 @@ import {
   WorkerSecurityGroup,
   type WorkerSecurityGroupProps,
 } from "../../../modules/worker-access/worker-security-group";
-import { type Attributes, type Synthesized, synthesize, synthesizedResources } from "../../support/synthesized";
+import { type Attributes, type Synthesized, synthesize, synthesizedResources } from "../../support/synthesize";
 
 const DATABASES: Partial<WorkerSecurityGroupProps> = {
   postgres: { cidrs: ["10.20.0.0/16", "10.30.0.0/16"] },
