@@ -4,7 +4,7 @@
  * `lintIam(stack)` gives one line per violation; a test expects none.
  */
 import { asList, type OneOrMany, type Statement } from "./iam-policy";
-import type { Attributes, Synthesized } from "./synthesized";
+import type { Attributes, Synthesized } from "./synthesize";
 
 /**
  * Actions that AWS authorizes against no resource at all, so that "*" is the only way to allow them. Each group of the AWS

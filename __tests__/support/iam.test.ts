@@ -1,6 +1,6 @@
 import { lintIam } from "./iam-linter";
 import { decide, type PolicyDocument, parsePolicy, policiesOfRole, type Request, type Statement } from "./iam-policy";
-import type { Synthesized } from "./synthesized";
+import type { Synthesized } from "./synthesize";
 
 const PARTITION = "${data.aws_partition.current.partition}";
 const GOOD_ROLE = {

@@ -3,7 +3,7 @@ import { WORKER_ACTIONS, type WorkerFeature } from "../../../modules/worker-acce
 import { WorkerSecurityGroup } from "../../../modules/worker-access/worker-security-group";
 import { lintIam } from "../../support/iam-linter";
 import { parsePolicy } from "../../support/iam-policy";
-import { type Attributes, type Synthesized, synthesize, synthesizedResources } from "../../support/synthesized";
+import { type Attributes, type Synthesized, synthesize, synthesizedResources } from "../../support/synthesize";
 
 const CONTROL_PLANE = "com.amazonaws.vpce.eu-west-1.vpce-svc-0123456789abcdef0";
 /** What a streaming pool with logs, metrics and a token turns on. */

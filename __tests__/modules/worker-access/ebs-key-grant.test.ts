@@ -1,6 +1,6 @@
 import { EbsKeyGrant, type EbsKeyGrantProps } from "../../../modules/worker-access/ebs-key-grant";
 import { lintIam } from "../../support/iam-linter";
-import { type Synthesized, synthesize, synthesizedResources } from "../../support/synthesized";
+import { type Synthesized, synthesize, synthesizedResources } from "../../support/synthesize";
 
 function synthesizeGrant(props: Partial<EbsKeyGrantProps> = {}): Synthesized {
   return synthesize((scope) => {

@@ -2,7 +2,7 @@ import { TerraformVariable } from "cdktf";
 import { WorkerNetwork, type WorkerNetworkProps } from "../../../modules/worker-network/worker-network";
 import { lintIam } from "../../support/iam-linter";
 import { decide, policiesOfRole } from "../../support/iam-policy";
-import { type Synthesized, synthesize, synthesizedResources } from "../../support/synthesized";
+import { type Synthesized, synthesize, synthesizedResources } from "../../support/synthesize";
 
 function synthesizeNetwork(props: Partial<WorkerNetworkProps> = {}): Synthesized {
   return synthesize((scope) => {
