@@ -1,5 +1,5 @@
 import { CloudwatchLogGroup } from "@cdktf/provider-aws/lib/cloudwatch-log-group";
-import { TerraformStack, Testing } from "cdktf";
+import { TerraformOutput, Testing } from "cdktf";
 import { cloudWatchAgentConfig } from "../../../modules/worker-observability/cloudwatch-agent-config";
 import { LOG_KINDS, WorkerLogs, type WorkerLogsProps } from "../../../modules/worker-observability/worker-logs";
 
@@ -49,10 +49,14 @@ test("R19: the CloudWatch agent writes to exactly these groups and asks for no r
 });
 
 test("R19: rights of a worker end at the streams of its deployment's groups", () => {
-  const stack = new TerraformStack(Testing.app(), "stack");
-  const logs = new WorkerLogs(stack, "logs", { deployment: "production" });
+  const { output } = JSON.parse(
+    Testing.synthScope((scope) => {
+      const logs = new WorkerLogs(scope, "logs", { deployment: "production" });
+      new TerraformOutput(scope, "writable", { value: logs.writableArns });
+    }),
+  );
 
-  expect(stack.resolve(logs.writableArns)).toEqual(
+  expect(output.writable.value).toEqual(
     LOG_KINDS.map((kind) =>
       expect.stringMatching(`^\\$\\{aws_cloudwatch_log_group\\.logs_${kind}_\\w+\\.arn\\}:log-stream:\\*$`),
     ),
