@@ -1,0 +1,4 @@
+import type { PublishedModule } from "./publish/published-module";
+
+/** Every module that `npm run publish-module` can write. */
+export const PUBLISHED_MODULES: readonly PublishedModule[] = [];
