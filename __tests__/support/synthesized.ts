@@ -1,49 +1,34 @@
 import { AwsProvider } from "@cdktf/provider-aws/lib/provider";
-import { App, TerraformStack, Testing } from "cdktf";
+import { TerraformStack, Testing } from "cdktf";
+import type { Construct } from "constructs";
 
-/** An empty stack for AWS constructs. */
-export function awsStack(id = "test"): TerraformStack {
-  const stack = new TerraformStack(Testing.stubVersion(new App({ stackTraces: false })), id);
-  new AwsProvider(stack, "aws", { region: "us-west-2" });
-  return stack;
+export type Attributes = Readonly<Record<string, unknown>>;
+
+/** Terraform JSON as cdktf writes it. */
+export interface Synthesized {
+  readonly resource?: Readonly<Record<string, Readonly<Record<string, Attributes>>>>;
+  readonly data?: Readonly<Record<string, Readonly<Record<string, Attributes>>>>;
+  readonly [section: string]: unknown;
 }
 
-/** Arguments of one synthesized block, as Terraform JSON has them. */
-// biome-ignore lint/suspicious/noExplicitAny: tests reach into arbitrary resource arguments
-export type Block = Record<string, any>;
+export interface SynthesizedResource {
+  /** `type.name`, as references write it. */
+  readonly address: string;
+  readonly attributes: Attributes;
+}
 
-/** Terraform JSON of a stack, asked for by what is in it. */
-export class Synthesized {
-  public readonly json: Block;
+/** Synthesizes what `build` makes in a stack of its own, with the validations of a real synth, and parses the result. */
+export function synthesize(build: (scope: Construct) => void): Synthesized {
+  const stack = new TerraformStack(Testing.app(), "test");
+  new AwsProvider(stack, "aws", { region: "eu-west-1" });
+  build(stack);
+  return JSON.parse(Testing.synth(stack, true)) as Synthesized;
+}
 
-  /** @throws Error with every failed validation of the stack's constructs. */
-  public constructor(stack: TerraformStack) {
-    this.json = JSON.parse(Testing.synth(stack, true));
-  }
-
-  /** Resources of a type, by name. */
-  public resources(type: string): Record<string, Block> {
-    return this.json["resource"]?.[type] ?? {};
-  }
-
-  /** Data sources of a type, by name. */
-  public dataSources(type: string): Record<string, Block> {
-    return this.json["data"]?.[type] ?? {};
-  }
-
-  /** The one resource of a type. */
-  public only(type: string): Block {
-    const found = Object.values(this.resources(type));
-    if (found.length !== 1 || found[0] === undefined) {
-      throw new Error(`expected one ${type}, found ${Object.keys(this.resources(type)).join(", ") || "none"}`);
-    }
-    return found[0];
-  }
-
-  /** Every resource address, sorted. */
-  public get addresses(): string[] {
-    return Object.entries(this.json["resource"] ?? {})
-      .flatMap(([type, named]) => Object.keys(named as Block).map((name) => `${type}.${name}`))
-      .sort();
-  }
+/** The resources of a type, in the order of their addresses. */
+export function synthesizedResources(stack: Synthesized, type: string): SynthesizedResource[] {
+  return Object.entries(stack.resource?.[type] ?? {}).map(([name, attributes]) => ({
+    address: `${type}.${name}`,
+    attributes,
+  }));
 }
