@@ -1,29 +1,17 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeModule } from "../../../modules/publish/write-module";
 import { BUCKET_MODULE } from "../../fixtures/bucket-module";
+import { contentsOf, useScratch } from "../../support/scratch";
 
-let scratch: string;
-beforeEach(() => {
-  scratch = mkdtempSync(join(tmpdir(), "holdfast-test-"));
-});
-afterEach(() => rmSync(scratch, { recursive: true }));
-
-const contents = (directory: string) =>
-  Object.fromEntries(
-    readdirSync(directory, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath, entry.name))
-      .map((path) => [path.slice(directory.length + 1), readFileSync(path, "utf8")]),
-  );
+const scratch = useScratch();
 
 test("a module directory holds the standard structure and no comment keys", () => {
   // WHEN
-  const files = writeModule(BUCKET_MODULE, join(scratch, "out"));
+  const files = writeModule(BUCKET_MODULE, join(scratch.path, "out"));
 
   // THEN
-  const written = contents(join(scratch, "out"));
+  const written = contentsOf(join(scratch.path, "out"));
   expect(files).toEqual([
     "LICENSE",
     "README.md",
@@ -47,14 +35,14 @@ test("a module directory holds the standard structure and no comment keys", () =
 });
 
 test("two writings are byte-identical", () => {
-  writeModule(BUCKET_MODULE, join(scratch, "one"));
-  writeModule(BUCKET_MODULE, join(scratch, "two"));
+  writeModule(BUCKET_MODULE, join(scratch.path, "one"));
+  writeModule(BUCKET_MODULE, join(scratch.path, "two"));
 
-  expect(contents(join(scratch, "one"))).toEqual(contents(join(scratch, "two")));
+  expect(contentsOf(join(scratch.path, "one"))).toEqual(contentsOf(join(scratch.path, "two")));
 });
 
 test("an earlier writing is replaced, and git's directory stays", () => {
-  const out = join(scratch, "out");
+  const out = join(scratch.path, "out");
   writeModule(BUCKET_MODULE, out);
   mkdirSync(join(out, ".git"));
   writeFileSync(join(out, ".git", "HEAD"), "ref");
@@ -62,25 +50,25 @@ test("an earlier writing is replaced, and git's directory stays", () => {
 
   const files = writeModule(BUCKET_MODULE, out);
 
-  expect(Object.keys(contents(out)).sort()).toEqual([".git/HEAD", ...files].sort());
+  expect(Object.keys(contentsOf(out)).sort()).toEqual([".git/HEAD", ...files].sort());
 });
 
 test("a directory that holds something else is refused and left alone", () => {
-  writeFileSync(join(scratch, "thesis.txt"), "years of work");
+  writeFileSync(join(scratch.path, "thesis.txt"), "years of work");
 
-  expect(() => writeModule(BUCKET_MODULE, scratch)).toThrow(
-    `${scratch} holds thesis.txt, which is no published module; choose an empty directory`,
+  expect(() => writeModule(BUCKET_MODULE, scratch.path)).toThrow(
+    `${scratch.path} holds thesis.txt, which is no published module; choose an empty directory`,
   );
-  expect(contents(scratch)).toEqual({ "thesis.txt": "years of work" });
+  expect(contentsOf(scratch.path)).toEqual({ "thesis.txt": "years of work" });
 });
 
 test("a missing asset is named, and nothing is written", () => {
   const module = { ...BUCKET_MODULE, assets: [{ from: "dist/never-built.mjs", to: "agent.mjs" }] };
 
-  expect(() => writeModule(module, join(scratch, "out"))).toThrow(
+  expect(() => writeModule(module, join(scratch.path, "out"))).toThrow(
     /bucket carries agent.mjs, but .*never-built.mjs does not exist; run: npm run bundle/,
   );
-  expect(readdirSync(scratch)).toEqual([]);
+  expect(readdirSync(scratch.path)).toEqual([]);
 });
 
 test("an executable asset keeps its bit and others have none", () => {
@@ -90,16 +78,16 @@ test("an executable asset keeps its bit and others have none", () => {
     { from: asset, to: "data.json" },
   ];
 
-  writeModule({ ...BUCKET_MODULE, assets }, join(scratch, "out"));
+  writeModule({ ...BUCKET_MODULE, assets }, join(scratch.path, "out"));
 
-  expect(statSync(join(scratch, "out", "run.sh")).mode & 0o777).toBe(0o755);
-  expect(statSync(join(scratch, "out", "data.json")).mode & 0o777).toBe(0o644);
+  expect(statSync(join(scratch.path, "out", "run.sh")).mode & 0o777).toBe(0o755);
+  expect(statSync(join(scratch.path, "out", "data.json")).mode & 0o777).toBe(0o644);
 });
 
 test("the README shows usage, inputs, outputs and requirements", () => {
-  writeModule(BUCKET_MODULE, scratch);
+  writeModule(BUCKET_MODULE, scratch.path);
 
-  const readme = readFileSync(join(scratch, "README.md"), "utf8");
+  const readme = readFileSync(join(scratch.path, "README.md"), "utf8");
   expect(readme).toContain("# bucket\n\nPrivate buckets");
   expect(readme).toContain("```hcl\nterraform {");
   expect(readme).toContain(
