@@ -15,6 +15,8 @@ export type StatisticName = "Average" | "Maximum" | "Minimum" | "SampleCount" | 
  */
 export class RecordedMetrics {
   private readonly series = new Map<string, Samples>();
+  /** Statistics of periods that are over, and all of whose samples can be read. */
+  private readonly settled = new Map<string, (number | undefined)[]>();
 
   /** @param lateMinutes how long after its minute a sample can be read. */
   public constructor(private readonly lateMinutes = 0) {}
@@ -32,20 +34,29 @@ export class RecordedMetrics {
     now: number,
     periods: number,
   ): (number | undefined)[] {
-    const samples = this.series.get(keyOf(metric)) ?? [];
+    const key = keyOf(metric);
+    const samples = this.series.get(key) ?? [];
+    const settled = this.settledOf(`${key} ${statistic} ${periodSeconds}`);
     const minutes = periodSeconds / 60;
     const end = Math.floor((now + 1) / minutes) * minutes;
     return Array.from({ length: periods }, (_, index) => {
       const from = end - (periods - index) * minutes;
-      const visible = samples.slice(
-        Math.max(0, from),
-        Math.max(0, Math.min(from + minutes, now + 1 - this.lateMinutes)),
-      );
-      return aggregate(
+      if (from < 0) return undefined;
+      if (from in settled) return settled[from];
+      const readable = Math.min(from + minutes, now + 1 - this.lateMinutes);
+      const value = aggregate(
         statistic,
-        visible.flatMap((sample) => sample ?? []),
+        samples.slice(from, Math.max(from, readable)).flatMap((sample) => sample ?? []),
       );
+      if (readable === from + minutes) settled[from] = value;
+      return value;
     });
+  }
+
+  private settledOf(key: string): (number | undefined)[] {
+    const values = this.settled.get(key) ?? [];
+    this.settled.set(key, values);
+    return values;
   }
 }
 

@@ -2,7 +2,7 @@ import { type MetricKey, RecordedMetrics } from "./recorded-metrics";
 import type { Recording } from "./recording";
 
 /** The pool that recordings belong to: its names are written out here, so that a test fails when a construct misspells one. */
-export const RECORDED_POOL = { deployment: "production", pool: "docs", asgName: "ez-cdc-production-docs" };
+export const RECORDED_POOL = { deployment: "production", pool: "docs", asgName: "docs-group" };
 export const RECORDED_QUEUE = "docs-queue";
 
 /** A recording as CloudWatch would hold it for {@link RECORDED_POOL}. */
