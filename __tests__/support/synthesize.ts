@@ -1,0 +1,34 @@
+import { AwsProvider } from "@cdktf/provider-aws/lib/provider";
+import { TerraformStack, Testing } from "cdktf";
+import type { Construct } from "constructs";
+
+export type Attributes = Readonly<Record<string, unknown>>;
+
+/** Terraform JSON as cdktf writes it. */
+export interface Synthesized {
+  readonly resource?: Readonly<Record<string, Readonly<Record<string, Attributes>>>>;
+  readonly data?: Readonly<Record<string, Readonly<Record<string, Attributes>>>>;
+  readonly [section: string]: unknown;
+}
+
+export interface SynthesizedResource {
+  /** `type.name`, as references write it. */
+  readonly address: string;
+  readonly attributes: Attributes;
+}
+
+/** Synthesizes what `build` makes in a stack of its own, with the validations of a real synth, and parses the result. */
+export function synthesize(build: (scope: Construct) => void): Synthesized {
+  const stack = new TerraformStack(Testing.app(), "test");
+  new AwsProvider(stack, "aws", { region: "eu-west-1" });
+  build(stack);
+  return JSON.parse(Testing.synth(stack, true)) as Synthesized;
+}
+
+/** The resources of a type, in the order of their addresses. */
+export function synthesizedResources(stack: Synthesized, type: string): SynthesizedResource[] {
+  return Object.entries(stack.resource?.[type] ?? {}).map(([name, attributes]) => ({
+    address: `${type}.${name}`,
+    attributes,
+  }));
+}

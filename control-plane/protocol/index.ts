@@ -1,0 +1,4 @@
+/** What a worker agent imports. The schemas (`./schemas`) hold zod and stay on the server. */
+export { checkAnswer } from "./checker";
+export { PROTOCOL_VERSION, WORKER_PATH } from "./limits";
+export type * from "./messages";
