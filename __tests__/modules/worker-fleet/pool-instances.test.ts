@@ -2,7 +2,7 @@ import type { TerraformStack } from "cdktf";
 import { instanceRefresh } from "../../../modules/worker-fleet/instance-refresh";
 import { lifecycleHooks } from "../../../modules/worker-fleet/lifecycle-hooks";
 import { PoolInstances, type PoolInstancesProps } from "../../../modules/worker-fleet/pool-instances";
-import { awsStack, Synthesized } from "../../support/synthesized";
+import { awsStack, SynthesizedStack } from "../../support/synthesized-stack";
 
 const DEFAULTS: PoolInstancesProps = {
   name: "ez-cdc-test-cdc",
@@ -19,8 +19,8 @@ const DEFAULTS: PoolInstancesProps = {
   tags: { Name: "ez-cdc-test-cdc", Deployment: "test" },
 };
 
-function pool(props: Partial<PoolInstancesProps> = {}): Synthesized {
-  return new Synthesized(stackOf(props));
+function pool(props: Partial<PoolInstancesProps> = {}): SynthesizedStack {
+  return new SynthesizedStack(stackOf(props));
 }
 
 function stackOf(props: Partial<PoolInstancesProps>): TerraformStack {
