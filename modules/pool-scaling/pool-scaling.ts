@@ -11,13 +11,13 @@ import { slotUsage } from "./slot-usage";
 
 export interface ScaleOutProps {
   /**
-   * Minutes looked at.
-   * @default 2
+   * Minutes looked at; at most `warmupSeconds`, so that what has been answered is out of sight when the new capacity counts.
+   * @default 3
    */
   readonly evaluationMinutes?: number;
   /**
-   * Minutes of those in which an instance must be missing. Fewer than `evaluationMinutes`, so that a late newest minute, which
-   * counts as no backlog, cannot hold the alarm in OK.
+   * Minutes of those in which an instance must be missing; fewer than `evaluationMinutes`, so that late metrics cannot hold the
+   * alarm in OK.
    * @default 1
    */
   readonly minutesToAlarm?: number;
@@ -100,7 +100,7 @@ export class PoolScaling extends Construct {
   }
 
   private scaleOut(props: PoolScalingProps): CloudwatchMetricAlarm {
-    const { evaluationMinutes = 2, minutesToAlarm = 1, warmupSeconds = 180 } = props.scaleOut ?? {};
+    const { evaluationMinutes = 3, minutesToAlarm = 1, warmupSeconds = 180 } = props.scaleOut ?? {};
     const name = `${poolPrefix(props)}-scale-out`;
     const threshold = 1;
     const policy = new AutoscalingPolicy(this, "scale_out", {
@@ -204,15 +204,20 @@ export class PoolScaling extends Construct {
     if (backlog.kind === "sqs") {
       this.expect("backlog.messagesPerInstance", backlog.messagesPerInstance, (n) => n > 0, "greater than 0");
     }
-    const { evaluationMinutes = 2, minutesToAlarm = 1, warmupSeconds } = scaleOut;
-    this.expect("scaleOut.evaluationMinutes", evaluationMinutes, (n) => Number.isInteger(n) && n >= 1, "at least 1");
+    const { evaluationMinutes = 3, minutesToAlarm = 1, warmupSeconds = 180 } = scaleOut;
+    this.expect("scaleOut.warmupSeconds", warmupSeconds, (n) => n >= 60, "at least 60");
+    this.expect(
+      "scaleOut.evaluationMinutes",
+      evaluationMinutes,
+      (n) => Number.isInteger(n) && n >= 1 && (Token.isUnresolved(warmupSeconds) || n * 60 <= warmupSeconds),
+      `at least 1 and within scaleOut.warmupSeconds (${warmupSeconds})`,
+    );
     this.expect(
       "scaleOut.minutesToAlarm",
       minutesToAlarm,
       (n) => Number.isInteger(n) && n >= 1 && (Token.isUnresolved(evaluationMinutes) || n <= evaluationMinutes),
       `from 1 to scaleOut.evaluationMinutes (${evaluationMinutes})`,
     );
-    this.expect("scaleOut.warmupSeconds", warmupSeconds, (n) => n >= 0, "0 or more");
     if (scaleIn) {
       const { cpuBelowPercent, headroomSlots, quietMinutes, cooldownSeconds } = scaleIn;
       this.expect("scaleIn.cpuBelowPercent", cpuBelowPercent, (n) => n > 0 && n <= 100, "above 0 and at most 100");

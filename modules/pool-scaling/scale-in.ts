@@ -20,8 +20,8 @@ export interface SurplusLimits {
  * free slots of the others, with room to spare.
  *
  * Idle processors alone prove nothing: dozens of streaming jobs keep a small instance under 20 %. The last instance goes only
- * when all of its slots are free. Every gap counts against leaving (busy, waiting, no slot free, several instances), but for an
- * SQS queue, where silence is what an idle queue sends.
+ * when all of its slots are free. Every gap counts against leaving (busy, waiting, no slot free, several instances), and each leg
+ * is turned so that 0, which CloudWatch may take for a gap, says no; but for an SQS queue silence is what an idle queue sends.
  *
  * One alarm on one expression, because a composite alarm cannot run a scaling policy.
  *
@@ -36,9 +36,9 @@ export function spareInstance(
   const jobs = literal(jobsPerInstance);
   const spare = headroomSlots === undefined ? `1.2 * ${jobs}` : `${jobs} + ${literal(headroomSlots)}`;
   const legs = [
-    `FILL(cpu, 100) < ${literal(cpuBelowPercent)}`,
-    backlog.kind === "sqs" ? "TIME_SERIES(1) > FILL(backlog, 0)" : "FILL(backlog, 1) < 1",
-    `FILL(slots_free, 0) / ${SAMPLES_PER_PERIOD} >= IF(FILL(in_service, 2) > 1, ${spare}, ${jobs})`,
+    `100 - FILL(cpu, 100) > 100 - ${literal(cpuBelowPercent)}`,
+    backlog.kind === "sqs" ? "TIME_SERIES(1) > FILL(backlog, 0)" : "1 - FILL(backlog, 1) > 0",
+    `FILL(slots_free, 0) / ${SAMPLES_PER_PERIOD} >= IF(2 - FILL(in_service, 2) > 0, ${jobs}, ${spare})`,
   ];
   return {
     label: "can spare an instance",

@@ -14,8 +14,8 @@ const known = (id: string) => `FILL(FILL(${id}, REPEAT), 0)`;
  * - `sqs`: a queue may hold work for every desired instance, the excess needs new ones;
  * - `control-plane`: workers claim at once, so a pending job means that no slot is free, and only instances on their way help.
  *
- * A gap in the backlog counts as no backlog, since ignorance is no reason to launch; a gap in a group metric repeats its last
- * value, since the newest minute of a group is often not there yet.
+ * A minute without a backlog has no value, so the alarm goes by the newest minutes that have one: a late metric delays the
+ * request, where a filled-in 0 would hold the alarm in OK for good. A gap in a group metric repeats its last value.
  *
  * https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-using-sqs-queue.html
  * https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html (FILL and late data)
@@ -31,13 +31,13 @@ export function missingInstances(
     metric: awsMetric("AWS/AutoScaling", "GroupDesiredCapacity", asgName),
     statistic: "Maximum",
   } as const;
-  const needed = (perInstance: number) => `CEIL(FILL(backlog, 0) / ${literal(perInstance)})`;
+  const needed = (perInstance: number) => `CEIL(backlog / ${literal(perInstance)})`;
   const label = "instances missing";
 
   if (backlog.kind === "sqs") {
     return {
       label,
-      expression: `${needed(backlog.messagesPerInstance ?? jobsPerInstance)} - ${known("desired")}`,
+      expression: `IF(backlog > 0, ${needed(backlog.messagesPerInstance ?? jobsPerInstance)} - ${known("desired")}, 0)`,
       terms: { backlog: waiting, desired },
     };
   }
@@ -48,7 +48,7 @@ export function missingInstances(
   const booting = `${known("desired")} - ${known("in_service")}`;
   return {
     label,
-    expression: `IF(FILL(backlog, 0) > 0, ${needed(jobsPerInstance)} - IF(${booting} > 0, ${booting}, 0), 0)`,
+    expression: `IF(backlog > 0, ${needed(jobsPerInstance)} - IF(${booting} > 0, ${booting}, 0), 0)`,
     terms: { backlog: waiting, desired, in_service: inService },
   };
 }

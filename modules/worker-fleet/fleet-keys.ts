@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { RETENTION_DAYS } from "../worker-observability/worker-logs";
 import { poolSchema } from "./pool-schema";
 
 const arn = (service: string, resource: string) =>
@@ -147,7 +148,11 @@ const encryption = z.strictObject({
 });
 
 const logs = z.strictObject({
-  retention_days: z.int().min(1).default(30).describe("Days an event is kept; one of CloudWatch's retentions."),
+  retention_days: z
+    .int()
+    .refine((days) => RETENTION_DAYS.includes(days), { message: `should be one of ${RETENTION_DAYS.join(", ")}` })
+    .default(30)
+    .describe("Days an event is kept."),
   infrequent_access: z.boolean().default(false).describe("Cheaper ingestion, without live tail and metric filters."),
 });
 

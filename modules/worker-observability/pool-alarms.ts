@@ -18,7 +18,7 @@ export interface PoolAlarmsProps extends AlarmSubject {
   /** @default - see {@link AlarmThresholds} */
   readonly thresholds?: AlarmThresholds;
   /**
-   * SNS topics told when an alarm starts and when it is over.
+   * SNS topics told when an alarm starts, when it is over, and when one that always has data has none.
    * @default - the alarms show in CloudWatch only
    */
   readonly topicArns?: readonly string[];
@@ -35,15 +35,14 @@ export class PoolAlarms extends Construct {
   constructor(scope: Construct, id: string, props: PoolAlarmsProps) {
     super(scope, id);
     const definitions = alarmDefinitions(props, props.thresholds);
-    const actions = props.topicArns && { alarmActions: [...props.topicArns], okActions: [...props.topicArns] };
+    const topics = [...(props.topicArns ?? [])];
     this.alarms = new Map(
       ALARM_NAMES.map((name) => [
         name,
         new CloudwatchMetricAlarm(this, name.replaceAll("-", "_"), {
           alarmName: `${poolPrefix(props)}-${name}`,
           ...alarmConfig(definitions[name]),
-          // The guard's reader is the instance refresh; what it sees, boot-failed and unhealthy-jobs report.
-          ...(name !== "refresh-guard" && actions),
+          ...alarmActions(name, definitions[name], topics),
         }),
       ]),
     );
@@ -61,6 +60,16 @@ export class PoolAlarms extends Construct {
   public get refreshAlarmNames(): readonly string[] {
     return [...this.alarms].filter(([name]) => name === "refresh-guard").map(([, alarm]) => alarm.alarmName);
   }
+}
+
+/** The guard tells the instance refresh alone: what it sees, boot-failed and unhealthy-jobs tell people. */
+function alarmActions(name: AlarmName, { missingData }: AlarmDefinition, topics: string[]) {
+  if (name === "refresh-guard" || topics.length === 0) return {};
+  return {
+    alarmActions: topics,
+    okActions: topics,
+    ...(missingData === "missing" && { insufficientDataActions: topics }),
+  };
 }
 
 function alarmConfig(definition: AlarmDefinition): Omit<CloudwatchMetricAlarmConfig, "alarmName"> {

@@ -211,6 +211,11 @@ describe("a worker's secrets and work", () => {
   });
 });
 
+test("the policy with every feature stays well within the 6,144 characters of a managed policy", () => {
+  const [policy] = policiesOfRole(synthesizeRole(), "ez-cdc-production-streaming").identity;
+  expect(JSON.stringify(policy).length).toBeLessThan(3_500);
+});
+
 test("features follow from permissions", () => {
   expect(workerFeatures(EVERYTHING).sort()).toEqual([
     "instance-tags",
