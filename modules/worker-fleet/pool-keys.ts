@@ -174,7 +174,7 @@ export const poolKeys = z.strictObject({
     ),
   images: images.optional().describe("What boots, by architecture. Default: the newest Amazon Linux 2023."),
   size: size.describe("How many workers."),
-  slots: z.int().min(1).max(1_000).default(4).describe("Jobs that one worker runs at a time."),
+  slots: z.int().min(1).max(200).default(4).describe("Jobs that one worker runs at a time."),
   drain: drain.prefault({}).describe("How a worker leaves."),
   backlog: backlog.prefault({}).describe("The waiting work, which the pool grows by."),
   scale_out: scaleOut.prefault({}).describe("When the pool grows."),
