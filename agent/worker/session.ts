@@ -81,14 +81,16 @@ async function register(
   return undefined;
 }
 
-/** Returns when the session is over: refused by the server, or ended by the agent. */
+/** The first one opens the session. Returns when it is over: refused by the server, or ended by the agent. */
 async function sendHeartbeats(
   session: Response<"register">,
   state: SessionState,
-  { controlPlane, log, sleep, status }: SessionPorts,
+  { controlPlane, log, random, sleep, status }: SessionPorts,
   leaving: AbortSignal,
 ): Promise<void> {
-  let { nextMs } = session;
+  let nextMs = 0;
+  let periodMs = 0;
+  let failures = 0;
   for (let seq = 1; ; seq++) {
     await sleep(nextMs, leaving);
     if (leaving.aborted) return;
@@ -98,6 +100,8 @@ async function sendHeartbeats(
       const answer = await controlPlane.post("heartbeat", message, session.token);
       state.answeredAt = Date.now();
       nextMs = answer.nextMs;
+      periodMs = nextMs;
+      failures = 0;
       for (const action of answer.actions) {
         if (action.kind !== "drain" || state.draining) continue;
         state.draining = true;
@@ -108,7 +112,7 @@ async function sendHeartbeats(
       log.warn("heartbeat failed", { seq, reason: reason(error) });
       await status(`heartbeat failed: ${reason(error)}`);
       if (isRefused(error)) return;
-      nextMs = Math.max(session.nextMs, retryAfterMs(error));
+      nextMs = Math.max(periodMs, fullJitterMs(++failures, REGISTER_BACKOFF, random), retryAfterMs(error));
     }
   }
 }
