@@ -20,7 +20,8 @@ export interface PoolUserDataProps {
 /** What starts on the instances of a pool. */
 export function poolUserData(scope: Construct, id: string, props: PoolUserDataProps): UserData {
   const { fleet, identity, groupName, hooks, settings } = props;
-  const { control_plane, daemon_release } = fleet.settings;
+  const { control_plane, daemon_release, proxy, ca_certificates } = fleet.settings;
+  const { before_install, after_install } = settings.boot_hooks;
   return workerUserData(scope, id, {
     deployment: identity.deployment,
     pool: identity.pool,
@@ -38,6 +39,9 @@ export function poolUserData(scope: Construct, id: string, props: PoolUserDataPr
       sha256: compact(daemon_release.sha256),
     },
     slots: settings.slots,
+    labels: settings.labels,
+    hooks: compact({ beforeInstall: before_install, afterInstall: after_install }),
+    ...compact({ proxy, caCertificates: ca_certificates }),
     metricsNamespace: workerNamespace(fleet.settings.product),
     cloudWatchAgent: cloudWatchAgentConfig({
       ...identity,
