@@ -4,7 +4,9 @@
  */
 import { buildSync } from "esbuild";
 
-const PROGRAMS: Readonly<Record<string, string>> = {};
+const PROGRAMS: Readonly<Record<string, string>> = {
+  node: "agent/node/main.ts",
+};
 
 buildSync({
   entryPoints: PROGRAMS,
