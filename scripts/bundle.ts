@@ -6,6 +6,7 @@ import { buildSync } from "esbuild";
 
 const PROGRAMS: Readonly<Record<string, string>> = {
   node: "agent/node/main.ts",
+  worker: "agent/worker/main.ts",
 };
 
 buildSync({
@@ -17,7 +18,7 @@ buildSync({
   platform: "node",
   target: "node20",
   format: "esm",
-  charset: "utf8",
+  charset: "ascii",
   legalComments: "none",
   logLevel: "warning",
 });

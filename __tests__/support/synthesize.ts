@@ -1,6 +1,6 @@
-import { AwsProvider } from "@cdktf/provider-aws/lib/provider";
-import { TerraformStack, Testing } from "cdktf";
+import { Testing } from "cdktf";
 import type { Construct } from "constructs";
+import { awsStack } from "./synthesized-stack";
 
 export type Attributes = Readonly<Record<string, unknown>>;
 
@@ -19,8 +19,7 @@ export interface SynthesizedResource {
 
 /** Synthesizes what `build` makes in a stack of its own, with the validations of a real synth, and parses the result. */
 export function synthesize(build: (scope: Construct) => void): Synthesized {
-  const stack = new TerraformStack(Testing.app(), "test");
-  new AwsProvider(stack, "aws", { region: "eu-west-1" });
+  const stack = awsStack();
   build(stack);
   return JSON.parse(Testing.synth(stack, true)) as Synthesized;
 }

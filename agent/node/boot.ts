@@ -4,16 +4,9 @@ import { completeHook, type LifecycleHook, prolongHook } from "../host/lifecycle
 import { type Log, reason } from "../host/log";
 import { BootError } from "./boot-error";
 import type { NodeConfiguration } from "./configuration";
-import { joinCluster } from "./join-cluster";
+import { type BootPaths, joinCluster } from "./join-cluster";
 import { failureLine, report } from "./report";
 import { type Failure, openJournal, type Step } from "./state";
-
-export interface BootPaths {
-  readonly state: string;
-  /** Where the node config script is put. */
-  readonly script: string;
-  readonly scriptLog: string;
-}
 
 export interface BootContext {
   readonly configuration: NodeConfiguration;

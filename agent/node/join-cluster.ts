@@ -3,7 +3,6 @@ import type { InstanceIdentity } from "../host/imds";
 import type { LifecycleHook } from "../host/lifecycle-hook";
 import type { Log } from "../host/log";
 import { withDeadline } from "../host/waiting";
-import type { BootPaths } from "./boot";
 import { BootError } from "./boot-error";
 import type { DataLayout, NodeConfiguration } from "./configuration";
 import { assertMounted } from "./disk/mount";
@@ -14,6 +13,13 @@ import { runScriptFunction, type ScriptCall } from "./script/run-function";
 import { placeScript } from "./script/source";
 import type { Journal, Step } from "./state";
 import { type AttachedVolume, attachVolume } from "./volume/attach";
+
+export interface BootPaths {
+  readonly state: string;
+  /** Where the node config script is put. */
+  readonly script: string;
+  readonly scriptLog: string;
+}
 
 export interface Joining {
   readonly configuration: NodeConfiguration;

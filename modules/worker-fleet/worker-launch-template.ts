@@ -1,5 +1,6 @@
 import { LaunchTemplate } from "@cdktf/provider-aws/lib/launch-template";
 import { Construct } from "constructs";
+import { compact } from "./compact";
 import type { UnsafeOptions } from "./unsafe-options";
 
 export interface WorkerLaunchTemplateProps {
@@ -79,7 +80,7 @@ export class WorkerLaunchTemplate extends Construct {
       name: props.name,
       imageId: props.imageId,
       instanceType: props.instanceType,
-      ...(props.keyName === undefined ? {} : { keyName: props.keyName }),
+      ...compact({ keyName: props.keyName }),
       userData: props.userData,
       updateDefaultVersion: true,
       instanceInitiatedShutdownBehavior: "terminate",
@@ -117,9 +118,7 @@ function rootDevice(volume: RootVolumeProps, unsafe: UnsafeOptions) {
       volumeSize: volume.sizeGiB,
       deleteOnTermination: "true",
       encrypted: String(unsafe.unencryptedRootVolume !== true),
-      ...(volume.iops === undefined ? {} : { iops: volume.iops }),
-      ...(volume.throughputMiBps === undefined ? {} : { throughput: volume.throughputMiBps }),
-      ...(volume.kmsKeyArn === undefined ? {} : { kmsKeyId: volume.kmsKeyArn }),
+      ...compact({ iops: volume.iops, throughput: volume.throughputMiBps, kmsKeyId: volume.kmsKeyArn }),
     },
   };
 }
