@@ -31,7 +31,7 @@ async function main(): Promise<void> {
     await measureStack(join(OUTDIR, synthesizedStackPath), { created, read, amount });
   }
   const calls = [...amount.keys()].sort().map((type) => {
-    const each = (total: number | undefined) => Math.max(1, Math.round((total ?? 0) / (amount.get(type) ?? 1)));
+    const each = (total: number | undefined) => Math.round((total ?? 0) / (amount.get(type) ?? 1));
     const measured: ApiCalls = {
       create: type.startsWith("data.") ? 0 : each(created.get(type)),
       read: each(read.get(type)),
