@@ -9,6 +9,8 @@ export interface PlannedChange {
     readonly actions: readonly string[];
     readonly before: Readonly<Record<string, unknown>> | null;
     readonly after: Readonly<Record<string, unknown>> | null;
+    /** `true` where a value is known only once it is applied. */
+    readonly after_unknown?: Readonly<Record<string, unknown>>;
   };
 }
 
