@@ -1,4 +1,5 @@
 import { writeModule } from "../../modules/publish/write-module";
+import { PUBLISHED_MODULES } from "../../modules/published-modules";
 import { LOG_GROUP_MODULE } from "../fixtures/log-group-module";
 import { useEmulatedAws } from "../support/emulator";
 import { useScratch } from "../support/scratch";
@@ -31,4 +32,31 @@ test("an HCL root that calls a published module is valid, applies, converges and
   });
   await terraform.destroy();
   expect(await terraform.state()).toEqual([]);
+});
+
+test.each(
+  PUBLISHED_MODULES.flatMap((module) => module.examples.map((example) => [module.name, example.name, module] as const)),
+)(
+  "the module %s, called as its example %s calls it, applies, converges and leaves nothing",
+  async (_module, example, module) => {
+    writeModule(module, scratch.path);
+    const terraform = await aws.terraform(scratch.path, `examples/${example}`);
+
+    await terraform.validate();
+    await terraform.apply();
+    const second = await terraform.plan();
+    await terraform.destroy();
+
+    expect(second.changes).toEqual([]);
+    expect(await terraform.state()).toEqual([]);
+  },
+);
+
+test("the rules of a schema are rules of the module: Terraform refuses what the schema refuses", async () => {
+  writeModule(LOG_GROUP_MODULE, scratch.path);
+  const terraform = await aws.terraform(scratch.path);
+
+  const refusal = terraform.plan("-var", 'groups={"a"={"days"=0}}').catch((error: Error) => error.message);
+
+  expect(await refusal).toContain("groups[*].days must be at least 1.");
 });

@@ -168,6 +168,9 @@ describe("the simulator", () => {
     expect(() => parsePolicy({}, policy({ Effect: "Allow", NotAction: "x" } as unknown as Statement))).toThrow(
       "the simulator does not know the policy element NotAction",
     );
+    expect(() => parsePolicy({}, policy({ Effect: "Allow", Action: "a:B", Resource: "${aws:userid}" }))).toThrow(
+      "Terraform would take ${aws:userid} for an expression: escape it",
+    );
     expect(() => policiesOfRole({}, "nobody")).toThrow("no aws_iam_role is named nobody");
   });
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { RETENTION_DAYS } from "../worker-observability/worker-logs";
 import { poolSchema } from "./pool-schema";
 
 const arn = (service: string, resource: string) =>
@@ -147,13 +148,25 @@ const encryption = z.strictObject({
 });
 
 const logs = z.strictObject({
-  retention_days: z.int().min(1).default(30).describe("Days an event is kept; one of CloudWatch's retentions."),
+  retention_days: z
+    .int()
+    .refine((days) => RETENTION_DAYS.includes(days), { message: `should be one of ${RETENTION_DAYS.join(", ")}` })
+    .default(30)
+    .describe("Days an event is kept."),
   infrequent_access: z.boolean().default(false).describe("Cheaper ingestion, without live tail and metric filters."),
 });
 
 const ssh = z.strictObject({
   key_name: z.string().min(1).max(255).describe("EC2 key pair that may log in."),
   cidr: cidr.describe("Block that may connect to port 22, such as a bastion's."),
+});
+
+const proxy = z.strictObject({
+  url: z
+    .string()
+    .regex(/^https?:\/\/[A-Za-z0-9.-]+(:\d+)?\/?$/)
+    .describe("Address of the proxy, without user and password."),
+  exceptions: z.array(z.string().min(1)).default([]).describe("Hosts that are reached directly."),
 });
 
 const unsafe = z.strictObject({
@@ -192,6 +205,12 @@ export const fleetKeys = z.strictObject({
   session_kms_key_arn: kmsKeyArn
     .optional()
     .describe("Key with which Session Manager encrypts sessions. Default: TLS only."),
+  proxy: proxy.optional().describe("HTTP proxy of the workers. Default: none."),
+  ca_certificates: z
+    .string()
+    .regex(/^-----BEGIN CERTIFICATE-----/)
+    .optional()
+    .describe("Certificates in PEM that workers trust besides the public ones."),
   ssh: ssh.optional().describe("Let a key pair log in through port 22. Default: Session Manager alone."),
   unsafe: unsafe.prefault({}).describe("Protections to give up; each stands in the outputs."),
 });

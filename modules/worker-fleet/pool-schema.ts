@@ -1,36 +1,7 @@
-import type { z } from "zod";
 import { architectureOf } from "./architecture";
 import { reachOfTimeout, timeoutForDeadline } from "./lifecycle-hooks";
 import { type PoolConfig, poolKeys } from "./pool-keys";
-
-/** A finding of a rule: where, and why. */
-interface Finding {
-  readonly path: readonly (string | number)[];
-  readonly message: string;
-}
-
-type Rule = (pool: PoolConfig) => readonly Finding[];
-
-/** Reports what no single key of a pool can be blamed for. */
-function poolRules(pool: PoolConfig, context: z.RefinementCtx): void {
-  for (const { path, message } of RULES.flatMap((rule) => rule(pool))) {
-    context.addIssue({ code: "custom", path: [...path], message, input: valueAt(pool, path) });
-  }
-}
-
-const RULES: readonly Rule[] = [
-  sizes,
-  imagesOfTypes,
-  hookReachesDeadline,
-  refreshBounds,
-  maintenanceBounds,
-  ascendingCheckpoints,
-  warmPoolAlone,
-  scheduledSizes,
-  backlogSource,
-  scaleOutWindow,
-  volumePerformance,
-];
+import { type Finding, finding, type Rule, refinement } from "./schema-rules";
 
 function sizes({ size: { min, max, initial } }: PoolConfig): Finding[] {
   return [
@@ -172,13 +143,19 @@ function volumePerformance({ root_volume: { size_gib, iops = 3_000, throughput_m
   ];
 }
 
-function finding(broken: boolean, path: readonly (string | number)[], message: string): Finding[] {
-  return broken ? [{ path, message }] : [];
-}
-
-function valueAt(pool: PoolConfig, path: readonly (string | number)[]): unknown {
-  return path.reduce<unknown>((value, key) => (value as Record<string | number, unknown> | undefined)?.[key], pool);
-}
+const RULES: readonly Rule<PoolConfig>[] = [
+  sizes,
+  imagesOfTypes,
+  hookReachesDeadline,
+  refreshBounds,
+  maintenanceBounds,
+  ascendingCheckpoints,
+  warmPoolAlone,
+  scheduledSizes,
+  backlogSource,
+  scaleOutWindow,
+  volumePerformance,
+];
 
 /** What a document, or the caller of the published module, says of one pool. */
-export const poolSchema = poolKeys.superRefine(poolRules);
+export const poolSchema = poolKeys.superRefine(refinement(RULES));

@@ -40,6 +40,11 @@ export interface WorkerLogsProps {
   readonly logClass?: LogClass;
 }
 
+/** The name of a kind's group as text, for what is rendered before the group exists, such as user data. */
+export function logGroupName(owner: Pick<WorkerLogsProps, "product" | "deployment">, kind: LogKind): string {
+  return `/${owner.product ?? DEFAULT_PRODUCT}/workers/${owner.deployment}/${kind}`;
+}
+
 /**
  * The log groups of a deployment, there before the first worker writes: `/{product}/workers/{deployment}/{kind}`.
  *
