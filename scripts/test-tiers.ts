@@ -17,6 +17,11 @@ export const TEST_TIERS: readonly TestTier[] = [
     proves: "real terraform and AWS provider against an emulated AWS",
     commands: ["terraform", "moto_server", "aws"],
   },
+  {
+    name: "podman",
+    proves: "user data under real systemd and cloud-init",
+    commands: ["podman", "runc", "mmdebstrap"],
+  },
   { name: "postgres", proves: "a real PostgreSQL server", commands: ["initdb", "postgres"] },
 ];
 
