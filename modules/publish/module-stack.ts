@@ -90,8 +90,8 @@ export class ModuleStack extends TerraformStack {
   }
 }
 
-/** Stands for the caller's provider: satisfies cdktf's check that one exists, and emits its requirement alone. */
-class RequiredProvider extends TerraformProvider {
+/** Stands for a provider configured elsewhere: satisfies cdktf's check that one exists, and emits its requirement alone. */
+export class RequiredProvider extends TerraformProvider {
   public constructor(scope: Construct, { name, source, version }: ProviderRequirement) {
     super(scope, `provider-${name}`, {
       terraformResourceType: name,
