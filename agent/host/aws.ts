@@ -67,6 +67,8 @@ export interface Aws {
 export interface S3Object {
   readonly bucket: string;
   readonly key: string;
+  /** @default - the current version */
+  readonly versionId?: string;
   /** @default - the instance's */
   readonly region?: string;
 }
@@ -118,7 +120,8 @@ export function awsClient(options: AwsOptions): Aws {
     request: SignableRequest,
     { inRegion = region, timeoutMs = 60_000 },
   ): Promise<Response> => {
-    const deadline = AbortSignal.timeout(timeoutMs);
+    // It takes whole milliseconds only.
+    const deadline = AbortSignal.timeout(Math.ceil(timeoutMs));
     const attempt = async () => {
       const headers = signedHeaders(request, {
         service,
@@ -161,9 +164,10 @@ export function awsClient(options: AwsOptions): Aws {
       const result = parseXml(text);
       return (result[`${action}Result`] as AwsRecord | "" | undefined) || result;
     },
-    getObject({ bucket, key, region: inRegion = region }, { timeoutMs } = {}) {
+    getObject({ bucket, key, versionId, region: inRegion = region }, { timeoutMs } = {}) {
       const url = endpoint("s3", inRegion, bucket);
       url.pathname = `${url.pathname.replace(/\/$/, "")}/${key.split("/").map(percentEncode).join("/")}`;
+      if (versionId !== undefined) url.searchParams.set("versionId", versionId);
       const request = { method: "GET", url, headers: {}, body: "" };
       return send("s3", `GetObject s3://${bucket}/${key}`, request, {
         inRegion,

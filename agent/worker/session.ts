@@ -86,15 +86,20 @@ async function register(
   return undefined;
 }
 
-/** Returns when the session is over, refused by the server or ended by the agent: whether a heartbeat was answered. */
+/**
+ * The first one opens the session. Returns when it is over, refused by the server or ended by the agent: whether a
+ * heartbeat was answered.
+ */
 async function sendHeartbeats(
   session: Response<"register">,
   state: SessionState,
-  { controlPlane, log, sleep, status }: SessionPorts,
+  { controlPlane, log, random, sleep, status }: SessionPorts,
   leaving: AbortSignal,
 ): Promise<boolean> {
-  let { nextMs } = session;
   let answered = false;
+  let nextMs = 0;
+  let periodMs = 0;
+  let failures = 0;
   for (let seq = 1; ; seq++) {
     await sleep(nextMs, leaving);
     if (leaving.aborted) return answered;
@@ -105,6 +110,8 @@ async function sendHeartbeats(
       answered = true;
       state.answeredAt = Date.now();
       nextMs = answer.nextMs;
+      periodMs = nextMs;
+      failures = 0;
       for (const action of answer.actions) {
         if (action.kind !== "drain" || state.draining) continue;
         state.draining = true;
@@ -115,7 +122,7 @@ async function sendHeartbeats(
       log.warn("heartbeat failed", { seq, reason: reason(error) });
       await status(`heartbeat failed: ${reason(error)}`);
       if (isRefused(error)) return answered;
-      nextMs = Math.max(session.nextMs, retryAfterMs(error));
+      nextMs = Math.max(periodMs, fullJitterMs(++failures, REGISTER_BACKOFF, random), retryAfterMs(error));
     }
   }
 }

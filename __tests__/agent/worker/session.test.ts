@@ -5,14 +5,12 @@ import { type FakeControlPlane, json, refusal, startControlPlane } from "../../s
 
 const WORKER: WorkerDescription = {
   workerId: "i-0a1b2c3d4e5f60718",
-  bootId: "7d3c2f6e-8a0f-4b55-9a52-0f8c7a3d4e11",
   agentVersion: "0.1.0",
   daemonVersion: "2.4.0",
   pool: "docs",
   labels: {},
   slots: 5,
   features: ["drain"],
-  adopted: [],
 };
 const TOKEN = "canary-deployment-token";
 
@@ -109,7 +107,7 @@ describe("R22: registration", () => {
 
     await run({ until: () => plane.messagesOf("register").length === 5 });
 
-    expect(waits.filter((wait) => wait !== 200)).toEqual([500, 1_000, 2_000, 4_000]);
+    expect(waits.filter((wait) => wait > 0)).toEqual([500, 1_000, 2_000, 4_000]);
   });
 
   test("spreads its attempts over the whole step", async () => {
@@ -153,7 +151,7 @@ test("heartbeats count up and come when the server wants them", async () => {
   await run({ until: () => plane.messagesOf("heartbeat").length === 3 });
 
   expect(plane.messagesOf("heartbeat").map(({ body }) => body.seq)).toEqual([1, 2, 3]);
-  expect(waits).toEqual([200, 1_000, 2_000, 3_000]);
+  expect(waits).toEqual([0, 1_000, 2_000, 3_000]);
 });
 
 test("a heartbeat that is not answered is followed by the next one, in the same session", async () => {

@@ -1,0 +1,33 @@
+import { Monitor } from "../../../scripts/rolling-update/simulator/monitor";
+import { SimulatedAws } from "../../../scripts/rolling-update/simulator/simulated-aws";
+import { behind, rehearse, stranded } from "../../support/rolling";
+
+describe("handing interface and volumes over", () => {
+  test.each([5_000, 40_000, 120_000, 900_000])(
+    "R5: no launch before the old instance is gone, shutdown of %i ms",
+    async (shutdownMs) => {
+      const aws = await SimulatedAws.running({ ec2: { shutdownMs: () => shutdownMs } });
+      const monitor = new Monitor(aws);
+      aws.release();
+
+      const { outcome } = await rehearse(aws);
+
+      expect(outcome).toMatchObject({ status: "done", replaced: ["00", "01", "02"] });
+      expect(behind(aws)).toEqual([]);
+      expect(monitor.launchesIntoUsedInterface).toBe(0);
+      expect(monitor.violations).toEqual([]);
+      expect(stranded(aws)).toEqual([]);
+    },
+  );
+
+  test("R5: a group that replaces by itself does launch into the used interface", async () => {
+    const aws = await SimulatedAws.running({ ec2: { shutdownMs: () => 120_000 } });
+    const monitor = new Monitor(aws);
+    aws.release();
+
+    const { outcome } = await rehearse(aws, { settings: { strategy: "group-replaces" } });
+
+    expect(outcome.status).toBe("done");
+    expect(monitor.launchesIntoUsedInterface).toBeGreaterThan(0);
+  });
+});

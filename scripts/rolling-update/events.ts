@@ -1,0 +1,26 @@
+import { z } from "zod";
+
+/** One line of NDJSON: what `roll run` prints where there is no terminal. */
+export const eventSchema = z.strictObject({
+  /** ISO 8601 */
+  time: z.iso.datetime(),
+  cluster: z.string(),
+  roll: z.string(),
+  kind: z.enum(["started", "phase", "waiting", "action", "notice", "finished"]),
+  node: z.string().optional(),
+  instance: z.string().optional(),
+  phase: z.string().optional(),
+  /** Time in the phase for `waiting`, time of the phase that ended for `phase`, of the whole roll for `finished`. */
+  elapsedMs: z.number(),
+  reason: z.string().optional(),
+  /** Expected time until the roll is over, once one node has been replaced. */
+  etaMs: z.number().optional(),
+  /** Per node and phase, on `finished`. */
+  durations: z.record(z.string(), z.record(z.string(), z.number())).optional(),
+});
+export type RollEvent = z.infer<typeof eventSchema>;
+
+/** The published JSON schema of {@link eventSchema}. */
+export function eventJsonSchema(): unknown {
+  return z.toJSONSchema(eventSchema);
+}

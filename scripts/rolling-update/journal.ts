@@ -1,0 +1,47 @@
+import { z } from "zod";
+import { type Replacement, replacementSchema } from "./replacement";
+import type { Store } from "./store";
+
+const rollSchema = z.strictObject({
+  id: z.string(),
+  startedMs: z.number(),
+  direction: z.enum(["forward", "rollback"]),
+  state: z.enum(["running", "paused", "done", "failed", "aborted"]),
+  irreversible: z.boolean(),
+  forced: z.array(z.string()),
+  /** An operator let the roll go on after its first node. */
+  confirmedCanary: z.boolean(),
+});
+/** A roll as a whole; its nodes are records of their own. */
+export type RollRecord = z.infer<typeof rollSchema>;
+
+const ROLL = "journal/roll";
+const NODES = "journal/nodes/";
+
+export interface Journal {
+  readonly roll: RollRecord | undefined;
+  /** By node id: the last replacement of each node that had one. */
+  readonly replacements: ReadonlyMap<string, Replacement>;
+}
+
+export async function readJournal(store: Store): Promise<Journal> {
+  const texts = await store.list("journal/");
+  const roll = texts.get(ROLL);
+  const replacements = new Map<string, Replacement>();
+  for (const [key, text] of texts) {
+    if (key.startsWith(NODES)) replacements.set(key.slice(NODES.length), replacementSchema.parse(JSON.parse(text)));
+  }
+  return { roll: roll === undefined ? undefined : rollSchema.parse(JSON.parse(roll)), replacements };
+}
+
+export function writeRoll(store: Store, roll: RollRecord): Promise<void> {
+  return store.write(ROLL, JSON.stringify(roll));
+}
+
+export function writeReplacement(store: Store, replacement: Replacement): Promise<void> {
+  return store.write(NODES + replacement.node, JSON.stringify(replacement));
+}
+
+export function forgetReplacement(store: Store, node: string): Promise<void> {
+  return store.remove(NODES + node);
+}

@@ -1,0 +1,135 @@
+import { z } from "zod";
+import type { Clock } from "./clock";
+import { type Cloud, MUTATIONS } from "./cloud";
+import { intercept } from "./intercept";
+import { RollError } from "./roll-error";
+import type { Store } from "./store";
+
+/** A lease not renewed for this long belongs to nobody. */
+export const LOCK_TTL_MS = 60_000;
+const RENEW_AFTER_MS = LOCK_TTL_MS / 3;
+/** An expired lease is watched this long before it is taken, in case only the clocks differ. */
+const WATCH_MS = LOCK_TTL_MS / 2;
+/** What remains of a lease when a mutation starts must cover the mutation: an API call gives up sooner than this. */
+export const MUTATION_MARGIN_MS = 15_000;
+const PREFIX = "lock/";
+
+const leaseSchema = z.strictObject({
+  owner: z.string(),
+  renewedMs: z.number(),
+  released: z.boolean(),
+});
+type Lease = z.infer<typeof leaseSchema>;
+
+/**
+ * One roller per cluster. Each ownership is an epoch, a record created atomically under the next number: the highest number
+ * owns the cluster, so a roller that lost the lock sees a higher one before it changes anything (the number is its fencing
+ * token). Only the owner writes its record, to renew or to release it.
+ */
+export class Lock {
+  #renewedMs: number;
+  private constructor(
+    private readonly store: Store,
+    private readonly clock: Clock,
+    readonly epoch: number,
+    private readonly owner: string,
+    nowMs: number,
+  ) {
+    this.#renewedMs = nowMs;
+  }
+
+  /**
+   * @param owner who asks, for the one who is refused: user, host, process.
+   * @throws RollError LOCK_HELD naming the owner.
+   */
+  static async acquire(store: Store, clock: Clock, owner: string): Promise<Lock> {
+    const { epoch, lease } = await newest(store);
+    if (lease && !lease.released) {
+      refuseFresh(lease, clock);
+      await clock.sleep(WATCH_MS);
+      const later = await newest(store);
+      if (later.epoch !== epoch || later.lease?.renewedMs !== lease.renewedMs) refuse(later.lease ?? lease);
+    }
+    const nowMs = clock.now();
+    if (!(await store.create(key(epoch + 1), text({ owner, renewedMs: nowMs, released: false })))) {
+      refuse((await newest(store)).lease ?? { owner: "another roller", renewedMs: nowMs, released: false });
+    }
+    if (epoch > 0) await store.remove(key(epoch));
+    return new Lock(store, clock, epoch + 1, owner, nowMs);
+  }
+
+  /**
+   * Renews the lease when a third of it has passed, and makes sure that it still covers a mutation.
+   * @throws RollError LOCK_LOST when another roller owns the cluster, or the lease ran out.
+   */
+  async assertHeld(): Promise<void> {
+    const { epoch } = await newest(this.store);
+    if (epoch !== this.epoch) throw lost(`epoch ${epoch} has begun, this roller held ${this.epoch}`);
+    if (this.clock.now() - this.#renewedMs >= RENEW_AFTER_MS) await this.#renew();
+    if (this.clock.now() - this.#renewedMs > LOCK_TTL_MS - MUTATION_MARGIN_MS) throw lost("the lease ran out");
+  }
+
+  /** Renews the lease when it is due; called on every turn, so that a live roller keeps the cluster. */
+  async keep(): Promise<void> {
+    if (this.clock.now() - this.#renewedMs >= RENEW_AFTER_MS) await this.assertHeld();
+  }
+
+  async release(): Promise<void> {
+    const { epoch } = await newest(this.store);
+    if (epoch !== this.epoch) return;
+    await this.store.write(key(this.epoch), text({ owner: this.owner, renewedMs: this.#renewedMs, released: true }));
+  }
+
+  /** Never revives a lease that ran out: whoever watches it may be about to take it. */
+  async #renew(): Promise<void> {
+    const nowMs = this.clock.now();
+    if (nowMs - this.#renewedMs >= LOCK_TTL_MS) throw lost("the lease ran out");
+    await this.store.write(key(this.epoch), text({ owner: this.owner, renewedMs: nowMs, released: false }));
+    this.#renewedMs = nowMs;
+  }
+}
+
+/** The cloud, with the lock asserted before every change. */
+export function fenced(cloud: Cloud, lock: Pick<Lock, "assertHeld">): Cloud {
+  const mutations: readonly string[] = MUTATIONS;
+  return intercept(cloud, async (method, call) => {
+    if (mutations.includes(method)) await lock.assertHeld();
+    return call();
+  });
+}
+
+/** Who owns the cluster, undefined when nobody does. */
+export async function lockOwner(store: Store): Promise<string | undefined> {
+  const { lease } = await newest(store);
+  return lease && !lease.released ? lease.owner : undefined;
+}
+
+async function newest(store: Store): Promise<{ epoch: number; lease: Lease | undefined }> {
+  let epoch = 0;
+  let newestText: string | undefined;
+  for (const [name, content] of await store.list(PREFIX)) {
+    const number = Number(name.slice(PREFIX.length));
+    if (number > epoch) [epoch, newestText] = [number, content];
+  }
+  return { epoch, lease: newestText === undefined ? undefined : leaseSchema.parse(JSON.parse(newestText)) };
+}
+
+function refuseFresh(lease: Lease, clock: Clock): void {
+  if (clock.now() - lease.renewedMs < LOCK_TTL_MS) refuse(lease);
+}
+
+function refuse({ owner, renewedMs }: Lease): never {
+  throw new RollError("LOCK_HELD", `${owner} is rolling this cluster (seen ${new Date(renewedMs).toISOString()})`, {
+    next: "`holdfast roll status` shows where it is; `holdfast roll pause` stops it after the current node",
+  });
+}
+
+function lost(reason: string): RollError {
+  return new RollError("LOCK_LOST", "another roller may own this cluster; nothing more is changed", {
+    reason,
+    next: "`holdfast roll status` names the owner; `holdfast roll resume` goes on once it is gone",
+  });
+}
+
+const key = (epoch: number) => PREFIX + epoch;
+const text = (lease: Lease) => JSON.stringify(lease);

@@ -1,0 +1,65 @@
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+import { RollError } from "./roll-error";
+
+const nodeSchema = z.strictObject({
+  /** Node id of the cluster, e.g. "00". */
+  id: z.string().min(1),
+  /** The node's Auto Scaling group, which holds exactly one instance. */
+  group: z.string().min(1),
+  /** The fixed primary network interface. */
+  interfaceId: z.string().regex(/^eni-/, "is a network interface id (eni-...)"),
+  /** Data volumes the node attaches at boot. */
+  volumeIds: z.array(z.string().regex(/^vol-/, "is a volume id (vol-...)")),
+  zone: z.string().min(1),
+  ip: z.string().min(1),
+  /** Hash of configuration kept outside the launch template; compared with the instance's tag of the same meaning. */
+  configHash: z.string().optional(),
+});
+
+const manifestSchema = z
+  .strictObject({
+    /** Name of the cluster; the prefix of its lock and journal. */
+    cluster: z.string().regex(/^[a-zA-Z0-9_.-]+$/, "uses letters, digits, dot, dash and underscore"),
+    accountId: z.string().regex(/^\d{12}$/, "is a 12-digit account id"),
+    region: z.string().min(1),
+    /** A tag every group of the cluster carries; checked before anything is changed. */
+    tag: z.strictObject({ key: z.string().min(1), value: z.string() }),
+    nodes: z.array(nodeSchema).min(1),
+  })
+  .refine((manifest) => new Set(manifest.nodes.map(({ id }) => id)).size === manifest.nodes.length, {
+    path: ["nodes"],
+    message: "node ids are unique",
+  })
+  .refine((manifest) => new Set(manifest.nodes.map(({ group }) => group)).size === manifest.nodes.length, {
+    path: ["nodes"],
+    message: "every node has a group of its own",
+  });
+
+/** The cluster to roll, as the deployment knows it: which account, which groups, which interfaces and volumes. */
+export type Manifest = z.infer<typeof manifestSchema>;
+export type ManifestNode = z.infer<typeof nodeSchema>;
+
+/** Tag on an instance that holds the configuration hash it booted with. */
+export const CONFIG_HASH_TAG = "holdfast:config-hash";
+
+/** @throws RollError MANIFEST_INVALID naming the field. */
+export function parseManifest(value: unknown): Manifest {
+  const parsed = manifestSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(({ path, message }) => `${path.join(".") || "manifest"}: ${message}`);
+  throw new RollError("MANIFEST_INVALID", `the cluster manifest is invalid: ${problems.join("; ")}`);
+}
+
+/** @throws RollError MANIFEST_INVALID when the file is missing, is not JSON or does not match. */
+export function readManifest(file: string): Manifest {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    throw new RollError("MANIFEST_INVALID", `cannot read the cluster manifest ${file}`, {
+      reason: (error as Error).message,
+    });
+  }
+  return parseManifest(value);
+}

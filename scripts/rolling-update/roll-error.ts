@@ -1,0 +1,64 @@
+/** Why a roll ended other than well. The code is stable; scripts may match on it. */
+export type RollErrorCode =
+  | "MANIFEST_INVALID"
+  | "SETTINGS_INCOHERENT"
+  | "WRONG_ACCOUNT"
+  | "WRONG_REGION"
+  | "WRONG_CLUSTER"
+  | "GROUP_MISSING"
+  | "TEMPLATE_UNKNOWN"
+  | "PREFLIGHT_REFUSED"
+  | "LOCK_HELD"
+  | "LOCK_LOST"
+  | "GATE_CLOSED"
+  | "DRAIN_FAILED"
+  | "TERMINATE_TIMEOUT"
+  | "LAUNCH_TIMEOUT"
+  | "TARGET_MOVED"
+  | "INSTANCE_LOST"
+  | "CLUSTER_UNHEALTHY"
+  | "ALARM"
+  | "IRREVERSIBLE"
+  | "NOTHING_TO_RESUME"
+  | "ZONE_IMPAIRED"
+  | "CLOUD_DENIED"
+  | "CLOUD_FAILED"
+  | "INTERNAL"
+  | LaunchFailureCode;
+
+/** Why a group could not start or keep the replacement, read from its scaling activities. */
+export type LaunchFailureCode =
+  | "INTERFACE_IN_USE"
+  | "INSUFFICIENT_CAPACITY"
+  | "QUOTA_EXCEEDED"
+  | "IMAGE_UNUSABLE"
+  | "INSTANCE_TYPE_UNSUPPORTED"
+  | "KMS_KEY_UNUSABLE"
+  | "INSTANCE_PROFILE_INVALID"
+  | "NOT_AUTHORIZED"
+  | "SECURITY_GROUP_MISSING"
+  | "KEY_PAIR_MISSING"
+  | "VOLUME_LIMIT"
+  | "HOOK_ABANDONED"
+  | "LAUNCH_FAILED";
+
+/** What happened, where, why in AWS's own words, and the next command. */
+export class RollError extends Error {
+  readonly node: string | undefined;
+  readonly instanceId: string | undefined;
+  readonly reason: string | undefined;
+  readonly next: string | undefined;
+
+  constructor(
+    readonly code: RollErrorCode,
+    message: string,
+    detail: { node?: string; instanceId?: string; reason?: string; next?: string } = {},
+  ) {
+    super(message);
+    this.name = "RollError";
+    this.node = detail.node;
+    this.instanceId = detail.instanceId;
+    this.reason = detail.reason;
+    this.next = detail.next;
+  }
+}

@@ -1,0 +1,92 @@
+import { z } from "zod";
+import type { Hook } from "./cloud";
+import { RollError } from "./roll-error";
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const milliseconds = z.number().int().nonnegative();
+
+export const settingsSchema = z.strictObject({
+  /**
+   * How an instance is replaced. `suspend-launch` keeps the group from launching until interface and volumes are free;
+   * `scale-zero` takes the group to no instance and back; `group-replaces` leaves the order to the group.
+   */
+  strategy: z.enum(["suspend-launch", "scale-zero", "group-replaces"]).default("suspend-launch"),
+  /** Between two looks at the world. */
+  pollMs: milliseconds.positive().default(5 * SECOND),
+  /** Successes of the whole cluster in a row before a node may go, and after it came. */
+  successes: z.number().int().positive().default(3),
+  /** How many nodes may be away at once; more than one only within a zone, and only if the probe accepts the set. */
+  parallelWithinZone: z.number().int().positive().default(1),
+  /** How long a closed gate is waited for. */
+  gateTimeoutMs: milliseconds.default(30 * MINUTE),
+  drainTimeoutMs: milliseconds.default(10 * MINUTE),
+  /** Go on when the drain fails. */
+  forceDrain: z.boolean().default(false),
+  /** From the request to terminate until instance, interface and volumes are free. */
+  terminateTimeoutMs: milliseconds.default(30 * MINUTE),
+  /** From the release of the launch until the replacement is in service. */
+  launchTimeoutMs: milliseconds.default(60 * MINUTE),
+  /** From in service until the whole cluster is healthy. */
+  healthTimeoutMs: milliseconds.default(15 * MINUTE),
+  /** Time a healthy replacement is watched before the next node. */
+  bakeMs: milliseconds.default(0),
+  /** The same for the first node. */
+  canaryBakeMs: milliseconds.default(0),
+  /** Pause after the first node, until `roll resume`. */
+  confirmAfterFirst: z.boolean().default(false),
+  /** CloudWatch alarms that stop the roll while a replacement is validated or watched. */
+  alarms: z.array(z.string()).default([]),
+  /** What happens to the touched nodes when one fails. */
+  onFailure: z.enum(["stop", "rollback"]).default("stop"),
+  /** The release cannot be undone (a data format changed): no rollback. */
+  irreversible: z.boolean().default(false),
+  /** Node ids to replace though they are on the target. */
+  force: z.array(z.string()).default([]),
+  /** No node starts to be replaced after this. */
+  totalTimeoutMs: milliseconds.default(24 * 60 * MINUTE),
+});
+
+export type Settings = z.output<typeof settingsSchema>;
+
+/** @throws RollError SETTINGS_INCOHERENT naming the setting. */
+export function parseSettings(value: z.input<typeof settingsSchema> = {}): Settings {
+  const parsed = settingsSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
+  throw new RollError("SETTINGS_INCOHERENT", `the settings are invalid: ${problems.join("; ")}`);
+}
+
+/**
+ * What of the time limits contradicts the group's launch hook: the roller extends the heartbeat while a node starts, but the
+ * hook as a whole ends after its global timeout (100 heartbeats, at most 48 h).
+ * https://docs.aws.amazon.com/autoscaling/ec2/userguide/lifecycle-hooks.html
+ */
+export function incoherences(settings: Settings, hooks: readonly Hook[]): string[] {
+  const problems: string[] = [];
+  for (const hook of hooks) {
+    if (hook.transition === "launching" && settings.launchTimeoutMs > hook.globalMs) {
+      problems.push(
+        `launchTimeoutMs (${settings.launchTimeoutMs}) should be <= the global timeout of hook ${hook.name} (${hook.globalMs})`,
+      );
+    }
+    if (hook.transition === "terminating" && settings.terminateTimeoutMs < hook.heartbeatMs) {
+      problems.push(
+        `terminateTimeoutMs (${settings.terminateTimeoutMs}) should be >= the heartbeat timeout of hook ${hook.name} (${hook.heartbeatMs})`,
+      );
+    }
+    if (hook.heartbeatMs < 4 * settings.pollMs) {
+      problems.push(
+        `pollMs (${settings.pollMs}) should be <= a quarter of the heartbeat timeout of hook ${hook.name} (${hook.heartbeatMs})`,
+      );
+    }
+  }
+  const oneNode =
+    settings.drainTimeoutMs + settings.terminateTimeoutMs + settings.launchTimeoutMs + settings.healthTimeoutMs;
+  if (settings.totalTimeoutMs < oneNode) {
+    problems.push(
+      `totalTimeoutMs (${settings.totalTimeoutMs}) should be >= the limits of one node together (${oneNode})`,
+    );
+  }
+  return problems;
+}

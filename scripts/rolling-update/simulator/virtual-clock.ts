@@ -1,0 +1,138 @@
+import type { Clock } from "../clock";
+
+/** What the rules of the simulated AWS need of time. The lab gives them real time instead. */
+export interface Scheduler {
+  now(): number;
+  after(ms: number, run: () => void): void;
+}
+
+/** A process of the simulation: its clock, and the kill -9 that ends it. */
+export interface Process extends Clock {
+  readonly alive: boolean;
+  /** From here on nothing of this process runs: what it awaits never answers. */
+  kill(): void;
+  /** Resolves like the promise while the process lives; never once it is killed. */
+  whileAlive<T>(promise: Promise<T>): Promise<T>;
+}
+
+interface Alarm {
+  readonly at: number;
+  readonly order: number;
+  readonly run: () => void;
+}
+
+/**
+ * Time that passes only when everybody sleeps. Events of the same moment run in the order they were made, so a run is
+ * a function of its seed.
+ */
+export class VirtualClock implements Scheduler {
+  #now = 0;
+  #made = 0;
+  readonly #alarms: Alarm[] = [];
+
+  constructor(private readonly random: () => number) {}
+
+  now(): number {
+    return this.#now;
+  }
+
+  after(ms: number, run: () => void): void {
+    const alarm = { at: this.#now + Math.max(0, ms), order: this.#made++, run };
+    let hole = this.#alarms.push(alarm) - 1;
+    while (hole > 0) {
+      const parent = (hole - 1) >> 1;
+      const above = this.#alarms[parent] as Alarm;
+      if (before(above, alarm)) break;
+      this.#alarms[hole] = above;
+      hole = parent;
+    }
+    this.#alarms[hole] = alarm;
+  }
+
+  process(): Process {
+    let alive = true;
+    const never = new Promise<never>(() => {});
+    return {
+      get alive() {
+        return alive;
+      },
+      kill: () => {
+        alive = false;
+      },
+      now: () => this.now(),
+      random: this.random,
+      sleep: (ms) =>
+        new Promise((resolve) => {
+          this.after(ms, () => {
+            if (alive) resolve();
+          });
+        }),
+      whileAlive: (promise) =>
+        promise.then(
+          (value) => (alive ? value : never),
+          (error) => (alive ? Promise.reject(error) : never),
+        ),
+    };
+  }
+
+  /** Lets time pass until the promise settles, or until `limitMs` have passed. */
+  async run<T>(promise: Promise<T>, limitMs = Number.POSITIVE_INFINITY): Promise<T | "still running"> {
+    const end = this.#now + limitMs;
+    let settled: { value: T } | { error: unknown } | undefined;
+    promise.then(
+      (value) => {
+        settled = { value };
+      },
+      (error) => {
+        settled = { error };
+      },
+    );
+    for (;;) {
+      await new Promise(setImmediate);
+      if (settled) {
+        if ("error" in settled) throw settled.error;
+        return settled.value;
+      }
+      const next = this.#alarms[0];
+      if (!next || next.at > end) {
+        if (Number.isFinite(end)) this.#now = end;
+        return "still running";
+      }
+      this.#pop();
+      this.#now = next.at;
+      next.run();
+    }
+  }
+
+  #pop(): void {
+    const last = this.#alarms.pop() as Alarm;
+    const size = this.#alarms.length;
+    if (size === 0) return;
+    let hole = 0;
+    for (;;) {
+      let child = 2 * hole + 1;
+      if (child >= size) break;
+      if (child + 1 < size && before(this.#alarms[child + 1] as Alarm, this.#alarms[child] as Alarm)) child++;
+      const below = this.#alarms[child] as Alarm;
+      if (before(last, below)) break;
+      this.#alarms[hole] = below;
+      hole = child;
+    }
+    this.#alarms[hole] = last;
+  }
+}
+
+function before(a: Alarm, b: Alarm): boolean {
+  return a.at < b.at || (a.at === b.at && a.order < b.order);
+}
+
+/** A small seeded generator (mulberry32): the same seed gives the same run. */
+export function seeded(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+}
