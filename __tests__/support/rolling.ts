@@ -11,6 +11,9 @@ import { MemoryStore, type StoreObserver } from "../../scripts/rolling-update/si
 import type { Connection, SimulatedAws } from "../../scripts/rolling-update/simulator/simulated-aws";
 import type { Process } from "../../scripts/rolling-update/simulator/virtual-clock";
 
+/** Virtual hours cost real seconds of a processor, more of them where it is shared. */
+jest.setTimeout(120_000);
+
 export interface Rehearsal extends Partial<RollOptions> {
   readonly settings?: z.input<typeof settingsSchema>;
   readonly connection?: Connection;
