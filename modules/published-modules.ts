@@ -1,4 +1,5 @@
+import { PRIVATE_LINK_MODULE } from "./private-link/published-module";
 import type { PublishedModule } from "./publish/published-module";
 
 /** Every module that `npm run publish-module` can write. */
-export const PUBLISHED_MODULES: readonly PublishedModule[] = [];
+export const PUBLISHED_MODULES: readonly PublishedModule[] = [PRIVATE_LINK_MODULE];

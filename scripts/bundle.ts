@@ -4,7 +4,10 @@
  */
 import { buildSync } from "esbuild";
 
-const PROGRAMS: Readonly<Record<string, string>> = {};
+const PROGRAMS: Readonly<Record<string, string>> = {
+  node: "agent/node/main.ts",
+  worker: "agent/worker/main.ts",
+};
 
 buildSync({
   entryPoints: PROGRAMS,
@@ -15,7 +18,7 @@ buildSync({
   platform: "node",
   target: "node20",
   format: "esm",
-  charset: "utf8",
+  charset: "ascii",
   legalComments: "none",
   logLevel: "warning",
 });

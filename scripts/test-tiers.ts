@@ -9,6 +9,8 @@ export interface TestTier {
   readonly proves: string;
   /** Commands that must be on PATH. */
   readonly commands: readonly string[];
+  /** The tests change devices and mounts. */
+  readonly asRoot?: boolean;
 }
 
 export const TEST_TIERS: readonly TestTier[] = [
@@ -17,12 +19,35 @@ export const TEST_TIERS: readonly TestTier[] = [
     proves: "real terraform and AWS provider against an emulated AWS",
     commands: ["terraform", "moto_server", "aws"],
   },
+  {
+    name: "loop",
+    proves: "real filesystems on loop devices",
+    commands: [
+      "losetup",
+      "mkfs.ext4",
+      "mkfs.xfs",
+      "xfs_growfs",
+      "mkfs.btrfs",
+      "sfdisk",
+      "pvcreate",
+      "cryptsetup",
+      "zpool",
+      "zfs-fuse",
+    ],
+    asRoot: true,
+  },
+  {
+    name: "podman",
+    proves: "user data under real systemd and cloud-init",
+    commands: ["podman", "runc", "mmdebstrap"],
+  },
   { name: "postgres", proves: "a real PostgreSQL server", commands: ["initdb", "postgres"] },
 ];
 
-/** The tier's commands that are not on PATH. */
+/** The tier's commands that are not on PATH, and the right to use them. */
 export function missingCommands(tier: TestTier): string[] {
-  return tier.commands.filter((command) => !onPath(command));
+  const missing = tier.commands.filter((command) => !onPath(command));
+  return tier.asRoot && process.getuid?.() !== 0 ? [...missing, "root"] : missing;
 }
 
 function onPath(command: string): boolean {

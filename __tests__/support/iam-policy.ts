@@ -90,6 +90,8 @@ function evaluate(stack: Synthesized, text: string): string {
     [/^data\.aws_caller_identity\.[\w-]+\.account_id$/, SIMULATED.accountId],
   ];
   const withReferences = text.replace(/(?<!\$)\$\{([^{}]+)\}/g, (whole, expression: string) => {
+    if (expression.includes(":"))
+      throw new Error(`Terraform would take \${${expression}} for an expression: escape it`);
     const value = known.find(([pattern]) => pattern.test(expression))?.[1] ?? attributeOf(stack, expression);
     return value === undefined ? whole : evaluate(stack, value);
   });

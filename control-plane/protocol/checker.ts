@@ -58,7 +58,6 @@ const options = both(isObject, (value, path) => {
   for (const key in value) text(value[key], `${path}.${key}`);
 });
 const jobRef = { jobId: uuid, fence: positive };
-const jobRefs = list(object(jobRef), 0, MAX_JOBS);
 const connection = object({
   engine: text,
   url: text,
@@ -89,9 +88,6 @@ const answers: Record<string, Check> = {
   register: object({
     protocol: positive,
     token: string(16, 256),
-    kept: jobRefs,
-    leaseMs: intervalMs,
-    nextMs: intervalMs,
     progressMs: intervalMs,
     metricsMs: intervalMs,
   }),
@@ -123,7 +119,7 @@ const answers: Record<string, Check> = {
     error: object({
       code: text,
       message: text,
-      jobs: jobRefs,
+      jobs: list(object(jobRef), 0, MAX_JOBS),
       retryAfterMs: durationMs,
     }),
   }),

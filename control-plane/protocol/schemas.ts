@@ -88,15 +88,17 @@ export const Action = z.discriminatedUnion("kind", [
 
 const actions = z.array(Action).max(MAX_JOBS * 2);
 
-/** Opens a session. Sent with the deployment's token; every other message carries the token this one answers with. */
+/**
+ * Asks for a session. Sent with the deployment's token; every other message carries the token this one answers with.
+ * The session opens with its first heartbeat: only a living agent can send that one, whereas a registration of an earlier
+ * life may still be under way in some proxy.
+ */
 export const RegisterRequest = z.object({
   /** Versions of this protocol the worker speaks. */
   protocols: z.array(z.int().min(1)).min(1).max(16),
   workerId: name,
   /** Chosen at random for each life of the agent. Repeating a registration with the same one opens nothing new. */
   sessionId: uuid,
-  /** Changes when the machine boots: after another boot no daemon of the last one can be alive. */
-  bootId: uuid,
   agentVersion: text.min(1),
   daemonVersion: text.min(1),
   pool: name,
@@ -104,24 +106,20 @@ export const RegisterRequest = z.object({
   slots: z.int().min(1).max(MAX_JOBS),
   /** Kinds of action the worker understands; others are not sent to it. */
   features: z.array(z.string().max(64)).max(64),
-  /** Daemons of an earlier life of the agent that still run on this machine. */
-  adopted: z.array(JobRef).max(MAX_JOBS),
 });
 
 export const RegisterResponse = z.object({
   protocol: z.int().min(1),
   token: z.string().min(16).max(256),
-  /** Adopted daemons that may go on; those not listed belong to nobody or to another worker and must be stopped. */
-  kept: z.array(JobRef).max(MAX_JOBS),
-  /** The lease lasts this long, counted from just before the message that renewed it was sent. */
-  leaseMs: durationMs.min(1),
-  /** When to send the first heartbeat. */
-  nextMs: durationMs.min(1),
+  /** When to checkpoint, and when to push metrics. */
   progressMs: durationMs.min(1),
   metricsMs: durationMs.min(1),
 });
 
-/** Renews the lease and says what is true on the worker. */
+/**
+ * Renews the lease and says what is true on the worker. The first one of a session opens it and closes the worker's session
+ * before: jobs of that one which are listed as running stay with the worker, the others are free at once.
+ */
 export const HeartbeatRequest = z.object({
   /** Grows by one with each heartbeat of a session. */
   seq: count,
@@ -147,6 +145,7 @@ export const HeartbeatRequest = z.object({
 });
 
 export const HeartbeatResponse = z.object({
+  /** The lease lasts this long, counted from just before the heartbeat was sent. */
   leaseMs: durationMs.min(1),
   /** When to send the next heartbeat, spread by the server so that a fleet does not beat in step. */
   nextMs: durationMs.min(1),

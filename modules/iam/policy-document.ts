@@ -57,5 +57,5 @@ function assertConcrete(sid: string, field: string, list: readonly string[]): vo
 }
 
 function escapePolicyVariables(json: string): string {
-  return json.replace(/\$\{(?!TfToken\[)/g, () => "$${");
+  return json.replace(/([$%])\{(?!TfToken\[)/g, "$1$1{");
 }

@@ -21,7 +21,7 @@ export function endpointActions(features: readonly WorkerFeature[]): ReadonlyMap
     const known = actions.get(service) ?? [];
     if (!known.includes(action)) actions.set(service, [...known, action].sort());
   }
-  return new Map([...actions].sort(([a], [b]) => a.localeCompare(b)));
+  return new Map([...actions].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function endpointOf(action: `${Prefix}:${string}`): AwsService {

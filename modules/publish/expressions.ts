@@ -32,6 +32,11 @@ export function variableNumber(variable: TerraformVariable, ...path: string[]): 
   return Token.asNumber(variableValue(variable, ...path));
 }
 
+/** {@link variableValue} where a boolean is expected: a token in a boolean's clothes, never to be tested in TypeScript. */
+export function variableBoolean(variable: TerraformVariable, ...path: string[]): boolean {
+  return variableValue(variable, ...path) as unknown as boolean;
+}
+
 /** {@link variableValue} where a list of strings is expected; it cannot be spread or indexed in TypeScript. */
 export function variableList(variable: TerraformVariable, ...path: string[]): string[] {
   return Token.asList(variableValue(variable, ...path));

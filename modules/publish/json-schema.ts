@@ -28,7 +28,7 @@ export interface JsonSchema {
 
 /** What a caller may write for `schema`: defaults are optional, transformations have not happened yet. */
 export function inputSchema(schema: z.ZodType): JsonSchema {
-  return z.toJSONSchema(schema, { io: "input", reused: "inline" }) as JsonSchema;
+  return z.toJSONSchema(schema, { io: "input", reused: "inline", target: "draft-7" }) as JsonSchema;
 }
 
 /** A nullable schema is its type or null; `nullable` tells which, and `schema` is the type alone. */

@@ -26,8 +26,6 @@ export interface RefreshProps {
    * @default 3600
    */
   readonly checkpointDelaySeconds?: number;
-  /** Names of CloudWatch alarms that fail the refresh and roll it back; at least one. */
-  readonly rollbackAlarmNames: readonly string[];
 }
 
 /**
@@ -37,8 +35,11 @@ export interface RefreshProps {
  * @see https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_RefreshPreferences.html
  * @throws Error when no alarm guards the refresh.
  */
-export function instanceRefresh(props: RefreshProps): AutoscalingGroupInstanceRefresh {
-  if (props.rollbackAlarmNames.length === 0) {
+export function instanceRefresh(
+  props: RefreshProps,
+  rollbackAlarmNames: readonly string[],
+): AutoscalingGroupInstanceRefresh {
+  if (rollbackAlarmNames.length === 0) {
     throw new Error(
       "an instance refresh needs at least one rollback alarm: without one a bad release is rolled out to the end",
     );
@@ -53,7 +54,7 @@ export function instanceRefresh(props: RefreshProps): AutoscalingGroupInstanceRe
       scaleInProtectedInstances: "Refresh",
       standbyInstances: "Terminate",
       autoRollback: true,
-      alarmSpecification: { alarms: [...props.rollbackAlarmNames] },
+      alarmSpecification: { alarms: [...rollbackAlarmNames] },
       ...checkpoints(props),
     },
   };

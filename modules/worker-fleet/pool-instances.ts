@@ -1,6 +1,7 @@
 import { Annotations, Token } from "cdktf";
 import { Construct } from "constructs";
 import { type Architecture, architectureOf, architecturesOf } from "./architecture";
+import { compact } from "./compact";
 import type { InstanceChoice, SpotProps } from "./instance-mix";
 import { amazonLinux, imageId, type MachineImage } from "./machine-image";
 import { WorkerGroup, type WorkerGroupProps } from "./worker-group";
@@ -54,10 +55,7 @@ export class PoolInstances extends Construct {
     );
     this.group = new WorkerGroup(this, "group", {
       ...props,
-      instances: {
-        choices: this.choices(props.instanceTypes),
-        ...(props.spot === undefined ? {} : { spot: props.spot }),
-      },
+      instances: { choices: this.choices(props.instanceTypes), ...compact({ spot: props.spot }) },
     });
   }
 

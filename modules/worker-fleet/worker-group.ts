@@ -1,6 +1,8 @@
 import { AutoscalingGroup, type AutoscalingGroupTag } from "@cdktf/provider-aws/lib/autoscaling-group";
 import { AutoscalingLifecycleHook } from "@cdktf/provider-aws/lib/autoscaling-lifecycle-hook";
+import type { ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
+import { compact } from "./compact";
 import { GroupSchedules, type ScheduledSize } from "./group-schedules";
 import { type InstanceMix, instanceSelection } from "./instance-mix";
 import { instanceRefresh, type RefreshProps } from "./instance-refresh";
@@ -18,7 +20,13 @@ export interface WorkerGroupProps {
   readonly subnetIds: string[];
   readonly instances: InstanceMix;
   readonly hooks: LifecycleHooks;
-  readonly refresh: RefreshProps;
+  /**
+   * How a change of the launch template reaches the instances.
+   * @default - see {@link RefreshProps}
+   */
+  readonly refresh?: RefreshProps;
+  /** Names of the CloudWatch alarms that fail a refresh and roll it back; at least one. May be tokens. */
+  readonly rollbackAlarmNames: readonly string[];
   /** In `finish` mode the group never terminates a worker to even out availability zones. */
   readonly drainMode: DrainMode;
   /**
@@ -56,6 +64,11 @@ export interface WorkerGroupProps {
    * @default 900
    */
   readonly capacityTimeoutSeconds?: number;
+  /**
+   * What has to be there before the first instance boots.
+   * @default - what the instances refer to
+   */
+  readonly bootsAfter?: readonly ITerraformDependable[];
   /** Tags of the group and of every instance that it launches. */
   readonly tags: Readonly<Record<string, string>>;
 }
@@ -123,23 +136,23 @@ export class WorkerGroup extends Construct {
       name: props.name,
       minSize: props.size.min,
       maxSize: props.size.max,
-      ...(props.size.initial === undefined ? {} : { desiredCapacity: props.size.initial }),
       vpcZoneIdentifier: props.subnetIds,
       ...instanceSelection(props.instances),
       healthCheckType: "EC2",
       healthCheckGracePeriod: props.healthCheckGraceSeconds ?? 60,
       defaultInstanceWarmup: props.warmupSeconds ?? 120,
-      ...(props.maxInstanceLifetimeSeconds === undefined
-        ? {}
-        : { maxInstanceLifetime: props.maxInstanceLifetimeSeconds }),
       initialLifecycleHook: hooks.map(hookArguments),
-      instanceRefresh: instanceRefresh(props.refresh),
+      instanceRefresh: instanceRefresh(props.refresh ?? {}, props.rollbackAlarmNames),
       instanceMaintenancePolicy: {
         minHealthyPercentage: minHealthyPercent,
         maxHealthyPercentage: maxHealthyPercent,
       },
-      ...(props.warmPool === undefined ? {} : { warmPool: warmPoolArguments(props.warmPool) }),
-      ...(props.drainMode === "finish" ? { suspendedProcesses: ["AZRebalance"] } : {}),
+      ...compact({
+        desiredCapacity: props.size.initial,
+        maxInstanceLifetime: props.maxInstanceLifetimeSeconds,
+        warmPool: props.warmPool && warmPoolArguments(props.warmPool),
+        suspendedProcesses: props.drainMode === "finish" ? ["AZRebalance"] : undefined,
+      }),
       terminationPolicies: ["OldestLaunchTemplate", "Default"],
       enabledMetrics: [...GROUP_METRICS, ...(props.warmPool === undefined ? [] : WARM_POOL_METRICS)],
       metricsGranularity: "1Minute",
@@ -147,6 +160,7 @@ export class WorkerGroup extends Construct {
       forceDelete: true,
       forceDeleteWarmPool: true,
       tag: propagated(props.tags),
+      dependsOn: [...(props.bootsAfter ?? [])],
       lifecycle: { ignoreChanges: ["desired_capacity"] },
     });
     this.groupName = this.resource.name;
@@ -176,7 +190,7 @@ function warmPoolArguments(warmPool: WarmPoolProps) {
     minSize: warmPool.minSize ?? 0,
     poolState: warmPool.state ?? "Stopped",
     instanceReusePolicy: { reuseOnScaleIn: warmPool.reuseOnScaleIn ?? false },
-    ...(warmPool.maxPreparedCapacity === undefined ? {} : { maxGroupPreparedCapacity: warmPool.maxPreparedCapacity }),
+    ...compact({ maxGroupPreparedCapacity: warmPool.maxPreparedCapacity }),
   };
 }
 

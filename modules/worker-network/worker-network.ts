@@ -38,7 +38,7 @@ export interface WorkerNetworkProps {
 export class WorkerNetwork extends Construct {
   public readonly vpcId: string;
   public readonly vpcCidrBlock: string;
-  /** Private subnets in the order of their zones' letters; known once their route tables are associated. */
+  /** Private subnets in the order of `availabilityZones`; known once their route tables are associated. */
   public readonly subnetIds: readonly string[];
   /** Route tables of the private subnets, in the same order. */
   public readonly routeTableIds: readonly string[];

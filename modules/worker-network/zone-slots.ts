@@ -32,7 +32,7 @@ export function zoneSlots(availabilityZones: readonly string[]): ZoneSlot[] {
   if (new Set(availabilityZones).size < slots.length) {
     throw new Error(`availabilityZones (${availabilityZones.join(", ")}) names a zone twice`);
   }
-  return slots.sort((a, b) => a.privateSlot - b.privateSlot);
+  return slots;
 }
 
 function zoneSlot(zone: string): ZoneSlot {

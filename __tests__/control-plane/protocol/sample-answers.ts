@@ -36,17 +36,7 @@ const actions = [
 
 /** Valid answers of every kind, with each optional part present in one and absent in another. */
 export const SAMPLE_ANSWERS: Readonly<Record<AnswerName, readonly unknown[]>> = {
-  register: [
-    {
-      protocol: 1,
-      token: "hfw_0123456789abcdef",
-      kept: [{ jobId, fence: 3 }],
-      leaseMs: 15_000,
-      nextMs: 5_000,
-      progressMs: 30_000,
-      metricsMs: 60_000,
-    },
-  ],
+  register: [{ protocol: 1, token: "hfw_0123456789abcdef", progressMs: 30_000, metricsMs: 60_000 }],
   heartbeat: [
     { leaseMs: 15_000, nextMs: 4_870, actions },
     { leaseMs: 15_000, nextMs: 4_870, actions: [] },

@@ -2,7 +2,7 @@ import type { TerraformStack } from "cdktf";
 import { instanceRefresh } from "../../../modules/worker-fleet/instance-refresh";
 import { lifecycleHooks } from "../../../modules/worker-fleet/lifecycle-hooks";
 import { PoolInstances, type PoolInstancesProps } from "../../../modules/worker-fleet/pool-instances";
-import { awsStack, Synthesized } from "../../support/synthesized";
+import { awsStack, SynthesizedStack } from "../../support/synthesized-stack";
 
 const DEFAULTS: PoolInstancesProps = {
   name: "ez-cdc-test-cdc",
@@ -11,16 +11,16 @@ const DEFAULTS: PoolInstancesProps = {
   instanceTypes: ["c7g.large"],
   instanceProfileArn: "arn:aws:iam::111122223333:instance-profile/cdc",
   securityGroupIds: ["sg-1"],
-  userData: "IyEvYmluL2Jhc2gK",
+  userData: { base64: "IyEvYmluL2Jhc2gK", sizeCheck: undefined },
   rootVolume: { sizeGiB: 20 },
   hooks: lifecycleHooks({ launchTimeoutSeconds: 600, drainDeadlineSeconds: 3600 }),
   drainMode: "handoff",
-  refresh: { rollbackAlarmNames: ["cdc-no-heartbeat"] },
+  rollbackAlarmNames: ["cdc-no-heartbeat"],
   tags: { Name: "ez-cdc-test-cdc", Deployment: "test" },
 };
 
-function pool(props: Partial<PoolInstancesProps> = {}): Synthesized {
-  return new Synthesized(stackOf(props));
+function pool(props: Partial<PoolInstancesProps> = {}): SynthesizedStack {
+  return new SynthesizedStack(stackOf(props));
 }
 
 function stackOf(props: Partial<PoolInstancesProps>): TerraformStack {
@@ -57,7 +57,7 @@ describe("launch template version", () => {
   });
 
   test("R5: user data is an argument of the template whose version the group names", () => {
-    const changed = pool({ userData: "Y2hhbmdlZAo=" });
+    const changed = pool({ userData: { base64: "Y2hhbmdlZAo=", sizeCheck: undefined } });
     const [name, after] = Object.entries(changed.resources("aws_launch_template"))[0] ?? [];
     expect(after).toEqual({ ...template(), user_data: "Y2hhbmdlZAo=" });
     expect(changed.only("aws_autoscaling_group").launch_template.version).toBe(
@@ -92,9 +92,8 @@ describe("instance refresh", () => {
       warmupSeconds: 30,
       checkpointPercents: [10, 100],
       checkpointDelaySeconds: 600,
-      rollbackAlarmNames: ["a", "b"],
     };
-    expect(group({ refresh }).instance_refresh.preferences).toEqual({
+    expect(group({ refresh, rollbackAlarmNames: ["a", "b"] }).instance_refresh.preferences).toEqual({
       ...COMPLETE.preferences,
       min_healthy_percentage: 90,
       max_healthy_percentage: 110,
@@ -106,7 +105,7 @@ describe("instance refresh", () => {
   });
 
   test("R6: is refused without an alarm to roll back on", () => {
-    expect(() => instanceRefresh({ rollbackAlarmNames: [] })).toThrow("needs at least one rollback alarm");
+    expect(() => instanceRefresh({}, [])).toThrow("needs at least one rollback alarm");
   });
 });
 

@@ -13,7 +13,7 @@ export function awsStack(id = "test"): TerraformStack {
 export type Block = Record<string, any>;
 
 /** Terraform JSON of a stack, asked for by what is in it. */
-export class Synthesized {
+export class SynthesizedStack {
   public readonly json: Block;
 
   /** @throws Error with every failed validation of the stack's constructs. */

@@ -1,0 +1,128 @@
+import { mkdtemp, readdir, readFile, readlink, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { run } from "../../../agent/host/child";
+import { replaceSymlink, writeFileAtomic } from "../../../agent/host/files";
+import { createLog, reason } from "../../../agent/host/log";
+import { watchdogPeriodMs } from "../../../agent/host/systemd";
+import { fullJitterMs, retry, withDeadline } from "../../../agent/host/waiting";
+
+describe("files", () => {
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "holdfast-files-"));
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  test("a file is written into a directory that did not exist, with its mode, and leaves nothing else", async () => {
+    const path = join(folder, "etc/holdfast/worker.json");
+    await writeFileAtomic(path, "one");
+    await writeFileAtomic(path, "two", 0o600);
+
+    expect(await readFile(path, "utf8")).toBe("two");
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect(await readdir(join(folder, "etc/holdfast"))).toEqual(["worker.json"]);
+  });
+
+  test("a failed write leaves the old content and no partial file", async () => {
+    const path = join(folder, "a");
+    await writeFileAtomic(join(path, "b"), "x");
+
+    await expect(writeFileAtomic(path, "not over a directory")).rejects.toThrow();
+    expect(await readdir(folder)).toEqual(["a"]);
+  });
+
+  test("a link is swapped", async () => {
+    const link = join(folder, "current");
+    await replaceSymlink("2.3.0", link);
+    await replaceSymlink("2.4.0", link);
+
+    expect(await readlink(link)).toBe("2.4.0");
+  });
+});
+
+describe("child processes", () => {
+  test("give their output, line by line and whole", async () => {
+    const lines: string[] = [];
+    const output = await run("sh", ["-c", "cat; echo err >&2; printf end"], {
+      timeoutMs: 5_000,
+      input: "in\n",
+      onLine: (line) => lines.push(line),
+    });
+    expect(output).toBe("in\nend\n");
+    expect(lines.sort()).toEqual(["end", "err", "in"]);
+  });
+
+  test("that fail say how, and their last words", async () => {
+    await expect(run("sh", ["-c", "echo no space left >&2; exit 3"], { timeoutMs: 5_000 })).rejects.toThrow(
+      /failed with status 3\nno space left/,
+    );
+    await expect(run("no-such-program", [], { timeoutMs: 5_000 })).rejects.toThrow("no-such-program did not start");
+  });
+
+  test("that hang are ended with their children", async () => {
+    await expect(run("sh", ["-c", "sleep 100 & sleep 100"], { timeoutMs: 100 })).rejects.toThrow(
+      "did not finish within 0.1 s",
+    );
+  });
+});
+
+describe("log", () => {
+  test("prints one JSON object per line, without its secrets", () => {
+    const lines: string[] = [];
+    const log = createLog((line) => void lines.push(line));
+    log.redact('tok"en');
+    log.redact("");
+    log.warn('got tok"en\nthen more', { nested: { header: 'Bearer tok"en' } });
+
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(lines[0] ?? "")).toMatchObject({
+      level: "warn",
+      message: "got [redacted]\nthen more",
+      nested: { header: "Bearer [redacted]" },
+    });
+  });
+
+  test("a reason names every cause", () => {
+    const error = new Error("no registration", { cause: new Error("connect", { cause: "ECONNREFUSED" }) });
+    expect(reason(error)).toBe("no registration: connect: ECONNREFUSED");
+  });
+});
+
+describe("waiting", () => {
+  test("a deadline is kept by work that ignores it, and told to work that listens", async () => {
+    let told: AbortSignal | undefined;
+    const work = (signal: AbortSignal) => {
+      told = signal;
+      return new Promise<never>(() => {});
+    };
+    await expect(withDeadline("install Node.js", 20, work)).rejects.toThrow(
+      "install Node.js did not finish within 0.02 s",
+    );
+    expect(told?.aborted).toBe(true);
+  });
+
+  test("full jitter spreads over the whole step and stays under the cap", () => {
+    const backoff = { baseMs: 500, capMs: 60_000 };
+    expect(fullJitterMs(1, backoff, () => 0)).toBe(0);
+    expect(fullJitterMs(1, backoff, () => 1)).toBe(500);
+    expect(fullJitterMs(5, backoff, () => 1)).toBe(8_000);
+    expect(fullJitterMs(10_000, backoff, () => 1)).toBe(60_000);
+  });
+
+  test("a retry ends with its signal and throws the last error", async () => {
+    let attempts = 0;
+    const failing = retry(
+      async () => {
+        throw new Error(`attempt ${++attempts}`);
+      },
+      { backoff: { baseMs: 1, capMs: 1 }, retryable: () => attempts < 3 },
+    );
+    await expect(failing).rejects.toThrow("attempt 3");
+  });
+});
+
+test("the watchdog is fed twice per period, where there is one", () => {
+  expect(watchdogPeriodMs({ WATCHDOG_USEC: "60000000" })).toBe(30_000);
+  expect(watchdogPeriodMs({})).toBeUndefined();
+});

@@ -1,0 +1,32 @@
+import { run } from "./child";
+
+export interface ServiceState {
+  /** Start-up is finished: `systemctl start` of a Type=notify unit returns now. */
+  readonly ready?: boolean;
+  readonly stopping?: boolean;
+  /** Still alive; expected more often than WatchdogSec. */
+  readonly watchdog?: boolean;
+  /** One line for `systemctl status`. */
+  readonly status?: string;
+}
+
+/**
+ * Tells systemd about this service, see sd_notify(3); does nothing outside a unit that has a notification socket.
+ * Node.js has no unix datagram sockets, so systemd-notify carries the message: the unit needs NotifyAccess=all.
+ */
+export async function notifySystemd(state: ServiceState): Promise<void> {
+  if (!process.env["NOTIFY_SOCKET"]) return;
+  const message = [
+    ...(state.ready ? ["READY=1"] : []),
+    ...(state.stopping ? ["STOPPING=1"] : []),
+    ...(state.watchdog ? ["WATCHDOG=1"] : []),
+    ...(state.status === undefined ? [] : [`STATUS=${state.status.replaceAll("\n", " ")}`]),
+  ];
+  await run("systemd-notify", message, { timeoutMs: 5_000 });
+}
+
+/** How often WATCHDOG=1 is due: half of the unit's WatchdogSec, see sd_watchdog_enabled(3); undefined without one. */
+export function watchdogPeriodMs(environment: NodeJS.ProcessEnv = process.env): number | undefined {
+  const microseconds = Number(environment["WATCHDOG_USEC"]);
+  return microseconds > 0 ? microseconds / 2_000 : undefined;
+}

@@ -1,0 +1,176 @@
+import { appendFile } from "node:fs/promises";
+import type { Aws } from "../host/aws";
+import type { run } from "../host/child";
+import { writeFileAtomic } from "../host/files";
+import type { InstanceIdentity } from "../host/imds";
+import { completeHook, type LifecycleHook, prolongHook } from "../host/lifecycle-hook";
+import { type Log, reason } from "../host/log";
+import { withDeadline } from "../host/waiting";
+import type { WorkerConfig } from "./config";
+import { installDaemonRelease } from "./daemon-release";
+import { minuteOf, putMetrics } from "./metrics";
+import { PATHS, TOKEN_UNIT, WORKER_UNIT } from "./paths";
+import { LOG_ROTATION, REGISTRATION_TIMEOUT_SECONDS, unitFiles } from "./units";
+
+/** What a boot works on. */
+export interface BootHost {
+  readonly config: WorkerConfig;
+  readonly identity: InstanceIdentity;
+  readonly aws: Aws;
+  readonly log: Log;
+  /** Spawns a program. */
+  readonly run: typeof run;
+  /** Directory that stands for /; empty on an instance. */
+  readonly root: string;
+  /** The interpreter that the units are to use: a path that stays. */
+  readonly node: string;
+}
+
+interface BootStep {
+  readonly name: string;
+  readonly timeoutMs: number;
+  readonly work: (signal: AbortSignal) => Promise<unknown>;
+}
+
+/** Everything that giving up asks of AWS, together: the group should learn of it within ten seconds. */
+const GIVE_UP_TIMEOUT_MS = 8_000;
+
+/** The tag, as EC2 limits it. */
+const BOOT_TAG = "holdfast:boot";
+const TAG_VALUE_LENGTH = 256;
+
+/**
+ * Turns a fresh instance into a worker: step by step, each with its deadline, while the launch hook is kept waiting. The
+ * hook is completed with CONTINUE once the agent is registered; on any failure with ABANDON, and the machine powers off.
+ *
+ * @returns whether the instance is in service.
+ */
+export async function bootWorker(host: BootHost): Promise<boolean> {
+  const { config, identity, aws, log } = host;
+  const hook: LifecycleHook = {
+    autoScalingGroupName: config.autoScalingGroupName,
+    hookName: config.launchHookName,
+    instanceId: identity.instanceId,
+    heartbeatTimeoutSeconds: config.launchHookTimeoutSeconds,
+  };
+  const booted = new AbortController();
+  const waiting = prolongHook(aws, hook, log, booted.signal);
+  try {
+    for (const step of bootSteps(host)) await take(step, log);
+    booted.abort();
+    await completeHook(aws, hook, "CONTINUE", log);
+    return true;
+  } catch (error) {
+    booted.abort();
+    await giveUp(host, hook, reason(error));
+    return false;
+  } finally {
+    await waiting;
+  }
+}
+
+function bootSteps({ config, identity, aws, log, run, root, node }: BootHost): BootStep[] {
+  const { hooks, cloudWatchAgent, daemonRelease } = config;
+  const say = (line: string) => log.info(line);
+  const script = (name: string, text: string): BootStep => ({
+    name: `run the ${name} hook`,
+    timeoutMs: 300_000,
+    work: () => run("/bin/sh", ["-eu"], { timeoutMs: 295_000, input: text, onLine: say }),
+  });
+  const steps: (BootStep | false | undefined | null | "")[] = [
+    { name: "check the proxy", timeoutMs: 1_000, work: async () => checkProxySupport() },
+    hooks?.beforeInstall && script("beforeInstall", hooks.beforeInstall),
+    { name: "write the units", timeoutMs: 10_000, work: () => writeUnits(root, node) },
+    cloudWatchAgent && {
+      name: "start the CloudWatch agent",
+      timeoutMs: 240_000,
+      work: () => startCloudWatchAgent(cloudWatchAgent, run, root, say),
+    },
+    daemonRelease && {
+      name: "fetch the daemon",
+      timeoutMs: 300_000,
+      work: (signal) => installDaemonRelease(aws, daemonRelease, identity.architecture, root, signal),
+    },
+    hooks?.afterInstall && script("afterInstall", hooks.afterInstall),
+    {
+      name: "start the agent and register",
+      timeoutMs: (REGISTRATION_TIMEOUT_SECONDS + 100) * 1_000,
+      work: () => startAgent(run, say),
+    },
+  ];
+  return steps.filter((step) => typeof step === "object" && step !== null);
+}
+
+async function take({ name, timeoutMs, work }: BootStep, log: Log): Promise<void> {
+  const started = performance.now();
+  try {
+    await withDeadline(name, timeoutMs, work);
+  } catch (error) {
+    throw new Error(`could not ${name}`, { cause: error });
+  }
+  log.info(name, { seconds: Math.round((performance.now() - started) / 100) / 10 });
+}
+
+/** Node.js reads the proxy's variables since 22.21 and 24.0 only; without that every call would go around the proxy. */
+function checkProxySupport(): void {
+  if (process.env["HTTPS_PROXY"] && !process.allowedNodeEnvironmentFlags.has("--use-env-proxy")) {
+    throw new Error(`a proxy needs Node.js 22.21 or later, or 24; this is ${process.version}`);
+  }
+}
+
+async function writeUnits(root: string, node: string): Promise<void> {
+  for (const [path, text] of Object.entries(unitFiles(node))) await writeFileAtomic(root + path, text);
+  await writeFileAtomic(root + PATHS.logRotation, LOG_ROTATION);
+}
+
+async function startCloudWatchAgent(
+  config: object,
+  run: BootHost["run"],
+  root: string,
+  onLine: (line: string) => void,
+): Promise<void> {
+  const { cloudWatchControl, cloudWatchConfig } = PATHS;
+  const options = { timeoutMs: 180_000, onLine };
+  await run("/bin/sh", ["-c", `[ -x ${cloudWatchControl} ] || dnf install -qy amazon-cloudwatch-agent`], options);
+  await writeFileAtomic(root + cloudWatchConfig, JSON.stringify(config));
+  await run(cloudWatchControl, ["-a", "fetch-config", "-m", "ec2", "-s", "-c", `file:${cloudWatchConfig}`], options);
+}
+
+/** `systemctl start` returns when the agent has said READY=1, and that it says after its registration. */
+async function startAgent(run: BootHost["run"], onLine: (line: string) => void): Promise<void> {
+  const timeoutMs = (REGISTRATION_TIMEOUT_SECONDS + 95) * 1_000;
+  await run("systemctl", ["daemon-reload"], { timeoutMs: 30_000, onLine });
+  await run("systemctl", ["enable", WORKER_UNIT], { timeoutMs: 30_000, onLine });
+  try {
+    await run("systemctl", ["start", WORKER_UNIT], { timeoutMs, onLine });
+  } catch (error) {
+    throw (await lastWords(run)) ?? error;
+  }
+}
+
+/** What the agent, or the fetching of its token, said last: systemctl itself only says that it failed. */
+async function lastWords(run: BootHost["run"]): Promise<Error | undefined> {
+  const timeoutMs = 5_000;
+  const status = await run("systemctl", ["show", "--value", "-p", "StatusText", WORKER_UNIT], { timeoutMs });
+  if (status.trim()) return new Error(status.trim());
+  const units = ["-u", TOKEN_UNIT, "-u", WORKER_UNIT];
+  const journal = await run("journalctl", ["-qo", "cat", "-n", "4", ...units], { timeoutMs });
+  return journal.trim() ? new Error(journal.trim().replaceAll("\n", "; ")) : undefined;
+}
+
+/** Says why, everywhere someone may look, has the group replace the instance, and turns it off. */
+async function giveUp({ config, aws, log, run, identity, root }: BootHost, hook: LifecycleHook, why: string) {
+  log.error("boot failed", { reason: why });
+  const timeoutMs = GIVE_UP_TIMEOUT_MS;
+  const tag = { Key: BOOT_TAG, Value: `failed: ${why}`.slice(0, TAG_VALUE_LENGTH) };
+  const outcomes = await Promise.allSettled([
+    completeHook(aws, hook, "ABANDON", log, timeoutMs),
+    aws.call("ec2", "CreateTags", { ResourceId: [identity.instanceId], Tag: [tag] }, { timeoutMs }),
+    putMetrics(aws, config, minuteOf(Date.now()), { BootFailed: 1 }, timeoutMs),
+    appendFile(`${root}/dev/console`, `holdfast: boot failed: ${why}\n`),
+  ]);
+  for (const outcome of outcomes) {
+    if (outcome.status === "rejected") log.warn("could not report the failure", { reason: reason(outcome.reason) });
+  }
+  await run("systemctl", ["poweroff"], { timeoutMs: 10_000 });
+}

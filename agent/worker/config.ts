@@ -1,0 +1,55 @@
+/** What the fleet wrote into this instance's user data. */
+export interface WorkerConfig {
+  readonly deployment: string;
+  readonly pool: string;
+  readonly controlPlaneUrl: string;
+  readonly token: TokenReference;
+  readonly autoScalingGroupName: string;
+  readonly launchHookName: string;
+  readonly launchHookTimeoutSeconds: number;
+  readonly terminateHookName: string;
+  readonly terminateHookTimeoutSeconds: number;
+  readonly slots: number;
+  readonly metricsNamespace: string;
+  readonly labels?: Readonly<Record<string, string>> | null;
+  readonly daemonRelease?: DaemonRelease | null;
+  readonly cloudWatchAgent?: object | null;
+  readonly hooks?: { readonly beforeInstall?: string | null; readonly afterInstall?: string | null } | null;
+}
+
+/** Where the deployment's token is kept: Secrets Manager or Parameter Store. */
+export interface TokenReference {
+  readonly secretArn?: string | null;
+  readonly parameterName?: string | null;
+}
+
+export interface DaemonRelease {
+  readonly bucket: string;
+  readonly region?: string | null;
+  readonly keyPrefix: string;
+  readonly version: string;
+  readonly sha256: { readonly x86_64?: string | null; readonly arm64?: string | null };
+}
+
+const STRINGS = [
+  "deployment",
+  "pool",
+  "controlPlaneUrl",
+  "autoScalingGroupName",
+  "launchHookName",
+  "terminateHookName",
+  "metricsNamespace",
+];
+const NUMBERS = ["launchHookTimeoutSeconds", "terminateHookTimeoutSeconds", "slots"];
+
+/** @throws Error naming the first setting without which the instance cannot work. */
+export function parseWorkerConfig(text: string): WorkerConfig {
+  const config = JSON.parse(text);
+  const need = (key: string, holds: boolean, what: string) => {
+    if (!holds) throw new Error(`worker.json: ${key} must be ${what}`);
+  };
+  for (const key of STRINGS) need(key, typeof config[key] === "string" && config[key] !== "", "a text");
+  for (const key of NUMBERS) need(key, config[key] > 0, "a positive number");
+  need("token", Boolean(config.token?.secretArn || config.token?.parameterName), "a secretArn or a parameterName");
+  return config;
+}

@@ -1,0 +1,52 @@
+import { type Answer, checkAnswer, type MessageName, type Request, WORKER_PATH } from "../../control-plane/protocol";
+
+/** A message that the control plane refused, or that did not reach it. */
+export class ControlPlaneError extends Error {
+  override readonly name = "ControlPlaneError";
+  constructor(
+    message: string,
+    /** HTTP status, 0 if no answer came. */
+    readonly status: number,
+    /** What the server asks to wait before another attempt. */
+    readonly retryAfterMs: number,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+export interface ControlPlaneClient {
+  /** @throws ControlPlaneError */
+  post<Name extends MessageName>(name: Name, message: Request<Name>, token: string): Promise<Answer<Name>>;
+}
+
+/** One attempt: whoever sends decides about another. */
+const TIMEOUT_MS = 10_000;
+
+/** @param baseUrl of the control plane; the protocol's paths are put behind it. */
+export function controlPlaneClient(baseUrl: string): ControlPlaneClient {
+  return {
+    async post(name, message, token) {
+      const url = baseUrl.replace(/\/$/, "") + WORKER_PATH + name;
+      let status = 0;
+      try {
+        const response = await fetch(url, {
+          method: "POST",
+          headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+          body: JSON.stringify(message),
+          redirect: "error",
+          signal: AbortSignal.timeout(TIMEOUT_MS),
+        });
+        status = response.status;
+        const answer = await response.json();
+        if (response.ok) return checkAnswer(name, answer);
+        const { error } = checkAnswer("refusal", answer);
+        throw new ControlPlaneError(`${name}: ${status} ${error.code}: ${error.message}`, status, error.retryAfterMs);
+      } catch (error) {
+        if (error instanceof ControlPlaneError) throw error;
+        // An error page of something in between has no body that the protocol knows.
+        throw new ControlPlaneError(`${name}: ${status || "no answer"} from ${url}`, status, 0, { cause: error });
+      }
+    },
+  };
+}

@@ -1,0 +1,35 @@
+import type { Aws } from "../host/aws";
+import type { WorkerConfig } from "./config";
+
+/** Puts metrics of this worker: each counts for the whole minute that began at `minute`. */
+export async function putMetrics(
+  aws: Aws,
+  { metricsNamespace, deployment, pool }: WorkerConfig,
+  minute: Date,
+  values: Readonly<Record<string, number>>,
+  timeoutMs = 20_000,
+): Promise<void> {
+  await aws.call(
+    "monitoring",
+    "PutMetricData",
+    {
+      Namespace: metricsNamespace,
+      MetricData: Object.entries(values).map(([MetricName, Value]) => ({
+        MetricName,
+        Value,
+        Unit: "Count",
+        Timestamp: minute.toISOString(),
+        Dimensions: [
+          { Name: "Deployment", Value: deployment },
+          { Name: "Pool", Value: pool },
+        ],
+      })),
+    },
+    { timeoutMs },
+  );
+}
+
+/** The minute in which a time lies. */
+export function minuteOf(time: number): Date {
+  return new Date(time - (time % 60_000));
+}

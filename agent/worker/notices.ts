@@ -1,0 +1,67 @@
+import { type Imds, rebalanceRecommendation, spotInterruption, targetLifecycleState } from "../host/imds";
+import { type Log, reason } from "../host/log";
+import { sleep } from "../host/waiting";
+
+/** What EC2 and Auto Scaling have announced about this instance. */
+export interface Notices {
+  /** The group is taking the instance out of service and waits for the terminate hook. */
+  readonly terminating: boolean;
+  /** Why the instance should take no new work, if it should not. */
+  readonly drain: "terminating" | "spot interruption" | "rebalance recommendation" | undefined;
+  /** Whether the group counts on this instance: its target state is InService, or not yet set. */
+  readonly inService: boolean;
+}
+
+export const NO_NOTICES: Notices = { terminating: false, drain: undefined, inService: true };
+
+/** How often the notices are read; a claim must stop within five seconds of the first. */
+const POLL_MS = 2_000;
+
+/**
+ * Reads the notices until `signal` and hands over those that differ from the last. Polling reads states, not events, so
+ * the same notice seen a thousand times is one.
+ */
+export async function watchNotices(
+  imds: Imds,
+  log: Log,
+  signal: AbortSignal,
+  changed: (notices: Notices) => void,
+): Promise<void> {
+  let last = NO_NOTICES;
+  let wasUnreadable = false;
+  while (!signal.aborted) {
+    try {
+      const now = await readNotices(imds);
+      wasUnreadable = false;
+      if (JSON.stringify(now) !== JSON.stringify(last)) {
+        last = now;
+        log.info("notices changed", { ...now });
+        changed(now);
+      }
+    } catch (error) {
+      if (!wasUnreadable) log.warn("notices not readable", { reason: reason(error) });
+      wasUnreadable = true;
+    }
+    await sleep(POLL_MS, signal);
+  }
+}
+
+async function readNotices(imds: Imds): Promise<Notices> {
+  const [target, spot, rebalance] = await Promise.all([
+    targetLifecycleState(imds),
+    spotInterruption(imds),
+    rebalanceRecommendation(imds),
+  ]);
+  const terminating = target === "Terminated";
+  return {
+    terminating,
+    drain: terminating
+      ? "terminating"
+      : spot
+        ? "spot interruption"
+        : rebalance
+          ? "rebalance recommendation"
+          : undefined,
+    inService: target === undefined || target === "InService",
+  };
+}

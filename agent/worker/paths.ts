@@ -1,0 +1,21 @@
+/** Where a worker's files are. */
+export const PATHS = {
+  bundle: "/opt/holdfast/worker.mjs",
+  daemons: "/opt/holdfast/daemons",
+  /** Link to the daemon that new jobs get. */
+  daemon: "/opt/holdfast/daemon",
+  config: "/etc/holdfast/worker.json",
+  environment: "/etc/holdfast/environment",
+  units: "/etc/systemd/system",
+  logRotation: "/etc/logrotate.d/holdfast",
+  agentLog: "/var/log/holdfast/worker-agent.log",
+  bootLog: "/var/log/holdfast/bootstrap.log",
+  /** In memory; holds the deployment's token from its fetching until the agent has loaded it. */
+  token: "/run/holdfast/deployment-token",
+  cloudWatchConfig: "/opt/aws/amazon-cloudwatch-agent/etc/holdfast.json",
+  cloudWatchControl: "/opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl",
+} as const;
+
+export const WORKER_UNIT = "holdfast-worker.service";
+export const TOKEN_UNIT = "holdfast-token.service";
+export const TOKEN_CREDENTIAL = "deployment-token";

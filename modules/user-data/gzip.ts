@@ -1,0 +1,34 @@
+import { gzip as deflate } from "pako";
+
+/**
+ * A gzip member that is the same on every machine: no time, no name, operating system "unknown" (RFC 1952, 2.3.1).
+ *
+ * Node's own zlib searches for matches with what the processor offers and changes with Node's version, so its output, and
+ * with it the launch template, would depend on who synthesizes. pako is zlib in JavaScript, level 9, always the same.
+ */
+export function gzip(text: string): Buffer {
+  return member(text, 0);
+}
+
+/** As {@link gzip}, of a length divisible by three: another member may follow it in base64, without padding between. */
+export function gzipForConcatenation(text: string): Buffer {
+  const whole = member(text, 0);
+  const excess = whole.length % 3;
+  return excess === 0 ? whole : member(text, 3 - excess);
+}
+
+const HEADER_BYTES = 10;
+const FLAGS = 3;
+const HAS_COMMENT = 0x10;
+const OPERATING_SYSTEM = 9;
+const UNKNOWN = 0xff;
+
+/** @param padding bytes taken up by the header's comment, its closing zero included. */
+function member(text: string, padding: number): Buffer {
+  const whole = Buffer.from(deflate(Buffer.from(text), { level: 9, memLevel: 9 }));
+  whole[OPERATING_SYSTEM] = UNKNOWN;
+  if (padding === 0) return whole;
+  whole[FLAGS] = HAS_COMMENT;
+  const comment = Buffer.from(`${"-".repeat(padding - 1)}\0`);
+  return Buffer.concat([whole.subarray(0, HEADER_BYTES), comment, whole.subarray(HEADER_BYTES)]);
+}

@@ -1,0 +1,188 @@
+import { Token } from "cdktf";
+import type { Construct } from "constructs";
+import { UserData } from "./user-data";
+
+/** Where a worker's programs write their logs, for what collects them. */
+export const WORKER_LOG_FILES = {
+  agent: "/var/log/holdfast/worker-agent.log",
+  bootstrap: "/var/log/holdfast/bootstrap.log",
+} as const;
+
+/** The one tag that a worker sets on its own instance: why its boot failed. Its role must allow it. */
+export const BOOT_TAG_KEY = "holdfast:boot";
+
+export interface WorkerUserDataProps {
+  /** May be a token. */
+  readonly deployment: string;
+  /** May be a token. */
+  readonly pool: string;
+  /** Base URL of the control plane, https:// unless it is on this machine; may be a token. */
+  readonly controlPlaneUrl: string;
+  readonly token: TokenReference;
+  /** May be a token. */
+  readonly autoScalingGroupName: string;
+  readonly launchHook: HookReference;
+  readonly terminateHook: HookReference;
+  readonly drain: DrainSettings;
+  /**
+   * The daemon that runs the jobs.
+   * @default - none: the machine image carries it, or the pool needs none
+   */
+  readonly daemonRelease?: DaemonRelease;
+  /** Jobs that one worker runs at a time; may be a token. */
+  readonly slots: number;
+  /**
+   * By which jobs choose workers; values, or the whole, may be tokens.
+   * @default - none
+   */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** CloudWatch namespace of the agent's metrics; may be a token. */
+  readonly metricsNamespace: string;
+  /**
+   * Configuration of amazon-cloudwatch-agent, as data; then it is installed and started.
+   * @default - no CloudWatch agent
+   */
+  readonly cloudWatchAgent?: object;
+  /**
+   * Proxy for everything but AWS's link-local services. Needs Node.js 22.21 or later, or 24, on the instance.
+   * @default - none
+   */
+  readonly proxy?: ProxySettings;
+  /**
+   * Certificates, in PEM, that the instance trusts besides the public ones; may be a token.
+   * @default - none
+   */
+  readonly caCertificates?: string;
+  /**
+   * Shell scripts, run as root at a fixed point of the boot; their failure fails the boot. May be tokens.
+   * @default - none
+   */
+  readonly hooks?: BootHooks;
+}
+
+/** Where the deployment's token is kept; the agent reads it with the instance's role. One of the two. */
+export type TokenReference =
+  | { readonly secretArn: string; readonly parameterName?: never }
+  | { readonly parameterName: string; readonly secretArn?: never };
+
+export interface HookReference {
+  readonly name: string;
+  /** The hook's HeartbeatTimeout. */
+  readonly heartbeatTimeoutSeconds: number;
+}
+
+export interface DrainSettings {
+  /** `handoff`: jobs stop where they are and go on elsewhere. `finish`: jobs may end by themselves until the deadline. */
+  readonly mode: "handoff" | "finish";
+  readonly deadlineSeconds: number;
+}
+
+/** A daemon in S3 as `<keyPrefix><version>/dbmazz-linux-<amd64|arm64>`. */
+export interface DaemonRelease {
+  readonly bucket: string;
+  /** @default - the instance's region */
+  readonly region?: string;
+  /** With its closing slash: "dbmazz/". */
+  readonly keyPrefix: string;
+  /** A version, never "latest". */
+  readonly version: string;
+  /** Hexadecimal SHA-256 of the binary, per architecture that the pool has. */
+  readonly sha256: { readonly x86_64?: string; readonly arm64?: string };
+}
+
+export interface ProxySettings {
+  /** "http://proxy.internal:3128" */
+  readonly url: string;
+  /**
+   * Hosts that are reached directly, besides the instance's own services.
+   * @default - none
+   */
+  readonly exceptions?: readonly string[];
+}
+
+export interface BootHooks {
+  /** Before anything is installed. */
+  readonly beforeInstall?: string;
+  /** After everything is installed, before the agent starts. */
+  readonly afterInstall?: string;
+}
+
+/** The instance metadata, time and DNS services, and the machine itself: never through a proxy. */
+const NEVER_PROXIED = ["169.254.169.254", "169.254.169.123", "169.254.169.253", "localhost", "127.0.0.1"];
+const CA_PATH = "/etc/holdfast/ca.pem";
+
+/**
+ * User data of a pool's workers: the bootstrap and the worker agent with this configuration.
+ *
+ * @throws Error naming the pool and the field, if a value cannot work; see also {@link UserData}.
+ */
+export function workerUserData(scope: Construct, id: string, props: WorkerUserDataProps): UserData {
+  const { proxy, caCertificates, launchHook, terminateHook, ...settings } = props;
+  const owner = `pool ${props.pool}`;
+  checkSettings(owner, props);
+  return new UserData(scope, id, {
+    owner,
+    program: "worker",
+    config: {
+      ...settings,
+      // Flat, because the boot script reads the name without a JSON parser.
+      launchHookName: launchHook.name,
+      launchHookTimeoutSeconds: launchHook.heartbeatTimeoutSeconds,
+      terminateHookName: terminateHook.name,
+      terminateHookTimeoutSeconds: terminateHook.heartbeatTimeoutSeconds,
+    },
+    environment: {
+      ...(proxy ? proxyEnvironment(proxy) : {}),
+      ...(caCertificates === undefined ? {} : { NODE_EXTRA_CA_CERTS: CA_PATH }),
+    },
+    files: caCertificates === undefined ? [] : [{ path: CA_PATH, content: caCertificates }],
+  });
+}
+
+function proxyEnvironment({ url, exceptions = [] }: ProxySettings): Record<string, string> {
+  const direct = [...NEVER_PROXIED, ...exceptions].join(",");
+  return {
+    NODE_USE_ENV_PROXY: "1",
+    HTTP_PROXY: url,
+    HTTPS_PROXY: url,
+    NO_PROXY: direct,
+    http_proxy: url,
+    https_proxy: url,
+    no_proxy: direct,
+  };
+}
+
+function checkSettings(owner: string, props: WorkerUserDataProps): void {
+  const refuse = (field: string, value: unknown, fix: string) => {
+    throw new Error(`${owner}: ${field} (${value}) ${fix}`);
+  };
+  const { controlPlaneUrl, slots, daemonRelease, proxy } = props;
+  if (
+    !Token.isUnresolved(controlPlaneUrl) &&
+    !/^https:\/\/|^http:\/\/(localhost|127\.0\.0\.1)\b/.test(controlPlaneUrl)
+  ) {
+    refuse("controlPlaneUrl", controlPlaneUrl, "must start with https://: the deployment's token is sent to it");
+  }
+  if (!Token.isUnresolved(slots) && !(Number.isInteger(slots) && slots >= 1 && slots <= 200)) {
+    refuse("slots", slots, "must be a whole number from 1 to 200");
+  }
+  if (daemonRelease) {
+    const { version, sha256, keyPrefix } = daemonRelease;
+    if (version === "latest")
+      refuse("daemonRelease.version", version, "must be a version: latest changes under the checksum");
+    if (!Token.isUnresolved(keyPrefix) && keyPrefix !== "" && !keyPrefix.endsWith("/")) {
+      refuse("daemonRelease.keyPrefix", keyPrefix, "must end with /");
+    }
+    for (const [architecture, sum] of Object.entries(sha256)) {
+      if (!Token.isUnresolved(sum) && !/^[0-9a-f]{64}$/.test(sum)) {
+        refuse(`daemonRelease.sha256.${architecture}`, sum, "must be 64 hexadecimal digits in lower case");
+      }
+    }
+    if (!Token.isUnresolved(sha256) && Object.keys(sha256).length === 0) {
+      refuse("daemonRelease.sha256", "none", "must name the checksum of at least one architecture");
+    }
+  }
+  if (proxy && !Token.isUnresolved(proxy.url) && /\/\/[^/]*@/.test(proxy.url)) {
+    refuse("proxy.url", "with a user", "must not hold a password: user data is no place for one");
+  }
+}

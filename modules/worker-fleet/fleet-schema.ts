@@ -1,0 +1,102 @@
+import { architectureOf } from "./architecture";
+import { type FleetConfig, fleetKeys } from "./fleet-keys";
+import { type Finding, finding, type Rule, refinement } from "./schema-rules";
+
+function privateLinkNetwork({ control_plane: { private_link }, network }: FleetConfig): Finding[] {
+  if (private_link === undefined) {
+    return [];
+  }
+  return [
+    ...finding(
+      network.create === undefined && network.route_table_ids === undefined,
+      ["network", "route_table_ids"],
+      "is needed with control_plane.private_link: its S3 gateway is a route",
+    ),
+    ...finding(
+      network.create?.nat_gateways !== undefined,
+      ["network", "create", "nat_gateways"],
+      "contradicts control_plane.private_link, which has no way to the internet; drop one",
+    ),
+  ];
+}
+
+function privateLinkEgress({ control_plane: { private_link }, egress }: FleetConfig): Finding[] {
+  if (private_link === undefined) {
+    return [];
+  }
+  const { https_cidrs, other, ...databases } = egress;
+  const lists: [(string | number)[], readonly string[]][] = [
+    ...Object.entries(databases).map(([key, list]): [string[], string[]] => [["egress", key], list ?? []]),
+    ...Object.entries(other).map(([key, { cidrs }]): [string[], string[]] => [
+      ["egress", "other", key, "cidrs"],
+      cidrs,
+    ]),
+  ];
+  return [
+    ...finding(
+      https_cidrs !== undefined,
+      ["egress", "https_cidrs"],
+      "contradicts control_plane.private_link, where HTTPS goes to endpoints alone; drop one",
+    ),
+    ...lists.flatMap(([path, list]) =>
+      list.flatMap((block, i) =>
+        finding(opensAll(block), [...path, i], "reaches the internet, which control_plane.private_link rules out"),
+      ),
+    ),
+  ];
+}
+
+function checksums({ pools, daemon_release: { sha256 } }: FleetConfig): Finding[] {
+  return Object.entries(pools).flatMap(([name, { instance_types }]) =>
+    instance_types.flatMap((type, i) => {
+      const architecture = architectureOf(type);
+      return finding(
+        sha256[architecture] === undefined,
+        ["pools", name, "instance_types", i],
+        `runs ${architecture}, and daemon_release.sha256 has none for it; set daemon_release.sha256.${architecture}`,
+      );
+    }),
+  );
+}
+
+function portRanges({ egress: { other } }: FleetConfig): Finding[] {
+  return Object.entries(other).flatMap(([name, { from_port, to_port }]) =>
+    finding(
+      to_port !== undefined && to_port < from_port,
+      ["egress", "other", name, "to_port"],
+      `should be >= egress.other.${name}.from_port (${from_port})`,
+    ),
+  );
+}
+
+function sshSource({ ssh }: FleetConfig): Finding[] {
+  return finding(
+    ssh !== undefined && opensAll(ssh.cidr),
+    ["ssh", "cidr"],
+    "opens port 22 to everyone; name the block of a bastion or a VPN",
+  );
+}
+
+function volumeKey({ unsafe, encryption }: FleetConfig): Finding[] {
+  return finding(
+    unsafe.unencrypted_root_volume && encryption.volume_kms_key_arn !== undefined,
+    ["unsafe", "unencrypted_root_volume"],
+    "contradicts encryption.volume_kms_key_arn; drop one",
+  );
+}
+
+function opensAll(block: string): boolean {
+  return /\/0+$/.test(block);
+}
+
+const RULES: readonly Rule<FleetConfig>[] = [
+  privateLinkNetwork,
+  privateLinkEgress,
+  checksums,
+  portRanges,
+  sshSource,
+  volumeKey,
+];
+
+/** What a document, or the caller of the published module, says of a worker fleet. */
+export const fleetSchema = fleetKeys.superRefine(refinement(RULES));

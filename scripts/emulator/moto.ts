@@ -1,0 +1,64 @@
+import { spawn } from "node:child_process";
+import { createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { end } from "./child";
+
+/** An AWS of this machine's own, empty at the start and gone at the end. */
+export interface Emulator {
+  /** Where it answers, on the loopback interface alone. */
+  readonly url: string;
+  readonly stop: () => Promise<void>;
+}
+
+const START_DEADLINE_MS = 60_000;
+
+/**
+ * Starts `moto_server` on a free port, with the IAM policies that AWS manages.
+ *
+ * @throws Error with what it printed, where it ends or does not answer within a minute.
+ * https://docs.getmoto.org/en/latest/docs/server_mode.html
+ */
+export async function startMoto(): Promise<Emulator> {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const child = spawn("moto_server", ["-H", "127.0.0.1", "-p", String(port)], {
+    env: { ...process.env, MOTO_IAM_LOAD_MANAGED_POLICIES: "true" },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let printed = "";
+  let failure: Error | undefined;
+  child.stderr.on("data", (chunk) => {
+    printed = `${printed}${chunk}`.slice(-4_000);
+  });
+  child.on("error", (error) => {
+    failure = error;
+  });
+
+  const deadline = Date.now() + START_DEADLINE_MS;
+  while (!(await answers(url))) {
+    if (failure !== undefined || child.exitCode !== null || Date.now() > deadline) {
+      await end(child);
+      throw new Error(`moto_server did not start: ${failure?.message ?? printed}`);
+    }
+    await sleep(100);
+  }
+  return { url, stop: () => end(child) };
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    return (await fetch(`${url}/moto-api/data.json`)).ok;
+  } catch {
+    return false;
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().on("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
+    });
+  });
+}
