@@ -4,7 +4,10 @@
  */
 import { buildSync } from "esbuild";
 
-const PROGRAMS: Readonly<Record<string, string>> = { worker: "agent/worker/main.ts" };
+const PROGRAMS: Readonly<Record<string, string>> = {
+  node: "agent/node/main.ts",
+  worker: "agent/worker/main.ts",
+};
 
 buildSync({
   entryPoints: PROGRAMS,

@@ -36,8 +36,9 @@ export interface NodeConfiguration {
   readonly nodeId: string;
   readonly nodeIp: string;
   readonly autoScalingGroupName: string;
-  readonly hookName: string;
-  readonly heartbeatTimeoutSeconds: number;
+  readonly launchHookName: string;
+  /** The hook's HeartbeatTimeout. */
+  readonly launchHookTimeoutSeconds: number;
   /** What becomes of an instance that failed: ended at once, or left for a person until its hook runs out. */
   readonly onFailure: "abandon" | "hold";
   /** How long a step may take. */

@@ -10,6 +10,7 @@ import { growFilesystem } from "./disk/grow";
 import { assertMounted, mountFilesystem, mountsOf } from "./disk/mount";
 import { installMountUnit } from "./disk/mount-unit";
 import { giveTree } from "./disk/owner";
+import type { AttachedVolume } from "./volume/attach";
 import { findDevice } from "./volume/device";
 import type { Volume } from "./volume/ownership";
 
@@ -27,7 +28,7 @@ const BACKOFF = { baseMs: 200, capMs: 2_000 };
  */
 export async function prepareFilesystem(
   aws: Aws,
-  { volume, deviceName }: { readonly volume: Volume; readonly deviceName: string },
+  { volume, deviceName }: AttachedVolume,
   layout: DataLayout,
   description: string,
   log: Log,

@@ -13,6 +13,13 @@ export interface AttachRequest {
   readonly availabilityZone: string;
 }
 
+export interface AttachedVolume {
+  /** As EC2 describes it once attached. */
+  readonly volume: Volume;
+  /** The name it is attached under. */
+  readonly deviceName: string;
+}
+
 export interface AttachPatience {
   /** How long EC2 must say that a living instance holds the volume before it is believed. */
   readonly liveHolderMs: number;
@@ -27,7 +34,6 @@ const LOOK_AGAIN = ["VolumeInUse", "IncorrectState", "IncorrectInstanceState", "
 /**
  * Attaches a volume to this instance, waiting until its former holder is gone.
  *
- * @returns the volume as EC2 describes it once attached, and the device name it is attached under.
  * @throws BootError if the volume cannot come here, or was waited for in vain.
  */
 export async function attachVolume(
@@ -36,7 +42,7 @@ export async function attachVolume(
   log: Log,
   signal: AbortSignal,
   patience: AttachPatience = ATTACH_PATIENCE,
-): Promise<{ readonly volume: Volume; readonly deviceName: string }> {
+): Promise<AttachedVolume> {
   const { volumeId, deviceName, instanceId } = request;
   let heldSince: number | undefined;
   let said = "";
