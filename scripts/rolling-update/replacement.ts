@@ -239,7 +239,7 @@ function launching(current: Replacement, facts: NodeFacts, settings: Settings, l
       code: "LAUNCH_TIMEOUT",
       message: `the replacement is not in service after ${settings.launchTimeoutMs / 60_000} min`,
       ...reason(facts.blocker),
-      next: "read the console output below; correct the release and apply it: the next roll starts with this node",
+      next: "read what the node printed; correct the release and apply it: the next roll starts with this node",
     });
   }
   if (replacement?.hook && facts.nowMs - (known.heartbeatMs ?? known.sinceMs) >= replacement.hook.heartbeatMs / 3) {
