@@ -22,7 +22,7 @@ export interface FakeControlPlane extends RunningServer {
   revokeSessions(): void;
 }
 
-const TIMES = { leaseMs: 30_000, nextMs: 200, progressMs: 30_000, metricsMs: 60_000 };
+const LEASE = { leaseMs: 30_000, nextMs: 200 };
 
 /** The worker's side of the control plane: checks each message against the protocol's schemas and each token. */
 export async function startControlPlane(deploymentToken: string): Promise<FakeControlPlane> {
@@ -34,10 +34,10 @@ export async function startControlPlane(deploymentToken: string): Promise<FakeCo
       if (token !== plane.deploymentToken) return refusal(401, "unauthorized", "unknown token");
       const session = randomBytes(32).toString("base64url");
       sessions.add(session);
-      return json(200, { protocol: 1, token: session, kept: [], ...TIMES });
+      return json(200, { protocol: 1, token: session, progressMs: 30_000, metricsMs: 60_000 });
     }
     if (!sessions.has(token)) return refusal(401, "unauthorized", "unknown session");
-    if (name === "heartbeat") return json(200, { leaseMs: TIMES.leaseMs, nextMs: TIMES.nextMs, actions: [] });
+    if (name === "heartbeat") return json(200, { ...LEASE, actions: [] });
     return json(200, {});
   };
 

@@ -3,7 +3,7 @@ import { simulate } from "./simulator/simulate";
 
 /** Leases of seconds among faults that last from seconds to minutes, each kind a hundred times as frequent as usual. */
 const HURRIED = {
-  hours: 1 / 60,
+  hours: 1 / 120,
   workers: 3,
   jobs: 3,
   faultRate: 100,
@@ -27,7 +27,7 @@ describe("the lease protocol over many short schedules", () => {
       starts += outcome.starts;
       if (outcome.doubleRuns > 0) throw new Error(`a job ran twice in schedule ${seed}`);
     }
-    expect(starts).toBeGreaterThan(200_000);
+    expect(starts).toBeGreaterThan(100_000);
   }, 600_000);
 
   it("control-plane 2: the same schedules notice a missing margin", () => {

@@ -14,3 +14,18 @@ echo ec2ab000-0000-0000-0000-000000000001 >"$root/etc/instance/hypervisor-uuid"
 
 # Without a DHCP client nothing waits for DHCP: the container's network is up from the start.
 rm -f "$root/sbin/dhclient"
+
+# Outside containers systemd makes mounts propagate by itself; LoadCredential= needs it.
+cat >"$root/etc/systemd/system/shared-mounts.service" <<'UNIT'
+[Unit]
+DefaultDependencies=no
+Before=sysinit.target
+
+[Service]
+Type=oneshot
+ExecStart=/bin/mount --make-rshared /
+
+[Install]
+WantedBy=sysinit.target
+UNIT
+chroot "$root" systemctl enable shared-mounts.service

@@ -62,7 +62,7 @@ locale: false
       return podman(["exec", name, ...command]);
     } catch (error) {
       const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
-      return stdout + stderr;
+      return (stdout + stderr).trim();
     }
   };
   return {
