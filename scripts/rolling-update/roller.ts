@@ -102,7 +102,7 @@ export class Roller {
       return;
     }
     if (!isOver(replacement) && !stands) {
-      if (replacement.held) await this.#actions.release(node);
+      if (replacement.held) await this.#actions.release(node, replacement);
       const given: Replacement = { ...replacement, state: "failed", held: false, rollId: id };
       await writeReplacement(this.ports.store, given);
       this.#replacements.set(node.id, given);
@@ -291,6 +291,7 @@ export class Roller {
       ...(old ? { oldInstance: old.id } : {}),
       ...(from ? { from } : {}),
       to: { id: target.id, version: target.version },
+      strategy: this.settings.strategy,
       held: false,
       drained: false,
       durations: {},
@@ -318,7 +319,7 @@ export class Roller {
     for (const replacement of this.#replacements.values()) {
       if (!replacement.held) continue;
       try {
-        await this.#actions.release(this.#node(replacement.node));
+        await this.#actions.release(this.#node(replacement.node), replacement);
         await this.#write({ ...replacement, held: false });
       } catch (cause) {
         error ??= asRollError(cause);

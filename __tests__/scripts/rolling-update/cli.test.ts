@@ -86,6 +86,8 @@ describe("holdfast roll", () => {
     aws.release({ boot: "fails" });
     await cli(aws, store, "run", "--yes");
 
+    const shown = await cli(aws, store, "rollback");
+    expect(shown).toMatchObject({ code: 2, out: expect.stringContaining("node 00: lt-00:2 -> lt-00:1") });
     const { code } = await cli(aws, store, "rollback", "--yes");
 
     expect(code).toBe(8);
