@@ -1,4 +1,5 @@
 import type { DeploymentKind } from "./deployment-kind";
+import { statefulClusterKind } from "./stateful-cluster";
 
 /** Every kind that a document in `deployments/` can name. */
-export const KINDS: readonly DeploymentKind[] = [];
+export const KINDS: readonly DeploymentKind[] = [statefulClusterKind];
