@@ -10,7 +10,7 @@ const schema = clusterInputs.omit({ app_name: true, jq_download_url: true, asg_i
 
 type Document = { readonly name: string } & z.output<typeof schema>;
 
-export const statefulClusterKind = defineKind({
+export const statefulCluster = defineKind({
   kind: "stateful-cluster",
   summary: "A cluster whose nodes keep their address and their data, such as ZooKeeper, etcd or Kafka.",
   schema,

@@ -1,5 +1,6 @@
 import { Testing } from "cdktf";
 import type { Construct } from "constructs";
+import { unknownAttributes } from "./provider-attributes";
 import { awsStack } from "./synthesized-stack";
 
 export type Attributes = Readonly<Record<string, unknown>>;
@@ -17,11 +18,18 @@ export interface SynthesizedResource {
   readonly attributes: Attributes;
 }
 
-/** Synthesizes what `build` makes in a stack of its own, with the validations of a real synth, and parses the result. */
+/**
+ * Synthesizes what `build` makes in a stack of its own, with the validations of a real synth, and parses the result.
+ *
+ * @throws Error for an attribute that AWS provider 5.100 does not have.
+ */
 export function synthesize(build: (scope: Construct) => void): Synthesized {
   const stack = awsStack();
   build(stack);
-  return JSON.parse(Testing.synth(stack, true)) as Synthesized;
+  const synthesized = JSON.parse(Testing.synth(stack, true)) as Synthesized;
+  const unknown = unknownAttributes(synthesized);
+  if (unknown.length > 0) throw new Error(`AWS provider 5.100 lacks ${unknown.join(", ")}`);
+  return synthesized;
 }
 
 /** The resources of a type, in the order of their addresses. */

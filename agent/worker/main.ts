@@ -65,14 +65,12 @@ async function agent(): Promise<number> {
     config,
     {
       workerId: identity.instanceId,
-      bootId: (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim(),
       agentVersion: AGENT_VERSION,
       daemonVersion: await daemonVersion(),
       pool: config.pool,
       labels: config.labels ?? {},
       slots: config.slots,
       features: ["drain"],
-      adopted: [],
     },
     {
       aws,

@@ -16,12 +16,15 @@ export interface SurplusLimits {
 }
 
 /**
- * 1 while the pool can spare an instance, else 0: processors idle AND nothing waits AND the jobs of one instance fit in the
- * free slots of the others, with room to spare.
+ * 1 while the pool can spare an instance, else 0: processors idle AND nothing waits AND nobody is leaving yet AND the jobs of
+ * one instance fit in the free slots of the others, with room to spare.
  *
  * Idle processors alone prove nothing: dozens of streaming jobs keep a small instance under 20 %. The last instance goes only
  * when all of its slots are free. Every gap counts against leaving (busy, waiting, no slot free, several instances), and each leg
  * is turned so that 0, which CloudWatch may take for a gap, says no; but for an SQS queue silence is what an idle queue sends.
+ *
+ * Where every instance is protected because it holds a job, the group lowers its desired capacity and terminates nothing; the
+ * third leg keeps that from repeating until the desired capacity means nothing.
  *
  * One alarm on one expression, because a composite alarm cannot run a scaling policy.
  *
@@ -38,6 +41,7 @@ export function spareInstance(
   const legs = [
     `100 - FILL(cpu, 100) > 100 - ${literal(cpuBelowPercent)}`,
     backlog.kind === "sqs" ? "TIME_SERIES(1) > FILL(backlog, 0)" : "1 - FILL(backlog, 1) > 0",
+    "FILL(desired, 0) >= FILL(in_service, 2)",
     `FILL(slots_free, 0) / ${SAMPLES_PER_PERIOD} >= IF(2 - FILL(in_service, 2) > 0, ${jobs}, ${spare})`,
   ];
   return {
@@ -47,6 +51,7 @@ export function spareInstance(
       cpu: { metric: awsMetric("AWS/EC2", "CPUUtilization", asgName), statistic: "Average" },
       backlog: { metric: backlogMetric(identity, backlog), statistic: "Maximum" },
       slots_free: { metric: poolMetric(identity, "SlotsFree"), statistic: "Sum" },
+      desired: { metric: awsMetric("AWS/AutoScaling", "GroupDesiredCapacity", asgName), statistic: "Minimum" },
       in_service: { metric: awsMetric("AWS/AutoScaling", "GroupInServiceInstances", asgName), statistic: "Maximum" },
     },
   };

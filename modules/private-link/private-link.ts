@@ -53,7 +53,8 @@ export interface PrivateLinkProps {
  * are better created by its owner and declared in `existingEndpoints`.
  *
  * @throws Error for a service name of another form, a release bucket of another region, features that contradict
- *   `releaseBuckets`, and existing endpoints that are repeated or lack their security group.
+ *   `releaseBuckets`, no subnet, no route table for the S3 gateway, and existing endpoints that are repeated or lack their
+ *   security group.
  */
 export class PrivateLink extends Construct implements PrivateEgress {
   public readonly endpointSecurityGroupId: string;
@@ -188,6 +189,8 @@ function s3Rule(prefixListId: string): EgressRule {
 
 function checkProps(props: PrivateLinkProps): void {
   const { controlPlaneServiceName, features, releaseBuckets = [], region, existingEndpoints = [] } = props;
+  if (props.subnetIds.length === 0)
+    throw new Error("subnetIds is empty: endpoints need an address in a subnet per zone");
   if (!Token.isUnresolved(controlPlaneServiceName) && !VPCE_SERVICE.test(controlPlaneServiceName)) {
     throw new Error(
       `controlPlaneServiceName (${controlPlaneServiceName}) is not of the form com.amazonaws.vpce.<region>.vpce-svc-<id>`,
@@ -195,6 +198,11 @@ function checkProps(props: PrivateLinkProps): void {
   }
   if (features.includes("releases") && releaseBuckets.length === 0) {
     throw new Error("features has releases but releaseBuckets is empty: the S3 gateway's policy would admit none");
+  }
+  const needsGateway =
+    endpointActions(features).has("s3") && !existingEndpoints.some(({ service }) => service === "s3");
+  if (needsGateway && props.routeTableIds.length === 0) {
+    throw new Error("routeTableIds is empty: without the workers' route tables nothing reaches S3 through its gateway");
   }
   if (region !== undefined) checkReleaseRegions(releaseBuckets, region);
   existingEndpoints.forEach(({ service, securityGroupId }, i) => {

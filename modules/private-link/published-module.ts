@@ -112,7 +112,7 @@ export const PRIVATE_LINK_MODULE: PublishedModule = {
       controlPlaneServiceName: variables.control_plane_service_name.stringValue,
       controlPlanePrivateDns: variableBoolean(variables.control_plane_private_dns),
       features: FEATURES,
-      releaseBuckets: [{ name: variables.release_bucket.stringValue, region: "" }],
+      releaseBuckets: [{ name: variables.release_bucket.stringValue }],
     });
     declareOutput(stack, "security_group_id", {
       description: "Security group of the endpoints; let the workers' groups send 443 to it.",

@@ -6,8 +6,8 @@ import { WORKER_ACTIONS, type WorkerFeature } from "../worker-access/worker-acti
 /** A bucket that workers read releases from. */
 export interface ReleaseBucket {
   readonly name: string;
-  /** Region of the bucket, which has to be the fleet's. */
-  readonly region: string;
+  /** Region of the bucket. @default - taken to be the fleet's, as it has to be */
+  readonly region?: string;
 }
 
 /**
@@ -18,7 +18,7 @@ export interface ReleaseBucket {
  */
 export function checkReleaseRegions(buckets: readonly ReleaseBucket[], region: string): void {
   if (Token.isUnresolved(region)) return;
-  const far = buckets.find((bucket) => !Token.isUnresolved(bucket.region) && bucket.region !== region);
+  const far = buckets.find((bucket) => !Token.isUnresolved(bucket.region) && (bucket.region ?? region) !== region);
   if (!far) return;
   throw new Error(
     `release bucket ${far.name} is in ${far.region}, the fleet in ${region}: an S3 gateway endpoint reaches its own region ` +

@@ -6,11 +6,9 @@ import { Token } from "cdktf";
 import { Construct } from "constructs";
 import { AwsEnvironment } from "../iam/aws-environment";
 import { policyDocument } from "../iam/policy-document";
+import { checkedRoleName } from "../iam/role-name";
 import { checkPermissions } from "./permission-checks";
 import { type WorkerPermissions, workerStatements } from "./worker-policy";
-
-/** IAM's limit on a role's name. */
-const MAX_NAME_LENGTH = 64;
 
 export interface WorkerRoleProps {
   /** Name of role, policy and instance profile. IAM is global: put the region in it where a name is used in two. */
@@ -50,7 +48,8 @@ export class WorkerRole extends Construct {
     checkProps(props);
     checkPermissions(props.permissions);
     const aws = AwsEnvironment.of(this);
-    const { name, path = "/holdfast/" } = props;
+    const { path = "/holdfast/" } = props;
+    const name = checkedRoleName(props.name);
     const tags = { ...props.tags, Name: name };
 
     const policy = new IamPolicy(this, "policy", {
@@ -90,10 +89,7 @@ export class WorkerRole extends Construct {
   }
 }
 
-function checkProps({ name, path, maxSessionSeconds }: WorkerRoleProps): void {
-  if (!Token.isUnresolved(name) && name.length > MAX_NAME_LENGTH) {
-    throw new Error(`name (${name}) has ${name.length} characters; IAM admits ${MAX_NAME_LENGTH}: shorten it`);
-  }
+function checkProps({ path, maxSessionSeconds }: WorkerRoleProps): void {
   if (path !== undefined && !Token.isUnresolved(path) && !/^\/([!-~]+\/)?$/.test(path)) {
     throw new Error(`path (${path}) must begin and end with a slash: /${path.replace(/^\/+|\/+$/g, "")}/`);
   }

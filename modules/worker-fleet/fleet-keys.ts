@@ -161,6 +161,14 @@ const ssh = z.strictObject({
   cidr: cidr.describe("Block that may connect to port 22, such as a bastion's."),
 });
 
+const proxy = z.strictObject({
+  url: z
+    .string()
+    .regex(/^https?:\/\/[A-Za-z0-9.-]+(:\d+)?\/?$/)
+    .describe("Address of the proxy, without user and password."),
+  exceptions: z.array(z.string().min(1)).default([]).describe("Hosts that are reached directly."),
+});
+
 const unsafe = z.strictObject({
   imdsv1: z.boolean().default(false).describe("Answer metadata requests without a session token."),
   imds_hop_limit: z
@@ -197,6 +205,12 @@ export const fleetKeys = z.strictObject({
   session_kms_key_arn: kmsKeyArn
     .optional()
     .describe("Key with which Session Manager encrypts sessions. Default: TLS only."),
+  proxy: proxy.optional().describe("HTTP proxy of the workers. Default: none."),
+  ca_certificates: z
+    .string()
+    .regex(/^-----BEGIN CERTIFICATE-----/)
+    .optional()
+    .describe("Certificates in PEM that workers trust besides the public ones."),
   ssh: ssh.optional().describe("Let a key pair log in through port 22. Default: Session Manager alone."),
   unsafe: unsafe.prefault({}).describe("Protections to give up; each stands in the outputs."),
 });

@@ -163,10 +163,15 @@ const scaleIn = z.strictObject({
   cooldown_seconds: seconds.default(600).describe("Seconds between the end of one drain and the next."),
 });
 
+const bootHooks = z.strictObject({
+  before_install: z.string().min(1).optional().describe("Shell script, run as root before anything is installed."),
+  after_install: z.string().min(1).optional().describe("Shell script, run as root before the agent starts."),
+});
+
 /** The keys of a pool, each with its own bounds. Units stand in the names. */
 export const poolKeys = z.strictObject({
   instance_types: z
-    .array(z.string().regex(/^[a-z][a-z0-9-]*\.[a-z0-9-]+$/))
+    .array(z.string().regex(/^[a-z][a-z0-9-]*\.[a-z0-9-]+$/, { abort: true }))
     .min(1)
     .max(40)
     .describe(
@@ -174,7 +179,14 @@ export const poolKeys = z.strictObject({
     ),
   images: images.optional().describe("What boots, by architecture. Default: the newest Amazon Linux 2023."),
   size: size.describe("How many workers."),
-  slots: z.int().min(1).max(1_000).default(4).describe("Jobs that one worker runs at a time."),
+  slots: z.int().min(1).max(200).default(4).describe("Jobs that one worker runs at a time."),
+  labels: z
+    .record(z.string().min(1).max(63), z.string().max(255))
+    .default({})
+    .describe("By which jobs choose workers."),
+  boot_hooks: bootHooks
+    .prefault({})
+    .describe("What else an instance does before it registers; a script that fails fails the boot. Never a secret."),
   drain: drain.prefault({}).describe("How a worker leaves."),
   backlog: backlog.prefault({}).describe("The waiting work, which the pool grows by."),
   scale_out: scaleOut.prefault({}).describe("When the pool grows."),

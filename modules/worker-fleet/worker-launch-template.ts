@@ -1,5 +1,6 @@
 import { LaunchTemplate } from "@cdktf/provider-aws/lib/launch-template";
 import { Construct } from "constructs";
+import type { UserData } from "../user-data/user-data";
 import { compact } from "./compact";
 import type { UnsafeOptions } from "./unsafe-options";
 
@@ -14,8 +15,8 @@ export interface WorkerLaunchTemplateProps {
   readonly instanceProfileArn: string;
   /** May hold tokens. */
   readonly securityGroupIds: string[];
-  /** Base64 of at most 16,384 bytes; may be a token. */
-  readonly userData: string;
+  /** What boots: at most 16,384 bytes, which Terraform checks where only it knows them. */
+  readonly userData: Pick<UserData, "base64" | "sizeCheck">;
   readonly rootVolume: RootVolumeProps;
   /**
    * Name of the EC2 key pair that may log in through SSH.
@@ -74,14 +75,14 @@ export class WorkerLaunchTemplate extends Construct {
 
   public constructor(scope: Construct, id: string, props: WorkerLaunchTemplateProps) {
     super(scope, id);
-    const { unsafe = {} } = props;
+    const { userData, unsafe = {} } = props;
 
     this.resource = new LaunchTemplate(this, "template", {
       name: props.name,
       imageId: props.imageId,
       instanceType: props.instanceType,
       ...compact({ keyName: props.keyName }),
-      userData: props.userData,
+      userData: userData.base64,
       updateDefaultVersion: true,
       instanceInitiatedShutdownBehavior: "terminate",
       iamInstanceProfile: { arn: props.instanceProfileArn },
@@ -103,6 +104,7 @@ export class WorkerLaunchTemplate extends Construct {
       monitoring: { enabled: props.detailedMonitoring ?? false },
       tagSpecifications: ["volume", "network-interface"].map((resourceType) => ({ resourceType, tags: props.tags })),
       tags: props.tags,
+      ...compact({ lifecycle: userData.sizeCheck && { precondition: [userData.sizeCheck] } }),
     });
     this.templateId = this.resource.id;
     this.templateName = this.resource.name;

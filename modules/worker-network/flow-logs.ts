@@ -6,6 +6,7 @@ import { IamRolePolicyAttachment } from "@cdktf/provider-aws/lib/iam-role-policy
 import { Construct } from "constructs";
 import { AwsEnvironment } from "../iam/aws-environment";
 import { policyDocument } from "../iam/policy-document";
+import { checkedRoleName } from "../iam/role-name";
 
 export interface FlowLogSettings {
   /** Which connections are recorded. @default ALL */
@@ -40,7 +41,7 @@ export class FlowLogs extends Construct {
     const tags = { ...props.tags, Name: name };
     const aws = AwsEnvironment.of(this);
     const logGroupName = `/aws/vpc/${name}/flow-logs`;
-    const roleName = `${name}-flow-logs`;
+    const roleName = checkedRoleName(`${name}-flow-logs`);
 
     const group = new CloudwatchLogGroup(this, "log_group", {
       name: logGroupName,

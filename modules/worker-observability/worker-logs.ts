@@ -35,7 +35,7 @@ export interface WorkerLogsProps {
   readonly kmsKeyArn?: string;
   /**
    * Cannot be changed later: CloudWatch then makes Terraform replace the group and its events are lost.
-   * @default "STANDARD"
+   * @default - STANDARD
    */
   readonly logClass?: LogClass;
 }
@@ -59,7 +59,7 @@ export class WorkerLogs extends Construct {
   /** @throws Error when `retentionDays` is not a retention CloudWatch Logs offers. */
   constructor(scope: Construct, id: string, props: WorkerLogsProps) {
     super(scope, id);
-    const { product = DEFAULT_PRODUCT, deployment, retentionDays = 30, kmsKeyArn, logClass = "STANDARD" } = props;
+    const { product = DEFAULT_PRODUCT, deployment, retentionDays = 30, kmsKeyArn, logClass } = props;
     if (!Token.isUnresolved(retentionDays) && !RETENTION_DAYS.includes(retentionDays)) {
       throw new Error(
         `${this.node.path}: retentionDays (${retentionDays}) should be one of ${RETENTION_DAYS.join(", ")}`,
@@ -71,7 +71,7 @@ export class WorkerLogs extends Construct {
       new CloudwatchLogGroup(this, kind, {
         name: this.groupNames[kind],
         retentionInDays: retentionDays,
-        logGroupClass: logClass,
+        ...(logClass !== undefined && { logGroupClass: logClass }),
         ...(kmsKeyArn !== undefined && { kmsKeyId: kmsKeyArn }),
       });
     this.groups = { agent: group("agent"), jobs: group("jobs"), system: group("system") };

@@ -96,6 +96,8 @@ describe("three hosts, whose jobs end in minute 300", () => {
     ["the backlog is unknown", { BacklogJobs: [] }],
     ["the backlog's push misses every other five minutes", { BacklogJobs: alternate(480, 5) }],
     ["no slot is free", { SlotsFree: Array(480).fill([0, 0, 0]) }],
+    ["a protected instance has yet to leave", { GroupDesiredCapacity: Array(480).fill(2) }],
+    ["the group says nothing of itself", { GroupDesiredCapacity: [], GroupInServiceInstances: [] }],
     ["free slots are unknown", { SlotsFree: [] }],
     ["an instance would leave without headroom", { SlotsFree: Array(480).fill([16, 16, 15]) }],
   ] as [string, Recording["metrics"]][])("no instance is spare while %s", (_, metrics) => {
@@ -124,6 +126,7 @@ describe("the last instance", () => {
     minutes: 60,
     metrics: {
       CPUUtilization: Array(60).fill(1),
+      GroupDesiredCapacity: Array(60).fill(1),
       GroupInServiceInstances: Array(60).fill(1),
       SlotsFree: Array(60).fill(free),
       BacklogJobs: Array(60).fill(0),

@@ -235,6 +235,7 @@ const permissions = (changes: Partial<WorkerPermissions>): Partial<WorkerRolePro
 });
 test.each<[Partial<WorkerRoleProps>, string]>([
   [{ name: "n".repeat(65) }, "has 65 characters; IAM admits 64: shorten it"],
+  [{ name: "ez cdc" }, "role name (ez cdc) may have letters, digits and +=,.@-_ only"],
   [{ path: "workers" }, "path (workers) must begin and end with a slash: /workers/"],
   [{ maxSessionSeconds: 60 }, "maxSessionSeconds (60) must be between 3600 and 43200"],
   [

@@ -11,7 +11,7 @@ const DEFAULTS: PoolInstancesProps = {
   instanceTypes: ["c7g.large"],
   instanceProfileArn: "arn:aws:iam::111122223333:instance-profile/cdc",
   securityGroupIds: ["sg-1"],
-  userData: "IyEvYmluL2Jhc2gK",
+  userData: { base64: "IyEvYmluL2Jhc2gK", sizeCheck: undefined },
   rootVolume: { sizeGiB: 20 },
   hooks: lifecycleHooks({ launchTimeoutSeconds: 600, drainDeadlineSeconds: 3600 }),
   drainMode: "handoff",
@@ -57,7 +57,7 @@ describe("launch template version", () => {
   });
 
   test("R5: user data is an argument of the template whose version the group names", () => {
-    const changed = pool({ userData: "Y2hhbmdlZAo=" });
+    const changed = pool({ userData: { base64: "Y2hhbmdlZAo=", sizeCheck: undefined } });
     const [name, after] = Object.entries(changed.resources("aws_launch_template"))[0] ?? [];
     expect(after).toEqual({ ...template(), user_data: "Y2hhbmdlZAo=" });
     expect(changed.only("aws_autoscaling_group").launch_template.version).toBe(

@@ -1,33 +1,38 @@
-import { Testing } from "cdktf";
 import type { Construct } from "constructs";
+import { type Synthesized, synthesize } from "../synthesize";
 import { type AlarmState, alarmSeries, nextState, type Reading, type SynthesizedAlarm } from "./alarm";
 import type { RecordedMetrics } from "./recorded-metrics";
 import type { SynthesizedPolicy } from "./scaling-policy";
 
+/** An `aws_cloudwatch_dashboard` as Terraform JSON has it. */
+export interface SynthesizedDashboard {
+  readonly dashboard_name: string;
+  readonly dashboard_body: string;
+}
+
 /** The alarms, policies and dashboards of a synthesized scope, as Terraform would read them. */
 export class SynthesizedSignals {
-  private constructor(private readonly resources: Readonly<Record<string, Readonly<Record<string, unknown>>>>) {}
+  private readonly resources: NonNullable<Synthesized["resource"]>;
+
+  public constructor({ resource = {} }: Synthesized) {
+    this.resources = resource;
+  }
 
   /** Synthesizes what `build` adds to a stack. */
   public static of(build: (scope: Construct) => void): SynthesizedSignals {
-    const { resource } = JSON.parse(
-      Testing.synthScope((scope) => {
-        build(scope);
-      }),
-    );
-    return new SynthesizedSignals(resource ?? {});
+    return new SynthesizedSignals(synthesize(build));
   }
 
   public get alarms(): SynthesizedAlarm[] {
-    return Object.values(this.resources["aws_cloudwatch_metric_alarm"] ?? {}) as SynthesizedAlarm[];
+    return Object.values(this.resources["aws_cloudwatch_metric_alarm"] ?? {}) as unknown as SynthesizedAlarm[];
   }
 
   public get policies(): SynthesizedPolicy[] {
-    return Object.values(this.resources["aws_autoscaling_policy"] ?? {}) as SynthesizedPolicy[];
+    return Object.values(this.resources["aws_autoscaling_policy"] ?? {}) as unknown as SynthesizedPolicy[];
   }
 
-  public get dashboards(): { dashboard_name: string; dashboard_body: string }[] {
-    return Object.values(this.resources["aws_cloudwatch_dashboard"] ?? {}) as never;
+  public get dashboards(): SynthesizedDashboard[] {
+    return Object.values(this.resources["aws_cloudwatch_dashboard"] ?? {}) as unknown as SynthesizedDashboard[];
   }
 
   /** The alarm whose name ends in `suffix`. */
@@ -43,7 +48,7 @@ export class SynthesizedSignals {
     const id = /^\$\{aws_autoscaling_policy\.(\w+)\.arn\}$/.exec(action)?.[1] ?? "";
     const policy = this.resources["aws_autoscaling_policy"]?.[id];
     if (policy === undefined) throw new Error(`${alarm.alarm_name}: ${action} should be the ARN of a policy`);
-    return policy as SynthesizedPolicy;
+    return policy as unknown as SynthesizedPolicy;
   }
 }
 

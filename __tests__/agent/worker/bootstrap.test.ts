@@ -1,0 +1,211 @@
+import { createHash } from "node:crypto";
+import { mkdtemp, readdir, readFile, readlink, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { awsClient } from "../../../agent/host/aws";
+import { createLog } from "../../../agent/host/log";
+import { bootWorker } from "../../../agent/worker/bootstrap";
+import type { WorkerConfig } from "../../../agent/worker/config";
+import { type FakeAws, startAws, xmlError } from "../../support/fake-aws";
+import { FAKE_CREDENTIALS } from "../../support/imds";
+
+const DAEMON = "#!/bin/sh\necho daemon\n";
+const IDENTITY = {
+  instanceId: "i-0a1b2c3d4e5f60718",
+  region: "us-east-1",
+  architecture: "x86_64" as "x86_64" | "arm64",
+  availabilityZone: "us-east-1a",
+  accountId: "123456789012",
+  imageId: "ami-0123456789abcdef0",
+  instanceType: "t3.medium",
+  privateIp: "10.0.0.10",
+};
+const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
+
+const CONFIG: WorkerConfig = {
+  deployment: "production",
+  pool: "docs",
+  controlPlaneUrl: "https://control.example.com",
+  token: { secretArn: "arn:aws:secretsmanager:us-east-1:123456789012:secret:token" },
+  autoScalingGroupName: "production-docs",
+  launchHookName: "launch",
+  launchHookTimeoutSeconds: 600,
+  terminateHookName: "terminate",
+  terminateHookTimeoutSeconds: 300,
+  slots: 5,
+  metricsNamespace: "ez-cdc/workers",
+  cloudWatchAgent: { agent: { metrics_collection_interval: 60 } },
+  hooks: { beforeInstall: "echo before", afterInstall: "echo after" },
+  daemonRelease: {
+    bucket: "releases",
+    keyPrefix: "dbmazz/",
+    version: "2.4.0",
+    sha256: { x86_64: sha256(DAEMON) },
+  },
+};
+
+let aws: FakeAws;
+let root: string;
+let commands: string[];
+let lines: string[];
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "holdfast-boot-"));
+  commands = [];
+  lines = [];
+  aws = await startAws({
+    waitingHooks: ["launch"],
+    objects: { "releases/dbmazz/2.4.0/dbmazz-linux-amd64": DAEMON },
+  });
+});
+afterEach(async () => {
+  await aws.close();
+  await rm(root, { recursive: true });
+});
+
+/** Boots in a scratch root; programs are recorded, and those that match `failing` fail. */
+function boot(config: WorkerConfig = CONFIG, failing?: RegExp, identity = IDENTITY): Promise<boolean> {
+  return bootWorker({
+    config,
+    identity,
+    root,
+    node: "/usr/bin/node-22",
+    log: createLog((line) => void lines.push(line)),
+    aws: awsClient({
+      region: "us-east-1",
+      credentials: Object.assign(async () => FAKE_CREDENTIALS, { forget() {} }),
+      environment: { AWS_ENDPOINT_URL: aws.endpoint },
+      backoff: { baseMs: 1, capMs: 5 },
+    }),
+    run: async (command, args, { input }) => {
+      const line = [command, ...args, input ?? ""].join(" ").trim();
+      commands.push(line);
+      if (failing?.test(line)) throw new Error(`${line} failed with status 1`);
+      return line.includes("StatusText") ? "not registered: register: 401 unauthorized: unknown token\n" : "";
+    },
+  });
+}
+
+const hookResults = () => aws.callsOf("CompleteLifecycleAction").map(({ params }) => params["LifecycleActionResult"]);
+
+test("R21: a boot completes its hook with CONTINUE only after the agent has registered", async () => {
+  // WHEN systemctl start returns, the agent has said READY=1
+  expect(await boot()).toBe(true);
+
+  // THEN
+  expect(hookResults()).toEqual(["CONTINUE"]);
+  expect(commands).toEqual([
+    "/bin/sh -eu echo before",
+    expect.stringContaining("dnf install -qy amazon-cloudwatch-agent"),
+    expect.stringContaining("amazon-cloudwatch-agent-ctl -a fetch-config -m ec2 -s -c file:"),
+    "/bin/sh -eu echo after",
+    "systemctl daemon-reload",
+    "systemctl enable holdfast-worker.service",
+    "systemctl start holdfast-worker.service",
+  ]);
+  expect(aws.callsOf("CreateTags")).toEqual([]);
+});
+
+describe.each([
+  ["the beforeInstall hook", /echo before/, "could not run the beforeInstall hook: "],
+  ["the CloudWatch agent's installation", /dnf install/, "could not start the CloudWatch agent: "],
+  ["the CloudWatch agent's start", /fetch-config/, "could not start the CloudWatch agent: "],
+  ["the afterInstall hook", /echo after/, "could not run the afterInstall hook: "],
+  ["systemd", /daemon-reload/, "could not start the agent and register: "],
+  ["the registration", /systemctl start/, "could not start the agent and register: not registered: register: 401"],
+])("R21: when %s fails", (_, failing, why) => {
+  test("the group is told ABANDON within ten seconds, the reason is in the tag, the metric and the log, and the machine powers off", async () => {
+    const started = Date.now();
+
+    expect(await boot(CONFIG, failing)).toBe(false);
+
+    expect(hookResults()).toEqual(["ABANDON"]);
+    expect(aws.callsOf("CompleteLifecycleAction")[0]?.at).toBeLessThan(started + 10_000);
+    expect(aws.callsOf("CreateTags")[0]?.params).toMatchObject({
+      "ResourceId.1": IDENTITY.instanceId,
+      "Tag.1.Key": "holdfast:boot",
+      "Tag.1.Value": expect.stringContaining(`failed: ${why}`),
+    });
+    expect(aws.callsOf("PutMetricData")[0]?.params).toMatchObject({
+      Namespace: "ez-cdc/workers",
+      "MetricData.member.1.MetricName": "BootFailed",
+    });
+    expect(lines.join("")).toContain(why);
+    expect(commands.at(-1)).toBe("systemctl poweroff");
+  });
+});
+
+test.each([
+  [403, "AccessDenied"],
+  [500, "InternalFailure"],
+])(
+  "R21: an instance whose group answers %i %s still powers off, in time",
+  async (status, code) => {
+    aws.intercept("CompleteLifecycleAction", () => xmlError(status, code, "no"));
+    aws.intercept("CreateTags", () => "hang");
+    const started = Date.now();
+
+    expect(await boot(CONFIG, /daemon-reload/)).toBe(false);
+
+    expect(commands.at(-1)).toBe("systemctl poweroff");
+    expect(Date.now() - started).toBeLessThan(12_000);
+  },
+  20_000,
+);
+
+test("a daemon with another checksum is not put in place, and the boot is abandoned with both sums", async () => {
+  const expected = sha256("another build");
+  const daemonRelease = { bucket: "releases", keyPrefix: "dbmazz/", version: "2.4.0", sha256: { x86_64: expected } };
+
+  expect(await boot({ ...CONFIG, daemonRelease })).toBe(false);
+
+  expect(hookResults()).toEqual(["ABANDON"]);
+  expect(lines.join("")).toContain(`has SHA-256 ${sha256(DAEMON)}, expected ${expected}`);
+  expect(await readdir(join(root, "opt/holdfast/daemons/2.4.0"))).toEqual([]);
+});
+
+test("an architecture without a checksum is refused, by name", async () => {
+  expect(await boot(CONFIG, undefined, { ...IDENTITY, architecture: "arm64" })).toBe(false);
+
+  expect(lines.join("")).toContain("could not fetch the daemon: daemon 2.4.0 has no checksum for arm64");
+});
+
+test("the daemon is fetched by version and architecture, and linked", async () => {
+  await boot();
+
+  expect(aws.callsOf("GetObject").map(({ params }) => params["path"])).toEqual([
+    "/releases/dbmazz/2.4.0/dbmazz-linux-amd64",
+  ]);
+  expect(await readlink(join(root, "opt/holdfast/daemon"))).toBe("/opt/holdfast/daemons/2.4.0/dbmazz");
+  const daemon = join(root, "opt/holdfast/daemons/2.4.0/dbmazz");
+  expect(await readFile(daemon, "utf8")).toBe(DAEMON);
+  expect((await stat(daemon)).mode & 0o777).toBe(0o755);
+});
+
+test("units and configuration are written into directories that did not exist, before the unit is started", async () => {
+  await boot();
+
+  const unit = await readFile(join(root, "etc/systemd/system/holdfast-worker.service"), "utf8");
+  expect(unit).toContain("ExecStart=/usr/bin/node-22 /opt/holdfast/worker.mjs run");
+  for (const line of ["Type=notify", "NoNewPrivileges=yes", "CapabilityBoundingSet=\n", "DynamicUser=yes"]) {
+    expect(unit).toContain(line);
+  }
+  expect(unit).not.toContain("MemoryDenyWriteExecute=yes");
+  await stat(join(root, "etc/systemd/system/holdfast-token.service"));
+  const cloudWatch = await readFile(join(root, "opt/aws/amazon-cloudwatch-agent/etc/holdfast.json"), "utf8");
+  expect(JSON.parse(cloudWatch)).toEqual(CONFIG.cloudWatchAgent);
+});
+
+test("R4: nothing that a boot writes or sends holds a credential", async () => {
+  await boot(CONFIG, /systemctl start/);
+
+  const written = await Promise.all(
+    (await readdir(root, { recursive: true, withFileTypes: true }))
+      .filter((entry) => entry.isFile())
+      .map((entry) => readFile(join(entry.parentPath, entry.name), "utf8")),
+  );
+  const everything = [...written, ...lines, ...commands, JSON.stringify(aws.calls)].join("\n");
+  expect(everything).toContain("holdfast-worker.service");
+  expect(everything).not.toContain(FAKE_CREDENTIALS.secretAccessKey);
+  expect(everything).not.toContain(FAKE_CREDENTIALS.sessionToken);
+});

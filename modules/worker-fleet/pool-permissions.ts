@@ -1,0 +1,46 @@
+import { BOOT_TAG_KEY } from "../user-data/worker-user-data";
+import type { ReleaseLocation, TokenLocation, WorkerPermissions } from "../worker-access/worker-policy";
+import { workerNamespace } from "../worker-observability/metrics";
+import { LOG_KINDS } from "../worker-observability/worker-logs";
+import { compact } from "./compact";
+import type { FleetContext } from "./fleet-context";
+import type { FleetConfig } from "./fleet-keys";
+import type { PoolConfig } from "./pool-keys";
+
+/** What the workers of a pool may do: what its settings make them do, in their own group, and nothing else. */
+export function poolPermissions(
+  settings: FleetContext["settings"],
+  logGroups: FleetContext["logGroups"],
+  groupName: string,
+  pool: PoolConfig,
+): WorkerPermissions {
+  const { queue_arn, queue_kms_key_arn } = pool.backlog;
+  return {
+    autoScalingGroupName: groupName,
+    releases: [releaseLocation(settings.daemon_release)],
+    logGroupNames: LOG_KINDS.map((kind) => logGroups[kind]),
+    metricNamespaces: [workerNamespace(settings.product)],
+    token: tokenLocation(settings.control_plane.token),
+    ownTagKeys: [BOOT_TAG_KEY],
+    ...compact({
+      queue: queue_arn === undefined ? undefined : { arn: queue_arn, ...compact({ kmsKeyArn: queue_kms_key_arn }) },
+      sessionKeyArn: settings.session_kms_key_arn,
+    }),
+  };
+}
+
+function releaseLocation({ bucket, key_prefix, version }: FleetConfig["daemon_release"]): ReleaseLocation {
+  return { bucketName: bucket, prefix: `${key_prefix}/${version}/` };
+}
+
+/** @throws Error when the token is in neither store. */
+function tokenLocation(token: FleetConfig["control_plane"]["token"]): TokenLocation {
+  const key = compact({ kmsKeyArn: token.kms_key_arn });
+  if (token.secrets_manager_arn !== undefined) {
+    return { store: "secrets-manager", arn: token.secrets_manager_arn, ...key };
+  }
+  if (token.ssm_parameter_arn !== undefined) {
+    return { store: "parameter-store", arn: token.ssm_parameter_arn, ...key };
+  }
+  throw new Error("control_plane.token should have secrets_manager_arn or ssm_parameter_arn");
+}

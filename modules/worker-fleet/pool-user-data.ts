@@ -1,0 +1,76 @@
+import type { Construct } from "constructs";
+import type { UserData } from "../user-data/user-data";
+import { type TokenReference, WORKER_LOG_FILES, workerUserData } from "../user-data/worker-user-data";
+import { cloudWatchAgentConfig } from "../worker-observability/cloudwatch-agent-config";
+import { type PoolIdentity, workerNamespace } from "../worker-observability/metrics";
+import { compact } from "./compact";
+import type { FleetContext } from "./fleet-context";
+import type { FleetConfig } from "./fleet-keys";
+import type { LifecycleHook, LifecycleHooks } from "./lifecycle-hooks";
+import type { PoolConfig } from "./pool-keys";
+
+export interface PoolUserDataProps {
+  readonly fleet: FleetContext;
+  readonly identity: PoolIdentity;
+  readonly groupName: string;
+  readonly hooks: LifecycleHooks;
+  readonly settings: PoolConfig;
+}
+
+/** What starts on the instances of a pool. */
+export function poolUserData(scope: Construct, id: string, props: PoolUserDataProps): UserData {
+  const { fleet, identity, groupName, hooks, settings } = props;
+  const { control_plane, daemon_release, proxy, ca_certificates } = fleet.settings;
+  const { before_install, after_install } = settings.boot_hooks;
+  return workerUserData(scope, id, {
+    deployment: identity.deployment,
+    pool: identity.pool,
+    controlPlaneUrl: control_plane.url,
+    token: tokenReference(control_plane.token),
+    autoScalingGroupName: groupName,
+    launchHook: hookReference(hooks.launch),
+    terminateHook: hookReference(hooks.terminate),
+    drain: { mode: settings.drain.mode, deadlineSeconds: settings.drain.deadline_seconds },
+    daemonRelease: {
+      bucket: daemon_release.bucket,
+      region: daemon_release.region,
+      keyPrefix: `${daemon_release.key_prefix}/`,
+      version: daemon_release.version,
+      sha256: compact(daemon_release.sha256),
+    },
+    slots: settings.slots,
+    labels: settings.labels,
+    hooks: compact({ beforeInstall: before_install, afterInstall: after_install }),
+    ...compact({ proxy, caCertificates: ca_certificates }),
+    metricsNamespace: workerNamespace(fleet.settings.product),
+    cloudWatchAgent: cloudWatchAgentConfig({
+      ...identity,
+      logGroups: fleet.logGroups,
+      agentLog: WORKER_LOG_FILES.agent,
+      bootstrapLog: WORKER_LOG_FILES.bootstrap,
+    }),
+  });
+}
+
+function hookReference({ name, heartbeatTimeoutSeconds }: LifecycleHook) {
+  return { name, heartbeatTimeoutSeconds };
+}
+
+/**
+ * Parameter Store is asked by name, which an ARN has behind the word parameter, slash included.
+ *
+ * @throws Error when the token is in neither store.
+ */
+function tokenReference({
+  secrets_manager_arn,
+  ssm_parameter_arn,
+}: FleetConfig["control_plane"]["token"]): TokenReference {
+  if (secrets_manager_arn !== undefined) {
+    return { secretArn: secrets_manager_arn };
+  }
+  const name = ssm_parameter_arn?.split(":parameter", 2)[1];
+  if (name === undefined) {
+    throw new Error("control_plane.token should have secrets_manager_arn or ssm_parameter_arn");
+  }
+  return { parameterName: name };
+}

@@ -1,0 +1,52 @@
+/** `npm run bench`: what things cost on this machine, each figure beside one to compare it with. */
+import { Command } from "commander";
+import type { Bench, Measurement } from "./bench/bench";
+import { imports } from "./bench/imports";
+import { synth } from "./bench/synth";
+
+const BENCHES: readonly Bench[] = [synth, imports];
+const names = BENCHES.map(({ name }) => name);
+
+new Command("npm run bench --")
+  .description("Measure what things cost. Processor time and memory are the least of three runs.")
+  .argument("[name...]", `the benches to run: ${names.join(", ")} (default: all)`)
+  .option("--json", "print one JSON document instead of tables")
+  .addHelpText("after", "\nExamples:\n  npm run bench\n  npm run bench -- synth --json")
+  .action(async (chosen: string[], { json = false }: { json?: boolean }, command: Command) => {
+    const unknown = chosen.find((name) => !names.includes(name));
+    if (unknown !== undefined) {
+      command.error(`error: there is no bench '${unknown}'; there are ${names.join(", ")}`);
+    }
+    const results = [];
+    for (const bench of BENCHES.filter(({ name }) => chosen.length === 0 || chosen.includes(name))) {
+      const { name, about } = bench;
+      const measurements = await bench.run();
+      results.push({ name, about, measurements });
+      if (!json) {
+        console.log(`${name}: ${about}\n${table(measurements)}\n`);
+      }
+    }
+    if (json) {
+      console.log(JSON.stringify(results, null, 2));
+    }
+  })
+  .parseAsync();
+
+function table(measurements: readonly Measurement[]): string {
+  const columns = [...new Set(measurements.flatMap(({ figures }) => Object.keys(figures)))];
+  const width = Math.max(...measurements.map((measurement) => measurement.case.length)) + 2;
+  const cell = (text: string) => text.padStart(12);
+  return [
+    `  ${"".padEnd(width)}${columns.map(cell).join("")}`,
+    ...measurements.map(
+      (row) => `  ${row.case.padEnd(width)}${columns.map((column) => cell(figure(row.figures[column]))).join("")}`,
+    ),
+  ].join("\n");
+}
+
+function figure(value: number | undefined): string {
+  if (value === undefined) {
+    return "";
+  }
+  return value < 10 ? value.toFixed(2) : Math.round(value).toLocaleString("en-US");
+}
