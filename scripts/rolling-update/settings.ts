@@ -46,7 +46,7 @@ export const settingsSchema = z.strictObject({
   irreversible: z.boolean().default(false),
   /** Node ids to replace though they are on the target. */
   force: z.array(z.string()).default([]),
-  /** No node starts to be replaced after this. */
+  /** In one run, no node starts to be replaced after this. */
   totalTimeoutMs: milliseconds.default(24 * 60 * MINUTE),
 });
 

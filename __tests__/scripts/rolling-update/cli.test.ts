@@ -52,6 +52,15 @@ describe("holdfast roll", () => {
     expect((await store.list("")).size).toBe(0);
   });
 
+  test("R21: without a terminal every line is JSON, the outcome too", async () => {
+    const aws = await SimulatedAws.running();
+    aws.release({}, ["00"]);
+
+    const { lines } = await cli(aws, new MemoryStore(), "run", "--yes");
+
+    expect(() => lines.map((line) => JSON.parse(line))).not.toThrow();
+  });
+
   test("R25: run --yes prints one event a line and the outcome, and ends with 0", async () => {
     const aws = await SimulatedAws.running();
     aws.release();

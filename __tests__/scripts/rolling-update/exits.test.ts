@@ -193,6 +193,17 @@ describe("however a roll ends", () => {
     expect(outcome).toMatchObject({ status: "paused", replaced: ["00"] });
   });
 
+  test("R19: the time limit of a roll counts the run, not the pause before it", async () => {
+    const aws = await released();
+    const store = new MemoryStore();
+    await rehearse(aws, { store, stop: { level: "after this node" } });
+    await aws.pass(48 * 60 * MINUTE);
+
+    const { outcome } = await rehearse(aws, { store, resume: true });
+
+    expect(outcome).toMatchObject({ status: "done", replaced: ["00", "01", "02"] });
+  });
+
   test("R19: resuming where nothing was begun says so", async () => {
     const aws = await released();
 

@@ -125,7 +125,9 @@ export function rollCommand(surroundings: Surroundings, exit: (code: number) => 
         { owner: owner(), stop, ...options },
       );
       const { error, ...rest } = outcome;
-      print(flags, { outcome: { ...rest, ...(error ? { error: errorData(error) } : {}) } }, outcomeText(outcome));
+      const data = { outcome: { ...rest, ...(error ? { error: errorData(error) } : {}) } };
+      const isText = !flags.json && surroundings.stdout.isTTY;
+      surroundings.stdout.write(`${isText ? outcomeText(outcome) : JSON.stringify(data)}\n`);
       return exitCodeOf(outcome);
     } finally {
       release();
