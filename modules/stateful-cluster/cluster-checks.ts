@@ -24,7 +24,7 @@ export const UNPINNED_SCRIPT_CHECK = {
           "${var.node_config_script_s3_url == null || var.node_config_script_s3_version_id != null || var.node_config_script_s3_sha256 != null}",
         error_message:
           "The node config script in S3 is not pinned: a changed script rolls no node, and replaced nodes run it at once. Give " +
-          "node_config_script_s3_version_id (aws_s3_object.script.version_id) or node_config_script_s3_sha256.",
+          "node_config_script_s3_version_id (the version_id of the object) or node_config_script_s3_sha256.",
       },
     ],
   },

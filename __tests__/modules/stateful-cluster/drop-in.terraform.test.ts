@@ -79,13 +79,15 @@ test("a node that is added and one that is removed touch themselves and the node
   expect(byAction(changes, "update")).toEqual(["module.cluster.aws_iam_policy.node_policy"]);
 });
 
-test("what would part a node from its data, or cannot boot, is refused at plan", async () => {
-  const refusal = await ours
-    .plan("-var", 'node_overrides={"01"={zone="c"}}', "-var", `script=${incompressible(8_000)}`)
-    .catch((error: Error) => error.message);
-
-  expect(refusal).toMatch(/Node 01: volume data is in us-west-2b, subnet\s+subnet-\w+ in\s+us-west-2c/);
-  expect(refusal).toMatch(/do not fit\s+into user data/);
+test.each<[string, string[], RegExp]>([
+  [
+    "part a node from its data",
+    ["-var", 'node_overrides={"01"={zone="c"}}'],
+    /Node 01: volume data is in us-west-2b, subnet\s+subnet-\w+ in\s+us-west-2c/,
+  ],
+  ["not fit into user data", ["-var", `script=${incompressible(8_000)}`], /do not fit\s+into user data/],
+])("what would %s is refused at plan", async (_what, options, message) => {
+  await expect(ours.plan(...options)).rejects.toThrow(message);
 });
 
 /** Text that a compressor makes little of. */
