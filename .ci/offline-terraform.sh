@@ -27,7 +27,8 @@ if [ -d "$null_provider" ]; then
     [ -s "$offline_dir/reattach.json" ] && break
     sleep 0.1
   done
-  TF_REATTACH_PROVIDERS=$(cat "$offline_dir/reattach.json")
+  # terraform watches the process behind a plugin, and takes pid 0 for one that has ended: a plan of more than a second is cancelled.
+  TF_REATTACH_PROVIDERS=$(sed "s/\"Pid\":0/\"Pid\":$null_provider_pid/" "$offline_dir/reattach.json")
   export TF_REATTACH_PROVIDERS
 fi
 

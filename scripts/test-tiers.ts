@@ -19,6 +19,7 @@ export const TEST_TIERS: readonly TestTier[] = [
     proves: "real terraform and AWS provider against an emulated AWS",
     commands: ["terraform", "moto_server", "aws"],
   },
+  { name: "moto", proves: "the AWS SDK against an emulated AWS", commands: ["moto_server"] },
   {
     name: "loop",
     proves: "real filesystems on loop devices",
@@ -35,6 +36,11 @@ export const TEST_TIERS: readonly TestTier[] = [
       "zfs-fuse",
     ],
     asRoot: true,
+  },
+  {
+    name: "podman",
+    proves: "user data under real systemd and cloud-init",
+    commands: ["podman", "runc", "mmdebstrap"],
   },
   { name: "postgres", proves: "a real PostgreSQL server", commands: ["initdb", "postgres"] },
 ];

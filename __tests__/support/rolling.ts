@@ -1,22 +1,28 @@
 import type { z } from "zod";
 import type { Cloud } from "../../scripts/rolling-update/cloud";
 import type { RollEvent } from "../../scripts/rolling-update/events";
+import type { Manifest } from "../../scripts/rolling-update/manifest";
 import type { ClusterProbe, Drain } from "../../scripts/rolling-update/probe";
-import { type Outcome, type RollOptions, roll } from "../../scripts/rolling-update/roll";
+import { roll } from "../../scripts/rolling-update/roll";
 import { RollError } from "../../scripts/rolling-update/roll-error";
+import type { Outcome, RollOptions } from "../../scripts/rolling-update/roll-ports";
 import { parseSettings, type settingsSchema } from "../../scripts/rolling-update/settings";
-import { MemoryStore } from "../../scripts/rolling-update/simulator/memory-store";
+import { MemoryStore, type StoreObserver } from "../../scripts/rolling-update/simulator/memory-store";
 import type { Connection, SimulatedAws } from "../../scripts/rolling-update/simulator/simulated-aws";
 import type { Process } from "../../scripts/rolling-update/simulator/virtual-clock";
-import type { Store } from "../../scripts/rolling-update/store";
+
+/** Virtual hours cost real seconds of a processor, more of them where it is shared. */
+jest.setTimeout(120_000);
 
 export interface Rehearsal extends Partial<RollOptions> {
   readonly settings?: z.input<typeof settingsSchema>;
   readonly connection?: Connection;
   readonly store?: MemoryStore;
-  readonly aroundStore?: (method: keyof Store, call: () => Promise<unknown>) => Promise<unknown>;
+  readonly aroundStore?: StoreObserver;
   readonly probe?: (truth: ClusterProbe) => ClusterProbe;
   readonly drain?: Drain;
+  /** @default what the simulated groups were given last */
+  readonly manifest?: Manifest;
   readonly process?: Process;
   /** Virtual time after which the rehearsal is ended. */
   readonly limitMs?: number;
@@ -47,7 +53,7 @@ export function startRoll(
       ...(rehearsal.drain ? { drain: rehearsal.drain } : {}),
       report: (event) => events.push(event),
     },
-    aws.manifest,
+    rehearsal.manifest ?? aws.deployment(),
     parseSettings(rehearsal.settings),
     { owner: "tester", ...rehearsal },
   ).catch((error): Outcome => {

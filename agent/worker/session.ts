@@ -46,13 +46,18 @@ export async function keepSession(
   leaving: AbortSignal,
   registered: () => Promise<void>,
 ): Promise<void> {
+  // Sessions in a row that ended before a heartbeat was answered.
+  let barren = 0;
   while (!leaving.aborted) {
+    if (barren > 0) await ports.sleep(fullJitterMs(barren, REGISTER_BACKOFF, ports.random), leaving);
     const session = await register(worker, ports, leaving);
     if (!session) return;
+    ports.log.redact(session.token);
     state.token = session.token;
     state.answeredAt = Date.now();
     await registered();
-    await sendHeartbeats(session, state, ports, leaving);
+    const answered = await sendHeartbeats(session, state, ports, leaving);
+    barren = answered ? 0 : barren + 1;
     if (!leaving.aborted) state.token = undefined;
   }
 }
@@ -81,23 +86,28 @@ async function register(
   return undefined;
 }
 
-/** The first one opens the session. Returns when it is over: refused by the server, or ended by the agent. */
+/**
+ * The first one opens the session. Returns when it is over, refused by the server or ended by the agent: whether a
+ * heartbeat was answered.
+ */
 async function sendHeartbeats(
   session: Response<"register">,
   state: SessionState,
   { controlPlane, log, random, sleep, status }: SessionPorts,
   leaving: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
+  let answered = false;
   let nextMs = 0;
   let periodMs = 0;
   let failures = 0;
   for (let seq = 1; ; seq++) {
     await sleep(nextMs, leaving);
-    if (leaving.aborted) return;
+    if (leaving.aborted) return answered;
     try {
       const phase = state.draining ? "draining" : "active";
       const message = { seq, state: phase, running: [], released: [] } satisfies Request<"heartbeat">;
       const answer = await controlPlane.post("heartbeat", message, session.token);
+      answered = true;
       state.answeredAt = Date.now();
       nextMs = answer.nextMs;
       periodMs = nextMs;
@@ -111,7 +121,7 @@ async function sendHeartbeats(
     } catch (error) {
       log.warn("heartbeat failed", { seq, reason: reason(error) });
       await status(`heartbeat failed: ${reason(error)}`);
-      if (isRefused(error)) return;
+      if (isRefused(error)) return answered;
       nextMs = Math.max(periodMs, fullJitterMs(++failures, REGISTER_BACKOFF, random), retryAfterMs(error));
     }
   }

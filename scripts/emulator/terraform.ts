@@ -9,6 +9,8 @@ export interface PlannedChange {
     readonly actions: readonly string[];
     readonly before: Readonly<Record<string, unknown>> | null;
     readonly after: Readonly<Record<string, unknown>> | null;
+    /** `true` where a value is known only once it is applied. */
+    readonly after_unknown?: Readonly<Record<string, unknown>>;
   };
 }
 
@@ -54,9 +56,17 @@ export function emulatorEnvironment({ url }: Emulator): NodeJS.ProcessEnv {
   };
 }
 
+export interface TerraformOptions {
+  /** Interrupts what runs. */
+  readonly signal?: AbortSignal;
+  /** Added to the environment. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
 /** Terraform in `directory` against `emulator`. */
-export function terraformIn(directory: string, emulator: Emulator, signal?: AbortSignal): Terraform {
-  const env = emulatorEnvironment(emulator);
+export function terraformIn(directory: string, emulator: Emulator, options: TerraformOptions = {}): Terraform {
+  const { signal, environment } = options;
+  const env = { ...emulatorEnvironment(emulator), ...environment };
   const terraform = async (...args: string[]): Promise<string> => {
     const { code, stdout, stderr } = await run("terraform", args, { cwd: directory, env, signal });
     if (code !== 0) {

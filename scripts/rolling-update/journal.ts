@@ -9,6 +9,8 @@ const rollSchema = z.strictObject({
   state: z.enum(["running", "paused", "done", "failed", "aborted"]),
   irreversible: z.boolean(),
   forced: z.array(z.string()),
+  /** The roll leaves all other nodes as they are. */
+  only: z.array(z.string()).optional(),
   /** An operator let the roll go on after its first node. */
   confirmedCanary: z.boolean(),
 });

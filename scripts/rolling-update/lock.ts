@@ -89,11 +89,14 @@ export class Lock {
   }
 }
 
-/** The cloud, with the lock asserted before every change. */
-export function fenced(cloud: Cloud, lock: Pick<Lock, "assertHeld">): Cloud {
+/**
+ * The cloud, with the lock asserted before every change and kept alive by every read. Retries belong around it, so that a
+ * change is never sent on an assertion made before a pause.
+ */
+export function fenced(cloud: Cloud, lock: Pick<Lock, "assertHeld" | "keep">): Cloud {
   const mutations: readonly string[] = MUTATIONS;
   return intercept(cloud, async (method, call) => {
-    if (mutations.includes(method)) await lock.assertHeld();
+    await (mutations.includes(method) ? lock.assertHeld() : lock.keep());
     return call();
   });
 }

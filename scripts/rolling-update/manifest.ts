@@ -13,6 +13,11 @@ const nodeSchema = z.strictObject({
   volumeIds: z.array(z.string().regex(/^vol-/, "is a volume id (vol-...)")),
   zone: z.string().min(1),
   ip: z.string().min(1),
+  /**
+   * The launch template version the deployment gave the group. A roll that starts right after the deployment may read the
+   * group as it was before; with this it waits until it sees what was deployed.
+   */
+  template: z.strictObject({ id: z.string().min(1), version: z.number().int().positive() }).optional(),
   /** Hash of configuration kept outside the launch template; compared with the instance's tag of the same meaning. */
   configHash: z.string().optional(),
 });

@@ -1,11 +1,13 @@
 import { z } from "zod";
+import type { Clock } from "./clock";
 import type { Cloud, Group, Hook, Template, TemplateVersion } from "./cloud";
 import { readJournal } from "./journal";
 import type { Manifest, ManifestNode } from "./manifest";
 import { inOrder } from "./order";
 import { type NodeSetup, type PreflightRule, preflight, type Refusal, verifyTarget } from "./preflight";
 import type { ClusterProbe } from "./probe";
-import { isOver, type Replacement } from "./replacement";
+import { isOver, isSame, type Replacement } from "./replacement";
+import { RollError } from "./roll-error";
 import type { Settings } from "./settings";
 import { staleness, templateReference } from "./staleness";
 import type { Store } from "./store";
@@ -43,12 +45,17 @@ export interface Survey {
   readonly impairedZones: readonly string[];
 }
 
+/** How long a group may show what it was before the deployment. */
+const DEPLOYED_WITHIN_MS = 180_000;
+const LOOK_AGAIN_MS = 5_000;
+
 /**
  * Reads everything a roll depends on, and changes nothing.
- * @throws RollError when the target is the wrong one or a template cannot be told.
+ * @throws RollError when the target is the wrong one or a template cannot be told; TARGET_NOT_SEEN when a group does not
+ * show the deployed template version within three minutes.
  */
 export async function survey(
-  cloud: Cloud,
+  { cloud, clock }: { readonly cloud: Cloud; readonly clock: Clock },
   manifest: Manifest,
   settings: Settings,
   replacements: ReadonlyMap<string, Replacement>,
@@ -56,22 +63,59 @@ export async function survey(
   const identity = await cloud.identity();
   const groups = byKey<Group>(await cloud.describeGroups(manifest.nodes.map(({ group }) => group)), ({ name }) => name);
   verifyTarget(manifest, identity, groups);
-  const world = await observe(cloud, manifest, manifest.nodes, new Map());
+  const deadlineMs = clock.now() + DEPLOYED_WITHIN_MS;
   const targets = new Map<string, TemplateVersion>();
   const hooks = new Map<string, readonly Hook[]>();
   const setups: NodeSetup[] = [];
-  for (const { node, group, networkInterface, volumes } of world.values()) {
-    const { id, version } = templateReference(node, group);
-    const target = await cloud.describeTemplate(id, version);
-    const groupHooks = await cloud.describeHooks(group.name);
-    targets.set(node.id, target);
-    hooks.set(node.id, groupHooks);
-    const replacement = replacements.get(node.id);
-    const heldByUs = replacement?.held === true;
-    setups.push({ node, group, target, hooks: groupHooks, networkInterface, volumes, heldByUs });
+  for (const node of manifest.nodes) {
+    targets.set(node.id, await deployedTarget(cloud, clock, node, groups.get(node.group), deadlineMs));
+    hooks.set(node.id, await cloud.describeHooks(node.group));
+  }
+  const world = await observe(cloud, manifest, manifest.nodes, new Map());
+  for (const view of world.values()) {
+    const { node } = view;
+    const target = targets.get(node.id) as TemplateVersion;
+    setups.push({
+      ...view,
+      target,
+      hooks: hooks.get(node.id) ?? [],
+      heldByUs: replacements.get(node.id)?.held === true,
+    });
   }
   const impairedZones = await cloud.impairedZones();
   return { world, targets, hooks, refusals: preflight(setups, settings), impairedZones };
+}
+
+async function deployedTarget(
+  cloud: Cloud,
+  clock: Clock,
+  node: ManifestNode,
+  firstSeen: Group | undefined,
+  deadlineMs: number,
+): Promise<TemplateVersion> {
+  let group = firstSeen;
+  for (;;) {
+    if (group) {
+      const { id, version } = templateReference(node, group);
+      const target = await cloud.describeTemplate(id, version);
+      if (node.template === undefined || isSame(node.template, target)) return target;
+      if (clock.now() >= deadlineMs) {
+        const shown = `${target.id}:${target.version}`;
+        throw new RollError(
+          "TARGET_NOT_SEEN",
+          `group ${node.group} shows template ${shown} instead of the deployed ${node.template.id}:${node.template.version}`,
+          {
+            node: node.id,
+            next: "apply the deployment again, or hand over the manifest of the one that was applied last",
+          },
+        );
+      }
+    } else if (clock.now() >= deadlineMs) {
+      throw new RollError("GROUP_MISSING", `group ${node.group} does not exist`, { node: node.id });
+    }
+    await clock.sleep(LOOK_AGAIN_MS);
+    [group] = await cloud.describeGroups([node.group]);
+  }
 }
 
 /** The nodes to replace and why, in no order. */
@@ -91,12 +135,12 @@ export function staleNodes(
 
 /** The plan of a roll: which nodes, why, in which order, at which risk. No call of it changes anything. */
 export async function plan(
-  ports: { readonly cloud: Cloud; readonly probe: ClusterProbe; readonly store: Store },
+  ports: { readonly cloud: Cloud; readonly clock: Clock; readonly probe: ClusterProbe; readonly store: Store },
   manifest: Manifest,
   settings: Settings,
 ): Promise<Plan> {
   const { replacements } = await readJournal(ports.store);
-  const { world, targets, refusals, impairedZones } = await survey(ports.cloud, manifest, settings, replacements);
+  const { world, targets, refusals, impairedZones } = await survey(ports, manifest, settings, replacements);
   const reasons = staleNodes(world, targets, new Set(settings.force));
   const leader = await ports.probe.leader(manifest.nodes);
   const health = await ports.probe.health(manifest.nodes);

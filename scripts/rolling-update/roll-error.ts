@@ -1,3 +1,5 @@
+import { CloudError } from "./cloud";
+
 /** Why a roll ended other than well. The code is stable; scripts may match on it. */
 export type RollErrorCode =
   | "MANIFEST_INVALID"
@@ -14,6 +16,7 @@ export type RollErrorCode =
   | "DRAIN_FAILED"
   | "TERMINATE_TIMEOUT"
   | "LAUNCH_TIMEOUT"
+  | "TARGET_NOT_SEEN"
   | "TARGET_MOVED"
   | "INSTANCE_LOST"
   | "CLUSTER_UNHEALTHY"
@@ -61,4 +64,24 @@ export class RollError extends Error {
     this.reason = detail.reason;
     this.next = detail.next;
   }
+}
+
+/** Any error in the operator's terms. */
+export function asRollError(error: unknown): RollError {
+  if (error instanceof RollError) return error;
+  if (!(error instanceof CloudError)) {
+    return new RollError("INTERNAL", "the roller itself failed", {
+      reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      next: "report this with the text above; `holdfast roll resume` goes on from here",
+    });
+  }
+  return error.kind === "denied"
+    ? new RollError("CLOUD_DENIED", `AWS refused ${error.action}`, {
+        reason: `${error.code}: ${error.message}`,
+        next: "renew the credentials, or add what `holdfast roll policy` prints to the role; then `holdfast roll resume`",
+      })
+    : new RollError("CLOUD_FAILED", `${error.action} failed`, {
+        reason: `${error.code}: ${error.message}`,
+        next: "`holdfast roll resume` goes on from here",
+      });
 }

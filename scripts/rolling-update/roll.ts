@@ -1,496 +1,124 @@
-import { Actions } from "./actions";
-import { type Clock, jittered } from "./clock";
-import { type Cloud, CloudError } from "./cloud";
-import { readControl } from "./control";
-import type { RollEvent } from "./events";
-import { factsOf, type TurnFacts } from "./facts";
-import { countStreaks, examine, type Health, unsteady } from "./health";
-import { forgetReplacement, type RollRecord, readJournal, writeReplacement, writeRoll } from "./journal";
+import type { Template } from "./cloud";
+import { readJournal, writeRoll } from "./journal";
 import { fenced, Lock } from "./lock";
-import type { Manifest, ManifestNode } from "./manifest";
-import { inOrder } from "./order";
-import { type Survey, staleNodes, survey } from "./plan";
-import { refuse, verifyTarget } from "./preflight";
-import type { ClusterProbe, Drain } from "./probe";
-import { isOver, isSame, nextStep, type Replacement } from "./replacement";
+import type { Manifest } from "./manifest";
+import { verifyTarget } from "./preflight";
+import { isSame, type Replacement } from "./replacement";
 import { retrying } from "./retries";
-import { RollError } from "./roll-error";
+import { asRollError, RollError } from "./roll-error";
+import type { Outcome, RollOptions, RollPorts } from "./roll-ports";
+import { Roller } from "./roller";
 import type { Settings } from "./settings";
-import type { Store } from "./store";
-import { byKey, member, observe, outage, type World } from "./world";
-
-/** Everything outside the roller. */
-export interface RollPorts {
-  readonly cloud: Cloud;
-  readonly clock: Clock;
-  readonly store: Store;
-  readonly probe: ClusterProbe;
-  readonly drain?: Drain;
-  readonly report: (event: RollEvent) => void;
-}
-
-/** What the operator wants of a running roll; a signal handler raises it. */
-export interface StopRequest {
-  level: "go on" | "after this node" | "now";
-}
-
-export interface RollOptions {
-  /** Who rolls, for others to read: user, host, process. */
-  readonly owner: string;
-  readonly stop?: StopRequest;
-  /** An operator accepts the first node of a roll that paused after it. */
-  readonly confirmed?: boolean;
-  readonly direction?: RollRecord["direction"];
-}
-
-export interface Outcome {
-  readonly status: "done" | "paused" | "aborted" | "failed";
-  /** Nodes replaced and validated by this roll, this run or earlier ones. */
-  readonly replaced: readonly string[];
-  readonly error?: RollError;
-}
-
-const LONGEST_WAIT_MS = 25_000;
-const EVENT_GAP_MS = 15_000;
+import { byKey } from "./world";
 
 /**
  * Replaces every stale node, one after the other, and gives back whatever it took, however it ends.
  * @throws RollError when it could not begin: wrong target, refused by preflight, lock held.
  */
-export async function roll(
+export function roll(ports: RollPorts, manifest: Manifest, settings: Settings, options: RollOptions): Promise<Outcome> {
+  return owning(ports, manifest, options, async (own, lock) => {
+    if (options.resume) {
+      const { roll: record } = await readJournal(own.store);
+      if (record === undefined || record.state === "done") {
+        throw new RollError("NOTHING_TO_RESUME", "the journal holds no unfinished roll", {
+          next: "`holdfast roll plan` shows what is to do",
+        });
+      }
+    }
+    const outcome = await new Roller(own, lock, manifest, settings, options, "forward").run();
+    const isUndone =
+      outcome.status === "failed" && outcome.error?.node !== undefined && settings.onFailure === "rollback";
+    return isUndone ? backwards(own, lock, manifest, settings, options, outcome.error) : outcome;
+  });
+}
+
+/**
+ * Returns the nodes the last roll touched to what they were launched from before it, under the same gates.
+ * @throws RollError IRREVERSIBLE when that roll was marked so, NOTHING_TO_RESUME when no node was touched.
+ */
+export function rollback(
   ports: RollPorts,
   manifest: Manifest,
   settings: Settings,
   options: RollOptions,
 ): Promise<Outcome> {
-  const cloud = retrying(ports.cloud, ports.clock);
-  const groups = await cloud.describeGroups(manifest.nodes.map(({ group }) => group));
-  verifyTarget(
-    manifest,
-    await cloud.identity(),
-    byKey(groups, ({ name }) => name),
-  );
-  const lock = await Lock.acquire(ports.store, ports.clock, options.owner);
+  return owning(ports, manifest, options, (own, lock) => backwards(own, lock, manifest, settings, options));
+}
+
+/** The replacements a rollback would undo: those that changed what their node was launched from. */
+export function touchedNodes(replacements: ReadonlyMap<string, Replacement>): (Replacement & { from: Template })[] {
+  return [...replacements.values()].flatMap((replacement) => {
+    const { from, to } = replacement;
+    return from === undefined || isSame(from, to) ? [] : [{ ...replacement, from }];
+  });
+}
+
+/** Verifies the target, then works as the cluster's only roller. */
+async function owning<T>(
+  ports: RollPorts,
+  manifest: Manifest,
+  options: RollOptions,
+  work: (own: RollPorts, lock: Lock) => Promise<T>,
+): Promise<T> {
   try {
-    const roller = new Roller({ ...ports, cloud: fenced(cloud, lock) }, lock, manifest, settings, options);
-    return await roller.run();
-  } finally {
-    await lock.release().catch(() => {});
-  }
-}
-
-class Roller {
-  readonly #replacements = new Map<string, Replacement>();
-  readonly #actions: Actions;
-  readonly #nodes: ReadonlyMap<string, ManifestNode>;
-  #record: RollRecord | undefined;
-  #survey: Survey | undefined;
-  #health: Health = { troubles: new Map(), streaks: new Map() };
-  #gateSinceMs: number | undefined;
-  #refusals = 0;
-  #lastEventMs = 0;
-
-  constructor(
-    private readonly ports: RollPorts,
-    private readonly lock: Lock,
-    private readonly manifest: Manifest,
-    private readonly settings: Settings,
-    private readonly options: RollOptions,
-  ) {
-    this.#actions = new Actions(ports.cloud, ports.clock, ports.drain, settings);
-    this.#nodes = byKey(manifest.nodes, ({ id }) => id);
-  }
-
-  async run(): Promise<Outcome> {
-    let outcome: Outcome | undefined;
+    const cloud = retrying(ports.cloud, ports.clock);
+    const groups = await cloud.describeGroups(manifest.nodes.map(({ group }) => group));
+    verifyTarget(
+      manifest,
+      await cloud.identity(),
+      byKey(groups, ({ name }) => name),
+    );
+    const lock = await Lock.acquire(ports.store, ports.clock, options.owner);
     try {
-      await this.#begin();
-      while (outcome === undefined) {
-        outcome = await this.#turn();
-        if (outcome === undefined) await this.ports.clock.sleep(jittered(this.ports.clock, this.#pause()));
-      }
-    } catch (error) {
-      outcome = this.#outcome("failed", asRollError(error));
+      return await work({ ...ports, cloud: retrying(fenced(ports.cloud, lock), ports.clock) }, lock);
+    } finally {
+      await lock.release().catch(() => {});
     }
-    return this.#end(outcome);
-  }
-
-  /** Takes up the journal: a replacement in flight goes on when its target still stands, and is given up when it does not. */
-  async #begin(): Promise<void> {
-    const { store, cloud, clock } = this.ports;
-    const journal = await readJournal(store);
-    const now = await survey(cloud, this.manifest, this.settings, journal.replacements);
-    refuse(now.refusals);
-    this.#survey = now;
-    const stands = (replacement: Replacement) => {
-      const target = now.targets.get(replacement.node);
-      return target !== undefined && isSame(replacement.to, target);
-    };
-    const earlier = journal.roll;
-    const goesOn =
-      earlier !== undefined && earlier.state !== "done" && [...journal.replacements.values()].every(stands);
-    this.#record = {
-      id: goesOn ? earlier.id : new Date(clock.now()).toISOString(),
-      startedMs: goesOn ? earlier.startedMs : clock.now(),
-      direction: this.options.direction ?? "forward",
-      state: "running",
-      irreversible: this.settings.irreversible,
-      forced: goesOn ? [...new Set([...earlier.forced, ...this.settings.force])] : this.settings.force,
-      confirmedCanary: (goesOn && earlier.confirmedCanary) || this.options.confirmed === true,
-    };
-    await writeRoll(store, this.#record);
-    for (const replacement of journal.replacements.values())
-      await this.#takeUp(replacement, goesOn, stands(replacement));
-    this.#say("started", { elapsedMs: 0 });
-  }
-
-  async #takeUp(replacement: Replacement, goesOn: boolean, stands: boolean): Promise<void> {
-    const node = this.#nodes.get(replacement.node);
-    if (!node) return;
-    const id = this.#record?.id ?? "";
-    if (isOver(replacement) && !goesOn) {
-      if (replacement.state === "done") return forgetReplacement(this.ports.store, node.id);
-      this.#replacements.set(node.id, replacement);
-      return;
-    }
-    if (!isOver(replacement) && !stands) {
-      if (replacement.held) await this.#actions.release(node);
-      const given: Replacement = { ...replacement, state: "failed", held: false, rollId: id };
-      await writeReplacement(this.ports.store, given);
-      this.#replacements.set(node.id, given);
-      return;
-    }
-    this.#replacements.set(node.id, { ...replacement, rollId: id });
-  }
-
-  /** One turn: see, decide, act. An outcome ends the roll. */
-  async #turn(): Promise<Outcome | undefined> {
-    const { cloud, store, clock, probe } = this.ports;
-    const inFlight = this.#inFlight();
-    const world = await observe(
-      cloud,
-      this.manifest,
-      inFlight.map(({ node }) => this.#node(node)),
-      this.#replacements,
-    );
-    const troubles = await examine(world, this.manifest, probe, this.#replacements);
-    this.#health = countStreaks(this.manifest, this.#health.streaks, troubles);
-    await this.lock.keep();
-
-    if (inFlight.length > 0) {
-      await this.#advance(inFlight, world);
-      if (this.#inFlight().length > 0) return this.options.stop?.level === "now" ? this.#outcome("paused") : undefined;
-      const failed = inFlight
-        .flatMap(({ node }) => this.#replacements.get(node) ?? [])
-        .find(({ state }) => state === "failed");
-      if (failed) return this.#outcome("failed", await this.#explain(failed));
-    }
-    const control = await readControl(store);
-    if (control === "abort") return this.#outcome("aborted");
-    if (control === "pause" || (this.options.stop && this.options.stop.level !== "go on"))
-      return this.#outcome("paused");
-    if (this.#awaitsConfirmation()) {
-      this.#say("notice", { elapsedMs: 0, reason: "the first node is replaced; `holdfast roll resume` goes on" });
-      return this.#outcome("paused");
-    }
-    return this.#chooseNext(world, clock.now());
-  }
-
-  async #advance(inFlight: readonly Replacement[], world: World): Promise<void> {
-    const { cloud, clock } = this.ports;
-    const batch = inFlight.map(({ node }) => this.#node(node));
-    const obstacle = inFlight.some(({ state }) => state === "draining" || state === "holding")
-      ? await this.#obstacle(batch)
-      : undefined;
-    const isWatching = inFlight.some(({ state }) => state === "validating" || state === "baking");
-    const firingAlarms =
-      isWatching && this.settings.alarms.length > 0 ? await cloud.firingAlarms(this.settings.alarms) : [];
-    const isCanary = this.#replaced().length === 0;
-    const turn: Omit<TurnFacts, "drain"> = {
-      nowMs: clock.now(),
-      obstacle,
-      unvalidated: unsteady(this.#health, this.settings.successes),
-      firingAlarms,
-      bakeMs: isCanary ? Math.max(this.settings.canaryBakeMs, this.settings.bakeMs) : this.settings.bakeMs,
-    };
-    for (const replacement of inFlight) await this.#step(replacement, world, turn);
-  }
-
-  async #step(replacement: Replacement, world: World, turn: Omit<TurnFacts, "drain">): Promise<void> {
-    const view = world.get(replacement.node);
-    if (!view) return;
-    const hooks = this.#survey?.hooks.get(replacement.node) ?? [];
-    const facts = factsOf(replacement, view, hooks, { ...turn, drain: this.#actions.drainOf(replacement.node) });
-    const { before, actions, after } = nextStep(replacement, facts, this.settings);
-    if (before !== replacement) await this.#write(before);
-    for (const action of actions) {
-      await this.#actions.perform(action, view.node, before);
-      this.#say("action", {
-        elapsedMs: turn.nowMs - replacement.sinceMs,
-        node: replacement.node,
-        phase: before.state,
-        reason: action.do,
-      });
-    }
-    if (after !== before) await this.#write(after);
-    if (after.state !== replacement.state) {
-      this.#say("phase", {
-        elapsedMs: turn.nowMs - replacement.sinceMs,
-        node: replacement.node,
-        phase: after.state,
-        ...instanceOf(after),
-        ...(after.failure ? { reason: after.failure.reason ?? after.failure.message } : {}),
-      });
-    } else this.#sayWaiting(after, facts.blocker ?? facts.obstacle);
-  }
-
-  /** The next node, or batch, once the gate before it is open. */
-  async #chooseNext(world: World, nowMs: number): Promise<Outcome | undefined> {
-    const candidates = await this.#candidates(world);
-    if (candidates.length === 0) return this.#outcome("done");
-    if (nowMs - (this.#record?.startedMs ?? nowMs) > this.settings.totalTimeoutMs) {
-      return this.#outcome(
-        "failed",
-        new RollError("GATE_CLOSED", "the time limit of the whole roll has passed", { next: "holdfast roll resume" }),
-      );
-    }
-    const impaired = await this.ports.cloud.impairedZones();
-    const open = candidates.filter(({ zone }) => !impaired.includes(zone));
-    const first = open[0];
-    if (!first) {
-      return this.#outcome(
-        "failed",
-        new RollError(
-          "ZONE_IMPAIRED",
-          `the nodes that remain are in an impaired zone (${impaired.join(", ")}); interface and volumes tie them to it`,
-          {
-            node: candidates[0]?.id ?? "",
-            next: "`holdfast roll resume` once the zone has recovered",
-          },
-        ),
-      );
-    }
-    const batch = await this.#widen(first, open);
-    const obstacle = await this.#obstacle(batch);
-    if (obstacle !== undefined) return this.#waitAtGate(first, obstacle, nowMs);
-    this.#gateSinceMs = undefined;
-    this.#refusals = 0;
-    for (const node of batch) await this.#start(node, world, nowMs);
-    return undefined;
-  }
-
-  async #candidates(world: World): Promise<ManifestNode[]> {
-    const record = this.#record;
-    const forced = new Set(record?.forced);
-    const reasons = staleNodes(world, this.#survey?.targets ?? new Map(), forced);
-    const stale = this.manifest.nodes.filter(({ id }) => reasons.has(id) && !this.#isReplaced(id));
-    if (stale.length === 0) return [];
-    const isDown = ({ id }: ManifestNode) => this.#health.troubles.has(id);
-    return inOrder(stale, isDown, await this.ports.probe.leader(this.manifest.nodes));
-  }
-
-  /** More nodes of the same zone, as far as the settings allow and the cluster accepts; never beside the first of the roll. */
-  async #widen(first: ManifestNode, open: readonly ManifestNode[]): Promise<ManifestNode[]> {
-    const batch = [first];
-    if (this.settings.parallelWithinZone === 1 || this.#replaced().length === 0) return batch;
-    for (const node of open.slice(1, -1)) {
-      if (batch.length === this.settings.parallelWithinZone) break;
-      if (node.zone !== first.zone) continue;
-      const verdict = await this.ports.probe.canRoll([...batch, node], this.manifest.nodes);
-      if (verdict.ok) batch.push(node);
-    }
-    return batch;
-  }
-
-  async #obstacle(batch: readonly ManifestNode[]): Promise<string | undefined> {
-    const unwell = unsteady(this.#health, this.settings.successes, new Set(batch.map(({ id }) => id)));
-    if (unwell !== undefined) return unwell;
-    const verdict = await this.ports.probe.canRoll(batch, this.manifest.nodes);
-    this.#refusals = verdict.ok ? 0 : this.#refusals + 1;
-    return verdict.ok
-      ? undefined
-      : `the cluster does not let ${batch.map(({ id }) => id).join(", ")} go: ${verdict.reason}`;
-  }
-
-  #waitAtGate(node: ManifestNode, obstacle: string, nowMs: number): Outcome | undefined {
-    this.#gateSinceMs ??= nowMs;
-    const waited = nowMs - this.#gateSinceMs;
-    if (waited < this.settings.gateTimeoutMs) {
-      if (nowMs - this.#lastEventMs >= EVENT_GAP_MS) {
-        this.#say("waiting", { elapsedMs: waited, node: node.id, phase: "gate", reason: obstacle });
-      }
-      return undefined;
-    }
-    return this.#outcome(
-      "failed",
-      new RollError("GATE_CLOSED", `no node was let go for ${Math.round(waited / 1_000)} s; nothing was terminated`, {
-        node: node.id,
-        reason: obstacle,
-        next: "repair the node that is named, then `holdfast roll resume`",
-      }),
-    );
-  }
-
-  async #start(node: ManifestNode, world: World, nowMs: number): Promise<void> {
-    const view = world.get(node.id);
-    const target = this.#survey?.targets.get(node.id);
-    if (!view || !target || !this.#record) return;
-    const old = member(view);
-    const earlier = this.#replacements.get(node.id);
-    const running = old?.template && { id: old.template.id, version: Number(old.template.version) };
-    const from = earlier?.from ?? running;
-    const isServing = outage(view) === undefined;
-    const replacement: Replacement = {
-      rollId: this.#record.id,
-      node: node.id,
-      state: this.ports.drain && isServing ? "draining" : "holding",
-      sinceMs: nowMs,
-      startedMs: nowMs,
-      ...(old ? { oldInstance: old.id } : {}),
-      ...(from ? { from } : {}),
-      to: { id: target.id, version: target.version },
-      held: false,
-      drained: false,
-      durations: {},
-    };
-    this.#say("phase", { elapsedMs: 0, node: node.id, phase: replacement.state, ...instanceOf(replacement) });
-    await this.#write(replacement);
-    await this.#step(replacement, world, {
-      nowMs,
-      obstacle: undefined,
-      unvalidated: undefined,
-      firingAlarms: [],
-      bakeMs: 0,
-    });
-  }
-
-  async #write(replacement: Replacement): Promise<void> {
-    await writeReplacement(this.ports.store, replacement);
-    this.#replacements.set(replacement.node, replacement);
-  }
-
-  /** However it ended: launches are let go, the journal says how, the record of the roll is closed. */
-  async #end(outcome: Outcome): Promise<Outcome> {
-    if (outcome.error?.code === "LOCK_LOST") return outcome;
-    let { error } = outcome;
-    for (const replacement of this.#replacements.values()) {
-      if (!replacement.held) continue;
-      try {
-        await this.#actions.release(this.#node(replacement.node));
-        await this.#write({ ...replacement, held: false });
-      } catch (cause) {
-        error ??= asRollError(cause);
-      }
-    }
-    const result = error === undefined ? outcome : { ...outcome, status: "failed" as const, error };
-    if (this.#record) {
-      await writeRoll(this.ports.store, { ...this.#record, state: result.status }).catch(() => {});
-      const durations = Object.fromEntries([...this.#replacements].map(([node, r]) => [node, r.durations]));
-      this.#say("finished", {
-        elapsedMs: this.ports.clock.now() - this.#record.startedMs,
-        reason: result.error ? `${result.error.code}: ${result.error.message}` : result.status,
-        durations,
-      });
-    }
-    return result;
-  }
-
-  /** The failure with the tail of what the instance printed while it booted. */
-  async #explain(replacement: Replacement): Promise<RollError> {
-    const { failure, newInstance, node } = replacement;
-    if (!failure) return new RollError("LAUNCH_FAILED", "the replacement failed", { node });
-    const output = newInstance === undefined ? "" : await this.ports.cloud.consoleOutput(newInstance).catch(() => "");
-    const tail = output.trimEnd().split("\n").slice(-20).join("\n");
-    const reason = [failure.reason, tail].filter(Boolean).join("\n");
-    return new RollError(failure.code, failure.message, {
-      node,
-      ...(newInstance === undefined ? {} : { instanceId: newInstance }),
-      ...(reason === "" ? {} : { reason }),
-      ...(failure.next === undefined ? {} : { next: failure.next }),
-    });
-  }
-
-  #awaitsConfirmation(): boolean {
-    return this.settings.confirmAfterFirst && this.#record?.confirmedCanary === false && this.#replaced().length > 0;
-  }
-
-  /** A gate the cluster keeps closed is asked less often. */
-  #pause(): number {
-    return Math.min(
-      this.settings.pollMs * 2 ** Math.min(this.#refusals, 4),
-      Math.max(LONGEST_WAIT_MS, this.settings.pollMs),
-    );
-  }
-
-  #inFlight(): Replacement[] {
-    return [...this.#replacements.values()].filter((replacement) => !isOver(replacement));
-  }
-
-  #isReplaced(node: string): boolean {
-    const replacement = this.#replacements.get(node);
-    return replacement?.state === "done" && replacement.rollId === this.#record?.id;
-  }
-
-  #replaced(): string[] {
-    return this.manifest.nodes.map(({ id }) => id).filter((id) => this.#isReplaced(id));
-  }
-
-  #node(id: string): ManifestNode {
-    const node = this.#nodes.get(id);
-    if (!node)
-      throw new RollError("MANIFEST_INVALID", `the journal knows node ${id}, the manifest does not`, { node: id });
-    return node;
-  }
-
-  #outcome(status: Outcome["status"], error?: RollError): Outcome {
-    return { status, replaced: this.#replaced(), ...(error ? { error } : {}) };
-  }
-
-  #sayWaiting(replacement: Replacement, reason: string | undefined): void {
-    const nowMs = this.ports.clock.now();
-    if (isOver(replacement) || nowMs - this.#lastEventMs < EVENT_GAP_MS) return;
-    this.#say("waiting", {
-      elapsedMs: nowMs - replacement.sinceMs,
-      node: replacement.node,
-      phase: replacement.state,
-      ...instanceOf(replacement),
-      ...(reason === undefined ? {} : { reason }),
-    });
-  }
-
-  #say(kind: RollEvent["kind"], detail: Omit<RollEvent, "time" | "cluster" | "roll" | "kind">): void {
-    this.#lastEventMs = this.ports.clock.now();
-    this.ports.report({
-      time: new Date(this.#lastEventMs).toISOString(),
-      cluster: this.manifest.cluster,
-      roll: this.#record?.id ?? "",
-      kind,
-      ...detail,
-    });
+  } catch (error) {
+    throw asRollError(error);
   }
 }
 
-function instanceOf({ newInstance, oldInstance }: Replacement): { instance?: string } {
-  const instance = newInstance ?? oldInstance;
-  return instance === undefined ? {} : { instance };
-}
-
-/** Any error in the operator's terms. */
-function asRollError(error: unknown): RollError {
-  if (error instanceof RollError) return error;
-  if (!(error instanceof CloudError)) {
-    return new RollError("INTERNAL", "the roller itself failed", {
-      reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
-      next: "report this with the text above; `holdfast roll resume` goes on from here",
+/** Points the touched groups back at the former template, then rolls like any other release. */
+async function backwards(
+  ports: RollPorts,
+  lock: Lock,
+  manifest: Manifest,
+  settings: Settings,
+  options: RollOptions,
+  cause?: RollError,
+): Promise<Outcome> {
+  const { roll: record, replacements } = await readJournal(ports.store);
+  if (record?.irreversible || settings.irreversible) {
+    throw new RollError("IRREVERSIBLE", "the release is marked irreversible; no node was rolled back", {
+      ...(cause ? { reason: `${cause.code}: ${cause.message}` } : {}),
+      next: "correct the release, apply it and roll forward",
     });
   }
-  return error.kind === "denied"
-    ? new RollError("CLOUD_DENIED", `AWS refused ${error.action}`, {
-        reason: `${error.code}: ${error.message}`,
-        next: "renew the credentials, or add what `holdfast roll policy` prints to the role; then `holdfast roll resume`",
-      })
-    : new RollError("CLOUD_FAILED", `${error.action} failed`, {
-        reason: `${error.code}: ${error.message}`,
-        next: "`holdfast roll resume` goes on from here",
-      });
+  const touched = touchedNodes(replacements);
+  if (touched.length === 0) {
+    if (cause) return { status: "failed", replaced: [], error: cause };
+    throw new RollError("NOTHING_TO_RESUME", "the journal knows no node that a roll touched");
+  }
+  const only = touched.map(({ node }) => node);
+  if (record) await writeRoll(ports.store, { ...record, direction: "rollback", state: "running", only });
+  for (const { node, from } of touched) {
+    const group = manifest.nodes.find(({ id }) => id === node)?.group;
+    if (group !== undefined) await ports.cloud.setTemplate(group, from);
+  }
+  const former = new Map(touched.map(({ node, from }) => [node, from]));
+  const nodes = manifest.nodes.map(({ template, ...node }) => {
+    const expected = former.get(node.id) ?? template;
+    return expected === undefined ? node : { ...node, template: expected };
+  });
+  const outcome = await new Roller(
+    ports,
+    lock,
+    { ...manifest, nodes },
+    settings,
+    { ...options, only },
+    "rollback",
+  ).run();
+  if (outcome.status !== "done") return outcome;
+  return { ...outcome, status: "rolled back", ...(cause ? { error: cause } : {}) };
 }

@@ -12,8 +12,8 @@ export interface StackSummary {
   readonly resources: Readonly<Record<string, number>>;
   readonly dataSources: Readonly<Record<string, number>>;
   /**
-   * AWS API calls: of a first apply, and of a later plan that changes nothing. Counted per resource of the emulated apply
-   * that is described in api-calls.ts; a resource that AWS finishes slowly is polled, which adds to the first figure.
+   * Estimated AWS API calls: of a first apply, and of a later plan that changes nothing. Each resource counts as what
+   * one of its type was measured to cost ({@link API_CALLS}).
    */
   readonly apiCalls: { readonly create: number; readonly read: number };
   readonly userData: readonly UserDataSize[];

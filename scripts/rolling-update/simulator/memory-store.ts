@@ -2,6 +2,13 @@ import { intercept } from "../intercept";
 import type { Store } from "../store";
 import type { Process } from "./virtual-clock";
 
+/** Runs around every call of a store: the place of crashes and of what a test wants to see. */
+export type StoreObserver = (
+  method: keyof Store,
+  call: () => Promise<unknown>,
+  args: readonly unknown[],
+) => Promise<unknown>;
+
 /** A store in memory; each process reaches it through a connection of its own. */
 export class MemoryStore implements Store {
   readonly #texts = new Map<string, string>();
@@ -10,9 +17,9 @@ export class MemoryStore implements Store {
   connect(
     process: Process,
     latencyMs: () => number = () => 0,
-    around: (method: keyof Store, call: () => Promise<unknown>) => Promise<unknown> = (_method, call) => call(),
+    around: StoreObserver = (_method, call) => call(),
   ): Store {
-    return intercept<Store>(this, (method, call) => {
+    return intercept<Store>(this, (method, call, args) => {
       const travel = async () => {
         const latency = latencyMs();
         if (latency > 0) await process.sleep(latency / 2);
@@ -20,7 +27,7 @@ export class MemoryStore implements Store {
         if (latency > 0) await process.sleep(latency / 2);
         return answer;
       };
-      return process.whileAlive(around(method, travel));
+      return process.whileAlive(around(method, travel, args));
     });
   }
 

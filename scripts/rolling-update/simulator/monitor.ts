@@ -14,6 +14,9 @@ export class Monitor {
   /** Instances somebody asked to end, in order, each once. */
   readonly terminated: { readonly atMs: number; readonly node: string; readonly instanceId: string }[] = [];
   readonly #downSince = new Map<string, number>();
+  /** Nodes taken down by a caller and not serving again: these it knows of without looking. */
+  readonly #takenDown = new Set<string>();
+  readonly #startedMs: number;
 
   /** @param knowableMs how long a node must have been down before a roller could know it: one look and one call. */
   constructor(
@@ -22,11 +25,14 @@ export class Monitor {
     private readonly maxUnavailable = 1,
   ) {
     const { guests, clock } = aws;
+    this.#startedMs = clock.now();
     const onChange = guests.onChange;
     guests.onChange = (nodeId, serving) => {
       onChange(nodeId, serving);
-      if (serving) this.#downSince.delete(nodeId);
-      else if (!this.#downSince.has(nodeId)) this.#downSince.set(nodeId, clock.now());
+      if (serving) {
+        this.#downSince.delete(nodeId);
+        this.#takenDown.delete(nodeId);
+      } else if (!this.#downSince.has(nodeId)) this.#downSince.set(nodeId, clock.now());
     };
     for (const { id } of aws.manifest.nodes) if (!guests.serving(id)) this.#downSince.set(id, clock.now());
     aws.onRemoval = (instanceId) => this.#removed(instanceId);
@@ -36,7 +42,7 @@ export class Monitor {
   get launchesIntoUsedInterface(): number {
     return [...this.aws.autoScaling.groups.values()]
       .flatMap(({ activities }) => activities.current.list)
-      .filter(({ message }) => / in use\./.test(message)).length;
+      .filter(({ message, startedMs }) => startedMs >= this.#startedMs && / in use\./.test(message)).length;
   }
 
   get terminatedNodes(): string[] {
@@ -48,9 +54,11 @@ export class Monitor {
     const atMs = this.aws.clock.now();
     const node = this.aws.nodeOf(instanceId) ?? "?";
     this.terminated.push({ atMs, node, instanceId });
-    const othersDown = [...this.#downSince].filter(([id, since]) => id !== node && atMs - since > this.knowableMs);
+    const knownDown = [...this.#downSince].filter(([, since]) => atMs - since > this.knowableMs).map(([id]) => id);
+    const othersDown = [...new Set([...this.#takenDown, ...knownDown])].filter((id) => id !== node).sort();
+    this.#takenDown.add(node);
     if (othersDown.length >= this.maxUnavailable) {
-      this.violations.push({ atMs, what: `${node} terminated while ${othersDown.map(([id]) => id).join(", ")} down` });
+      this.violations.push({ atMs, what: `${node} terminated while ${othersDown.join(", ")} down` });
     }
   }
 }

@@ -81,7 +81,7 @@ export class SimulatedAws {
     };
   }
 
-  /** A cluster whose nodes all serve on template version 1. */
+  /** A cluster whose nodes have all served on template version 1 for an hour, led by the last. */
   static async running(options: SimulationOptions = {}): Promise<SimulatedAws> {
     const aws = new SimulatedAws(options);
     const up = async (process: Process) => {
@@ -89,7 +89,24 @@ export class SimulatedAws {
     };
     const result = await aws.clock.run(up(aws.clock.process()), 24 * HOUR_MS);
     if (result === "still running") throw new Error("the simulated cluster did not come up");
+    await aws.pass(HOUR_MS);
+    aws.guests.lead(aws.manifest.nodes.at(-1)?.id);
     return aws;
+  }
+
+  /** Lets time pass. */
+  async pass(ms: number): Promise<void> {
+    await this.clock.run(new Promise(() => {}), ms);
+  }
+
+  /** The manifest as a deployment writes it: with the template version each group was given. */
+  deployment(): Manifest {
+    const nodes = this.manifest.nodes.map((node) => {
+      const { template } = this.group(node.group);
+      const { id, version } = this.ec2.template(template?.id ?? "", template?.version);
+      return { ...node, template: { id, version } };
+    });
+    return { ...this.manifest, nodes };
   }
 
   /** Every node serves from the one instance of its group. */

@@ -1,0 +1,122 @@
+import { randomUUID } from "node:crypto";
+import { PICK } from "../../../control-plane/store/claim";
+import { RENEW } from "../../../control-plane/store/heartbeats";
+import { startTestPostgres, type TestPostgres } from "../../support/postgres";
+import { TestFleet } from "./fleet";
+
+let postgres: TestPostgres;
+beforeAll(async () => {
+  postgres = await startTestPostgres();
+}, 120_000);
+afterAll(() => postgres.stop(), 60_000);
+
+const freshFleet = async (): Promise<TestFleet> => TestFleet.create((await postgres.freshDatabase()).pool);
+
+describe("claiming", () => {
+  it("R24: two workers that claim the same jobs at once share them without one job given twice", async () => {
+    const fleet = await freshFleet();
+    for (let index = 0; index < 60; index++) await fleet.job(`job-${index}`);
+    const workers = await Promise.all(["w1", "w2"].map((id) => fleet.worker(id, { slots: 100 })));
+
+    const claims = await Promise.all(
+      Array.from({ length: 30 }, (_, index) => fleet.claim(workers[index % 2] as string, 3)),
+    );
+    const given = claims.flat().map(({ jobId }) => jobId);
+
+    expect(new Set(given).size).toBe(given.length);
+    expect(given.length).toBe(60);
+  }, 60_000);
+
+  it("R24: gives at most the free slots, whatever is asked for", async () => {
+    const fleet = await freshFleet();
+    for (let index = 0; index < 5; index++) await fleet.job(`job-${index}`);
+    const worker = await fleet.worker("w", { slots: 3 });
+
+    const claims = await Promise.all([fleet.claim(worker, 2), fleet.claim(worker, 2), fleet.claim(worker, 2)]);
+
+    expect(claims.flat().length).toBe(3);
+    expect(await fleet.claim(worker, 2)).toEqual([]);
+  });
+
+  it("gives the same grants to a repeated claim", async () => {
+    const fleet = await freshFleet();
+    await fleet.job("one");
+    await fleet.job("two");
+    const worker = await fleet.worker("w");
+    const claimId = randomUUID();
+
+    const first = await fleet.claim(worker, 1, claimId);
+
+    expect(await fleet.claim(worker, 1, claimId)).toEqual(first);
+  });
+
+  it("places by pool, labels, priority and waiting time", async () => {
+    const fleet = await freshFleet();
+    await fleet.job("other-pool", { pool: "batch" });
+    await fleet.job("needs-gpu", { labels: { gpu: "yes" } });
+    const later = await fleet.job("later");
+    const urgent = await fleet.job("urgent", { priority: 1 });
+    const worker = await fleet.worker("w", { labels: { zone: "a" } });
+
+    const order = [await fleet.claim(worker), await fleet.claim(worker), await fleet.claim(worker)];
+
+    expect(order).toMatchObject([[{ jobId: urgent }], [{ jobId: later }], []]);
+  });
+
+  it("gives nothing to a session that is draining, has no valid lease, or never opened", async () => {
+    const fleet = await freshFleet();
+    await fleet.job("one");
+    const draining = await fleet.worker("draining");
+    await fleet.pool.query("update sessions set draining = true where id = $1", [draining]);
+    const expired = await fleet.worker("expired");
+    await fleet.expireLease(expired);
+
+    expect(await fleet.claim(draining)).toEqual([]);
+    expect(await fleet.claim(expired)).toEqual([]);
+    expect(await fleet.claim(await fleet.register("registered"))).toEqual([]);
+  });
+});
+
+describe("control-plane 18: plans", () => {
+  const explain = async (fleet: TestFleet, sql: string, values: readonly unknown[]): Promise<string> => {
+    const client = await fleet.pool.connect();
+    try {
+      await client.query("set plan_cache_mode = force_generic_plan");
+      await client.query(`prepare subject as ${sql}`);
+      const literals = values.map((value) => (typeof value === "number" ? value : `'${value}'`));
+      const { rows } = await client.query(`explain execute subject (${literals.join(", ")})`);
+      return rows.map((row) => row["QUERY PLAN"]).join("\n");
+    } finally {
+      client.release(true);
+    }
+  };
+
+  it.each([1, 2_000])(
+    "control-plane 18: claim and renew use their indexes beside 20,000 finished jobs, %d ready",
+    async (ready) => {
+      const fleet = await freshFleet();
+      await fleet.job("waiting");
+      const worker = await fleet.worker("w");
+      await fleet.pool.query(
+        `insert into jobs (deployment_id, name, source_id, sink_id, tables, snapshot, pool, state)
+       select $1, 'done-' || n, $2, $2, '{t}', false, 'default', 'completed' from generate_series(1, $3::int) n`,
+        [fleet.deploymentId, fleet.datasourceId, 20_000],
+      );
+      await fleet.pool.query(
+        `insert into jobs (deployment_id, name, source_id, sink_id, tables, snapshot, pool, state)
+       select $1, 'ready-' || n, $2, $2, '{t}', false, 'default', 'pending' from generate_series(1, $3::int) n`,
+        [fleet.deploymentId, fleet.datasourceId, ready],
+      );
+      await fleet.pool.query("vacuum analyze");
+
+      const claim = await explain(fleet, PICK, [fleet.deploymentId, "default", "{}", 1, worker, randomUUID(), 10]);
+      const renew = await explain(fleet, RENEW, [`{${worker}}`, 30]);
+
+      if (ready > 1) expect(claim).toContain("Index Scan using ready_jobs_in_order on ready_jobs");
+      expect(claim).not.toContain("Seq Scan on jobs");
+      expect(claim).toContain("Index Scan using jobs_pkey on jobs");
+      expect(renew).toContain("using jobs_of_session on jobs");
+    },
+    60_000,
+  );
+});

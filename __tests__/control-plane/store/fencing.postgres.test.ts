@@ -1,0 +1,162 @@
+import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
+import { readAssignment } from "../../../control-plane/store/catalog";
+import { openDatabase, transaction } from "../../../control-plane/store/database";
+import * as holder from "../../../control-plane/store/holder";
+import { applyToJob } from "../../../control-plane/store/jobs";
+import type { Ref } from "../../../control-plane/store/sessions";
+import { sweep } from "../../../control-plane/store/sweeper";
+import { startTestPostgres, type TestPostgres } from "../../support/postgres";
+import { seededRandom } from "../../support/seeded-random";
+import { KEYRING, TestFleet } from "./fleet";
+
+let postgres: TestPostgres;
+let fleet: TestFleet;
+beforeAll(async () => {
+  postgres = await startTestPostgres();
+}, 120_000);
+beforeEach(async () => {
+  fleet = await TestFleet.create((await postgres.freshDatabase()).pool);
+});
+afterAll(() => postgres.stop(), 60_000);
+
+const checkpoint = { seq: 99, phase: "streaming", position: "0/99" } as const;
+const figures = { lagBytes: 1, lagMs: 1, eventsPerSecond: 1, eventsTotal: 1, memoryBytes: 1, cpuMillicores: 1 };
+
+const WRITES: Readonly<Record<string, (sessionId: string, ref: Ref) => Promise<unknown>>> = {
+  started: (sessionId, ref) => holder.startJob(fleet.pool, sessionId, ref),
+  progress: (sessionId, ref) => holder.saveCheckpoint(fleet.pool, sessionId, ref, checkpoint, "0/98"),
+  report: (sessionId, ref) =>
+    holder.reportJob(fleet.pool, sessionId, { ...ref, outcome: "completed", logTail: ["bye"], checkpoint }),
+  release: async (sessionId, ref) =>
+    (await holder.releaseJobs(fleet.pool, sessionId, [{ ...ref, checkpoint }])).length === 1 ? "fenced" : "released",
+  metrics: async (sessionId, ref) =>
+    (await holder.saveMetrics(fleet.pool, sessionId, [{ ...ref, ...figures }])).length === 1 ? "fenced" : "saved",
+};
+
+describe("control-plane 4: fencing on every write", () => {
+  it.each(Object.keys(WRITES))(
+    "control-plane 4: %s changes nothing with a stale fence, or from another session",
+    async (name) => {
+      const jobId = await fleet.job(`fenced-${name}`);
+      const first = await fleet.worker(`first-${name}`);
+      const stale = await fleet.run(first);
+      await holder.releaseJobs(fleet.pool, first, [stale]);
+      const second = await fleet.worker(`second-${name}`);
+      const current = await fleet.run(second);
+      expect(current).toEqual({ jobId, fence: stale.fence + 1 });
+      const before = await fleet.row(jobId);
+
+      const write = WRITES[name];
+      expect(await write?.(first, stale)).toBe("fenced");
+      expect(await write?.(first, current)).toBe("fenced");
+      expect(await write?.(second, stale)).toBe("fenced");
+      expect(await fleet.row(jobId)).toEqual(before);
+
+      expect(await write?.(second, current)).not.toBe("fenced");
+    },
+  );
+
+  it("control-plane 26: credentials are given to the holder of the current fence alone", async () => {
+    const jobId = await fleet.job("secret");
+    const sessionId = await fleet.worker("secretive");
+    const { fence } = await fleet.run(sessionId);
+
+    const read = (session: string, withFence: number) => readAssignment(fleet.pool, KEYRING, session, jobId, withFence);
+
+    expect(await read(sessionId, fence)).toMatchObject({ spec: { source: { password: "canary-password" } } });
+    expect(await read(sessionId, fence - 1)).toBeNull();
+    expect(await read(await fleet.worker("curious"), fence)).toBeNull();
+  });
+
+  it("control-plane 4: a terminal report wins over whatever comes after it, and may be repeated", async () => {
+    const jobId = await fleet.job("finishing");
+    const sessionId = await fleet.worker("finisher");
+    const ref = await fleet.run(sessionId);
+    const report = { ...ref, outcome: "completed" as const, logTail: [] };
+
+    expect(await holder.reportJob(fleet.pool, sessionId, report)).toBe("reported");
+    expect(await holder.reportJob(fleet.pool, sessionId, report)).toBe("reported");
+    expect(await holder.saveCheckpoint(fleet.pool, sessionId, ref, checkpoint)).toBe("fenced");
+    expect(await holder.releaseJobs(fleet.pool, sessionId, [ref])).toEqual([ref]);
+    expect(await fleet.row(jobId)).toMatchObject({ state: "completed", checkpoint_seq: null });
+  });
+
+  it("control-plane 10: a checkpoint never goes back, in 2,000 random orders of delivery", async () => {
+    const jobId = await fleet.job("progressing");
+    const sessionId = await fleet.worker("progressive");
+    const ref = await fleet.run(sessionId);
+    const random = seededRandom(10);
+    let newest = -1;
+    for (let round = 0; round < 2_000; round++) {
+      const seq = Math.floor(random() * (round + 10));
+      newest = Math.max(newest, seq);
+      const acked = await holder.saveCheckpoint(fleet.pool, sessionId, ref, {
+        seq,
+        phase: "streaming",
+        position: `0/${seq}`,
+      });
+      expect(acked).toBe(newest);
+    }
+
+    await holder.releaseJobs(fleet.pool, sessionId, [ref]);
+    const next = await fleet.worker("successor");
+    const granted = await fleet.run(next);
+    expect(await readAssignment(fleet.pool, KEYRING, next, jobId, granted.fence)).toMatchObject({
+      resume: { seq: newest, position: `0/${newest}` },
+    });
+  }, 120_000);
+
+  it("control-plane 4: under random interleavings of four workers and a sweeper no job has two holders that started", async () => {
+    const { pool } = fleet;
+    const timing = { ...DEFAULT_TIMING, serverLeaseMs: 1 };
+    const jobs = await Promise.all(["a", "b", "c"].map((name) => fleet.job(name)));
+    const sessions = await Promise.all(["w1", "w2", "w3", "w4"].map((name) => fleet.worker(name)));
+    const random = seededRandom(4);
+    const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
+    const started = new Map<string, string>();
+    const granted: { sessionId: string; ref: Ref }[] = [];
+    const step = async (): Promise<void> => {
+      const sessionId = pick(sessions);
+      const known = pick(granted.slice(-6));
+      const roll = random();
+      if (roll < 0.35) {
+        for (const ref of await fleet.claim(sessionId, 2)) granted.push({ sessionId, ref });
+      } else if (roll < 0.6 && known) {
+        const key = `${known.ref.jobId}/${known.ref.fence}`;
+        if ((await holder.startJob(pool, known.sessionId, known.ref)) === "started") {
+          expect(started.get(key) ?? known.sessionId).toBe(known.sessionId);
+          started.set(key, known.sessionId);
+        }
+      } else if (roll < 0.75 && known) {
+        await holder.reportJob(pool, known.sessionId, { ...known.ref, outcome: "stopped", logTail: [] });
+      } else if (roll < 0.85 && known) {
+        await holder.releaseJobs(pool, known.sessionId, [known.ref]);
+      } else if (roll < 0.87) {
+        await fleet.expireLease(sessionId);
+        await sweep(pool, timing);
+      } else if (roll < 0.96) {
+        await pool.query("update leases set expires_at = now() + interval '1 hour' where session_id = $1", [sessionId]);
+      } else {
+        await transaction(pool, (tx) =>
+          applyToJob(tx, pick(jobs), { type: pick(["run", "run", "run", "pause", "stop"] as const) }, "test"),
+        );
+      }
+    };
+    for (let round = 0; round < 400; round++) await Promise.all([step(), step(), step(), step()]);
+
+    expect(started.size).toBeGreaterThan(50);
+    const { rows } = await pool.query<{ fence: number }>("select fence from jobs");
+    for (const { fence } of rows) expect(fence).toBeGreaterThan(10);
+  }, 120_000);
+});
+
+describe("the pool", () => {
+  it("ends a transaction that was left open, which would keep vacuum from every table", async () => {
+    const { url } = await postgres.freshDatabase({ migrated: false });
+    const pool = openDatabase(url, 1);
+    const { rows } = await pool.query("show idle_in_transaction_session_timeout");
+    await pool.end();
+
+    expect(rows).toEqual([{ idle_in_transaction_session_timeout: "10s" }]);
+  });
+});

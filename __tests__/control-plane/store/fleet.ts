@@ -1,0 +1,108 @@
+import { randomUUID } from "node:crypto";
+import type { Pool } from "pg";
+import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
+import type { Request } from "../../../control-plane/protocol";
+import { createDatasource, createDeployment, createJob, type NewJob } from "../../../control-plane/store/catalog";
+import { claimJobs, type GrantedJob } from "../../../control-plane/store/claim";
+import { transaction } from "../../../control-plane/store/database";
+import { startJob } from "../../../control-plane/store/holder";
+import { applyToJob } from "../../../control-plane/store/jobs";
+import { parseKeyring } from "../../../control-plane/store/seal";
+import { openSession, registerSession } from "../../../control-plane/store/sessions";
+
+export const KEYRING = parseKeyring(`k1:${"11".repeat(32)}`);
+
+/** A deployment with two datasources, and short ways to its workers and jobs. */
+export class TestFleet {
+  private constructor(
+    readonly pool: Pool,
+    readonly deploymentId: string,
+    readonly datasourceId: string,
+  ) {}
+
+  static async create(pool: Pool, name = "shop"): Promise<TestFleet> {
+    const deploymentId = await createDeployment(pool, name, "test");
+    const datasource = {
+      name: "orders-db",
+      engine: "postgres",
+      url: "postgres://db.internal:5432/shop",
+      user: "cdc",
+      password: "canary-password",
+      options: {},
+    };
+    return new TestFleet(pool, deploymentId, await createDatasource(pool, KEYRING, deploymentId, datasource, "test"));
+  }
+
+  /** A job that waits to be claimed. */
+  async job(name: string, props: Partial<NewJob> = {}): Promise<string> {
+    const id = await createJob(
+      this.pool,
+      this.deploymentId,
+      {
+        name,
+        sourceId: this.datasourceId,
+        sinkId: this.datasourceId,
+        tables: ["public.orders"],
+        snapshot: false,
+        options: {},
+        pool: "default",
+        labels: {},
+        priority: 100,
+        onDisconnect: "stop",
+        maxRetries: 10,
+        ...props,
+      },
+      "test",
+    );
+    await transaction(this.pool, (tx) => applyToJob(tx, id, { type: "run" }, "test"));
+    return id;
+  }
+
+  async register(workerId: string, props: Partial<Request<"register">> = {}): Promise<string> {
+    const sessionId = randomUUID();
+    await registerSession(this.pool, this.deploymentId, {
+      protocols: [1],
+      workerId,
+      sessionId,
+      agentVersion: "1.0.0",
+      daemonVersion: "1.0.0",
+      pool: "default",
+      labels: {},
+      slots: 10,
+      features: [],
+      ...props,
+    });
+    return sessionId;
+  }
+
+  /** A session with a valid lease. */
+  async worker(workerId: string, props: Partial<Request<"register">> = {}): Promise<string> {
+    const sessionId = await this.register(workerId, props);
+    await openSession(this.pool, sessionId, [], DEFAULT_TIMING.serverLeaseMs);
+    return sessionId;
+  }
+
+  async claim(sessionId: string, slots = 1, claimId = randomUUID()): Promise<GrantedJob[]> {
+    return await claimJobs(this.pool, { sessionId, claimId, slots, grantMs: DEFAULT_TIMING.grantMs });
+  }
+
+  /** Claims one job and says that its daemon starts. */
+  async run(sessionId: string): Promise<GrantedJob> {
+    const [granted] = await this.claim(sessionId);
+    if (!granted) throw new Error("nothing to claim");
+    if ((await startJob(this.pool, sessionId, granted)) !== "started") throw new Error("the job did not start");
+    return granted;
+  }
+
+  async row(jobId: string): Promise<Record<string, unknown>> {
+    const { rows } = await this.pool.query("select * from jobs where id = $1", [jobId]);
+    return rows[0];
+  }
+
+  /** Lets a session's lease run out, without waiting for it. */
+  async expireLease(sessionId: string): Promise<void> {
+    await this.pool.query("update leases set expires_at = now() - interval '1 second' where session_id = $1", [
+      sessionId,
+    ]);
+  }
+}

@@ -1,0 +1,185 @@
+import { findAuditTampering, recordAudit } from "../../../control-plane/store/audit";
+import { createDatasource, createDeployment, readAssignment, rotateKeys } from "../../../control-plane/store/catalog";
+import { openDatabase, transaction } from "../../../control-plane/store/database";
+import { migrate, migrations } from "../../../control-plane/store/migrate";
+import { startPrivateCluster } from "../../../control-plane/store/private-cluster";
+import { parseKeyring } from "../../../control-plane/store/seal";
+import { findTokenHolder, issueToken, revokeToken } from "../../../control-plane/store/tokens";
+import { startTestPostgres, type TestPostgres } from "../../support/postgres";
+import { TestFleet } from "./fleet";
+
+let postgres: TestPostgres;
+beforeAll(async () => {
+  postgres = await startTestPostgres();
+}, 120_000);
+afterAll(() => postgres.stop(), 60_000);
+
+const freshFleet = async (): Promise<TestFleet> => TestFleet.create((await postgres.freshDatabase()).pool);
+
+describe("migrations", () => {
+  it("apply once, however many copies start at the same time", async () => {
+    const { pool } = await postgres.freshDatabase({ migrated: false });
+
+    const applied = await Promise.all([migrate(pool), migrate(pool), migrate(pool)]);
+
+    expect(applied.flat()).toEqual(migrations().map(({ name }) => name));
+  });
+
+  it("refuse a migration that was changed after it was applied, and a database from a newer version", async () => {
+    const { pool } = await postgres.freshDatabase();
+    const changed = migrations().map(({ name, sql }) => ({ name, sql: `${sql}-- changed` }));
+
+    await expect(migrate(pool, changed)).rejects.toThrow("0001-jobs-and-sessions.sql was changed after it was applied");
+    await expect(migrate(pool, migrations().slice(0, 1))).rejects.toThrow("which this version does not know");
+  });
+
+  it("leave nothing behind when one fails", async () => {
+    const { pool } = await postgres.freshDatabase({ migrated: false });
+    const broken = [...migrations(), { name: "9999-broken.sql", sql: "create table half (id int); select nonsense" }];
+
+    await expect(migrate(pool, broken)).rejects.toThrow("nonsense");
+
+    const { rows } = await pool.query("select count(*) as tables from pg_tables where schemaname = 'public'");
+    expect(rows).toEqual([{ tables: 0 }]);
+  });
+});
+
+describe("control-plane 25: tokens", () => {
+  it("control-plane 25: a token speaks for its scope until it expires or is revoked; only its hash is kept", async () => {
+    const fleet = await freshFleet();
+    const { id, token } = await issueToken(fleet.pool, { kind: "deployment", deploymentId: fleet.deploymentId });
+    const scope = { kind: "deployment", deploymentId: fleet.deploymentId } as const;
+    const rotated = await issueToken(fleet.pool, scope);
+    const expired = await issueToken(fleet.pool, { ...scope, expiresInMs: 1 });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+
+    expect(token).toMatch(/^hfd_[\w-]{43}$/);
+    expect(await findTokenHolder(fleet.pool, token)).toMatchObject(scope);
+    expect(await findTokenHolder(fleet.pool, expired.token)).toBeNull();
+    expect(await findTokenHolder(fleet.pool, `${token}x`)).toBeNull();
+
+    expect(await revokeToken(fleet.pool, id, fleet.deploymentId)).toBe(true);
+    expect(await findTokenHolder(fleet.pool, token)).toBeNull();
+    expect(await findTokenHolder(fleet.pool, rotated.token)).toMatchObject(scope);
+    const { rows } = await fleet.pool.query("select string_agg(t::text, ' ') as everything from tokens t");
+    expect(rows[0].everything).not.toContain(token.slice(4));
+  });
+
+  it("control-plane 25: a deployment's operator cannot revoke another deployment's token", async () => {
+    const fleet = await freshFleet();
+    const other = await createDeployment(fleet.pool, "other", "test");
+    const { id, token } = await issueToken(fleet.pool, { kind: "deployment", deploymentId: fleet.deploymentId });
+
+    expect(await revokeToken(fleet.pool, id, other)).toBe(false);
+    expect(await findTokenHolder(fleet.pool, token)).not.toBeNull();
+  });
+});
+
+describe("control-plane 26: credentials in the database", () => {
+  it("control-plane 26: stand nowhere in the clear, and open after every key was rotated", async () => {
+    const fleet = await freshFleet();
+    const rotated = parseKeyring(`k2:${"22".repeat(32)},k1:${"11".repeat(32)}`);
+    await createDatasource(
+      fleet.pool,
+      rotated,
+      fleet.deploymentId,
+      { name: "newer", engine: "postgres", url: "postgres://b", user: "u", password: "canary-newer", options: {} },
+      "test",
+    );
+    await fleet.job("orders");
+    const worker = await fleet.worker("w");
+    const { jobId, fence } = await fleet.run(worker);
+
+    expect(await rotateKeys(fleet.pool, rotated, 1)).toBe(1);
+    expect(await rotateKeys(fleet.pool, rotated)).toBe(0);
+
+    const onlyNew = parseKeyring(`k2:${"22".repeat(32)}`);
+    const assignment = await readAssignment(fleet.pool, onlyNew, worker, jobId, fence);
+    expect(assignment?.spec.sink.password).toBe("canary-password");
+    for (const table of ["datasources", "jobs", "audit_log", "tokens", "sessions"]) {
+      const { rows } = await fleet.pool.query(`select string_agg(t::text, ' ') as everything from ${table} t`);
+      expect(rows[0].everything ?? "").not.toContain("canary");
+    }
+  });
+});
+
+describe("control-plane 27: the audit log", () => {
+  it("control-plane 27: holds one entry per transition, of the same transaction", async () => {
+    const fleet = await freshFleet();
+    await fleet.job("orders");
+    await fleet.run(await fleet.worker("w"));
+    const entry = { deploymentId: fleet.deploymentId, actor: "test", action: "undone", subject: "x" };
+    const failing = transaction(fleet.pool, async (tx) => {
+      await recordAudit(tx, entry);
+      throw new Error("rolled back");
+    });
+    await expect(failing).rejects.toThrow("rolled back");
+
+    const { rows } = await fleet.pool.query("select seq, action from audit_log order by seq");
+    expect(rows.map(({ action }) => action)).toEqual([
+      "deployment.create",
+      "datasource.create",
+      "job.create",
+      "job.run",
+      "session.register",
+      "session.open",
+      "job.claim",
+      "job.started",
+    ]);
+    expect(rows.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    expect(await findAuditTampering(fleet.pool, fleet.deploymentId)).toBeNull();
+  });
+
+  it.each([
+    ["changed", "update audit_log set actor = 'nobody' where seq = 3", 3],
+    ["removed", "delete from audit_log where seq = 2", 2],
+    ["cut off at the end", "delete from audit_log where seq = 4", 4],
+    [
+      "put in",
+      "insert into audit_log select deployment_id, 5, at, actor, action, subject, detail, hash from audit_log where seq = 4",
+      5,
+    ],
+  ])(
+    "control-plane 27: shows an entry that was %s behind its back, and refuses it otherwise",
+    async (_, tampering, seq) => {
+      const fleet = await freshFleet();
+      await fleet.job("orders");
+      if (!tampering.startsWith("insert")) {
+        await expect(fleet.pool.query(tampering)).rejects.toThrow("only ever added to");
+      }
+
+      await fleet.pool.query("alter table audit_log disable trigger user");
+      await fleet.pool.query(tampering);
+
+      expect(await findAuditTampering(fleet.pool, fleet.deploymentId)).toBe(seq);
+    },
+  );
+
+  it("control-plane 27: stays whole when many write at once", async () => {
+    const fleet = await freshFleet();
+    await Promise.all(Array.from({ length: 20 }, (_, index) => fleet.job(`job-${index}`)));
+
+    expect(await findAuditTampering(fleet.pool, fleet.deploymentId)).toBeNull();
+  });
+});
+
+describe("the private cluster", () => {
+  it("control-plane 23: refuses a second server on its directory and names the one that runs; needs its password", async () => {
+    const { rows } = await openAnd("show data_directory");
+    const directory = String(rows[0].data_directory).replace(/\/data$/, "");
+
+    await expect(startPrivateCluster({ directory })).rejects.toThrow(/process \d+ runs PostgreSQL on/);
+    const wrong = openDatabase(postgres.cluster.url.replace(/:[^:@]+@/, ":wrong@"), 1);
+    await expect(wrong.query("select 1")).rejects.toThrow("password authentication failed");
+    await wrong.end();
+  });
+
+  async function openAnd(sql: string) {
+    const pool = openDatabase(postgres.cluster.url, 1);
+    try {
+      return await pool.query(sql);
+    } finally {
+      await pool.end();
+    }
+  }
+});

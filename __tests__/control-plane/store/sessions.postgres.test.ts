@@ -1,0 +1,214 @@
+import { randomUUID } from "node:crypto";
+import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
+import { Heartbeats } from "../../../control-plane/store/heartbeats";
+import { reportJob, startJob } from "../../../control-plane/store/holder";
+import { deregisterSession, openSession } from "../../../control-plane/store/sessions";
+import { pulse, sweep } from "../../../control-plane/store/sweeper";
+import { startTestPostgres, type TestPostgres } from "../../support/postgres";
+import { TestFleet } from "./fleet";
+
+const QUICK = { ...DEFAULT_TIMING, serverLeaseMs: 1 };
+const NOTHING = { running: [], released: [] };
+
+let postgres: TestPostgres;
+let fleet: TestFleet;
+let heartbeats: Heartbeats;
+beforeAll(async () => {
+  postgres = await startTestPostgres();
+}, 120_000);
+afterAll(() => postgres.stop(), 60_000);
+beforeEach(async () => {
+  fleet = await TestFleet.create((await postgres.freshDatabase()).pool);
+  heartbeats = new Heartbeats(fleet.pool, DEFAULT_TIMING.serverLeaseMs, 5);
+});
+
+const secondsLeft = async (sessionId: string): Promise<number> => {
+  const { rows } = await fleet.pool.query<{ left: number }>(
+    "select extract(epoch from expires_at - now())::float as left from leases where session_id = $1",
+    [sessionId],
+  );
+  return rows[0]?.left ?? Number.NaN;
+};
+
+describe("heartbeats", () => {
+  it("renews many leases in one statement and answers each with what it holds", async () => {
+    const sessions = await Promise.all(Array.from({ length: 20 }, (_, index) => fleet.worker(`w${index}`)));
+    await fleet.job("held");
+    const holder = sessions[7] as string;
+    const held = await fleet.run(holder);
+    for (const sessionId of sessions) await fleet.expireLease(sessionId);
+    let statements = 0;
+    const counting = new Proxy(fleet.pool, {
+      get: (pool, key) => {
+        if (key === "query") statements += 1;
+        const value = Reflect.get(pool, key);
+        return typeof value === "function" ? value.bind(pool) : value;
+      },
+    });
+    const grouped = new Heartbeats(counting, DEFAULT_TIMING.serverLeaseMs, 50);
+
+    const renewals = await Promise.all(sessions.map((sessionId) => grouped.beat(sessionId, "open", NOTHING)));
+
+    expect(statements).toBe(1);
+    expect(renewals[7]).toEqual({ draining: false, held: [{ ...held, state: "running", desired: "run" }] });
+    expect(renewals[8]).toEqual({ draining: false, held: [] });
+    for (const sessionId of sessions) expect(await secondsLeft(sessionId)).toBeGreaterThan(25);
+  });
+
+  it("control-plane 9: a new session of a worker closes the one before, which gets no renewal for ever", async () => {
+    const lost = await fleet.job("lost");
+    const before = await fleet.worker("i-1");
+    await fleet.run(before);
+    const kept = await fleet.job("kept");
+    const adopted = await fleet.run(before);
+
+    const after = await fleet.register("i-1");
+    expect(await fleet.row(lost)).toMatchObject({ state: "running", session_id: before });
+    const renewal = await heartbeats.beat(after, "registered", {
+      running: [{ ...adopted, status: "running", phase: "streaming" }],
+      released: [],
+    });
+
+    expect(renewal).toMatchObject({ held: [{ ...adopted, state: "running" }] });
+    expect(await fleet.row(kept)).toMatchObject({ state: "running", session_id: after, fence: adopted.fence });
+    expect(await fleet.row(lost)).toMatchObject({ state: "pending", session_id: null });
+    expect(await heartbeats.beat(before, "open", NOTHING)).toBe("session_closed");
+    expect(await startJob(fleet.pool, before, adopted)).toBe("fenced");
+  });
+
+  it("a registration of an earlier life that arrives late changes nothing", async () => {
+    const jobId = await fleet.job("running");
+    const early = await fleet.register("i-1");
+    const session = await fleet.worker("i-1");
+    await fleet.run(session);
+
+    await fleet.register("i-1");
+    expect(await heartbeats.beat(early, "registered", NOTHING)).toBe("session_closed");
+
+    expect(await fleet.row(jobId)).toMatchObject({ state: "running", session_id: session });
+    expect(await heartbeats.beat(session, "open", NOTHING)).not.toBe("session_closed");
+  });
+
+  it("control-plane 8: what a worker releases may be claimed at once", async () => {
+    const jobId = await fleet.job("handed-over");
+    const worker = await fleet.worker("i-1");
+    const ref = await fleet.run(worker);
+
+    await heartbeats.beat(worker, "open", { running: [], released: [ref] });
+
+    expect(await fleet.claim(await fleet.worker("i-2"))).toEqual([{ jobId, fence: ref.fence + 1 }]);
+  });
+
+  it("frees everything when the agent says goodbye", async () => {
+    const jobId = await fleet.job("left");
+    const worker = await fleet.worker("i-1");
+    await fleet.run(worker);
+
+    await deregisterSession(fleet.pool, worker);
+    await deregisterSession(fleet.pool, worker);
+
+    expect(await fleet.row(jobId)).toMatchObject({ state: "pending" });
+    expect(await heartbeats.beat(worker, "open", NOTHING)).toBe("session_closed");
+  });
+});
+
+describe("the sweeper", () => {
+  beforeEach(() => fleet.pool.query("update pulse set up_since = now() - interval '1 hour', seen_at = now()"));
+
+  it("control-plane 7: frees the jobs of a session whose lease ran out, and no others", async () => {
+    const lost = await fleet.job("lost");
+    const silent = await fleet.worker("silent");
+    await fleet.run(silent);
+    const fine = await fleet.job("fine");
+    await fleet.run(await fleet.worker("healthy"));
+    await fleet.expireLease(silent);
+
+    expect(await sweep(fleet.pool, QUICK)).toBe(1);
+
+    expect(await fleet.row(lost)).toMatchObject({ state: "pending", session_id: null });
+    expect(await fleet.row(fine)).toMatchObject({ state: "running" });
+    expect(await sweep(fleet.pool, QUICK)).toBe(0);
+  });
+
+  it("control-plane 12: never moves a job that is kept, until there is evidence that its daemon is gone", async () => {
+    const jobId = await fleet.job("kept", { onDisconnect: "keep" });
+    const silent = await fleet.worker("silent");
+    await fleet.run(silent);
+    await fleet.expireLease(silent);
+
+    expect(await sweep(fleet.pool, QUICK)).toBe(0);
+    expect(await fleet.row(jobId)).toMatchObject({ state: "running", session_id: silent });
+
+    await openSession(fleet.pool, await fleet.register("silent"), [], 30_000);
+    expect(await fleet.row(jobId)).toMatchObject({ state: "pending" });
+  });
+
+  it("control-plane 12: judges no lease before the control plane was up for a whole one", async () => {
+    const jobId = await fleet.job("waiting");
+    const worker = await fleet.worker("w");
+    await fleet.run(worker);
+    await fleet.expireLease(worker);
+    await fleet.pool.query("update pulse set seen_at = now() - interval '1 hour'");
+
+    await pulse(fleet.pool, DEFAULT_TIMING);
+    expect(await sweep(fleet.pool, DEFAULT_TIMING)).toBe(0);
+    expect(await fleet.row(jobId)).toMatchObject({ state: "running" });
+
+    await fleet.pool.query("update pulse set up_since = now() - interval '31 seconds'");
+    await pulse(fleet.pool, DEFAULT_TIMING);
+    const { rows } = await fleet.pool.query(
+      "select now() - greatest(up_since, pg_postmaster_start_time()) >= interval '30 seconds' as judged from pulse",
+    );
+    expect(await sweep(fleet.pool, DEFAULT_TIMING)).toBe(rows[0].judged ? 1 : 0);
+  });
+
+  it("control-plane 11: takes back a grant that nobody started, and refuses the start that comes too late", async () => {
+    const jobId = await fleet.job("granted");
+    const worker = await fleet.worker("w");
+    const [grant] = await fleet.claim(worker);
+    if (!grant) throw new Error("no grant");
+    await fleet.pool.query("update jobs set grant_expires_at = now() - interval '1 second' where id = $1", [jobId]);
+
+    expect(await sweep(fleet.pool, DEFAULT_TIMING)).toBe(1);
+
+    expect(await fleet.row(jobId)).toMatchObject({ state: "pending", session_id: null, claim_id: null });
+    expect(await startJob(fleet.pool, worker, grant)).toBe("fenced");
+  });
+
+  it("control-plane 22: of several sweepers one sweeps at a time", async () => {
+    const lock = await fleet.pool.connect();
+    await lock.query("begin; select pg_advisory_xact_lock(4850211902)");
+    const worker = await fleet.worker("w");
+    await fleet.job("lost");
+    await fleet.run(worker);
+    await fleet.expireLease(worker);
+
+    expect(await sweep(fleet.pool, QUICK)).toBe(0);
+    await lock.query("rollback");
+    lock.release();
+    expect(await sweep(fleet.pool, QUICK)).toBe(1);
+  });
+});
+
+describe("retries", () => {
+  it("waits longer after each failure and gives up after the last retry", async () => {
+    const jobId = await fleet.job("failing", { maxRetries: 2 });
+    const worker = await fleet.worker("w");
+    const waits: number[] = [];
+    for (let attempt = 0; attempt < 3; attempt++) {
+      await fleet.pool.query("update jobs set not_before = now() where id = $1", [jobId]);
+      const ref = await fleet.run(worker);
+      await reportJob(fleet.pool, worker, { ...ref, outcome: "failed", error: "no route to host", logTail: ["x"] });
+      const { rows } = await fleet.pool.query(
+        "select extract(epoch from not_before - now())::float as wait from jobs where id = $1",
+        [jobId],
+      );
+      waits.push(rows[0].wait);
+      expect(await fleet.claim(worker, 1, randomUUID())).toEqual([]);
+    }
+
+    expect(waits[0]).toBeGreaterThan(0.2);
+    expect(waits[1]).toBeGreaterThan(0.7);
+    expect(await fleet.row(jobId)).toMatchObject({ state: "failed", failures: 3, last_error: "no route to host" });
+  });
+});

@@ -1,0 +1,157 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { rollCommand, type Surroundings } from "../../../scripts/rolling-update/cli/roll-command";
+import { eventSchema } from "../../../scripts/rolling-update/events";
+import { planSchema } from "../../../scripts/rolling-update/plan";
+import { MemoryStore } from "../../../scripts/rolling-update/simulator/memory-store";
+import { Monitor } from "../../../scripts/rolling-update/simulator/monitor";
+import { SimulatedAws } from "../../../scripts/rolling-update/simulator/simulated-aws";
+
+const folder = mkdtempSync(join(tmpdir(), "holdfast-cli-"));
+const manifestFile = join(folder, "orders.json");
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** `holdfast roll …` against the simulator; nothing of the machine's own credentials is used. */
+async function cli(aws: SimulatedAws, store: MemoryStore, ...args: string[]) {
+  writeFileSync(manifestFile, JSON.stringify(aws.deployment()));
+  const process = aws.clock.process();
+  const out: string[] = [];
+  const sink = { isTTY: false, write: (text: string) => out.push(text) } as unknown as NodeJS.WriteStream;
+  const surroundings: Surroundings = {
+    connect: () => ({ cloud: aws.connect(process), store: store.connect(process) }),
+    clock: process,
+    stdout: sink,
+    stderr: sink,
+    probe: aws.guests.probe(process, () => 0),
+  };
+  let code: number | undefined;
+  const command = rollCommand(surroundings, (value) => {
+    code = value;
+  });
+  const done = command.parseAsync([...args, "--cluster", manifestFile], { from: "user" });
+  await aws.clock.run(done);
+  return { code, out: out.join(""), lines: out.join("").trim().split("\n") };
+}
+
+describe("holdfast roll", () => {
+  test("R1: run without --yes plans, changes nothing and ends with 2; a cluster on its target ends with 0", async () => {
+    const aws = await SimulatedAws.running();
+    const store = new MemoryStore();
+    expect(await cli(aws, store, "plan")).toMatchObject({ code: 0 });
+    aws.release();
+
+    const shown = await cli(aws, store, "run");
+    const json = await cli(aws, store, "plan", "--json");
+
+    expect(shown.code).toBe(2);
+    expect(shown.out).toContain("1. node 00 (i-00000000000000001): lt-00:1 -> lt-00:2, other version");
+    expect(json.code).toBe(2);
+    expect(planSchema.parse(JSON.parse(json.out)).nodes).toHaveLength(3);
+    expect(aws.mutations).toEqual([]);
+    expect((await store.list("")).size).toBe(0);
+  });
+
+  test("R25: run --yes prints one event a line and the outcome, and ends with 0", async () => {
+    const aws = await SimulatedAws.running();
+    aws.release();
+
+    const { code, lines } = await cli(aws, new MemoryStore(), "run", "--yes", "--json", "--successes", "2");
+
+    expect(code).toBe(0);
+    const events = lines.slice(0, -1).map((line) => eventSchema.parse(JSON.parse(line)));
+    expect(events.at(-1)?.kind).toBe("finished");
+    expect(JSON.parse(lines.at(-1) ?? "")).toEqual({ outcome: { status: "done", replaced: ["00", "01", "02"] } });
+  });
+
+  test("R15: a failing node ends with 1, and says why and what is next", async () => {
+    const aws = await SimulatedAws.running();
+    const store = new MemoryStore();
+    aws.release({ boot: "fails" });
+
+    const { code, out } = await cli(aws, store, "run", "--yes");
+    const status = await cli(aws, store, "status");
+
+    expect(code).toBe(1);
+    expect(out).toContain("HOOK_ABANDONED");
+    expect(out).toContain("holdfast roll rollback --yes");
+    expect(status.code).toBe(0);
+    expect(status.out).toContain("node 00: failed");
+    expect(status.out).toContain("nobody is rolling this cluster");
+  });
+
+  test("R18: rollback --yes ends with 8", async () => {
+    const aws = await SimulatedAws.running();
+    const store = new MemoryStore();
+    aws.release({ boot: "fails" });
+    await cli(aws, store, "run", "--yes");
+
+    const shown = await cli(aws, store, "rollback");
+    expect(shown).toMatchObject({ code: 2, out: expect.stringContaining("node 00: lt-00:2 -> lt-00:1") });
+    const { code } = await cli(aws, store, "rollback", "--yes");
+
+    expect(code).toBe(8);
+    expect(aws.group("orders-node-00").instances[0]?.template?.version).toBe("1");
+  });
+
+  test("R13: pausing after the first node ends with 3, resume --confirm with 0", async () => {
+    const aws = await SimulatedAws.running();
+    const store = new MemoryStore();
+    aws.release();
+
+    expect((await cli(aws, store, "run", "--yes", "--confirm-after-first")).code).toBe(3);
+    expect((await cli(aws, store, "resume", "--confirm-after-first", "--confirm")).code).toBe(0);
+  });
+
+  test("R17: recover replaces the one node that is named, and no other", async () => {
+    const aws = await SimulatedAws.running();
+    const monitor = new Monitor(aws);
+
+    const planned = await cli(aws, new MemoryStore(), "recover", "01");
+    const { code } = await cli(aws, new MemoryStore(), "recover", "01", "--yes");
+
+    expect(planned.code).toBe(2);
+    expect(code).toBe(0);
+    expect(monitor.terminatedNodes).toEqual(["01"]);
+  });
+
+  test("R17: recovering a node that is not there names those that are", async () => {
+    const aws = await SimulatedAws.running();
+
+    const { code, out } = await cli(aws, new MemoryStore(), "recover", "9", "--yes");
+
+    expect(code).toBe(6);
+    expect(out).toContain("it has 00, 01, 02");
+  });
+
+  test("R9: a gate that stays closed ends with 4", async () => {
+    const aws = await SimulatedAws.running();
+    aws.release({}, ["00"]);
+    aws.guests.degrade("02", 48 * 3_600_000);
+
+    expect((await cli(aws, new MemoryStore(), "run", "--yes", "--gate-timeout", "2m")).code).toBe(4);
+  });
+
+  test("R8: a cluster somebody rolls ends with 5", async () => {
+    const aws = await SimulatedAws.running();
+    const store = new MemoryStore();
+    aws.release();
+    const renewedMs = aws.clock.now();
+    await store.create("lock/1", JSON.stringify({ owner: "ana@laptop", renewedMs, released: false }));
+
+    const { code, out } = await cli(aws, store, "run", "--yes");
+
+    expect(code).toBe(5);
+    expect(out).toContain("ana@laptop");
+    expect((await cli(aws, store, "pause")).out).toContain("asked ana@laptop to pause");
+  });
+
+  test("R22: policy prints a document for this cluster", async () => {
+    const aws = await SimulatedAws.running();
+
+    const { code, out } = await cli(aws, new MemoryStore(), "policy");
+
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ Version: "2012-10-17" });
+  });
+});

@@ -1,0 +1,178 @@
+import { CloudError } from "../../../scripts/rolling-update/cloud";
+import { MemoryStore } from "../../../scripts/rolling-update/simulator/memory-store";
+import { Monitor } from "../../../scripts/rolling-update/simulator/monitor";
+import { SimulatedAws } from "../../../scripts/rolling-update/simulator/simulated-aws";
+import { behind, rehearse, startRoll, stranded } from "../../support/rolling";
+
+const HOUR = 3_600_000;
+
+describe("when a node fails", () => {
+  test.each([
+    [
+      "INSUFFICIENT_CAPACITY",
+      "We currently do not have sufficient m6i.large capacity in the Availability Zone you requested (eu-west-1a).",
+    ],
+    [
+      "QUOTA_EXCEEDED",
+      "You have requested more vCPU capacity than your current vCPU limit of 32 allows for the instance bucket.",
+    ],
+    ["IMAGE_UNUSABLE", "The AMI ID 'ami-0bad' does not exist."],
+    [
+      "INSTANCE_TYPE_UNSUPPORTED",
+      "Your requested instance type (m9x.large) is not supported in your requested Availability Zone (eu-west-1a).",
+    ],
+    [
+      "KMS_KEY_UNUSABLE",
+      "Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: Client.InvalidKMSKey.InvalidState: The KMS key provided is in an incorrect state.",
+    ],
+    ["INSTANCE_PROFILE_INVALID", "Invalid IAM Instance Profile name."],
+    ["NOT_AUTHORIZED", "You are not authorized to perform this operation."],
+    ["SECURITY_GROUP_MISSING", "The security group 'sg-0123' does not exist."],
+    ["KEY_PAIR_MISSING", "The key pair 'ops' does not exist."],
+    ["VOLUME_LIMIT", "VolumeLimitExceeded: You have exceeded the maximum number of gp3 volumes."],
+    ["INTERFACE_IN_USE", "Interface: [eni-00] in use."],
+    ["LAUNCH_FAILED", "Something nobody has seen."],
+  ])("R15: %s ends the wait within one look and says so in AWS's words", async (code, message) => {
+    const aws = await SimulatedAws.running();
+    aws.release();
+    aws.ec2.launchFault = () => message;
+    let failedMs = 0;
+    const fault = aws.ec2.launchFault;
+    aws.ec2.launchFault = (template) => {
+      failedMs ||= aws.clock.now();
+      return fault(template);
+    };
+
+    const { outcome } = await rehearse(aws);
+
+    expect(outcome.error).toMatchObject({ code, node: "00", reason: expect.stringContaining(message) });
+    expect(outcome.error?.next).toBeTruthy();
+    expect(aws.clock.now() - failedMs).toBeLessThanOrEqual(7_000);
+    expect(stranded(aws)).toEqual([]);
+  });
+
+  test("R15: a node that abandons its hook ends the wait, with what it printed", async () => {
+    const aws = await SimulatedAws.running();
+    aws.release({ boot: "fails" });
+    const onBoot = aws.autoScaling.onBoot;
+    aws.autoScaling.onBoot = (instanceId, group) => {
+      aws.ec2.console.set(instanceId, "mounting /data\netcd: member count is unequal\n");
+      onBoot(instanceId, group);
+    };
+
+    const { outcome } = await rehearse(aws);
+
+    expect(outcome.error).toMatchObject({
+      code: "HOOK_ABANDONED",
+      node: "00",
+      instanceId: expect.stringMatching(/^i-/),
+    });
+    expect(outcome.error?.reason).toContain("etcd: member count is unequal");
+  });
+
+  test("R15: a node that never ends its hook is given up at the launch limit, naming its state", async () => {
+    const aws = await SimulatedAws.running();
+    aws.release({ boot: "hangs" });
+
+    const { outcome } = await rehearse(aws, { settings: { launchTimeoutMs: 20 * 60_000 } });
+
+    expect(outcome.error).toMatchObject({ code: "LAUNCH_TIMEOUT", reason: expect.stringContaining("Pending:Wait") });
+  });
+
+  test("R16: a recovery of three hours outlives a heartbeat of one", async () => {
+    const aws = await SimulatedAws.running({ hook: { heartbeatMs: HOUR, globalMs: 48 * HOUR } });
+    aws.release({ bootMs: () => 3 * HOUR }, ["00"]);
+    const monitor = new Monitor(aws);
+
+    const { outcome } = await rehearse(aws, { settings: { launchTimeoutMs: 4 * HOUR } });
+
+    expect(outcome).toMatchObject({ status: "done", replaced: ["00"] });
+    expect(monitor.terminated).toHaveLength(1);
+    expect(aws.mutations.filter(({ method }) => method === "heartbeat").length).toBeGreaterThanOrEqual(8);
+  });
+
+  test.each([
+    ["launch limit beyond the hook's global timeout", { launchTimeoutMs: 4 * HOUR }, "launchTimeoutMs (14400000)"],
+    ["polls too rare for the heartbeat", { pollMs: 30 * 60_000 }, "pollMs (1800000)"],
+    ["a total below one node", { totalTimeoutMs: 1_000 }, "totalTimeoutMs (1000)"],
+  ])("R16: %s is refused before anything changes", async (_name, settings, words) => {
+    const aws = await SimulatedAws.running({ hook: { heartbeatMs: HOUR, globalMs: 2 * HOUR } });
+    aws.release();
+
+    const { outcome } = await rehearse(aws, { settings });
+
+    expect(outcome.error?.code).toBe("PREFLIGHT_REFUSED");
+    expect(outcome.error?.message).toContain(words);
+    expect(aws.mutations).toEqual([]);
+  });
+
+  test("R17: a node stuck on a bad release is abandoned and replaced first by the next", async () => {
+    const aws = await SimulatedAws.running();
+    const store = new MemoryStore();
+    aws.release({ boot: "hangs" });
+    const first = await rehearse(aws, { store, settings: { launchTimeoutMs: 10 * 60_000 } });
+    expect(first.outcome.error?.code).toBe("LAUNCH_TIMEOUT");
+    expect(aws.group("orders-node-00").instances[0]?.lifecycle).toBe("Pending:Wait");
+
+    aws.release();
+    const monitor = new Monitor(aws);
+    const { outcome } = await rehearse(aws, { store });
+
+    expect(outcome).toMatchObject({ status: "done", replaced: ["00", "01", "02"] });
+    expect(monitor.terminatedNodes).toEqual(["00", "01", "02"]);
+    expect(aws.mutations.filter(({ method }) => method === "abandon")).toHaveLength(1);
+    expect(behind(aws)).toEqual([]);
+  });
+
+  test("R17: a release that cannot launch is followed by one that can", async () => {
+    const aws = await SimulatedAws.running();
+    const store = new MemoryStore();
+    aws.release();
+    aws.ec2.launchFault = ({ version }) => (version === 2 ? "The AMI ID 'ami-0bad' does not exist." : undefined);
+    const first = await rehearse(aws, { store });
+    expect(first.outcome.error?.code).toBe("IMAGE_UNUSABLE");
+    await aws.pass(HOUR);
+
+    aws.release();
+    const { outcome } = await rehearse(aws, { store });
+
+    expect(outcome).toMatchObject({ status: "done", replaced: ["00", "01", "02"] });
+  });
+
+  test("R20: half of all calls throttled, the roll is done", async () => {
+    const aws = await SimulatedAws.running();
+    aws.release();
+
+    const { outcome } = await rehearse(aws, {
+      connection: {
+        fault: (method) => (aws.random() < 0.5 ? new CloudError(method, "Throttling", "Rate exceeded") : undefined),
+      },
+    });
+
+    expect(outcome.status).toBe("done");
+  });
+
+  test.each(["AccessDenied", "ExpiredToken", "UnauthorizedOperation"])(
+    "R20: %s ends the roll within five seconds, in the cloud's words",
+    async (code) => {
+      const aws = await SimulatedAws.running();
+      aws.release();
+      let deniedMs: number | undefined;
+      const { done } = startRoll(aws, {
+        connection: {
+          fault: (method) => {
+            if (aws.mutations.length === 0 || method !== "describeInstances") return undefined;
+            deniedMs ??= aws.clock.now();
+            return new CloudError(method, code, "not today");
+          },
+        },
+      });
+
+      const result = await aws.clock.run(done);
+
+      expect(result).toMatchObject({ outcome: { error: { code: "CLOUD_DENIED", reason: `${code}: not today` } } });
+      expect(aws.clock.now() - (deniedMs ?? 0)).toBeLessThanOrEqual(5_000);
+      expect(stranded(aws)).toEqual([]);
+    },
+  );
+});

@@ -1,0 +1,226 @@
+import { HEALTHY, unhealthy } from "../../../scripts/rolling-update/probe";
+import { MemoryStore } from "../../../scripts/rolling-update/simulator/memory-store";
+import { Monitor } from "../../../scripts/rolling-update/simulator/monitor";
+import { SimulatedAws } from "../../../scripts/rolling-update/simulator/simulated-aws";
+import { behind, rehearse, startRoll, stranded } from "../../support/rolling";
+
+const MINUTE = 60_000;
+
+async function released(nodes = 3, stale?: readonly string[]): Promise<{ aws: SimulatedAws; monitor: Monitor }> {
+  const aws = await SimulatedAws.running({ nodes });
+  aws.release({}, stale);
+  return { aws, monitor: new Monitor(aws) };
+}
+
+describe("the gate before a node goes", () => {
+  test("R9: stays closed while an unrelated node is down, and opens when it is back", async () => {
+    const { aws, monitor } = await released(3, ["00", "01"]);
+    let healed = Number.POSITIVE_INFINITY;
+    const { done } = startRoll(aws);
+    aws.clock.after(60_000, () => {
+      aws.guests.degrade("02", 10 * MINUTE);
+      healed = aws.clock.now() + 10 * MINUTE;
+    });
+
+    await aws.clock.run(done);
+
+    expect(monitor.violations).toEqual([]);
+    expect(monitor.terminated.slice(1).every(({ atMs }) => atMs > healed)).toBe(true);
+    expect(behind(aws)).toEqual([]);
+  });
+
+  test("R9: closed to the deadline, nothing more is terminated and the error says who is down", async () => {
+    const { aws, monitor } = await released(3, ["00", "01"]);
+    aws.guests.degrade("02", 48 * 60 * MINUTE);
+
+    const { outcome } = await rehearse(aws, { settings: { gateTimeoutMs: 5 * MINUTE } });
+
+    expect(outcome).toMatchObject({
+      status: "failed",
+      error: { code: "GATE_CLOSED", reason: "node 02: does not answer" },
+    });
+    expect(monitor.terminated).toEqual([]);
+  });
+
+  test("R9: with two nodes down neither is touched", async () => {
+    const { aws, monitor } = await released(5);
+    aws.guests.degrade("01", 48 * 60 * MINUTE);
+    aws.guests.degrade("02", 48 * 60 * MINUTE);
+
+    const { outcome } = await rehearse(aws, { settings: { gateTimeoutMs: 5 * MINUTE } });
+
+    expect(outcome.error).toMatchObject({ code: "GATE_CLOSED", reason: "node 02: does not answer" });
+    expect(monitor.terminated).toEqual([]);
+  });
+
+  test("R10: the series F T F T T T opens the gate at its sixth check", async () => {
+    const { aws, monitor } = await released(3, ["00", "01"]);
+    const series = [false, true, false, true, true, true];
+    const checks: number[] = [];
+
+    const { done } = startRoll(aws, {
+      probe: (truth) => ({
+        ...truth,
+        health: async (nodes) => {
+          checks.push(aws.clock.now());
+          const isWell = series[checks.length - 1] ?? true;
+          return new Map(nodes.map(({ id }) => [id, isWell || id !== "02" ? HEALTHY : unhealthy("flaps")]));
+        },
+      }),
+    });
+    await aws.clock.run(done);
+
+    expect(monitor.terminated[0]?.atMs).toBe(checks[5]);
+  });
+
+  test("R10: an alarm while the replacement bakes stops the roll", async () => {
+    const { aws, monitor } = await released();
+    aws.clock.after(5 * MINUTE, () => aws.firing.add("orders-errors"));
+
+    const { outcome } = await rehearse(aws, {
+      settings: { bakeMs: 10 * MINUTE, alarms: ["orders-errors", "orders-lag"] },
+    });
+
+    expect(outcome.error).toMatchObject({ code: "ALARM", node: "00" });
+    expect(outcome.error?.message).toContain("orders-errors");
+    expect(monitor.terminated).toHaveLength(1);
+    expect(stranded(aws)).toEqual([]);
+  });
+
+  test("R11: a cluster that does not let a node go is asked again, less often, until the deadline", async () => {
+    const { aws, monitor } = await released();
+    const asked: number[] = [];
+
+    const { outcome } = await rehearse(aws, {
+      settings: { gateTimeoutMs: 10 * MINUTE },
+      probe: (truth) => ({
+        ...truth,
+        canRoll: async () => {
+          asked.push(aws.clock.now());
+          return unhealthy("under-replicated partitions: 3");
+        },
+      }),
+    });
+
+    expect(outcome.error).toMatchObject({
+      code: "GATE_CLOSED",
+      reason: expect.stringContaining("under-replicated partitions: 3"),
+    });
+    expect(monitor.terminated).toEqual([]);
+    const gaps = asked.slice(1).map((at, index) => at - (asked[index] ?? 0));
+    expect(gaps.at(-1)).toBeGreaterThan(2 * (gaps[0] ?? 0));
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(30_000);
+  });
+
+  test("R12: a leader that moves at every step is rolled last, each node once", async () => {
+    const { aws, monitor } = await released(5);
+    aws.guests.lead("00");
+    const onChange = aws.guests.onChange;
+    aws.guests.onChange = (nodeId, serving) => {
+      onChange(nodeId, serving);
+      const left = aws.manifest.nodes.map(({ id }) => id).filter((id) => !monitor.terminatedNodes.includes(id));
+      if (left[0] !== undefined && left[0] !== nodeId) aws.guests.lead(left[0]);
+    };
+    let leader: string | undefined;
+    aws.guests.onLeader = (nodeId) => {
+      leader = nodeId;
+    };
+    aws.onRemoval = ((note) => (instanceId: string) => {
+      const node = aws.nodeOf(instanceId);
+      const left = aws.manifest.nodes.length - monitor.terminated.length;
+      expect(node === leader).toBe(left === 1);
+      note(instanceId);
+    })(aws.onRemoval);
+    aws.guests.lead("00");
+
+    const { outcome } = await rehearse(aws);
+
+    expect(outcome.status).toBe("done");
+    expect([...monitor.terminatedNodes].sort()).toEqual(["00", "01", "02", "03", "04"]);
+  });
+
+  test("R12: a node that is down goes first", async () => {
+    const { aws, monitor } = await released();
+    aws.guests.degrade("02", 48 * 60 * MINUTE);
+
+    const { outcome } = await rehearse(aws, { probe: (truth) => ({ ...truth, canRoll: async () => HEALTHY }) });
+
+    expect(outcome.status).toBe("done");
+    expect(monitor.terminatedNodes).toEqual(["02", "00", "01"]);
+  });
+
+  test("R13: a failing release touches one node", async () => {
+    const aws = await SimulatedAws.running({ nodes: 5 });
+    aws.release({ boot: "fails" });
+    const monitor = new Monitor(aws);
+    const before = aws.manifest.nodes.map(({ group }) => aws.group(group).instances[0]?.id);
+
+    const { outcome } = await rehearse(aws);
+
+    expect(outcome).toMatchObject({ status: "failed", error: { code: "HOOK_ABANDONED", node: "00" } });
+    expect(new Set(monitor.terminatedNodes)).toEqual(new Set(["00"]));
+    expect(aws.manifest.nodes.slice(1).map(({ group }) => aws.group(group).instances[0]?.id)).toEqual(before.slice(1));
+  });
+
+  test("R13: with confirmation asked for, the roll pauses after its first node and goes on when told", async () => {
+    const { aws, monitor } = await released();
+    const store = new MemoryStore();
+    const settings = { confirmAfterFirst: true, canaryBakeMs: 5 * MINUTE };
+
+    const first = await rehearse(aws, { store, settings });
+    expect(first.outcome).toMatchObject({ status: "paused", replaced: ["00"] });
+    expect(monitor.terminatedNodes).toEqual(["00"]);
+
+    const again = await rehearse(aws, { store, settings, resume: true });
+    expect(again.outcome.status).toBe("paused");
+    const second = await rehearse(aws, { store, settings, resume: true, confirmed: true });
+    expect(second.outcome).toMatchObject({ status: "done", replaced: ["00", "01", "02"] });
+  });
+
+  test.each([
+    ["fails", async () => Promise.reject(new Error("exit status 3")), "exit status 3"],
+    ["hangs", () => new Promise<void>(() => {}), "no end after 120 s"],
+  ])("R14: a drain that %s keeps the node, and is undone once", async (_name, drain, reason) => {
+    const { aws, monitor } = await released();
+    const told: unknown[] = [];
+    const undone: unknown[] = [];
+
+    const { outcome } = await rehearse(aws, {
+      settings: { drainTimeoutMs: 2 * MINUTE },
+      drain: {
+        drain: (target) => {
+          told.push(target);
+          return drain();
+        },
+        undrain: async (target) => void undone.push(target),
+      },
+    });
+
+    const instanceId = aws.group("orders-node-00").instances[0]?.id;
+    const target = { nodeId: "00", instanceId, ip: "10.0.0.10", group: "orders-node-00" };
+    expect(outcome.error).toMatchObject({ code: "DRAIN_FAILED", node: "00", reason });
+    expect(told).toEqual([target]);
+    expect(undone).toEqual([target]);
+    expect(monitor.terminated).toEqual([]);
+    expect(stranded(aws)).toEqual([]);
+  });
+
+  test("R14: forced, the roll goes on after a failed drain; drained, each node goes after its own drain", async () => {
+    const { aws } = await released();
+    const drained: string[] = [];
+
+    const { outcome } = await rehearse(aws, {
+      settings: { forceDrain: true },
+      drain: {
+        drain: async ({ nodeId }) => {
+          drained.push(nodeId);
+          throw new Error("exit status 3");
+        },
+        undrain: async () => {},
+      },
+    });
+
+    expect(outcome.status).toBe("done");
+    expect(drained).toEqual(outcome.replaced);
+  });
+});

@@ -1,0 +1,53 @@
+import { MemoryStore } from "../../../scripts/rolling-update/simulator/memory-store";
+import { SimulatedAws } from "../../../scripts/rolling-update/simulator/simulated-aws";
+import { startRoll } from "../../support/rolling";
+
+/** What is true of the node at this moment, whatever a describe call says. */
+function isReplaced(aws: SimulatedAws, nodeId: string, oldInstance: string | undefined): boolean {
+  const node = aws.manifest.nodes.find(({ id }) => id === nodeId);
+  if (!node) return false;
+  const [current, ...others] = aws.group(node.group).instances;
+  return (
+    others.length === 0 &&
+    current !== undefined &&
+    current.id !== oldInstance &&
+    current.lifecycle === "InService" &&
+    current.template?.version === "2" &&
+    aws.ec2.interfaces.get(node.interfaceId)?.current.instanceId === current.id &&
+    node.volumeIds.every((id) => aws.ec2.volumes.get(id)?.current.instanceId === current.id)
+  );
+}
+
+describe("when a node counts as replaced", () => {
+  test.each([0, 1_000, 10_000, 30_000, 60_000, 120_000])(
+    "R4: only as another instance of the target that holds interface and volume, describes up to %i ms old",
+    async (staleMs) => {
+      const aws = await SimulatedAws.running();
+      aws.release();
+      const before = new Map(aws.manifest.nodes.map(({ id, group }) => [id, aws.group(group).instances[0]?.id]));
+      const verdicts: boolean[] = [];
+      const store = new MemoryStore();
+      const judge = async (method: string, call: () => Promise<unknown>) => {
+        const answer = await call();
+        if (method === "write") {
+          const validating = [...(await store.list("journal/nodes/")).values()].map((text) => JSON.parse(text));
+          for (const { node, state } of validating) {
+            if (state === "validating" || state === "done") verdicts.push(isReplaced(aws, node, before.get(node)));
+          }
+        }
+        return answer;
+      };
+
+      const { done } = startRoll(aws, {
+        store,
+        aroundStore: judge,
+        connection: { staleMs: () => Math.floor(aws.random() * staleMs) },
+      });
+      const result = await aws.clock.run(done);
+
+      expect(result).toMatchObject({ outcome: { status: "done", replaced: ["00", "01", "02"] } });
+      expect(verdicts.length).toBeGreaterThan(5);
+      expect(verdicts).not.toContain(false);
+    },
+  );
+});

@@ -1,0 +1,108 @@
+import type { Group, Instance } from "../../../scripts/rolling-update/cloud";
+import type { ManifestNode } from "../../../scripts/rolling-update/manifest";
+import { SimulatedAws } from "../../../scripts/rolling-update/simulator/simulated-aws";
+import { staleness, templateReference } from "../../../scripts/rolling-update/staleness";
+import { rehearse } from "../../support/rolling";
+
+const node: ManifestNode = {
+  id: "00",
+  group: "g",
+  interfaceId: "eni-0",
+  volumeIds: ["vol-0"],
+  zone: "a",
+  ip: "10.0.0.10",
+};
+const target = { id: "lt-1", version: 7 };
+
+interface Case {
+  readonly members?: readonly { version?: string; id?: string; lifecycle?: string }[];
+  readonly configHash?: string;
+  readonly tag?: string;
+  readonly forced?: boolean;
+}
+
+function judge({ members = [{}], configHash, tag, forced = false }: Case): string | undefined {
+  const group: Group = {
+    name: "g",
+    min: 1,
+    max: 1,
+    desired: 1,
+    zones: ["a"],
+    subnetIds: [],
+    suspended: [],
+    retainsInstances: false,
+    tags: {},
+    instances: members.map(({ version = "7", id = "lt-1", lifecycle = "InService" }, index) => ({
+      id: `i-${index}`,
+      lifecycle,
+      healthy: true,
+      ...(version === "" ? {} : { template: { id, version } }),
+    })),
+  };
+  const instance: Instance = {
+    id: "i-0",
+    state: "running",
+    tags: tag === undefined ? {} : { "holdfast:config-hash": tag },
+  };
+  const subject = configHash === undefined ? node : { ...node, configHash };
+  try {
+    return staleness(subject, { group, instances: new Map([["i-0", instance]]) }, target, forced);
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
+}
+
+describe("which nodes are stale", () => {
+  test.each<[string, Case, string | undefined]>([
+    ["same id and version", {}, undefined],
+    ["older version", { members: [{ version: "6" }] }, "other version"],
+    ["newer version", { members: [{ version: "8" }] }, "other version"],
+    ["same version of another template", { members: [{ id: "lt-2" }] }, "other template"],
+    ["version 10 against 7, not compared as text", { members: [{ version: "10" }] }, "other version"],
+    ["instance reports $Latest", { members: [{ version: "$Latest" }] }, "TEMPLATE_UNKNOWN"],
+    ["instance reports $Default", { members: [{ version: "$Default" }] }, "TEMPLATE_UNKNOWN"],
+    ["instance without a template", { members: [{ version: "" }] }, "TEMPLATE_UNKNOWN"],
+    ["instance reports null", { members: [{ version: "null" }] }, "TEMPLATE_UNKNOWN"],
+    ["no instance", { members: [] }, "no instance"],
+    ["only a terminating instance", { members: [{ lifecycle: "Terminating" }] }, "no instance"],
+    [
+      "old terminating, new pending",
+      { members: [{ lifecycle: "Terminating", version: "6" }, { lifecycle: "Pending" }] },
+      undefined,
+    ],
+    ["two instances", { members: [{}, {}] }, "several instances"],
+    [
+      "stuck in its hook on an older version",
+      { members: [{ lifecycle: "Pending:Wait", version: "6" }] },
+      "other version",
+    ],
+    ["other configuration hash", { configHash: "b", tag: "a" }, "other configuration"],
+    ["no configuration hash on the instance", { configHash: "b" }, "other configuration"],
+    ["same configuration hash", { configHash: "b", tag: "b" }, undefined],
+    ["forced", { forced: true }, "forced"],
+  ])("R2: %s", (_name, given, expected) => {
+    expect(judge(given)).toBe(expected);
+  });
+
+  test.each([
+    ["a version", { id: "lt-1", version: "3" }, { id: "lt-1", version: "3" }],
+    ["$Latest", { id: "lt-1", version: "$Latest" }, { id: "lt-1", version: "$Latest" }],
+    ["no version, which AWS takes for $Default", { id: "lt-1" }, { id: "lt-1", version: "$Default" }],
+  ])("R2: a group refers to %s", (_name, template, expected) => {
+    expect(templateReference(node, { name: "g", template } as unknown as Group)).toEqual(expected);
+  });
+
+  test("R2: a launch configuration or mixed instances policy is an error, never up to date", () => {
+    expect(() => templateReference(node, { name: "g" } as Group)).toThrow(/does not launch from a launch template/);
+  });
+
+  test("R2: a group on $Latest is rolled to the version it stands for", async () => {
+    const aws = await SimulatedAws.running();
+    aws.release({}, undefined, () => "$Latest");
+
+    const { outcome } = await rehearse(aws);
+
+    expect(outcome).toMatchObject({ status: "done", replaced: ["00", "01", "02"] });
+    expect(aws.group("orders-node-00").instances[0]?.template?.version).toBe("2");
+  });
+});

@@ -1,0 +1,41 @@
+import type { Queryable } from "./database";
+
+export interface AuditEntry {
+  readonly deploymentId: string;
+  readonly actor: string;
+  readonly action: string;
+  readonly subject: string;
+  /** Never holds a secret. */
+  readonly detail?: Readonly<Record<string, unknown>>;
+}
+
+/** Adds an entry in the transaction of the change it tells of. The database chains it to the entry before. */
+export async function recordAudit(tx: Queryable, entry: AuditEntry): Promise<void> {
+  await tx.query(
+    "insert into audit_log (deployment_id, seq, actor, action, subject, detail, hash) values ($1, 0, $2, $3, $4, $5, '')",
+    [entry.deploymentId, entry.actor, entry.action, entry.subject, JSON.stringify(entry.detail ?? {})],
+  );
+}
+
+/**
+ * Reads a deployment's chain from its start. Gives the number of the first entry that was changed, removed or put in,
+ * or null when the chain is whole up to its head.
+ */
+export async function findAuditTampering(db: Queryable, deploymentId: string): Promise<number | null> {
+  const { rows } = await db.query<{ seq: number }>(
+    `with chain as (
+       select entry.seq, entry.hash, lag(entry.hash, 1, ''::bytea) over (order by entry.seq) as previous,
+         row_number() over (order by entry.seq) as expected, entry
+       from audit_log entry where entry.deployment_id = $1
+     ), broken as (
+       select expected as seq from chain where seq <> expected or hash <> audit_hash(previous, entry)
+       union all
+       select coalesce((select max(expected) from chain), 0) + 1 from audit_heads
+       where deployment_id = $1 and (seq, hash) is distinct from
+         (coalesce((select max(seq) from chain), 0), coalesce((select hash from chain order by seq desc limit 1), ''::bytea))
+     )
+     select seq from broken order by seq limit 1`,
+    [deploymentId],
+  );
+  return rows[0]?.seq ?? null;
+}

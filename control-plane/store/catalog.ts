@@ -1,0 +1,211 @@
+/** What operators describe: deployments, datasources and jobs. */
+import { randomUUID } from "node:crypto";
+import type { Pool } from "pg";
+import type { Checkpoint, Connection, JobSpec } from "../protocol/messages";
+import { recordAudit } from "./audit";
+import { type Queryable, transaction } from "./database";
+import type { Actor } from "./jobs";
+import { type Keyring, rewrap, seal, unseal } from "./seal";
+
+export interface NewDatasource {
+  readonly name: string;
+  readonly engine: string;
+  readonly url: string;
+  readonly user: string;
+  readonly password: string;
+  readonly options: Readonly<Record<string, string>>;
+}
+
+export interface NewJob {
+  readonly name: string;
+  readonly sourceId: string;
+  readonly sinkId: string;
+  readonly tables: readonly string[];
+  readonly snapshot: boolean;
+  readonly options: Readonly<Record<string, string>>;
+  readonly pool: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly priority: number;
+  readonly onDisconnect: "stop" | "keep";
+  readonly maxRetries: number;
+}
+
+/** A name is taken, or something referred to does not exist: the message says which. */
+export class CatalogConflict extends Error {}
+
+export async function createDeployment(pool: Pool, name: string, actor: Actor): Promise<string> {
+  return await transaction(pool, async (tx) => {
+    const id = await inserted(tx, "insert into deployments (name) values ($1) on conflict do nothing returning id", [
+      name,
+    ]);
+    if (!id) throw new CatalogConflict(`there is a deployment named ${name}`);
+    await recordAudit(tx, { deploymentId: id, actor, action: "deployment.create", subject: id, detail: { name } });
+    return id;
+  });
+}
+
+export async function createDatasource(
+  pool: Pool,
+  keyring: Keyring,
+  deploymentId: string,
+  wanted: NewDatasource,
+  actor: Actor,
+): Promise<string> {
+  const id = randomUUID();
+  const sealed = seal(keyring, wanted.password, { deploymentId, datasourceId: id, version: 1 });
+  return await transaction(pool, async (tx) => {
+    const created = await inserted(
+      tx,
+      `insert into datasources (id, deployment_id, name, engine, url, username, options, sealed_password)
+       values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing returning id`,
+      [id, deploymentId, wanted.name, wanted.engine, wanted.url, wanted.user, JSON.stringify(wanted.options), sealed],
+    );
+    if (!created) throw new CatalogConflict(`there is a datasource named ${wanted.name}`);
+    const detail = { name: wanted.name, engine: wanted.engine };
+    await recordAudit(tx, { deploymentId, actor, action: "datasource.create", subject: id, detail });
+    return id;
+  });
+}
+
+/** Creates a job at rest; `applyToJob` with `run` queues it. */
+export async function createJob(pool: Pool, deploymentId: string, job: NewJob, actor: Actor): Promise<string> {
+  return await transaction(pool, async (tx) => {
+    const known = await tx.query<{ id: string }>(
+      "select id from datasources where deployment_id = $1 and id = any($2)",
+      [deploymentId, [job.sourceId, job.sinkId]],
+    );
+    for (const id of [job.sourceId, job.sinkId]) {
+      if (!known.rows.some((row) => row.id === id))
+        throw new CatalogConflict(`there is no datasource ${id} in the deployment`);
+    }
+    const id = await inserted(
+      tx,
+      `insert into jobs (deployment_id, name, source_id, sink_id, tables, snapshot, options, pool, labels, priority, on_disconnect,
+         max_retries) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict do nothing returning id`,
+      [
+        deploymentId,
+        job.name,
+        job.sourceId,
+        job.sinkId,
+        job.tables,
+        job.snapshot,
+        JSON.stringify(job.options),
+        job.pool,
+        JSON.stringify(job.labels),
+        job.priority,
+        job.onDisconnect,
+        job.maxRetries,
+      ],
+    );
+    if (!id) throw new CatalogConflict(`there is a job named ${job.name}`);
+    await recordAudit(tx, { deploymentId, actor, action: "job.create", subject: id, detail: { name: job.name } });
+    return id;
+  });
+}
+
+/** What a granted job's worker needs to know, credentials included. */
+export interface Assignment {
+  readonly attempt: number;
+  readonly spec: JobSpec;
+  readonly resume: Checkpoint | null;
+}
+
+interface SideRow {
+  id: string;
+  engine: string;
+  url: string;
+  username: string;
+  options: Record<string, string>;
+  sealed_password: string;
+  version: number;
+}
+
+/** Reads a job with its credentials, for the session that holds it with this fence; null for anybody else. */
+export async function readAssignment(
+  db: Queryable,
+  keyring: Keyring,
+  sessionId: string,
+  jobId: string,
+  fence: number,
+): Promise<Assignment | null> {
+  const { rows } = await db.query<{
+    deployment_id: string;
+    name: string;
+    tables: string[];
+    snapshot: boolean;
+    options: Record<string, string>;
+    on_disconnect: "stop" | "keep";
+    failures: number;
+    checkpoint_seq: number | null;
+    checkpoint_phase: Checkpoint["phase"];
+    checkpoint_position: string;
+    source: SideRow;
+    sink: SideRow;
+  }>(
+    `select j.deployment_id, j.name, j.tables, j.snapshot, j.options, j.on_disconnect, j.failures,
+       j.checkpoint_seq, j.checkpoint_phase, j.checkpoint_position, to_jsonb(source) as source, to_jsonb(sink) as sink
+     from jobs j join datasources source on source.id = j.source_id join datasources sink on sink.id = j.sink_id
+     where j.id = $1 and j.fence = $2 and j.session_id = $3`,
+    [jobId, fence, sessionId],
+  );
+  const job = rows[0];
+  if (!job) return null;
+  const connection = (side: SideRow): Connection => ({
+    engine: side.engine,
+    url: side.url,
+    user: side.username,
+    password: unseal(keyring, side.sealed_password, {
+      deploymentId: job.deployment_id,
+      datasourceId: side.id,
+      version: side.version,
+    }),
+    options: side.options,
+  });
+  return {
+    attempt: job.failures + 1,
+    spec: {
+      name: job.name,
+      source: connection(job.source),
+      sink: connection(job.sink),
+      tables: job.tables,
+      snapshot: job.snapshot,
+      onDisconnect: job.on_disconnect,
+      options: job.options,
+    },
+    resume:
+      job.checkpoint_seq === null
+        ? null
+        : { seq: job.checkpoint_seq, phase: job.checkpoint_phase, position: job.checkpoint_position },
+  };
+}
+
+/** Wraps every sealed password with the keyring's current key, in portions, while all else goes on; gives how many it wrapped. */
+export async function rotateKeys(pool: Pool, keyring: Keyring, portion = 500): Promise<number> {
+  let wrapped = 0;
+  for (let after = "00000000-0000-0000-0000-000000000000"; ; ) {
+    const last = await transaction(pool, async (tx) => {
+      const { rows } = await tx.query<{ id: string; deployment_id: string; version: number; sealed_password: string }>(
+        `select id, deployment_id, version, sealed_password from datasources where id > $1 order by id limit $2 for update`,
+        [after, portion],
+      );
+      const changed = rows.flatMap(({ id, deployment_id: deploymentId, version, sealed_password: sealed }) => {
+        const again = rewrap(keyring, sealed, { deploymentId, datasourceId: id, version });
+        return again === sealed ? [] : [{ id, again }];
+      });
+      await tx.query(
+        `update datasources d set sealed_password = changed.sealed
+         from unnest($1::uuid[], $2::text[]) as changed (id, sealed) where d.id = changed.id`,
+        [changed.map(({ id }) => id), changed.map(({ again }) => again)],
+      );
+      wrapped += changed.length;
+      return rows.at(-1)?.id;
+    });
+    if (last === undefined) return wrapped;
+    after = last;
+  }
+}
+
+async function inserted(tx: Queryable, sql: string, values: readonly unknown[]): Promise<string | undefined> {
+  const { rows } = await tx.query<{ id: string }>(sql, values);
+  return rows[0]?.id;
+}

@@ -1,0 +1,88 @@
+import type { Pool } from "pg";
+import type { Request } from "../protocol/messages";
+import { transaction } from "./database";
+import { applyToJob } from "./jobs";
+import { HELD_JOBS, type HeldJob, openSession } from "./sessions";
+
+/** What a renewed session should know. */
+export interface Renewal {
+  readonly held: readonly HeldJob[];
+  readonly draining: boolean;
+}
+
+interface Waiting {
+  readonly resolve: (renewal: Renewal | "session_closed") => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Locks in the order of ids, so that two batches never wait for each other. A lease that ran out but was not yet swept is renewed
+ * like any other: whoever holds it here still holds it everywhere.
+ */
+export const RENEW = `
+  with beating as materialized (
+    select session_id from leases where session_id = any($1) order by session_id for update
+  ), renewed as (
+    update leases l set expires_at = now() + make_interval(secs => $2) from beating b
+    where l.session_id = b.session_id returning l.session_id
+  )
+  select s.id, s.draining, ${HELD_JOBS} as held
+  from renewed join sessions s on s.id = renewed.session_id`;
+
+/**
+ * Renews leases in groups: the heartbeats that arrive within a window share one statement and one commit, and are answered only
+ * after it. Ten thousand workers then cost the database a few per cent of a core.
+ */
+export class Heartbeats {
+  private waiting = new Map<string, Waiting[]>();
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly pool: Pool,
+    private readonly serverLeaseMs: number,
+    private readonly windowMs = 50,
+  ) {}
+
+  /** Renews a session's lease, opens the session at its first heartbeat and takes back what it released. */
+  async beat(
+    sessionId: string,
+    state: "registered" | "open",
+    beat: Pick<Request<"heartbeat">, "running" | "released">,
+  ): Promise<Renewal | "session_closed"> {
+    if (state === "registered" && !(await openSession(this.pool, sessionId, beat.running, this.serverLeaseMs))) {
+      return "session_closed";
+    }
+    for (const { jobId, fence } of beat.released) {
+      const by = { session: sessionId, fence };
+      await transaction(this.pool, (tx) => applyToJob(tx, jobId, { type: "release", by }, `session:${sessionId}`));
+    }
+    return await new Promise((resolve, reject) => {
+      const waiting = this.waiting.get(sessionId) ?? [];
+      this.waiting.set(sessionId, [...waiting, { resolve, reject }]);
+      this.timer ??= setTimeout(() => void this.flush(), this.windowMs);
+    });
+  }
+
+  /** Renews all that wait. Called by the timer; call it before the pool closes. */
+  async flush(): Promise<void> {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    const batch = this.waiting;
+    if (batch.size === 0) return;
+    this.waiting = new Map();
+    const everyone = [...batch.values()].flat();
+    try {
+      const { rows } = await this.pool.query<{ id: string } & Renewal>({
+        name: "renew-leases",
+        text: RENEW,
+        values: [[...batch.keys()].sort(), this.serverLeaseMs / 1_000],
+      });
+      const renewals = new Map(rows.map(({ id, held, draining }) => [id, { held, draining }]));
+      for (const [id, waiting] of batch) {
+        for (const { resolve } of waiting) resolve(renewals.get(id) ?? "session_closed");
+      }
+    } catch (error) {
+      for (const { reject } of everyone) reject(error);
+    }
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * What the holder of a job may write. Every statement names the job, the fence and the session; one that no longer holds the job
+ * changes nothing.
+ */
+import type { Pool } from "pg";
+import type { Checkpoint, Request } from "../protocol/messages";
+import { type Queryable, transaction } from "./database";
+import { applyToJob } from "./jobs";
+import type { Ref } from "./sessions";
+
+/** The daemon may be spawned: the job is held, wanted, and the session's lease has not run out. */
+export async function startJob(pool: Pool, sessionId: string, { jobId, fence }: Ref): Promise<"started" | "fenced"> {
+  return await transaction(pool, async (tx) => {
+    const lease = await tx.query("select 1 from leases where session_id = $1 and expires_at > now() for share", [
+      sessionId,
+    ]);
+    if (lease.rows.length === 0) return "fenced";
+    const by = { session: sessionId, fence };
+    const job = await applyToJob(tx, jobId, { type: "started", by }, `session:${sessionId}`);
+    return typeof job === "string" ? "fenced" : "started";
+  });
+}
+
+/**
+ * Keeps the newest checkpoint and gives its number: an older one than is held changes nothing. A checkpoint that is newer ends the
+ * count of failures, since the job is getting on.
+ */
+export async function saveCheckpoint(
+  db: Queryable,
+  sessionId: string,
+  { jobId, fence }: Ref,
+  checkpoint: Checkpoint,
+  gapAfter?: string,
+): Promise<number | "fenced"> {
+  const { rows } = await db.query<{ seq: number }>(
+    `update jobs set
+       checkpoint_seq = greatest(checkpoint_seq, $4),
+       checkpoint_phase = case when $4 > coalesce(checkpoint_seq, -1) then $5 else checkpoint_phase end,
+       checkpoint_position = case when $4 > coalesce(checkpoint_seq, -1) then $6 else checkpoint_position end,
+       failures = case when $4 > coalesce(checkpoint_seq, -1) then 0 else failures end,
+       gap_after = coalesce($7, gap_after)
+     where id = $1 and fence = $2 and session_id = $3
+     returning checkpoint_seq as seq`,
+    [jobId, fence, sessionId, checkpoint.seq, checkpoint.phase, checkpoint.position, gapAfter ?? null],
+  );
+  return rows[0]?.seq ?? "fenced";
+}
+
+/** Takes a terminal report. One that was taken before is taken again and changes nothing. */
+export async function reportJob(
+  pool: Pool,
+  sessionId: string,
+  report: Request<"report">,
+): Promise<"reported" | "fenced"> {
+  return await transaction(pool, async (tx) => {
+    const { jobId, fence } = report;
+    const by = { session: sessionId, fence };
+    if (report.checkpoint) await saveCheckpoint(tx, sessionId, report, report.checkpoint);
+    const details = await tx.query(
+      "update jobs set last_error = $4, log_tail = $5 where id = $1 and fence = $2 and session_id = $3",
+      [jobId, fence, sessionId, report.error ?? null, report.logTail],
+    );
+    const event = { type: "report", by, outcome: report.outcome } as const;
+    const job = await applyToJob(tx, jobId, event, `session:${sessionId}`);
+    if (typeof job !== "string") return "reported";
+    if (details.rowCount) throw new Error(`job ${jobId} was held and yet refused its report: ${job}`);
+    return "fenced";
+  });
+}
+
+/** Takes jobs back whose daemons are gone, and gives those that were not this session's any more. */
+export async function releaseJobs(
+  pool: Pool,
+  sessionId: string,
+  jobs: Request<"release">["jobs"],
+): Promise<readonly Ref[]> {
+  const fenced: Ref[] = [];
+  for (const { jobId, fence, checkpoint } of jobs) {
+    await transaction(pool, async (tx) => {
+      if (checkpoint) await saveCheckpoint(tx, sessionId, { jobId, fence }, checkpoint);
+      const by = { session: sessionId, fence };
+      const job = await applyToJob(tx, jobId, { type: "release", by }, `session:${sessionId}`);
+      if (typeof job === "string") fenced.push({ jobId, fence });
+    });
+  }
+  return fenced;
+}
+
+/** Puts a grant back that did not reach its worker. */
+export async function ungrantJob(pool: Pool, sessionId: string, { jobId, fence }: Ref): Promise<void> {
+  const by = { session: sessionId, fence };
+  await transaction(pool, (tx) => applyToJob(tx, jobId, { type: "ungrant", by }, "control-plane"));
+}
+
+/** Keeps each job's newest figures, and gives those jobs that were not this session's any more. */
+export async function saveMetrics(
+  db: Queryable,
+  sessionId: string,
+  jobs: Request<"metrics">["jobs"],
+): Promise<readonly Ref[]> {
+  const { rows } = await db.query<{ job_id: string }>(
+    `insert into job_metrics (job_id, fence, figures)
+     select j.id, j.fence, pushed.figures
+     from unnest($2::uuid[], $3::bigint[], $4::jsonb[]) as pushed (job_id, fence, figures)
+     join jobs j on j.id = pushed.job_id and j.fence = pushed.fence and j.session_id = $1
+     order by j.id
+     on conflict (job_id) do update set fence = excluded.fence, figures = excluded.figures, measured_at = now()
+     returning job_id`,
+    [
+      sessionId,
+      jobs.map(({ jobId }) => jobId),
+      jobs.map(({ fence }) => fence),
+      jobs.map(({ jobId: _, fence: __, ...figures }) => JSON.stringify(figures)),
+    ],
+  );
+  const saved = new Set(rows.map(({ job_id }) => job_id));
+  return jobs.filter(({ jobId }) => !saved.has(jobId)).map(({ jobId, fence }) => ({ jobId, fence }));
+}

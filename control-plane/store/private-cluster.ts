@@ -1,0 +1,153 @@
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { Client } from "pg";
+
+export interface PrivateClusterProps {
+  /** Where the data lives. Created when missing; used again when it holds a cluster. */
+  readonly directory: string;
+  /**
+   * Settings for postgresql.conf, beside those that keep the cluster private.
+   * @default - PostgreSQL's own
+   */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+export interface PrivateCluster {
+  /** Connection string of database `postgres`; holds the password that only this directory knows. */
+  readonly url: string;
+  /** Disconnects everybody, writes a checkpoint and ends the server. */
+  stop(): Promise<void>;
+}
+
+const START_TIMEOUT_MS = 60_000;
+const STOP_TIMEOUT_MS = 30_000;
+
+/**
+ * Starts PostgreSQL on this machine for the control plane alone, from the `initdb` and `postgres` on PATH: on the loopback
+ * interface, with a password kept in the directory, as an unprivileged user when called as root. Throws when the binaries are missing, when
+ * another server runs on the directory (with its pid), or when the server does not come up; the message names its log.
+ */
+export async function startPrivateCluster({ directory, settings = {} }: PrivateClusterProps): Promise<PrivateCluster> {
+  const user = unprivilegedUser();
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  if (user.uid !== undefined && user.gid !== undefined) chownSync(directory, user.uid, user.gid);
+  const data = join(directory, "data");
+  const passwordFile = join(directory, "password");
+  if (!existsSync(join(data, "PG_VERSION"))) initialize(data, passwordFile, user);
+  refuseSecondServer(data);
+
+  const port = await freePort();
+  const log = join(directory, "postgres.log");
+  const all = { ...settings, port: `${port}`, listen_addresses: "127.0.0.1", unix_socket_directories: "" };
+  const flags = Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+  const server = spawn("postgres", ["-D", data, ...flags], {
+    ...user,
+    cwd: directory,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let output = "";
+  server.stderr.setEncoding("utf8").on("data", (text: string) => {
+    output = (output + text).slice(-20_000);
+    writeFileSync(log, text, { flag: "a" });
+  });
+  const ended = new Promise<void>((resolve) => server.once("exit", () => resolve()));
+  server.once("error", () => undefined);
+
+  const password = readFileSync(passwordFile, "utf8").trim();
+  const url = `postgres://holdfast:${password}@127.0.0.1:${port}/postgres`;
+  const stop = async (): Promise<void> => {
+    server.kill("SIGINT");
+    const giveUp = setTimeout(() => server.kill("SIGQUIT"), STOP_TIMEOUT_MS);
+    await ended;
+    clearTimeout(giveUp);
+  };
+  try {
+    await answering(url, () => server.exitCode !== null || server.pid === undefined);
+  } catch (error) {
+    if (server.pid !== undefined) await stop();
+    throw new Error(`PostgreSQL did not start in ${directory}: ${lastLine(output) ?? error}; its log is ${log}`);
+  }
+  return { url, stop };
+}
+
+interface SpawnUser {
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+/** PostgreSQL refuses to run as root. */
+function unprivilegedUser(): SpawnUser {
+  if (process.getuid?.() !== 0) return {};
+  for (const name of ["postgres", "nobody"]) {
+    const id = (flag: string): string => spawnSync("id", [flag, name], { encoding: "utf8" }).stdout.trim();
+    const [uid, gid] = [id("-u"), id("-g")];
+    if (uid !== "" && gid !== "") return { uid: Number(uid), gid: Number(gid) };
+  }
+  throw new Error(
+    "PostgreSQL does not run as root, and there is neither a user postgres nor nobody: start as another user",
+  );
+}
+
+function initialize(data: string, passwordFile: string, user: SpawnUser): void {
+  writeFileSync(passwordFile, `${randomBytes(24).toString("base64url")}\n`, { mode: 0o600 });
+  if (user.uid !== undefined && user.gid !== undefined) chownSync(passwordFile, user.uid, user.gid);
+  const options = ["--username=holdfast", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions"];
+  try {
+    execFileSync("initdb", ["-D", data, `--pwfile=${passwordFile}`, ...options], { ...user, cwd: "/", stdio: "pipe" });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") {
+      throw new Error("initdb is not on PATH: install PostgreSQL, or set DATABASE_URL to a server of yours");
+    }
+    throw error;
+  }
+}
+
+function refuseSecondServer(data: string): void {
+  const file = join(data, "postmaster.pid");
+  if (!existsSync(file)) return;
+  const pid = Number(readFileSync(file, "utf8").split("\n")[0]);
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ESRCH") return;
+  }
+  throw new Error(`process ${pid} runs PostgreSQL on ${data}: stop it first, or choose another directory`);
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve, reject) => {
+    probe.once("error", reject);
+    probe.listen(0, "127.0.0.1", resolve);
+  });
+  const address = probe.address();
+  await new Promise((resolve) => probe.close(resolve));
+  if (!address || typeof address === "string") throw new Error("no free port on 127.0.0.1");
+  return address.port;
+}
+
+async function answering(url: string, hasEnded: () => boolean): Promise<void> {
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  for (;;) {
+    const client = new Client({ connectionString: url });
+    try {
+      await client.connect();
+      return;
+    } catch (error) {
+      if (hasEnded() || Date.now() > deadline) throw error;
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+function lastLine(output: string): string | undefined {
+  return output
+    .trim()
+    .split("\n")
+    .findLast((line) => /FATAL|ERROR|PANIC/.test(line));
+}

@@ -1,0 +1,187 @@
+import type { Pool } from "pg";
+import type { Request } from "../protocol/messages";
+import { recordAudit } from "./audit";
+import { type Queryable, transaction } from "./database";
+import { applyToJob } from "./jobs";
+
+export interface Ref {
+  readonly jobId: string;
+  readonly fence: number;
+}
+
+/** A job that a session holds, as the store knows it. */
+export interface HeldJob extends Ref {
+  readonly state: string;
+  readonly desired: "run" | "pause" | "stop" | "delete";
+}
+
+/** Notes that a session was asked for; nothing else changes until its first heartbeat. `session_closed` when it has ended. */
+export async function registerSession(
+  tx: Queryable,
+  deploymentId: string,
+  wanted: Request<"register">,
+): Promise<"registered" | "session_closed"> {
+  const { rows } = await tx.query<{ state: string; created: boolean }>(
+    `with created as (
+       insert into sessions (id, deployment_id, worker_id, pool, labels, slots, features, agent_version, daemon_version)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (id) do nothing returning state
+     )
+     select state, true as created from created
+     union all
+     select state, false from sessions where id = $1 and deployment_id = $2 and worker_id = $3`,
+    [
+      wanted.sessionId,
+      deploymentId,
+      wanted.workerId,
+      wanted.pool,
+      JSON.stringify(wanted.labels),
+      wanted.slots,
+      wanted.features,
+      wanted.agentVersion,
+      wanted.daemonVersion,
+    ],
+  );
+  const session = rows[0];
+  if (!session || session.state === "closed") return "session_closed";
+  if (session.created) {
+    const { workerId, agentVersion, daemonVersion } = wanted;
+    await recordAudit(tx, {
+      deploymentId,
+      actor: `session:${wanted.sessionId}`,
+      action: "session.register",
+      subject: workerId,
+      detail: { agentVersion, daemonVersion },
+    });
+  }
+  return "registered";
+}
+
+/**
+ * Opens a registered session with its first heartbeat and closes the worker's others: jobs of theirs that are listed as
+ * running go to this session, the rest are free at once. False when a newer session of the worker was opened before.
+ */
+export async function openSession(
+  pool: Pool,
+  sessionId: string,
+  running: readonly Ref[],
+  serverLeaseMs: number,
+): Promise<boolean> {
+  return await transaction(pool, async (tx) => {
+    const session = await lockWorker(tx, sessionId);
+    if (!session || session.state === "closed") return false;
+    if (session.state === "open") return true;
+    const actor = `session:${sessionId}`;
+    const superseded = await tx.query(
+      "select 1 from sessions where deployment_id = $1 and worker_id = $2 and epoch > $3 and state <> 'registered'",
+      [session.deployment_id, session.worker_id, session.epoch],
+    );
+    if (superseded.rows.length > 0) {
+      await tx.query("update sessions set state = 'closed', closed_at = now() where id = $1", [sessionId]);
+      return false;
+    }
+    const older = await tx.query<{ id: string }>(
+      `update sessions set state = 'closed', closed_at = now()
+       where deployment_id = $1 and worker_id = $2 and epoch < $3 and state <> 'closed' returning id`,
+      [session.deployment_id, session.worker_id, session.epoch],
+    );
+    const closed = older.rows.map(({ id }) => id);
+    await tx.query("update sessions set state = 'open' where id = $1", [sessionId]);
+    await tx.query("insert into leases (session_id, expires_at) values ($1, now() + make_interval(secs => $2))", [
+      sessionId,
+      serverLeaseMs / 1_000,
+    ]);
+    for (const job of await takeJobs(tx, closed)) {
+      const alive =
+        job.state === "running" && running.some((ref) => ref.jobId === job.jobId && ref.fence === job.fence);
+      await applyToJob(tx, job.jobId, alive ? { type: "adopt", session: sessionId } : { type: "gone" }, actor);
+    }
+    await recordAudit(tx, {
+      deploymentId: session.deployment_id,
+      actor,
+      action: "session.open",
+      subject: session.worker_id,
+      detail: { closed },
+    });
+    return true;
+  });
+}
+
+/** Ends a session whose daemons are all gone; what it held is free at once. */
+export async function deregisterSession(pool: Pool, sessionId: string): Promise<void> {
+  await transaction(pool, async (tx) => {
+    const session = await lockWorker(tx, sessionId);
+    if (!session || session.state === "closed") return;
+    const actor = `session:${sessionId}`;
+    await tx.query("update sessions set state = 'closed', closed_at = now() where id = $1", [sessionId]);
+    for (const { jobId } of await takeJobs(tx, [sessionId])) await applyToJob(tx, jobId, { type: "gone" }, actor);
+    await recordAudit(tx, {
+      deploymentId: session.deployment_id,
+      actor,
+      action: "session.close",
+      subject: session.worker_id,
+    });
+  });
+}
+
+/**
+ * Ends the leases of sessions and locks the jobs they hold. Every transaction locks leases first, then jobs, then the head of the
+ * audit log, so that no two wait for each other.
+ */
+async function takeJobs(tx: Queryable, sessions: readonly string[]): Promise<(Ref & { state: string })[]> {
+  await tx.query("delete from leases where session_id = any($1)", [sessions]);
+  const { rows } = await tx.query<Ref & { state: string }>(
+    `select id as "jobId", fence, state from jobs where session_id = any($1) order by id for update`,
+    [sessions],
+  );
+  return rows;
+}
+
+/** The jobs that session `s` of a query holds. */
+export const HELD_JOBS = `coalesce(
+  (select jsonb_agg(jsonb_build_object('jobId', j.id, 'fence', j.fence, 'state', j.state, 'desired', j.desired))
+   from jobs j where j.session_id = s.id), '[]')`;
+
+/** A session as its claims need it. */
+export interface SessionState {
+  readonly state: "registered" | "open" | "closed";
+  readonly pool: string;
+  readonly held: readonly HeldJob[];
+}
+
+export async function readSession(db: Queryable, sessionId: string): Promise<SessionState | null> {
+  const { rows } = await db.query<SessionState & { id: string }>(
+    `select s.state, s.pool, ${HELD_JOBS} as held
+     from sessions s where s.id = $1`,
+    [sessionId],
+  );
+  return rows[0] ?? null;
+}
+
+/** No claim of the session is answered with work any more. False when there is no such open session in the deployment. */
+export async function markDraining(db: Queryable, sessionId: string, deploymentId?: string): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `update sessions set draining = true where id = $1 and state <> 'closed' and ($2::uuid is null or deployment_id = $2)`,
+    [sessionId, deploymentId ?? null],
+  );
+  return rowCount === 1;
+}
+
+interface SessionRow {
+  deployment_id: string;
+  worker_id: string;
+  epoch: number;
+  state: string;
+}
+
+/** Locks out every other change to the sessions of the same worker until the transaction ends. */
+async function lockWorker(tx: Queryable, sessionId: string): Promise<SessionRow | undefined> {
+  await tx.query(
+    "select pg_advisory_xact_lock(hashtextextended(deployment_id::text || worker_id, 0)) from sessions where id = $1",
+    [sessionId],
+  );
+  const { rows } = await tx.query<SessionRow>(
+    "select deployment_id, worker_id, epoch, state from sessions where id = $1 for update",
+    [sessionId],
+  );
+  return rows[0];
+}

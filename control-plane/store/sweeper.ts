@@ -1,0 +1,63 @@
+import type { Pool } from "pg";
+import type { LeaseTiming } from "../lease/timing";
+import { type Queryable, transaction } from "./database";
+import { applyToJob } from "./jobs";
+
+/** Held by the one copy of the control plane that sweeps. */
+const SWEEP_LOCK = 4_850_211_902;
+
+export const EXPIRED_GRANTS = `
+  select id, session_id, fence from jobs
+  where session_id is not null and state = 'starting' and grant_expires_at <= now() order by id for update skip locked`;
+
+export const EXPIRED_LEASES = `
+  select session_id from leases where expires_at <= now() order by session_id for update skip locked`;
+
+/** Jobs that are kept on disconnection stay where they are until there is evidence that their daemon is gone. */
+export const LOST_JOBS = `
+  select id from jobs
+  where session_id = any($1) and (on_disconnect = 'stop' or state = 'starting') order by id for update`;
+
+/** Says that the control plane is up. After a gap, in which no heartbeat could arrive, the time it has been up starts anew. */
+export async function pulse(db: Queryable, timing: LeaseTiming): Promise<void> {
+  await db.query(
+    `update pulse set seen_at = now(),
+       up_since = case when now() - seen_at > make_interval(secs => $1) then now() else up_since end`,
+    [timing.heartbeatMs / 1_000],
+  );
+}
+
+/**
+ * Takes jobs from sessions whose lease ran out, and grants that nobody took up; gives how many. Everything is judged by the
+ * database's clock. No lease is judged until the control plane and the database have both been up for a whole one: before that a lease
+ * may have run out only because nobody was there to renew it.
+ */
+export async function sweep(pool: Pool, timing: LeaseTiming): Promise<number> {
+  return await transaction(pool, async (tx) => {
+    const lock = await tx.query<{ mine: boolean }>("select pg_try_advisory_xact_lock($1) as mine", [SWEEP_LOCK]);
+    if (!lock.rows[0]?.mine) return 0;
+    const lost = (await hasGrace(tx, timing)) ? [] : await lostJobs(tx);
+    const grants = await tx.query<{ id: string; session_id: string; fence: number }>(EXPIRED_GRANTS);
+    for (const id of lost) await applyToJob(tx, id, { type: "lost" }, "sweeper");
+    let moved = lost.length;
+    for (const { id, session_id: session, fence } of grants.rows) {
+      const job = await applyToJob(tx, id, { type: "ungrant", by: { session, fence } }, "sweeper");
+      if (typeof job !== "string") moved += 1;
+    }
+    return moved;
+  });
+}
+
+async function hasGrace(tx: Queryable, timing: LeaseTiming): Promise<boolean> {
+  const { rows } = await tx.query<{ grace: boolean }>(
+    `select now() - greatest(up_since, pg_postmaster_start_time()) < make_interval(secs => $1) as grace from pulse`,
+    [timing.serverLeaseMs / 1_000],
+  );
+  return rows[0]?.grace ?? true;
+}
+
+async function lostJobs(tx: Queryable): Promise<string[]> {
+  const { rows } = await tx.query<{ session_id: string }>(EXPIRED_LEASES);
+  const jobs = await tx.query<{ id: string }>(LOST_JOBS, [rows.map(({ session_id }) => session_id)]);
+  return jobs.rows.map(({ id }) => id);
+}

@@ -1,0 +1,83 @@
+import { createHash, randomBytes } from "node:crypto";
+import type { Queryable } from "./database";
+
+export type TokenKind = "operator" | "deployment" | "worker";
+
+/** A token's first characters say what it is for, so that a leaked one is recognised. */
+const PREFIX: Readonly<Record<TokenKind, string>> = { operator: "hfo_", deployment: "hfd_", worker: "hfw_" };
+
+export interface TokenScope {
+  readonly kind: TokenKind;
+  /** Null: an operator of every deployment. */
+  readonly deploymentId: string | null;
+  readonly sessionId?: string;
+  /** @default - never */
+  readonly expiresInMs?: number;
+}
+
+export interface TokenHolder {
+  readonly tokenId: string;
+  readonly kind: TokenKind;
+  readonly deploymentId: string | null;
+  readonly session: {
+    readonly id: string;
+    readonly state: "registered" | "open" | "closed";
+    readonly workerId: string;
+  } | null;
+}
+
+const hashOf = (token: string): Buffer => createHash("sha256").update(token).digest();
+
+/** Makes a token of 256 random bits. It is shown this once: only its hash is kept. */
+export async function issueToken(db: Queryable, scope: TokenScope): Promise<{ id: string; token: string }> {
+  const token = PREFIX[scope.kind] + randomBytes(32).toString("base64url");
+  const { rows } = await db.query<{ id: string }>(
+    `insert into tokens (kind, deployment_id, session_id, hash, expires_at)
+     values ($1, $2, $3, $4, now() + make_interval(secs => $5)) returning id`,
+    [
+      scope.kind,
+      scope.deploymentId,
+      scope.sessionId ?? null,
+      hashOf(token),
+      scope.expiresInMs ? scope.expiresInMs / 1_000 : null,
+    ],
+  );
+  const id = rows[0]?.id;
+  if (!id) throw new Error("the database kept no token");
+  return { id, token };
+}
+
+/** Whom a token speaks for; null when it is unknown, expired or revoked. */
+export async function findTokenHolder(db: Queryable, token: string): Promise<TokenHolder | null> {
+  const { rows } = await db.query<{
+    id: string;
+    kind: TokenKind;
+    deployment_id: string | null;
+    session_id: string | null;
+    state: "registered" | "open" | "closed" | null;
+    worker_id: string | null;
+  }>(
+    `select t.id, t.kind, t.deployment_id, t.session_id, s.state, s.worker_id
+     from tokens t left join sessions s on s.id = t.session_id
+     where t.hash = $1 and t.revoked_at is null and (t.expires_at is null or t.expires_at > now())`,
+    [hashOf(token)],
+  );
+  const row = rows[0];
+  if (!row) return null;
+  const { session_id: id, state, worker_id: workerId } = row;
+  return {
+    tokenId: row.id,
+    kind: row.kind,
+    deploymentId: row.deployment_id,
+    session: id && state && workerId ? { id, state, workerId } : null,
+  };
+}
+
+/** Revokes a token at once; those issued for the same purpose go on, so that a token is rotated by issuing first. False when unknown. */
+export async function revokeToken(db: Queryable, tokenId: string, deploymentId: string | null): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `update tokens set revoked_at = coalesce(revoked_at, now()) where id = $1 and ($2::uuid is null or deployment_id = $2)`,
+    [tokenId, deploymentId],
+  );
+  return rowCount === 1;
+}

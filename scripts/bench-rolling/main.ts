@@ -1,0 +1,81 @@
+/** `npm run bench:rolling`: the tables of docs/rolling-update.md, measured in the simulator, the same on every machine. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { faultsOf } from "./compare";
+import { overheadOf } from "./overhead";
+import { SCENARIOS } from "./scenarios";
+import { holdfast, instanceRefresh, scaleToZero, terminateAndPoll, type Updater } from "./updaters";
+
+const UPDATERS: readonly (readonly [string, Updater])[] = [
+  ["terminate and poll", terminateAndPoll],
+  ["scale to zero", scaleToZero],
+  ["instance refresh per group", instanceRefresh],
+  ["holdfast", holdfast],
+];
+const DOCUMENT = "docs/rolling-update.md";
+
+async function comparison(): Promise<string> {
+  const passed = UPDATERS.map(() => 0);
+  const rows: string[] = [];
+  for (const scenario of SCENARIOS) {
+    const cells: string[] = [];
+    for (const [index, [, updater]] of UPDATERS.entries()) {
+      const faults = await faultsOf(updater, scenario);
+      if (faults.length === 0) passed[index] = (passed[index] ?? 0) + 1;
+      cells.push(faults.length === 0 ? "ok" : faults.join("; "));
+    }
+    rows.push(row([scenario.name, ...cells]));
+  }
+  return [
+    row(["scenario", ...UPDATERS.map(([name]) => name)]),
+    row(["---", ...UPDATERS.map(() => "---")]),
+    ...rows,
+    row(["**passed**", ...passed.map((count) => `**${count} of ${SCENARIOS.length}**`)]),
+  ].join("\n");
+}
+
+async function overhead(): Promise<string> {
+  const rows: string[] = [];
+  for (const nodes of [5, 50, 150]) {
+    const { perNodeMs, floorMs, callsPerNode } = await overheadOf(nodes);
+    const seconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`;
+    rows.push(
+      row([
+        String(nodes),
+        seconds(perNodeMs),
+        seconds(floorMs),
+        seconds(perNodeMs - floorMs),
+        (perNodeMs / floorMs).toFixed(2),
+        callsPerNode.toFixed(0),
+      ]),
+    );
+  }
+  return [
+    row(["nodes", "per node", "AWS and the node alone", "added", "ratio", "API calls per node"]),
+    row(["---", "---", "---", "---", "---", "---"]),
+    ...rows,
+  ].join("\n");
+}
+
+const row = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+
+/** Puts the text between `<!-- name -->` and `<!-- /name -->`. */
+function place(document: string, name: string, text: string): string {
+  const begin = `<!-- ${name} -->`;
+  const end = `<!-- /${name} -->`;
+  const from = document.indexOf(begin);
+  const to = document.indexOf(end);
+  if (from === -1 || to === -1) throw new Error(`${DOCUMENT} has no ${begin} … ${end}`);
+  return `${document.slice(0, from + begin.length)}\n${text}\n${document.slice(to)}`;
+}
+
+async function main(): Promise<void> {
+  const tables = { comparison: await comparison(), overhead: await overhead() };
+  let document = readFileSync(DOCUMENT, "utf8");
+  for (const [name, text] of Object.entries(tables)) {
+    document = place(document, name, text);
+    console.log(`${text}\n`);
+  }
+  writeFileSync(DOCUMENT, document);
+}
+
+void main();

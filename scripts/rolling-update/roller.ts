@@ -1,0 +1,404 @@
+import { Actions } from "./actions";
+import { jittered } from "./clock";
+import { clearControl, readControl } from "./control";
+import { factsOf, type TurnFacts } from "./facts";
+import { countStreaks, examine, type Health, unsteady } from "./health";
+import { forgetReplacement, type RollRecord, readJournal, writeReplacement, writeRoll } from "./journal";
+import type { Lock } from "./lock";
+import type { Manifest, ManifestNode } from "./manifest";
+import { inOrder } from "./order";
+import { type Survey, staleNodes, survey } from "./plan";
+import { refuse } from "./preflight";
+import { isOver, isSame, nextStep, type Replacement } from "./replacement";
+import { Reporter } from "./reporter";
+import { asRollError, RollError } from "./roll-error";
+import type { Outcome, RollOptions, RollPorts } from "./roll-ports";
+import type { Settings } from "./settings";
+import { byKey, member, observe, outage, type World } from "./world";
+
+const LONGEST_WAIT_MS = 25_000;
+
+/** One run of a roll: turns of see, decide, act, until an outcome. */
+export class Roller {
+  readonly #replacements = new Map<string, Replacement>();
+  readonly #actions: Actions;
+  readonly #nodes: ReadonlyMap<string, ManifestNode>;
+  #record: RollRecord | undefined;
+  #survey: Survey | undefined;
+  #health: Health = { troubles: new Map(), streaks: new Map() };
+  #gateSinceMs: number | undefined;
+  #refusals = 0;
+  #remaining = 0;
+  readonly #reporter: Reporter;
+
+  constructor(
+    private readonly ports: RollPorts,
+    private readonly lock: Lock,
+    private readonly manifest: Manifest,
+    private readonly settings: Settings,
+    private readonly options: RollOptions,
+    private readonly direction: RollRecord["direction"],
+  ) {
+    this.#actions = new Actions(ports.cloud, ports.clock, ports.drain, settings);
+    this.#reporter = new Reporter(ports.clock, manifest.cluster, ports.report);
+    this.#nodes = byKey(manifest.nodes, ({ id }) => id);
+  }
+
+  async run(): Promise<Outcome> {
+    let outcome: Outcome | undefined;
+    try {
+      await this.#begin();
+      while (outcome === undefined) {
+        outcome = await this.#turn();
+        if (outcome === undefined) await this.ports.clock.sleep(jittered(this.ports.clock, this.#pause()));
+      }
+    } catch (error) {
+      outcome = this.#outcome("failed", asRollError(error));
+    }
+    return this.#end(outcome);
+  }
+
+  /** Takes up the journal: a replacement in flight goes on when its target still stands, and is given up when it does not. */
+  async #begin(): Promise<void> {
+    const { store, clock } = this.ports;
+    const journal = await readJournal(store);
+    const now = await survey(this.ports, this.manifest, this.settings, journal.replacements);
+    refuse(now.refusals);
+    this.#survey = now;
+    const stands = (replacement: Replacement) => {
+      const target = now.targets.get(replacement.node);
+      return target !== undefined && isSame(replacement.to, target);
+    };
+    const earlier = journal.roll;
+    const goesOn =
+      earlier !== undefined && earlier.state !== "done" && [...journal.replacements.values()].every(stands);
+    const resumed = this.options.resume ? earlier : undefined;
+    const only = this.options.only ?? resumed?.only;
+    this.#record = {
+      id: goesOn ? earlier.id : new Date(clock.now()).toISOString(),
+      startedMs: goesOn ? earlier.startedMs : clock.now(),
+      direction: resumed?.direction ?? this.direction,
+      state: "running",
+      irreversible: this.settings.irreversible,
+      forced: goesOn ? [...new Set([...earlier.forced, ...this.settings.force])] : this.settings.force,
+      ...(only === undefined ? {} : { only: [...only] }),
+      confirmedCanary: (goesOn && earlier.confirmedCanary) || this.options.confirmed === true,
+    };
+    this.#reporter.rollId = this.#record.id;
+    await writeRoll(store, this.#record);
+    await clearControl(store);
+    for (const replacement of journal.replacements.values())
+      await this.#takeUp(replacement, goesOn, stands(replacement));
+    this.#reporter.say("started", { elapsedMs: 0 });
+  }
+
+  async #takeUp(replacement: Replacement, goesOn: boolean, stands: boolean): Promise<void> {
+    const node = this.#nodes.get(replacement.node);
+    if (!node) return;
+    const id = this.#record?.id ?? "";
+    if (isOver(replacement) && !goesOn) {
+      if (replacement.state === "done") return forgetReplacement(this.ports.store, node.id);
+      this.#replacements.set(node.id, replacement);
+      return;
+    }
+    if (!isOver(replacement) && !stands) {
+      if (replacement.held) await this.#actions.release(node, replacement);
+      const given: Replacement = { ...replacement, state: "failed", held: false, rollId: id };
+      await writeReplacement(this.ports.store, given);
+      this.#replacements.set(node.id, given);
+      return;
+    }
+    this.#replacements.set(node.id, { ...replacement, rollId: id });
+  }
+
+  /** One turn: see, decide, act. An outcome ends the roll. */
+  async #turn(): Promise<Outcome | undefined> {
+    const { cloud, store, clock, probe } = this.ports;
+    const inFlight = this.#inFlight();
+    const world = await observe(
+      cloud,
+      this.manifest,
+      inFlight.map(({ node }) => this.#node(node)),
+      this.#replacements,
+    );
+    const troubles = await examine(world, this.manifest, probe, this.#replacements);
+    this.#health = countStreaks(this.manifest, this.#health.streaks, troubles);
+    await this.lock.keep();
+
+    if (inFlight.length > 0) {
+      await this.#advance(inFlight, world);
+      if (this.#inFlight().length > 0) return this.options.stop?.level === "now" ? this.#outcome("paused") : undefined;
+      const failed = inFlight
+        .flatMap(({ node }) => this.#replacements.get(node) ?? [])
+        .find(({ state }) => state === "failed");
+      if (failed) return this.#outcome("failed", await this.#explain(failed));
+    }
+    const control = await readControl(store);
+    if (control === "abort") return this.#outcome("aborted");
+    if (control === "pause" || (this.options.stop && this.options.stop.level !== "go on"))
+      return this.#outcome("paused");
+    if (this.#awaitsConfirmation()) {
+      this.#reporter.say("notice", {
+        elapsedMs: 0,
+        reason: "the first node is replaced; `holdfast roll resume` goes on",
+      });
+      return this.#outcome("paused");
+    }
+    return this.#chooseNext(world, clock.now());
+  }
+
+  async #advance(inFlight: readonly Replacement[], world: World): Promise<void> {
+    const { cloud, clock } = this.ports;
+    const batch = inFlight.map(({ node }) => this.#node(node));
+    const obstacle = inFlight.some(({ state }) => state === "draining" || state === "holding")
+      ? await this.#obstacle(batch)
+      : undefined;
+    const isWatching = inFlight.some(({ state }) => state === "validating" || state === "baking");
+    const firingAlarms =
+      isWatching && this.settings.alarms.length > 0 ? await cloud.firingAlarms(this.settings.alarms) : [];
+    const isCanary = this.#replaced().length === 0;
+    const turn: Omit<TurnFacts, "drain"> = {
+      nowMs: clock.now(),
+      obstacle,
+      unvalidated: unsteady(this.#health, this.settings.successes),
+      firingAlarms,
+      bakeMs: isCanary ? Math.max(this.settings.canaryBakeMs, this.settings.bakeMs) : this.settings.bakeMs,
+    };
+    for (const replacement of inFlight) await this.#step(replacement, world, turn);
+  }
+
+  async #step(replacement: Replacement, world: World, turn: Omit<TurnFacts, "drain">): Promise<void> {
+    const view = world.get(replacement.node);
+    if (!view) return;
+    const hooks = this.#survey?.hooks.get(replacement.node) ?? [];
+    const facts = factsOf(replacement, view, hooks, { ...turn, drain: this.#actions.drainOf(replacement.node) });
+    const { before, actions, after } = nextStep(replacement, facts, this.settings);
+    if (before !== replacement) await this.#write(before);
+    for (const action of actions) {
+      await this.#actions.perform(action, view.node, before);
+      const elapsedMs = turn.nowMs - replacement.sinceMs;
+      this.#reporter.say("action", { elapsedMs, node: replacement.node, phase: before.state, reason: action.do });
+    }
+    if (after !== before) await this.#write(after);
+    if (after.state === replacement.state) this.#reporter.stillAt(after, facts.blocker ?? facts.obstacle);
+    else this.#reporter.entered(after, turn.nowMs - replacement.sinceMs, this.#etaMs());
+  }
+
+  /** The next node, or batch, once the gate before it is open. */
+  async #chooseNext(world: World, nowMs: number): Promise<Outcome | undefined> {
+    const candidates = await this.#candidates(world);
+    this.#remaining = candidates.length;
+    if (candidates.length === 0) return this.#outcome("done");
+    if (nowMs - (this.#record?.startedMs ?? nowMs) > this.settings.totalTimeoutMs) {
+      return this.#outcome(
+        "failed",
+        new RollError("GATE_CLOSED", "the time limit of the whole roll has passed", { next: "holdfast roll resume" }),
+      );
+    }
+    const impaired = await this.ports.cloud.impairedZones();
+    const open = candidates.filter(({ zone }) => !impaired.includes(zone));
+    const first = open[0];
+    if (!first) {
+      return this.#outcome(
+        "failed",
+        new RollError(
+          "ZONE_IMPAIRED",
+          `the nodes that remain are in an impaired zone (${impaired.join(", ")}); interface and volumes tie them to it`,
+          {
+            node: candidates[0]?.id ?? "",
+            next: "`holdfast roll resume` once the zone has recovered",
+          },
+        ),
+      );
+    }
+    const batch = await this.#widen(first, open);
+    const obstacle = await this.#obstacle(batch);
+    if (obstacle !== undefined) return this.#waitAtGate(first, obstacle, nowMs);
+    this.#gateSinceMs = undefined;
+    this.#refusals = 0;
+    for (const node of batch) await this.#start(node, world, nowMs);
+    return undefined;
+  }
+
+  async #candidates(world: World): Promise<ManifestNode[]> {
+    const record = this.#record;
+    const forced = new Set(record?.forced);
+    const reasons = staleNodes(world, this.#survey?.targets ?? new Map(), forced);
+    const only = record?.only;
+    const stale = this.manifest.nodes.filter(
+      ({ id }) => reasons.has(id) && !this.#isReplaced(id) && (only === undefined || only.includes(id)),
+    );
+    if (stale.length === 0) return [];
+    const isDown = ({ id }: ManifestNode) => this.#health.troubles.has(id);
+    return inOrder(stale, isDown, await this.ports.probe.leader(this.manifest.nodes));
+  }
+
+  /** More nodes of the same zone, as far as the settings allow and the cluster accepts; never beside the first of the roll. */
+  async #widen(first: ManifestNode, open: readonly ManifestNode[]): Promise<ManifestNode[]> {
+    const batch = [first];
+    if (this.settings.parallelWithinZone === 1 || this.#replaced().length === 0) return batch;
+    for (const node of open.slice(1, -1)) {
+      if (batch.length === this.settings.parallelWithinZone) break;
+      if (node.zone !== first.zone) continue;
+      const verdict = await this.ports.probe.canRoll([...batch, node], this.manifest.nodes);
+      if (verdict.ok) batch.push(node);
+    }
+    return batch;
+  }
+
+  async #obstacle(batch: readonly ManifestNode[]): Promise<string | undefined> {
+    const unwell = unsteady(this.#health, this.settings.successes, new Set(batch.map(({ id }) => id)));
+    if (unwell !== undefined) return unwell;
+    const verdict = await this.ports.probe.canRoll(batch, this.manifest.nodes);
+    this.#refusals = verdict.ok ? 0 : this.#refusals + 1;
+    return verdict.ok
+      ? undefined
+      : `the cluster does not let ${batch.map(({ id }) => id).join(", ")} go: ${verdict.reason}`;
+  }
+
+  #waitAtGate(node: ManifestNode, obstacle: string, nowMs: number): Outcome | undefined {
+    this.#gateSinceMs ??= nowMs;
+    const waited = nowMs - this.#gateSinceMs;
+    if (waited < this.settings.gateTimeoutMs) {
+      this.#reporter.waiting(node.id, "gate", this.#gateSinceMs, obstacle);
+      return undefined;
+    }
+    return this.#outcome(
+      "failed",
+      new RollError("GATE_CLOSED", `no node was let go for ${Math.round(waited / 1_000)} s; nothing was terminated`, {
+        node: node.id,
+        reason: obstacle,
+        next: "repair the node that is named, then `holdfast roll resume`",
+      }),
+    );
+  }
+
+  async #start(node: ManifestNode, world: World, nowMs: number): Promise<void> {
+    const view = world.get(node.id);
+    const target = this.#survey?.targets.get(node.id);
+    if (!view || !target || !this.#record) return;
+    const old = member(view);
+    const earlier = this.#replacements.get(node.id);
+    const running = old?.template && { id: old.template.id, version: Number(old.template.version) };
+    const from = earlier?.from ?? running;
+    const isServing = outage(view) === undefined;
+    const replacement: Replacement = {
+      rollId: this.#record.id,
+      node: node.id,
+      state: this.ports.drain && isServing ? "draining" : "holding",
+      sinceMs: nowMs,
+      startedMs: nowMs,
+      ...(old ? { oldInstance: old.id } : {}),
+      ...(from ? { from } : {}),
+      to: { id: target.id, version: target.version },
+      strategy: this.settings.strategy,
+      held: false,
+      drained: false,
+      durations: {},
+    };
+    this.#reporter.entered(replacement, 0);
+    await this.#write(replacement);
+    await this.#step(replacement, world, {
+      nowMs,
+      obstacle: undefined,
+      unvalidated: undefined,
+      firingAlarms: [],
+      bakeMs: 0,
+    });
+  }
+
+  async #write(replacement: Replacement): Promise<void> {
+    await writeReplacement(this.ports.store, replacement);
+    this.#replacements.set(replacement.node, replacement);
+  }
+
+  /** However it ended: launches are let go, the journal says how, the record of the roll is closed. */
+  async #end(outcome: Outcome): Promise<Outcome> {
+    if (outcome.error?.code === "LOCK_LOST") return outcome;
+    let { error } = outcome;
+    for (const replacement of this.#replacements.values()) {
+      if (!replacement.held) continue;
+      try {
+        await this.#actions.release(this.#node(replacement.node), replacement);
+        await this.#write({ ...replacement, held: false });
+      } catch (cause) {
+        error ??= asRollError(cause);
+      }
+    }
+    const result = error === undefined ? outcome : { ...outcome, status: "failed" as const, error };
+    if (this.#record) {
+      await writeRoll(this.ports.store, {
+        ...this.#record,
+        state: result.status === "rolled back" ? "done" : result.status,
+      }).catch(() => {});
+      const durations = Object.fromEntries([...this.#replacements].map(([node, r]) => [node, r.durations]));
+      this.#reporter.say("finished", {
+        elapsedMs: this.ports.clock.now() - this.#record.startedMs,
+        reason: result.error ? `${result.error.code}: ${result.error.message}` : result.status,
+        durations,
+      });
+    }
+    return result;
+  }
+
+  /** The failure with the tail of what the instance printed while it booted. */
+  async #explain(replacement: Replacement): Promise<RollError> {
+    const { failure, newInstance, node } = replacement;
+    if (!failure) return new RollError("LAUNCH_FAILED", "the replacement failed", { node });
+    const output = newInstance === undefined ? "" : await this.ports.cloud.consoleOutput(newInstance).catch(() => "");
+    const tail = output.trimEnd().split("\n").slice(-20).join("\n");
+    const reason = [failure.reason, tail].filter(Boolean).join("\n");
+    return new RollError(failure.code, failure.message, {
+      node,
+      ...(newInstance === undefined ? {} : { instanceId: newInstance }),
+      ...(reason === "" ? {} : { reason }),
+      ...(failure.next === undefined ? {} : { next: failure.next }),
+    });
+  }
+
+  /** What remains, at the pace of the nodes that were replaced; undefined before the first. */
+  #etaMs(): number | undefined {
+    const paces = [...this.#replacements.values()]
+      .filter(({ node }) => this.#isReplaced(node))
+      .map(({ sinceMs, startedMs }) => sinceMs - startedMs);
+    if (paces.length === 0) return undefined;
+    const mean = paces.reduce((sum, pace) => sum + pace, 0) / paces.length;
+    return Math.round(mean * this.#remaining);
+  }
+
+  #awaitsConfirmation(): boolean {
+    return this.settings.confirmAfterFirst && this.#record?.confirmedCanary === false && this.#replaced().length > 0;
+  }
+
+  /** A gate the cluster keeps closed is asked less often. */
+  #pause(): number {
+    return Math.min(
+      this.settings.pollMs * 2 ** Math.min(this.#refusals, 4),
+      Math.max(LONGEST_WAIT_MS, this.settings.pollMs),
+    );
+  }
+
+  #inFlight(): Replacement[] {
+    return [...this.#replacements.values()].filter((replacement) => !isOver(replacement));
+  }
+
+  #isReplaced(node: string): boolean {
+    const replacement = this.#replacements.get(node);
+    return replacement?.state === "done" && replacement.rollId === this.#record?.id;
+  }
+
+  #replaced(): string[] {
+    return this.manifest.nodes.map(({ id }) => id).filter((id) => this.#isReplaced(id));
+  }
+
+  #node(id: string): ManifestNode {
+    const node = this.#nodes.get(id);
+    if (!node)
+      throw new RollError("MANIFEST_INVALID", `the journal knows node ${id}, the manifest does not`, { node: id });
+    return node;
+  }
+
+  #outcome(status: Outcome["status"], error?: RollError): Outcome {
+    return { status, replaced: this.#replaced(), ...(error ? { error } : {}) };
+  }
+}
