@@ -4,15 +4,17 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { compress } from "brotli-wasm";
-import { buildSync } from "esbuild";
+import { type BuildOptions, buildSync } from "esbuild";
 
 const PROGRAMS: Readonly<Record<string, string>> = {
   node: "agent/node/main.ts",
   worker: "agent/worker/main.ts",
 };
 
-buildSync({
-  entryPoints: PROGRAMS,
+/** Installed by the worker, not carried by user data; its packages are CommonJS modules, which ask for `require`. */
+const DAEMON: Readonly<Record<string, string>> = { daemon: "agent/daemon/main.ts" };
+
+const OPTIONS: BuildOptions = {
   outdir: "dist",
   outExtension: { ".js": ".mjs" },
   bundle: true,
@@ -23,6 +25,14 @@ buildSync({
   charset: "ascii",
   legalComments: "none",
   logLevel: "warning",
+};
+
+buildSync({ ...OPTIONS, entryPoints: PROGRAMS });
+buildSync({
+  ...OPTIONS,
+  entryPoints: DAEMON,
+  external: ["pg-native"],
+  banner: { js: 'import{createRequire}from"node:module";const require=createRequire(import.meta.url);' },
 });
 
 /** Programs that share their 16 KiB with what users write: they unpack themselves, a tenth smaller than gzip alone makes them. */
