@@ -1,6 +1,6 @@
 import { architectureOf } from "./architecture";
 import { type FleetConfig, fleetKeys } from "./fleet-keys";
-import { type Finding, finding, type Rule, refinement } from "./schema-rules";
+import { type Finding, finding, type Rule, withRules } from "./schema-rules";
 
 function privateLinkNetwork({ control_plane: { private_link }, network }: FleetConfig): Finding[] {
   if (private_link === undefined) {
@@ -90,13 +90,13 @@ function opensAll(block: string): boolean {
 }
 
 const RULES: readonly Rule<FleetConfig>[] = [
-  privateLinkNetwork,
-  privateLinkEgress,
-  checksums,
-  portRanges,
-  sshSource,
-  volumeKey,
+  { reads: ["control_plane.private_link.?", "network"], findings: privateLinkNetwork },
+  { reads: ["control_plane.private_link.?", "egress"], findings: privateLinkEgress },
+  { reads: ["pools.*.instance_types", "daemon_release.sha256"], findings: checksums },
+  { reads: ["egress.other"], findings: portRanges },
+  { reads: ["ssh"], findings: sshSource },
+  { reads: ["unsafe", "encryption"], findings: volumeKey },
 ];
 
 /** What a document, or the caller of the published module, says of a worker fleet. */
-export const fleetSchema = fleetKeys.superRefine(refinement(RULES));
+export const fleetSchema = withRules(fleetKeys, RULES);
