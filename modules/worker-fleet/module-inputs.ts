@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { fleetKeys } from "./fleet-keys";
+import { fleetKeys, iamKeys } from "./fleet-keys";
 import { poolKeys } from "./pool-keys";
 
-const { iam, encryption, logs, unsafe } = fleetKeys.shape;
+const { encryption, logs, unsafe } = fleetKeys.shape;
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const daemonRelease = fleetKeys.shape.daemon_release.extend({
@@ -51,7 +51,7 @@ export const moduleFleetKeys = z.strictObject({
     .regex(/^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/)
     .describe("Secret that holds the workers' registration token; its value is never part of a plan."),
   daemon_release: daemonRelease.describe("The daemon that carries out a job, fetched from S3 and checked."),
-  iam,
+  iam: iamKeys.omit({ additional_statements: true }).prefault({}).describe("Where roles go and what bounds them."),
   encryption,
   alarm_topic_arns: fleetKeys.shape.alarm_topic_arns,
   unsafe,

@@ -109,7 +109,7 @@ function fleetContext(region: string): FleetContext {
           arm64: text("var.fleet.daemon_release.sha256.arm64"),
         },
       },
-      iam: { path: text("var.fleet.iam.path") },
+      iam: { path: text("var.fleet.iam.path"), additional_statements: [] },
       encryption: { volume_kms_key_arn: text("var.fleet.encryption.volume_kms_key_arn") },
       logs: { retention_days: 30, infrequent_access: false },
       alarm_topic_arns: list("var.fleet.alarm_topic_arns"),
