@@ -46,7 +46,21 @@ test("the HCL example of the published worker fleet is valid and plans both of i
     },
   });
   expect(planned("aws_launch_template")).toMatchObject({
-    streaming: { instance_type: "c7g.large", metadata_options: [{ http_tokens: "required" }] },
+    streaming: {
+      instance_type: "c7g.large",
+      image_id: "ami-0123456789abcdef0",
+      metadata_options: [{ http_tokens: "required" }],
+    },
     snapshot: { instance_type: "m6i.large", metadata_options: [{ http_tokens: "required" }] },
   });
+  const scaleIn = changes.filter(({ change }) => /-scale-in$/.test(String(change.after?.["alarm_name"])));
+  expect(scaleIn.map(({ change }) => change.after)).toMatchObject([
+    { alarm_name: "ez-cdc-production-snapshot-scale-in", actions_enabled: true, evaluation_periods: 6 },
+    { alarm_name: "ez-cdc-production-streaming-scale-in", actions_enabled: false, evaluation_periods: 3 },
+  ]);
+  const schedules = changes.filter(({ type }) => type === "aws_autoscaling_schedule");
+  expect(schedules.map(({ change }) => change.after)).toMatchObject([
+    { scheduled_action_name: "morning", recurrence: "0 6 * * *", min_size: 0, max_size: -1, desired_capacity: -1 },
+    { scheduled_action_name: "night", recurrence: "0 22 * * *", min_size: 2, max_size: -1, desired_capacity: -1 },
+  ]);
 });

@@ -23,13 +23,16 @@ export const modulePoolKeys = poolKeys
     backlog: true,
     boot_hooks: true,
     images: true,
-    scale_in: true,
-    schedules: true,
     target_slot_usage_percent: true,
     warm_pool: true,
   })
   .extend({
     architecture: z.enum(["x86_64", "arm64"]).default("x86_64").describe("What every instance type of the pool runs."),
+    image_id: z
+      .string()
+      .regex(/^ami-[0-9a-f]{8,17}$/)
+      .optional()
+      .describe("AMI id. Default: what image_parameter holds."),
     image_parameter: z
       .string()
       .startsWith("/")
