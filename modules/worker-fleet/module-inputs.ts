@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { fleetKeys } from "./fleet-keys";
+import { fleetKeys, iamKeys } from "./fleet-keys";
 import { poolKeys } from "./pool-keys";
 
-const { iam, encryption, logs, unsafe } = fleetKeys.shape;
+const { encryption, logs, unsafe } = fleetKeys.shape;
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const daemonRelease = fleetKeys.shape.daemon_release.extend({
@@ -23,13 +23,16 @@ export const modulePoolKeys = poolKeys
     backlog: true,
     boot_hooks: true,
     images: true,
-    scale_in: true,
-    schedules: true,
     target_slot_usage_percent: true,
     warm_pool: true,
   })
   .extend({
     architecture: z.enum(["x86_64", "arm64"]).default("x86_64").describe("What every instance type of the pool runs."),
+    image_id: z
+      .string()
+      .regex(/^ami-[0-9a-f]{8,17}$/)
+      .optional()
+      .describe("AMI id. Default: what image_parameter holds."),
     image_parameter: z
       .string()
       .startsWith("/")
@@ -51,7 +54,7 @@ export const moduleFleetKeys = z.strictObject({
     .regex(/^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/)
     .describe("Secret that holds the workers' registration token; its value is never part of a plan."),
   daemon_release: daemonRelease.describe("The daemon that carries out a job, fetched from S3 and checked."),
-  iam,
+  iam: iamKeys.omit({ additional_statements: true }).prefault({}).describe("Where roles go and what bounds them."),
   encryption,
   alarm_topic_arns: fleetKeys.shape.alarm_topic_arns,
   unsafe,

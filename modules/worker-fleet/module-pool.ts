@@ -1,11 +1,14 @@
+import { AutoscalingSchedule } from "@cdktf/provider-aws/lib/autoscaling-schedule";
 import { type TerraformElement, Token } from "cdktf";
 import type { Construct, IConstruct } from "constructs";
 import { AwsEnvironment } from "../iam/aws-environment";
+import { SCALE_IN_PERIOD_SECONDS } from "../pool-scaling/scale-in";
 import { hcl } from "../publish/expressions";
 import { ModuleStack } from "../publish/module-stack";
 import { terraformType } from "../publish/terraform-type";
 import { declareOutput, declareVariable } from "../publish/variables";
 import type { FleetContext } from "./fleet-context";
+import { UNCHANGED_SIZE } from "./group-schedules";
 import { moduleFleetKeys, modulePoolKeys } from "./module-inputs";
 import type { PoolConfig } from "./pool-keys";
 import { poolOutputs } from "./pool-outputs";
@@ -59,6 +62,8 @@ export function poolModule(scope: Construct, id: string): ModuleStack {
   });
   overrideTemplate(pool);
   overrideGroup(pool);
+  overrideScaleIn(pool);
+  declareSchedules(stack, pool);
   overrideRole(pool);
   const { launch_templates: _templates, ...outputs } = poolOutputs(pool, region);
   for (const [name, value] of Object.entries(outputs)) {
@@ -109,7 +114,7 @@ function fleetContext(region: string): FleetContext {
           arm64: text("var.fleet.daemon_release.sha256.arm64"),
         },
       },
-      iam: { path: text("var.fleet.iam.path") },
+      iam: { path: text("var.fleet.iam.path"), additional_statements: [] },
       encryption: { volume_kms_key_arn: text("var.fleet.encryption.volume_kms_key_arn") },
       logs: { retention_days: 30, infrequent_access: false },
       alarm_topic_arns: list("var.fleet.alarm_topic_arns"),
@@ -138,7 +143,13 @@ function settings(): PoolConfig {
       minutes_to_alarm: number("var.pool.scale_out.minutes_to_alarm"),
       warmup_seconds: number("var.pool.scale_out.warmup_seconds"),
     },
-    scale_in: { enabled: true, cpu_below_percent: 30, quiet_minutes: 15, cooldown_seconds: 600 },
+    scale_in: {
+      enabled: true,
+      cpu_below_percent: number("var.pool.scale_in.cpu_below_percent"),
+      headroom_slots: number("coalesce(var.pool.scale_in.headroom_slots, 0.2 * var.pool.slots)"),
+      quiet_minutes: SCALE_IN_PERIOD_SECONDS / 60,
+      cooldown_seconds: number("var.pool.scale_in.cooldown_seconds"),
+    },
     spot: {
       on_demand_base: number("var.pool.spot == null ? 0 : var.pool.spot.on_demand_base"),
       on_demand_percent: number("var.pool.spot == null ? 100 : var.pool.spot.on_demand_percent"),
@@ -187,6 +198,7 @@ function overrideTemplate(pool: WorkerPool): void {
     ),
   );
   const template = templateOf(pool).resource;
+  template.addOverride("image_id", hcl("coalesce(var.pool.image_id, data.aws_ssm_parameter.ami.insecure_value)"));
   template.addOverride("instance_type", hcl("var.pool.instance_types[0]"));
   template.addOverride("metadata_options.http_tokens", hcl('var.fleet.unsafe.imdsv1 ? "optional" : "required"'));
   template.addOverride("tags", hcl(ALL_TAGS));
@@ -241,6 +253,30 @@ function overrideGroup(pool: WorkerPool): void {
     "instance_refresh.preferences.checkpoint_delay",
     hcl(`length(${checkpoints}) == 0 ? null : var.pool.instance_refresh.checkpoint_delay_seconds`),
   );
+}
+
+/** Where scale-in is off, its alarm still shows what could leave, and nothing does. */
+function overrideScaleIn(pool: WorkerPool): void {
+  const alarm = element(pool, "scaling/scale_in_alarm");
+  const periods = hcl(`var.pool.scale_in.quiet_minutes * 60 / ${SCALE_IN_PERIOD_SECONDS}`);
+  alarm.addOverride("actions_enabled", hcl("var.pool.scale_in.enabled"));
+  alarm.addOverride("evaluation_periods", periods);
+  alarm.addOverride("datapoints_to_alarm", periods);
+}
+
+/** One schedule stands for all: Terraform repeats it for every entry of `var.pool.schedules`. */
+function declareSchedules(stack: ModuleStack, pool: WorkerPool): void {
+  const size = (key: string) => number(`coalesce(each.value.${key}, ${UNCHANGED_SIZE})`);
+  const schedule = new AutoscalingSchedule(stack, "schedules", {
+    scheduledActionName: text("each.key"),
+    autoscalingGroupName: pool.instances.group.groupName,
+    recurrence: text("each.value.cron"),
+    timeZone: text("each.value.time_zone"),
+    minSize: size("min"),
+    maxSize: size("max"),
+    desiredCapacity: size("desired"),
+  });
+  schedule.addOverride("for_each", hcl("var.pool.schedules"));
 }
 
 function overrideRole(pool: WorkerPool): void {

@@ -52,6 +52,12 @@ function root(scope: Construct, id: string): ModuleStack {
         },
         {
           condition:
+            "alltrue(flatten([for pool in values(var.pools) : [for schedule in values(pool.schedules) : " +
+            "schedule.min != null || schedule.max != null || schedule.desired != null]]))",
+          errorMessage: "A schedule of a pool must give min, max or desired.",
+        },
+        {
+          condition:
             "alltrue([for pool in values(var.pools) : pool.hooks.terminate_timeout_seconds == null ? true : " +
             "min(172800, 100 * pool.hooks.terminate_timeout_seconds) >= pool.drain.deadline_seconds])",
           errorMessage: "100 times hooks.terminate_timeout_seconds of a pool must be >= its drain.deadline_seconds.",
@@ -176,6 +182,8 @@ module "workers" {
     streaming = {
       architecture   = "arm64"
       instance_types = ["c7g.large"]
+      image_id       = "ami-0123456789abcdef0"
+      scale_in       = { enabled = false }
       size           = { min = 1, max = 6 }
     }
     snapshot = {
@@ -183,6 +191,11 @@ module "workers" {
       size           = { min = 0, max = 10 }
       spot           = { on_demand_base = 1 }
       drain          = { mode = "finish", deadline_seconds = 14400 }
+      scale_in       = { quiet_minutes = 30, headroom_slots = 2 }
+      schedules = {
+        night   = { cron = "0 22 * * *", time_zone = "America/Los_Angeles", min = 2 }
+        morning = { cron = "0 6 * * *", time_zone = "America/Los_Angeles", min = 0 }
+      }
     }
   }
 }
@@ -198,8 +211,8 @@ export const WORKER_FLEET_MODULE: PublishedModule = {
   summary:
     "Pools of workers that take jobs from a control plane: an Auto Scaling group for each with its launch template, role, " +
     "lifecycle hooks, scaling, alarms and dashboard, in a VPC of yours.\n\n" +
-    "A document of the kind `worker-fleet` can say more than this module: SQS backlogs, warm pools, schedules, pools of both " +
-    "architectures, own AMIs by id, boot scripts, target tracking, settings of scale-in, SSH, proxies, tokens in Parameter " +
+    "A document of the kind `worker-fleet` can say more than this module: SQS backlogs, warm pools, pools of both " +
+    "architectures, boot scripts, target tracking, permissions of the jobs, SSH, proxies, tokens in Parameter " +
     "Store or under a customer managed key, encrypted sessions, IPv6 egress, and a network of its own. The endpoints of a " +
     "fleet without internet are the module `private-link`.",
   root,

@@ -59,3 +59,16 @@ test("user data that only Terraform knows is measured by Terraform", () => {
 test("its README tells what a document can say and it cannot", () => {
   expect(files.get("README.md")).toContain("can say more than this module: SQS backlogs");
 });
+
+test("one scale-in alarm and one schedule stand for what each pool's settings say", () => {
+  const alarms: Block[] = Object.values(pool.aws_cloudwatch_metric_alarm);
+  const scaleIn = alarms.find(({ alarm_name }) => alarm_name.endsWith("-scale-in"));
+
+  expect(scaleIn).toMatchObject({
+    actions_enabled: "${var.pool.scale_in.enabled}",
+    evaluation_periods: "${var.pool.scale_in.quiet_minutes * 60 / 300}",
+  });
+  expect(Object.values(pool.aws_autoscaling_schedule)).toEqual([
+    expect.objectContaining({ for_each: "${var.pool.schedules}", min_size: "${coalesce(each.value.min, -1)}" }),
+  ]);
+});
