@@ -14,7 +14,7 @@ beforeEach(async () => {
 });
 afterEach(() => service.close());
 
-test("the first request is a PUT for a session token: an instance that requires IMDSv2 answers 401 without one", async () => {
+test("defect 1: the first request is a PUT for a session token: an instance that requires IMDSv2 answers 401 without one", async () => {
   // GIVEN
   const bare = await fetch(`${service.endpoint}/latest/meta-data/instance-id`);
   expect(bare.status).toBe(401);

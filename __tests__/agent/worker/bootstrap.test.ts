@@ -150,7 +150,7 @@ test.each([
   30_000,
 );
 
-test("a daemon with another checksum is not put in place, and the boot is abandoned with both sums", async () => {
+test("defect 5: a daemon with another checksum is not put in place, and the boot is abandoned with both sums", async () => {
   const expected = sha256("another build");
   const daemonRelease = { bucket: "releases", keyPrefix: "dbmazz/", version: "2.4.0", sha256: { x86_64: expected } };
 
@@ -161,13 +161,13 @@ test("a daemon with another checksum is not put in place, and the boot is abando
   expect(await readdir(join(root, "opt/holdfast/daemons/2.4.0"))).toEqual([]);
 });
 
-test("an architecture without a checksum is refused, by name", async () => {
+test("defect 6: an architecture without a checksum is refused, by name", async () => {
   expect(await boot(CONFIG, undefined, { ...IDENTITY, architecture: "arm64" })).toBe(false);
 
   expect(lines.join("")).toContain("could not fetch the daemon: daemon 2.4.0 has no checksum for arm64");
 });
 
-test("the daemon is fetched by version and architecture, and linked", async () => {
+test("defect 6: the daemon is fetched by version and architecture, and linked", async () => {
   await boot();
 
   expect(aws.callsOf("GetObject").map(({ params }) => params["path"])).toEqual([
@@ -179,7 +179,7 @@ test("the daemon is fetched by version and architecture, and linked", async () =
   expect((await stat(daemon)).mode & 0o777).toBe(0o755);
 });
 
-test("units and configuration are written into directories that did not exist, before the unit is started", async () => {
+test("defect 2: units and configuration are written into directories that did not exist, before the unit is started", async () => {
   await boot();
 
   const unit = await readFile(join(root, "etc/systemd/system/holdfast-worker.service"), "utf8");

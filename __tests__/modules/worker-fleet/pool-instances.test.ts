@@ -42,7 +42,7 @@ function warnings(props: Partial<PoolInstancesProps>): string[] {
 
 const SPOT = { spot: {}, instanceTypes: ["c7g.large", "m7g.large", "c6g.large"] };
 
-describe("launch template version", () => {
+describe("defect 3: launch template version", () => {
   test("R5: a group names the number of its template's newest version", () => {
     expect(group().launch_template).toEqual({
       id: expect.stringMatching(/^\$\{aws_launch_template\.[^.]+\.id\}$/),
@@ -109,7 +109,7 @@ describe("instance refresh", () => {
   });
 });
 
-describe("lifecycle hooks", () => {
+describe("defect 7: lifecycle hooks", () => {
   test("R7: stand in the group and as resources, with equal values", () => {
     const synthesized = pool();
     const own = Object.values(synthesized.resources("aws_autoscaling_lifecycle_hook")).map(
@@ -187,7 +187,7 @@ describe("hardening", () => {
   });
 });
 
-describe("architectures", () => {
+describe("defect 6: architectures", () => {
   test("R14: the image follows the instance type", () => {
     const names = (instanceTypes: string[]) =>
       Object.values(pool({ instanceTypes }).dataSources("aws_ssm_parameter")).map(({ name }) => name);
@@ -233,7 +233,7 @@ describe("architectures", () => {
   });
 });
 
-describe("spot", () => {
+describe("defect 11: spot", () => {
   test("R15: buys by price and capacity, and replaces what is about to be taken back", () => {
     const synthesized = pool(SPOT);
     expect(synthesized.only("aws_autoscaling_group")).toMatchObject({

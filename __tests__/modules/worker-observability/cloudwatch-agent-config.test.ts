@@ -13,7 +13,7 @@ test("the CloudWatch agent accepts it", () => {
   expect(cloudWatchAgentSchema.parse(config())).toEqual(config());
 });
 
-test("D8: the worker agent's log goes to its own stream of each instance", () => {
+test("defect 8: the worker agent's log goes to its own stream of each instance", () => {
   expect(files().find(({ file_path }) => file_path === "/var/log/ez-cdc/worker-agent.log")).toEqual({
     file_path: "/var/log/ez-cdc/worker-agent.log",
     log_group_name: LOG_GROUPS.agent,
@@ -22,7 +22,7 @@ test("D8: the worker agent's log goes to its own stream of each instance", () =>
   });
 });
 
-test("D8: every daemon's log is followed, one stream each, not the newest alone", () => {
+test("defect 8: every daemon's log is followed, one stream each, not the newest alone", () => {
   const [jobs, ...more] = files().filter(({ log_group_name }) => log_group_name === LOG_GROUPS.jobs);
   expect(more).toEqual([]);
   expect(jobs).toMatchObject({ file_path: "/var/log/ez-cdc/dbmazz-*.log", publish_multi_logs: true });

@@ -129,7 +129,7 @@ test.each(Object.entries(catalogue.metrics))("the catalogue describes %s wholly"
   expect(metric.whenAbsent).not.toBe("");
 });
 
-test("D8: the CloudWatch agent emits exactly the catalogue's host metrics, under the pool's dimensions", () => {
+test("defect 8: the CloudWatch agent emits exactly the catalogue's host metrics, under the pool's dimensions", () => {
   const groups = { agent: "a", jobs: "j", system: "s" };
   const { metrics } = cloudWatchAgentConfig({ deployment: "production", pool: "docs", logGroups: groups });
   const emitted = Object.entries(metrics.metrics_collected).flatMap(([plugin, { measurement, append_dimensions }]) => {

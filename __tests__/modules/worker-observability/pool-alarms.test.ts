@@ -38,7 +38,7 @@ describe.each(READINGS)("when CloudWatch reads gaps as %o", (reading) => {
   const onSince = (name: AlarmName, metrics: Minutes, backlog?: Backlog) =>
     states(name, 120, metrics, reading, backlog).indexOf("ALARM");
 
-  test("D9: a dead agent on a live instance is noticed within 10 minutes", () => {
+  test("defect 9: a dead agent on a live instance is noticed within 10 minutes", () => {
     const dies = {
       ...group(3),
       WorkerHeartbeat: [
@@ -49,13 +49,13 @@ describe.each(READINGS)("when CloudWatch reads gaps as %o", (reading) => {
     expect(onSince("no-heartbeat", dies)).toBe(64);
   });
 
-  test("D9: agents that all die at once are noticed", () => {
+  test("defect 9: agents that all die at once are noticed", () => {
     const die = { ...group(3), WorkerHeartbeat: [[60, [1, 1, 1]]] as const };
     const after = states("no-heartbeat", 120, die, reading).slice(70);
     expect(new Set(after)).toEqual(new Set(["ALARM"]));
   });
 
-  test("D9: an agent that never starts is noticed", () => {
+  test("defect 9: an agent that never starts is noticed", () => {
     expect(onSince("no-heartbeat", group(1))).toBeGreaterThanOrEqual(0);
   });
 
@@ -209,7 +209,7 @@ describe.each(READINGS)("when CloudWatch reads gaps as %o", (reading) => {
   });
 });
 
-test("D9: of all alarms, only the heartbeat tells of a dead agent: its host is well, and its jobs report nothing", () => {
+test("defect 9: of all alarms, only the heartbeat tells of a dead agent: its host is well, and its jobs report nothing", () => {
   const day = loadRecording("streaming-jobs-on-one-host");
   const dead = { ...day, metrics: { ...day.metrics, WorkerHeartbeat: [], BacklogAge: Array(1440).fill(0) } };
   const [reading] = READINGS as readonly [Reading];
