@@ -1,12 +1,22 @@
 import type { Aws } from "../host/aws";
 import type { WorkerConfig } from "./config";
 
+/** The metrics that this program publishes, with their units; the catalogue says what each means. */
+export const UNITS = {
+  WorkerHeartbeat: "Count",
+  SlotsUsed: "Count",
+  SlotsFree: "Count",
+  BootFailed: "Count",
+} as const;
+
+export type PublishedMetric = keyof typeof UNITS;
+
 /** Puts metrics of this worker: each counts for the whole minute that began at `minute`. */
 export async function putMetrics(
   aws: Aws,
   { metricsNamespace, deployment, pool }: WorkerConfig,
   minute: Date,
-  values: Readonly<Record<string, number>>,
+  values: Readonly<Partial<Record<PublishedMetric, number>>>,
   timeoutMs = 20_000,
 ): Promise<void> {
   await aws.call(
@@ -17,7 +27,7 @@ export async function putMetrics(
       MetricData: Object.entries(values).map(([MetricName, Value]) => ({
         MetricName,
         Value,
-        Unit: "Count",
+        Unit: UNITS[MetricName as PublishedMetric],
         Timestamp: minute.toISOString(),
         Dimensions: [
           { Name: "Deployment", Value: deployment },
