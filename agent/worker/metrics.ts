@@ -1,15 +1,13 @@
 import type { Aws } from "../host/aws";
 import type { WorkerConfig } from "./config";
 
-/** The metrics that this program publishes, with their units; the catalogue says what each means. */
-export const UNITS = {
-  WorkerHeartbeat: "Count",
-  SlotsUsed: "Count",
-  SlotsFree: "Count",
-  BootFailed: "Count",
-} as const;
+/** The metrics that this program publishes; the catalogue says what each means. */
+export const PUBLISHED = ["WorkerHeartbeat", "SlotsUsed", "SlotsFree", "BootFailed"] as const;
 
-export type PublishedMetric = keyof typeof UNITS;
+export type PublishedMetric = (typeof PUBLISHED)[number];
+
+/** Of every one of them in the catalogue. */
+const UNIT = "Count";
 
 /** Puts metrics of this worker: each counts for the whole minute that began at `minute`. */
 export async function putMetrics(
@@ -27,7 +25,7 @@ export async function putMetrics(
       MetricData: Object.entries(values).map(([MetricName, Value]) => ({
         MetricName,
         Value,
-        Unit: UNITS[MetricName as PublishedMetric],
+        Unit: UNIT,
         Timestamp: minute.toISOString(),
         Dimensions: [
           { Name: "Deployment", Value: deployment },
