@@ -1,12 +1,20 @@
 import type { Aws } from "../host/aws";
 import type { WorkerConfig } from "./config";
 
+/** The metrics that this program publishes; the catalogue says what each means. */
+export const PUBLISHED = ["WorkerHeartbeat", "SlotsUsed", "SlotsFree", "BootFailed"] as const;
+
+export type PublishedMetric = (typeof PUBLISHED)[number];
+
+/** Of every one of them in the catalogue. */
+const UNIT = "Count";
+
 /** Puts metrics of this worker: each counts for the whole minute that began at `minute`. */
 export async function putMetrics(
   aws: Aws,
   { metricsNamespace, deployment, pool }: WorkerConfig,
   minute: Date,
-  values: Readonly<Record<string, number>>,
+  values: Readonly<Partial<Record<PublishedMetric, number>>>,
   timeoutMs = 20_000,
 ): Promise<void> {
   await aws.call(
@@ -17,7 +25,7 @@ export async function putMetrics(
       MetricData: Object.entries(values).map(([MetricName, Value]) => ({
         MetricName,
         Value,
-        Unit: "Count",
+        Unit: UNIT,
         Timestamp: minute.toISOString(),
         Dimensions: [
           { Name: "Deployment", Value: deployment },

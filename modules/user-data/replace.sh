@@ -10,9 +10,9 @@ running() {
   case $(systemctl is-active $worker) in active | activating) ;; *) false ;; esac
 }
 
-# say LEVEL MESSAGE: a line of the agent's log.
+# say MESSAGE: a line of the agent's log.
 say() {
-  printf '{"time":"%s","level":"%s","message":"%s"}\n' "$(date -u +%FT%TZ)" "$1" "$2"
+  echo "{\"time\":\"$(date -u +%FT%TZ)\",\"level\":\"error\",\"message\":\"$1\"}"
 }
 
 reason() {
@@ -23,19 +23,19 @@ reason() {
 report_unhealthy() {
   if [ -z "$why" ]; then
     why=$(reason)
-    say error "$why"
+    say "$why"
     echo "holdfast: $why" >&2
     ask ec2 Action=CreateTags Version=2016-11-15 ResourceId.1="$id" Tag.1.Key=holdfast:boot Tag.1.Value="unhealthy: $why" >&2
   fi
   ask autoscaling Action=SetInstanceHealth Version=2011-01-01 InstanceId="$id" HealthStatus=Unhealthy \
-    ShouldRespectGracePeriod=false >&2 && told=yes && say error "reported unhealthy to the group"
+    ShouldRespectGracePeriod=false >&2 && told=yes && say "reported unhealthy to the group"
 }
 
 # The agent would have done it: without this the group waits for the hook's whole timeout.
 complete_terminate_hook() {
   ask autoscaling Action=CompleteLifecycleAction Version=2011-01-01 InstanceId="$id" LifecycleActionResult=CONTINUE \
     AutoScalingGroupName="$(field autoScalingGroupName <$config)" \
-    LifecycleHookName="$(field terminateHookName <$config)" >&2 && say info "terminate hook completed without an agent"
+    LifecycleHookName="$(field terminateHookName <$config)" >&2
 }
 
 until running; do

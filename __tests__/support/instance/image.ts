@@ -26,10 +26,15 @@ const SOURCES = "/etc/apt/sources.list.d";
 export function podman(args: readonly string[], options: { readonly timeoutMs?: number } = {}): string {
   return execFileSync("podman", args, {
     encoding: "utf8",
-    env: { ...process.env, CONTAINERS_CONF: configuration() },
+    env: podmanEnvironment(),
     stdio: ["ignore", "pipe", "pipe"],
     timeout: options.timeoutMs ?? 60_000,
   }).trim();
+}
+
+/** The environment in which podman must be called. */
+export function podmanEnvironment(): NodeJS.ProcessEnv {
+  return { ...process.env, CONTAINERS_CONF: configuration() };
 }
 
 /** A Debian with systemd and cloud-init that takes itself for an EC2 instance; built once per recipe. */

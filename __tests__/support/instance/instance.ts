@@ -1,18 +1,22 @@
+import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { instanceImage, podman } from "./image";
+import { instanceImage, podman, podmanEnvironment } from "./image";
 
 export interface Instance {
-  /** Runs a command inside; its output, also when it fails. */
-  exec(...command: string[]): string;
-  /** Waits until a condition holds. @throws Error with the boot's logs after `timeoutMs`. */
-  until(what: string, holds: () => boolean, timeoutMs: number): Promise<void>;
+  /** Runs a command inside; its output, also when it fails. The services of the test go on answering meanwhile. */
+  exec(...command: string[]): Promise<string>;
+  /** Waits until a condition holds. @throws Error with the boot's logs after {@link PATIENCE_MS}. */
+  until(what: string, holds: () => boolean | Promise<boolean>): Promise<void>;
   isRunning(): boolean;
   remove(): void;
 }
+
+/** No measure of anything: longer than the slowest machine needs, so that only what never happens fails. */
+export const PATIENCE_MS = 300_000;
 
 export interface InstanceEndpoints {
   readonly metadata: string;
@@ -57,23 +61,21 @@ locale: false
     instanceImage(),
   ]);
 
-  const exec = (...command: string[]) => {
-    try {
-      return podman(["exec", name, ...command]);
-    } catch (error) {
-      const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
-      return (stdout + stderr).trim();
-    }
-  };
+  const exec = (...command: string[]) =>
+    new Promise<string>((resolve) => {
+      execFile("podman", ["exec", name, ...command], { env: podmanEnvironment() }, (error, stdout, stderr) =>
+        resolve((error ? stdout + stderr : stdout).trim()),
+      );
+    });
   return {
     exec,
     isRunning: () => podman(["inspect", "--format={{.State.Running}}", name]) === "true",
-    async until(what, holds, timeoutMs) {
-      const deadline = performance.now() + timeoutMs;
-      while (!holds()) {
+    async until(what, holds) {
+      const deadline = performance.now() + PATIENCE_MS;
+      while (!(await holds())) {
         if (performance.now() > deadline) {
-          const log = exec("sh", "-c", "tail -n 40 /var/log/cloud-init-output.log /var/log/holdfast/*");
-          throw new Error(`${what}: not within ${timeoutMs / 1000} s\n${log}`);
+          const log = await exec("sh", "-c", "tail -n 40 /var/log/cloud-init-output.log /var/log/holdfast/*");
+          throw new Error(`${what}: not within ${PATIENCE_MS / 1000} s\n${log}`);
         }
         await sleep(200);
       }

@@ -1,0 +1,92 @@
+import type { Aws, AwsParameters } from "../../../agent/host/aws";
+import { createLog } from "../../../agent/host/log";
+import { runAgent } from "../../../agent/worker/agent";
+import type { WorkerConfig } from "../../../agent/worker/config";
+import type { ControlPlaneClient } from "../../../agent/worker/control-plane-client";
+
+const CONFIG: WorkerConfig = {
+  deployment: "production",
+  pool: "docs",
+  controlPlaneUrl: "https://control.example.com",
+  token: { parameterName: "/token" },
+  autoScalingGroupName: "production-docs",
+  launchHookName: "launch",
+  launchHookTimeoutSeconds: 600,
+  terminateHookName: "terminate",
+  terminateHookTimeoutSeconds: 300,
+  slots: 5,
+  metricsNamespace: "ez-cdc/workers",
+};
+const WORKER = {
+  workerId: "i-0a1b2c3d4e5f60718",
+  agentVersion: "0.1.0",
+  daemonVersion: "none",
+  pool: "docs",
+  labels: {},
+  slots: 5,
+  features: [],
+};
+
+beforeEach(() => {
+  jest.useFakeTimers({ now: Date.UTC(2026, 0, 2, 3, 4, 0) });
+});
+afterEach(() => {
+  jest.useRealTimers();
+});
+
+/** An agent on a clock that the test moves. */
+function startAgent() {
+  const metadata = new Map([["meta-data/autoscaling/target-lifecycle-state", "InService"]]);
+  const puts: Record<string, { value: number; at: string }>[] = [];
+  const answers: Readonly<Record<string, object>> = {
+    register: { protocol: 1, token: "session", progressMs: 30_000, metricsMs: 60_000 },
+    heartbeat: { leaseMs: 30_000, nextMs: 10_000, actions: [] },
+    deregister: {},
+  };
+  const aws = {
+    region: "us-east-1",
+    call: async (_service: string, action: string, params: AwsParameters) => {
+      if (action !== "PutMetricData") return {};
+      const data = params["MetricData"] as readonly { MetricName: string; Value: number; Timestamp: string }[];
+      puts.push(Object.fromEntries(data.map((d) => [d.MetricName, { value: d.Value, at: d.Timestamp }])));
+      return {};
+    },
+  } as unknown as Aws;
+  const stopped = new AbortController();
+  const ended = runAgent(
+    CONFIG,
+    WORKER,
+    {
+      aws,
+      imds: { get: async (path) => metadata.get(path) },
+      log: createLog(() => {}),
+      controlPlane: { post: async (name: string) => answers[name] } as unknown as ControlPlaneClient,
+      deploymentToken: async () => "token",
+      notify: async () => {},
+      watchdogPeriodMs: undefined,
+    },
+    stopped.signal,
+  );
+  const stop = async () => {
+    stopped.abort();
+    await jest.advanceTimersByTimeAsync(0);
+    await ended;
+  };
+  return { metadata, puts, stop };
+}
+
+test("each metric has one datapoint per minute; the heartbeat stops once the target state leaves InService", async () => {
+  const { metadata, puts, stop } = startAgent();
+
+  // WHEN three minutes pass, the last in Standby
+  await jest.advanceTimersByTimeAsync(120_000);
+  metadata.set("meta-data/autoscaling/target-lifecycle-state", "Standby");
+  await jest.advanceTimersByTimeAsync(60_000);
+  await stop();
+
+  // THEN
+  const minutes = ["2026-01-02T03:04:00.000Z", "2026-01-02T03:05:00.000Z", "2026-01-02T03:06:00.000Z"];
+  expect(puts.map(({ SlotsFree }) => SlotsFree)).toEqual(minutes.map((at) => ({ value: 5, at })));
+  expect(puts.map(({ SlotsUsed }) => SlotsUsed)).toEqual(minutes.map((at) => ({ value: 0, at })));
+  expect(puts.map(({ WorkerHeartbeat }) => WorkerHeartbeat?.value)).toEqual([1, 1, undefined]);
+});
