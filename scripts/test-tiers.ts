@@ -19,7 +19,7 @@ export const TEST_TIERS: readonly TestTier[] = [
     proves: "real terraform and AWS provider against an emulated AWS",
     commands: ["terraform", "moto_server", "aws"],
   },
-  { name: "moto", proves: "the emulated AWS itself", commands: ["moto_server"] },
+  { name: "moto", proves: "the AWS SDK against an emulated AWS", commands: ["moto_server"] },
   {
     name: "loop",
     proves: "real filesystems on loop devices",

@@ -33,6 +33,7 @@ const jest = spawnSync(
     require.resolve("jest/bin/jest"),
     "--json",
     `--outputFile=${report}`,
+    "--maxWorkers=100%",
     ...skipped.flatMap(({ tier }) => ["--testPathIgnorePatterns", `\\.${tier.name}\\.test\\.ts$`]),
     ...process.argv.slice(2),
   ],

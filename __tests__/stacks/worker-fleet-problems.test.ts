@@ -262,7 +262,7 @@ test.each<[string, Readonly<Record<string, unknown>>, string]>([
   [
     "a type that is none",
     { "pools.cdc.instance_types": ["large"] },
-    'pools.cdc.instance_types[0]: got "large"; expected',
+    'pools.cdc.instance_types[0]: got "large"; should be <family>.<size>, such as c7g.large',
   ],
   ["no type", { "pools.cdc.instance_types": [] }, "pools.cdc.instance_types: got a list; expected"],
   [

@@ -61,6 +61,10 @@ export async function startAws(state: FakeAwsState = {}): Promise<FakeAws> {
         const value = state.parameters?.[String(params["Name"])];
         return value === undefined ? jsonError("ParameterNotFound") : json({ Parameter: { Value: value } });
       }
+      case "SetInstanceHealth":
+        return ["Healthy", "Unhealthy"].includes(String(params["HealthStatus"]))
+          ? { status: 200, body: "<SetInstanceHealthResponse/>" }
+          : xmlError(400, "ValidationError", "HealthStatus must be Healthy or Unhealthy");
       case "CreateTags":
         return { status: 200, body: "<CreateTagsResponse><return>true</return></CreateTagsResponse>" };
       case "PutMetricData":

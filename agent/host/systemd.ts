@@ -6,6 +6,8 @@ export interface ServiceState {
   readonly stopping?: boolean;
   /** Still alive; expected more often than WatchdogSec. */
   readonly watchdog?: boolean;
+  /** The start may take that much longer from now on. */
+  readonly extendTimeoutMs?: number;
   /** One line for `systemctl status`. */
   readonly status?: string;
 }
@@ -20,6 +22,7 @@ export async function notifySystemd(state: ServiceState): Promise<void> {
     ...(state.ready ? ["READY=1"] : []),
     ...(state.stopping ? ["STOPPING=1"] : []),
     ...(state.watchdog ? ["WATCHDOG=1"] : []),
+    ...(state.extendTimeoutMs === undefined ? [] : [`EXTEND_TIMEOUT_USEC=${state.extendTimeoutMs * 1_000}`]),
     ...(state.status === undefined ? [] : [`STATUS=${state.status.replaceAll("\n", " ")}`]),
   ];
   await run("systemd-notify", message, { timeoutMs: 5_000 });

@@ -3,6 +3,7 @@ import type { Aws } from "../host/aws";
 import { run } from "../host/child";
 import { writeFileAtomic } from "../host/files";
 import { BootError } from "./boot-error";
+import { type InlineContent, inlineBytes } from "./inline-content";
 
 /** A file that is placed before the node config script runs. */
 export interface HeldFile {
@@ -15,7 +16,7 @@ export interface HeldFile {
 }
 
 export type FileContent =
-  | { readonly base64: string }
+  | InlineContent
   /** ARN of a secret, fetched at boot. */
   | { readonly secret: string }
   /** Name of an SSM parameter, fetched and decrypted at boot. */
@@ -35,7 +36,7 @@ export async function placeFile(aws: Aws, file: HeldFile): Promise<void> {
 }
 
 async function contentOf(aws: Aws, content: FileContent): Promise<string | Uint8Array> {
-  if ("base64" in content) return Buffer.from(content.base64, "base64");
+  if ("text" in content || "base64" in content) return inlineBytes(content);
   if ("secret" in content) {
     const answer = await aws.call("secretsmanager", "GetSecretValue", { SecretId: content.secret });
     return typeof answer["SecretString"] === "string"

@@ -11,18 +11,12 @@ import { BOOT_FAILED, installUnit, UNIT } from "./install-unit";
 import { readState } from "./state";
 import { exitStatus, statusText } from "./status";
 
-const USAGE = `holdfast-node: takes this instance into its cluster, and says how that went
+const USAGE = `holdfast-node status [--json]   how far the boot is, or why it failed
+                                (exit status: 0 ready, 1 failed, 2 running, 3 not started)
+holdfast-node logs [--follow]   what the agent and the node config script wrote
+holdfast-node retry             runs the boot again, from what is there
 
-  holdfast-node status [--json]   how far the boot is, or why it failed
-                                  (exit status: 0 ready, 1 failed, 2 running, 3 not started)
-  holdfast-node logs [--follow]   what the agent and the node config script wrote
-  holdfast-node retry             runs the boot again, from what is there
-  holdfast-node run               runs the boot; this is what the systemd unit does
-  holdfast-node boot              installs and starts that unit; this is what cloud-init does
-
-Example, in a session on an instance that does not come up:
-  holdfast-node status && holdfast-node logs
-`;
+Example: holdfast-node status && holdfast-node logs`;
 
 /** systemd sets these from ConfigurationDirectory=, StateDirectory= and LogsDirectory=, see systemd.exec(5). */
 const {

@@ -4,6 +4,7 @@ import { completeHook, prolongHook } from "../host/lifecycle-hook";
 import { type Log, reason } from "../host/log";
 import type { notifySystemd } from "../host/systemd";
 import { sleep, withDeadline } from "../host/waiting";
+import { type Progress, signOfLife, trackProgress } from "../host/watchdog";
 import type { WorkerConfig } from "./config";
 import { minuteOf, putMetrics } from "./metrics";
 import { NO_NOTICES, type Notices, watchNotices } from "./notices";
@@ -14,6 +15,8 @@ export interface AgentPorts extends Omit<SessionPorts, "status" | "sleep" | "ran
   readonly imds: Imds;
   readonly log: Log;
   readonly notify: typeof notifySystemd;
+  /** How often systemd expects a sign of life; undefined if it does not. */
+  readonly watchdogPeriodMs: number | undefined;
 }
 
 /** A goodbye that the control plane does not hear costs it a lease's time, no more. */
@@ -51,6 +54,7 @@ export async function runAgent(
     if (now.terminating) leave("the group takes this instance out of service");
   };
 
+  const progress = trackProgress();
   const status = (line: string) => notify({ status: line });
   let ready = false;
   const registered = async () => {
@@ -58,10 +62,24 @@ export async function runAgent(
     ready = true;
   };
 
+  const live = () => {
+    const sign = signOfLife(progress, !ready, ports.watchdogPeriodMs ?? 0);
+    if (sign) void notify(sign);
+    else log.error("no progress: the watchdog will end the agent", { loops: progress.stuck() });
+  };
+  const pulse = ports.watchdogPeriodMs && setInterval(live, ports.watchdogPeriodMs);
+  if (pulse) live();
+  const sleepInSession = (delayMs: number, signal: AbortSignal) => {
+    progress.turn("session", delayMs);
+    return sleep(delayMs, signal);
+  };
+  const session = { ...ports, status, sleep: sleepInSession, random: Math.random };
+
+  progress.turn("session", 0);
   await Promise.all([
-    watchNotices(imds, log, leaving.signal, onNotices),
-    keepSession(worker, state, { ...ports, status, sleep, random: Math.random }, leaving.signal, registered),
-    reportEachMinute(config, state, () => notices, ports, leaving.signal),
+    watchNotices(imds, log, leaving.signal, progress, onNotices),
+    keepSession(worker, state, session, leaving.signal, registered).finally(() => progress.end("session")),
+    reportEachMinute(config, state, () => notices, ports, progress, leaving.signal),
   ]);
   stopped.removeEventListener("abort", onStop);
 
@@ -78,6 +96,7 @@ export async function runAgent(
   left.abort();
   await waiting;
   if (notices.terminating) await completeHook(aws, hook, "CONTINUE", log);
+  if (pulse) clearInterval(pulse);
 }
 
 async function sayGoodbye({ token }: SessionState, { controlPlane, log }: AgentPorts): Promise<void> {
@@ -100,12 +119,14 @@ async function reportEachMinute(
   state: SessionState,
   notices: () => Notices,
   { aws, log }: AgentPorts,
+  progress: Progress,
   leaving: AbortSignal,
 ): Promise<void> {
   for (;;) {
     const minute = minuteOf(Date.now());
+    progress.turn("metrics", 60_000);
     await sleep(minute.getTime() + 60_000 - Date.now(), leaving);
-    if (leaving.aborted) return;
+    if (leaving.aborted) return progress.end("metrics");
     const alive = state.answeredAt >= minute.getTime() && notices().inService;
     const free = state.token && !state.draining ? config.slots : 0;
     const values = { ...(alive ? { WorkerHeartbeat: 1 } : {}), SlotsUsed: 0, SlotsFree: free };

@@ -10,7 +10,7 @@ import type { WorkerConfig } from "./config";
 import { installDaemonRelease } from "./daemon-release";
 import { minuteOf, putMetrics } from "./metrics";
 import { PATHS, TOKEN_UNIT, WORKER_UNIT } from "./paths";
-import { LOG_ROTATION, REGISTRATION_TIMEOUT_SECONDS, unitFiles } from "./units";
+import { LOG_ROTATION, unitFiles } from "./units";
 
 /** What a boot works on. */
 export interface BootHost {
@@ -34,6 +34,9 @@ interface BootStep {
 
 /** Everything that giving up asks of AWS, together: the group should learn of it within ten seconds. */
 const GIVE_UP_TIMEOUT_MS = 8_000;
+
+/** Longest time from the start of the agent to its registration. */
+const REGISTRATION_TIMEOUT_SECONDS = 240;
 
 /** The tag, as EC2 limits it. */
 const BOOT_TAG = "holdfast:boot";
@@ -59,6 +62,7 @@ export async function bootWorker(host: BootHost): Promise<boolean> {
     for (const step of bootSteps(host)) await take(step, log);
     booted.abort();
     await completeHook(aws, hook, "CONTINUE", log);
+    await writeFileAtomic(host.root + PATHS.inService, "");
     return true;
   } catch (error) {
     booted.abort();

@@ -58,9 +58,6 @@ async function agent(): Promise<number> {
   const stopped = new AbortController();
   process.on("SIGTERM", () => stopped.abort());
 
-  const period = watchdogPeriodMs();
-  if (period) setInterval(() => void notifySystemd({ watchdog: true }).catch(() => {}), period).unref();
-
   await runAgent(
     config,
     {
@@ -78,6 +75,7 @@ async function agent(): Promise<number> {
       log,
       controlPlane: controlPlaneClient(config.controlPlaneUrl),
       deploymentToken: (anew) => deploymentToken(anew, aws, config, log),
+      watchdogPeriodMs: watchdogPeriodMs(),
       notify: (state) => notifySystemd(state).catch((error) => log.warn("systemd not told", { reason: reason(error) })),
     },
     stopped.signal,

@@ -1,6 +1,7 @@
 import { type Imds, rebalanceRecommendation, spotInterruption, targetLifecycleState } from "../host/imds";
 import { type Log, reason } from "../host/log";
 import { sleep } from "../host/waiting";
+import type { Progress } from "../host/watchdog";
 
 /** What EC2 and Auto Scaling have announced about this instance. */
 export interface Notices {
@@ -25,11 +26,13 @@ export async function watchNotices(
   imds: Imds,
   log: Log,
   signal: AbortSignal,
+  progress: Progress,
   changed: (notices: Notices) => void,
 ): Promise<void> {
   let last = NO_NOTICES;
   let wasUnreadable = false;
   while (!signal.aborted) {
+    progress.turn("notices", POLL_MS);
     try {
       const now = await readNotices(imds);
       wasUnreadable = false;
@@ -44,6 +47,7 @@ export async function watchNotices(
     }
     await sleep(POLL_MS, signal);
   }
+  progress.end("notices");
 }
 
 async function readNotices(imds: Imds): Promise<Notices> {

@@ -1,12 +1,16 @@
 /** Where a worker's files are. */
 export const PATHS = {
   bundle: "/opt/holdfast/worker.mjs",
+  /** Has the group replace the instance, without the program. */
+  replaceScript: "/opt/holdfast/replace.sh",
   daemons: "/opt/holdfast/daemons",
   /** Link to the daemon that new jobs get. */
   daemon: "/opt/holdfast/daemon",
   config: "/etc/holdfast/worker.json",
   environment: "/etc/holdfast/environment",
   units: "/etc/systemd/system",
+  /** Exists once the boot has completed the launch hook: before that a failure is the boot's to report. */
+  inService: "/var/lib/holdfast/in-service",
   logRotation: "/etc/logrotate.d/holdfast",
   agentLog: "/var/log/holdfast/worker-agent.log",
   bootLog: "/var/log/holdfast/bootstrap.log",
@@ -18,4 +22,5 @@ export const PATHS = {
 
 export const WORKER_UNIT = "holdfast-worker.service";
 export const TOKEN_UNIT = "holdfast-token.service";
+export const REPLACE_UNIT = "holdfast-replace.service";
 export const TOKEN_CREDENTIAL = "deployment-token";

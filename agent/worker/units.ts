@@ -1,7 +1,13 @@
-import { PATHS, TOKEN_CREDENTIAL, TOKEN_UNIT, WORKER_UNIT } from "./paths";
+import { PATHS, REPLACE_UNIT, TOKEN_CREDENTIAL, TOKEN_UNIT, WORKER_UNIT } from "./paths";
 
-/** Longest time from the start of the agent to its registration. */
-export const REGISTRATION_TIMEOUT_SECONDS = 240;
+/**
+ * How often the agent may start anew before it counts as one that cannot be kept up. The interval holds as many starts also
+ * where each ends with the watchdog, minutes later.
+ */
+const START_LIMIT = { starts: 5, intervalSeconds: 1_800 };
+
+/** Longest time without a sign that the agent's loops turn, while it starts as well as later. */
+export const WATCHDOG_SECONDS = 60;
 
 /**
  * What neither program needs. MemoryDenyWriteExecute is absent, and memory protection keys are allowed: Node.js compiles to
@@ -53,7 +59,9 @@ ${HARDENING}`,
 Description=Holdfast worker agent
 Requires=${TOKEN_UNIT}
 After=${TOKEN_UNIT}
-StartLimitIntervalSec=0
+OnFailure=${REPLACE_UNIT}
+StartLimitBurst=${START_LIMIT.starts}
+StartLimitIntervalSec=${START_LIMIT.intervalSeconds}
 
 [Service]
 Type=notify
@@ -64,9 +72,9 @@ ExecStart=${node} ${PATHS.bundle} run
 ExecStartPost=+/bin/rm -f ${PATHS.token}
 StandardOutput=append:${PATHS.agentLog}
 StandardError=append:${PATHS.agentLog}
-TimeoutStartSec=${REGISTRATION_TIMEOUT_SECONDS}
+TimeoutStartSec=${WATCHDOG_SECONDS}
 TimeoutStopSec=90
-WatchdogSec=60
+WatchdogSec=${WATCHDOG_SECONDS}
 Restart=on-failure
 RestartSec=5
 OOMScoreAdjust=-500
@@ -75,6 +83,20 @@ ${HARDENING}
 [Install]
 WantedBy=multi-user.target
 `,
+    // Started when no further restart follows: the start limit is reached, or the token could not be fetched.
+    [`${PATHS.units}/${REPLACE_UNIT}`]: `[Unit]
+Description=Holdfast: has the group replace an instance without an agent
+ConditionPathExists=${PATHS.inService}
+StartLimitIntervalSec=0
+
+[Service]
+EnvironmentFile=-${PATHS.environment}
+ExecStart=/bin/sh ${PATHS.replaceScript}
+StandardOutput=append:${PATHS.agentLog}
+StandardError=journal+console
+Restart=on-failure
+RestartSec=30
+${HARDENING}`,
   };
 }
 

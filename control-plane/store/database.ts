@@ -36,6 +36,11 @@ export function openDatabase(url: string, connections = 10): Pool {
 export async function transaction<T>(pool: Pool, work: (tx: Queryable) => Promise<T>): Promise<T> {
   const client: PoolClient = await pool.connect();
   let broken: Error | undefined;
+  // A connection that breaks says so to its query, and here: without a listener it would end the process.
+  const breaks = (error: Error): void => {
+    broken = error;
+  };
+  client.on("error", breaks);
   try {
     await client.query("begin");
     const result = await work(client as Queryable);
@@ -47,6 +52,7 @@ export async function transaction<T>(pool: Pool, work: (tx: Queryable) => Promis
     });
     throw error;
   } finally {
+    client.off("error", breaks);
     client.release(broken);
   }
 }

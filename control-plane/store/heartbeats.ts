@@ -2,13 +2,7 @@ import type { Pool } from "pg";
 import type { Request } from "../protocol/messages";
 import { transaction } from "./database";
 import { applyToJob } from "./jobs";
-import { openSession, type Ref } from "./sessions";
-
-/** A job that a session holds, as the store knows it. */
-export interface HeldJob extends Ref {
-  readonly state: string;
-  readonly desired: "run" | "pause" | "stop" | "delete";
-}
+import { HELD_JOBS, type HeldJob, openSession } from "./sessions";
 
 /** What a renewed session should know. */
 export interface Renewal {
@@ -32,9 +26,7 @@ export const RENEW = `
     update leases l set expires_at = now() + make_interval(secs => $2) from beating b
     where l.session_id = b.session_id returning l.session_id
   )
-  select s.id, s.draining, coalesce(
-    (select jsonb_agg(jsonb_build_object('jobId', j.id, 'fence', j.fence, 'state', j.state, 'desired', j.desired))
-     from jobs j where j.session_id = s.id), '[]') as held
+  select s.id, s.draining, ${HELD_JOBS} as held
   from renewed join sessions s on s.id = renewed.session_id`;
 
 /**

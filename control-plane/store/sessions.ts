@@ -9,6 +9,12 @@ export interface Ref {
   readonly fence: number;
 }
 
+/** A job that a session holds, as the store knows it. */
+export interface HeldJob extends Ref {
+  readonly state: string;
+  readonly desired: "run" | "pause" | "stop" | "delete";
+}
+
 /** Notes that a session was asked for; nothing else changes until its first heartbeat. `session_closed` when it has ended. */
 export async function registerSession(
   tx: Queryable,
@@ -128,6 +134,36 @@ async function takeJobs(tx: Queryable, sessions: readonly string[]): Promise<(Re
     [sessions],
   );
   return rows;
+}
+
+/** The jobs that session `s` of a query holds. */
+export const HELD_JOBS = `coalesce(
+  (select jsonb_agg(jsonb_build_object('jobId', j.id, 'fence', j.fence, 'state', j.state, 'desired', j.desired))
+   from jobs j where j.session_id = s.id), '[]')`;
+
+/** A session as its claims need it. */
+export interface SessionState {
+  readonly state: "registered" | "open" | "closed";
+  readonly pool: string;
+  readonly held: readonly HeldJob[];
+}
+
+export async function readSession(db: Queryable, sessionId: string): Promise<SessionState | null> {
+  const { rows } = await db.query<SessionState & { id: string }>(
+    `select s.state, s.pool, ${HELD_JOBS} as held
+     from sessions s where s.id = $1`,
+    [sessionId],
+  );
+  return rows[0] ?? null;
+}
+
+/** No claim of the session is answered with work any more. False when there is no such open session in the deployment. */
+export async function markDraining(db: Queryable, sessionId: string, deploymentId?: string): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `update sessions set draining = true where id = $1 and state <> 'closed' and ($2::uuid is null or deployment_id = $2)`,
+    [sessionId, deploymentId ?? null],
+  );
+  return rowCount === 1;
 }
 
 interface SessionRow {

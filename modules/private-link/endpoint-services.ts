@@ -24,6 +24,11 @@ export function endpointActions(features: readonly WorkerFeature[]): ReadonlyMap
   return new Map([...actions].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
+/** Every service that some feature of a worker needs. */
+export const ENDPOINT_SERVICES: readonly AwsService[] = [
+  ...endpointActions(Object.keys(WORKER_ACTIONS) as WorkerFeature[]).keys(),
+];
+
 function endpointOf(action: `${Prefix}:${string}`): AwsService {
   const prefix = action.slice(0, action.indexOf(":")) as Prefix;
   return prefix === "cloudwatch" ? ENDPOINT_OF_PREFIX[prefix] : prefix;

@@ -23,12 +23,17 @@ const END_OF_FILE = "@end-of-file@";
 
 /** The script's functions, and the program: what is the same for every instance that boots it. */
 export function programParts(program: string): DocumentPart[] {
-  const script = readFileSync(join(__dirname, "boot.sh"), "utf8").replace(/^\s+|^#(?!!).*\n/gm, "");
-  const [shebang = "", ...functions] = script.split("\n");
+  const [shebang = "", ...functions] = shellScript("boot.sh").split("\n");
   return [
     { name: "boot.sh", text: [shebang, `program=${program}`, ...functions].join("\n") },
+    filePart({ path: "/opt/holdfast/aws.sh", content: shellScript("aws.sh") }),
     filePart({ path: `/opt/holdfast/${program}.mjs`, content: bundle(program) }),
   ];
+}
+
+/** A script of this folder, less comments and indentation. */
+export function shellScript(name: string): string {
+  return readFileSync(join(__dirname, name), "utf8").replace(/^\s+|^#(?!!).*\n/gm, "");
 }
 
 export function filePart({ path, content, mode }: DocumentFile): DocumentPart {

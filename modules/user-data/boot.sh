@@ -60,42 +60,14 @@ boot() {
   give_up "$program.mjs boot ended with status $status: see $log"
 }
 
-metadata() {
-  curl -sfm 2 -H "X-aws-ec2-metadata-token: $session" "$imds/latest/$1"
-}
-
-# field NAME: a string in the JSON object on standard input.
-field() {
-  sed -n "s/.*\"$1\" *: *\"\([^\"]*\)\".*/\1/p"
-}
-
-# ask SERVICE PARAMETER=VALUE...: a signed call. The keys go through standard input, since anyone may read arguments.
-ask() {
-  service=$1
-  shift
-  for parameter; do
-    shift
-    set -- "$@" --data-urlencode "$parameter"
-  done
-  printf 'user="%s:%s"\nheader="X-Amz-Security-Token: %s"' "$(echo "$keys" | field AccessKeyId)" \
-    "$(echo "$keys" | field SecretAccessKey)" "$(echo "$keys" | field Token)" |
-    curl -sSfm 4 -K - --aws-sigv4 "aws:amz:$region:$service" "$@" "${AWS_ENDPOINT_URL:-https://$service.$region.$domain}" >>$log 2>&1
-}
-
 give_up() {
   say "boot failed: $1"
-  imds=${AWS_EC2_METADATA_SERVICE_ENDPOINT:-http://169.254.169.254}
-  session=$(curl -sfm 2 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "$imds/latest/api/token")
-  roles=meta-data/iam/security-credentials/
-  keys=$(metadata "$roles$(metadata $roles)")
-  identity=$(metadata dynamic/instance-identity/document)
-  region=$(echo "$identity" | field region)
-  id=$(echo "$identity" | field instanceId)
-  domain=$(metadata meta-data/services/domain)
-  ask ec2 Action=CreateTags Version=2016-11-15 ResourceId.1="$id" Tag.1.Key=holdfast:boot Tag.1.Value="failed: $1" &
+  . $lib/aws.sh
+  identify
+  ask ec2 Action=CreateTags Version=2016-11-15 ResourceId.1="$id" Tag.1.Key=holdfast:boot Tag.1.Value="failed: $1" >>$log 2>&1 &
   ask autoscaling Action=CompleteLifecycleAction Version=2011-01-01 InstanceId="$id" LifecycleActionResult=ABANDON \
     AutoScalingGroupName="$(field autoScalingGroupName <$etc/$program.json)" \
-    LifecycleHookName="$(field launchHookName <$etc/$program.json)"
+    LifecycleHookName="$(field launchHookName <$etc/$program.json)" >>$log 2>&1
   wait
   systemctl poweroff
   exit 3

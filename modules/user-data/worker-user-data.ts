@@ -1,5 +1,6 @@
 import { Token } from "cdktf";
 import type { Construct } from "constructs";
+import { shellScript } from "./boot-document";
 import { UserData } from "./user-data";
 
 /** Where a worker's programs write their logs, for what collects them. */
@@ -8,7 +9,7 @@ export const WORKER_LOG_FILES = {
   bootstrap: "/var/log/holdfast/bootstrap.log",
 } as const;
 
-/** The one tag that a worker sets on its own instance: why its boot failed. Its role must allow it. */
+/** The one tag that a worker sets on its own instance: why its boot, or later its agent, failed. Its role must allow it. */
 export const BOOT_TAG_KEY = "holdfast:boot";
 
 export interface WorkerUserDataProps {
@@ -135,7 +136,10 @@ export function workerUserData(scope: Construct, id: string, props: WorkerUserDa
       ...(proxy ? proxyEnvironment(proxy) : {}),
       ...(caCertificates === undefined ? {} : { NODE_EXTRA_CA_CERTS: CA_PATH }),
     },
-    files: caCertificates === undefined ? [] : [{ path: CA_PATH, content: caCertificates }],
+    files: [
+      { path: "/opt/holdfast/replace.sh", content: shellScript("replace.sh") },
+      ...(caCertificates === undefined ? [] : [{ path: CA_PATH, content: caCertificates }]),
+    ],
   });
 }
 

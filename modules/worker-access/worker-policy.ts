@@ -78,7 +78,16 @@ export function workerStatements(permissions: WorkerPermissions, aws: AwsEnviron
   if (queue) statements.push(...queueWork(queue, aws));
   if (permissions.sessionManager ?? true) statements.push(...sessionManager(permissions.sessionKeyArn));
   if (ownTagKeys.length > 0) statements.push(ownTags(ownTagKeys, aws));
-  return [...statements, ...(permissions.additionalStatements ?? [])];
+  return [...statements, ...(permissions.additionalStatements ?? []).map((statement) => inPartition(statement, aws))];
+}
+
+/** What a user writes as `arn:aws:` is in the partition that the workers are in. */
+function inPartition(statement: PolicyStatement, aws: AwsEnvironment): PolicyStatement {
+  if (statement.resources === undefined) return statement;
+  return {
+    ...statement,
+    resources: statement.resources.map((resource) => resource.replace(/^arn:aws:/, `arn:${aws.partition}:`)),
+  };
 }
 
 /** A group's ARN holds an id that only AWS knows; its name, which cannot hold a colon, pins the rest. */

@@ -1,7 +1,8 @@
 /** Processor architectures of EC2, in the words of its API. */
 export type Architecture = "x86_64" | "arm64";
 
-const INSTANCE_TYPE = /^(?<family>[a-z][a-z0-9-]*)\.[a-z0-9-]+$/;
+/** `<family>.<size>`, with the family captured; also in the words of Terraform's regular expressions. */
+export const INSTANCE_TYPE = /^([a-z][a-z0-9-]*)\.[a-z0-9-]+$/;
 
 /** Arm families whose names do not say so: the first Graviton, and the Grace processors beside GB200. */
 const UNMARKED_ARM64_FAMILIES = new Set(["a1", "p6e-gb200"]);
@@ -16,7 +17,7 @@ const UNMARKED_ARM64_FAMILIES = new Set(["a1", "p6e-gb200"]);
  * @throws Error naming the value when it is not shaped like an instance type.
  */
 export function architectureOf(instanceType: string): Architecture {
-  const family = INSTANCE_TYPE.exec(instanceType)?.groups?.["family"];
+  const family = INSTANCE_TYPE.exec(instanceType)?.[1];
   if (family === undefined) {
     throw new Error(`instance type "${instanceType}" should be <family>.<size>, for example c7g.large`);
   }

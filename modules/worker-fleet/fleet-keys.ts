@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ENDPOINT_SERVICES } from "../private-link/endpoint-services";
 import { RETENTION_DAYS } from "../worker-observability/worker-logs";
 import { poolSchema } from "./pool-schema";
 
@@ -42,6 +43,27 @@ const controlPlane = z.strictObject({
     .describe("Reach the control plane and AWS through VPC endpoints alone, with no way to the internet."),
 });
 
+const retentionDays = z
+  .int()
+  .refine((days) => RETENTION_DAYS.includes(days), { message: `should be one of ${RETENTION_DAYS.join(", ")}` })
+  .default(30);
+
+const flowLogs = z.strictObject({
+  traffic: z.enum(["ACCEPT", "REJECT", "ALL"]).default("ALL").describe("Which connections are recorded."),
+  retention_days: retentionDays.describe("Days a record is kept."),
+});
+
+const existingEndpoint = z.strictObject({
+  service: z
+    .enum(["control-plane", ...ENDPOINT_SERVICES])
+    .describe("What it leads to: the control plane, or an AWS service by the last part of its endpoint's name."),
+  security_group_id: z
+    .string()
+    .regex(/^sg-[0-9a-f]+$/)
+    .optional()
+    .describe("Security group of the endpoint, which has to admit HTTPS from the workers; s3, a gateway, has none."),
+});
+
 const newNetwork = z.strictObject({
   cidr_block: z.cidrv4().describe("IPv4 block of the VPC, /16 to /24."),
   availability_zones: z
@@ -53,6 +75,9 @@ const newNetwork = z.strictObject({
     .enum(["single", "per-zone"])
     .optional()
     .describe("One NAT gateway for all zones, or one in each. Default: single; none with private_link."),
+  flow_logs: flowLogs
+    .optional()
+    .describe("Record the VPC's connections in a log group, under the key of the log groups. Default: not recorded."),
 });
 
 const network = z
@@ -72,10 +97,15 @@ const network = z
       .min(1)
       .optional()
       .describe("Route tables of those subnets; private_link adds its S3 gateway to them."),
+    existing_endpoints: z
+      .array(existingEndpoint)
+      .min(1)
+      .optional()
+      .describe("Endpoints that this VPC has: private_link uses them and makes those that are missing. Default: none."),
     create: newNetwork.optional().describe("Make a small VPC for the workers."),
   })
-  .superRefine(({ create, vpc_id, subnet_ids, route_table_ids }, context) => {
-    const existing = { vpc_id, subnet_ids, route_table_ids };
+  .superRefine(({ create, vpc_id, subnet_ids, route_table_ids, existing_endpoints }, context) => {
+    const existing = { vpc_id, subnet_ids, route_table_ids, existing_endpoints };
     const given = Object.entries(existing).filter(([, value]) => value !== undefined);
     if (create !== undefined && given.length > 0) {
       context.addIssue({
@@ -127,7 +157,31 @@ const egress = z.strictObject({
   other: z.record(poolName, otherEgress).default({}).describe("Whatever else the jobs reach, by a stable name."),
 });
 
-const iam = z.strictObject({
+const statement = z.strictObject({
+  sid: z
+    .string()
+    .regex(/^[A-Za-z0-9]+$/)
+    .describe("Unique name of the statement, letters and digits."),
+  actions: z
+    .array(
+      z.string().regex(/^[a-z0-9-]+:([A-Za-z]+\*?)$/, {
+        message: "should be <service>:<Action>, such as s3:PutObject; a service's every action is not for workers",
+      }),
+    )
+    .min(1)
+    .describe("Actions that the jobs call."),
+  resources: z
+    .array(z.string().regex(/^arn:/, { message: "should be an ARN: name what the jobs use" }))
+    .min(1)
+    .describe("ARNs that they call them on."),
+  conditions: z
+    .record(z.string(), z.record(z.string(), z.array(z.string()).min(1)))
+    .optional()
+    .describe("Operators, by them condition keys, by them the values that are admitted. Default: none."),
+});
+
+/** Where roles go, what bounds them, and what the jobs may do besides. */
+export const iamKeys = z.strictObject({
   path: z
     .string()
     .regex(/^\/([!-~]+\/)?$/)
@@ -136,6 +190,10 @@ const iam = z.strictObject({
   permissions_boundary_arn: arn("iam", "policy/.+")
     .optional()
     .describe("Policy that bounds every role. Default: each role's own policy."),
+  additional_statements: z
+    .array(statement)
+    .default([])
+    .describe("What the jobs themselves may do beyond what workers do, such as writing to a backup's target bucket."),
 });
 
 const encryption = z.strictObject({
@@ -148,11 +206,7 @@ const encryption = z.strictObject({
 });
 
 const logs = z.strictObject({
-  retention_days: z
-    .int()
-    .refine((days) => RETENTION_DAYS.includes(days), { message: `should be one of ${RETENTION_DAYS.join(", ")}` })
-    .default(30)
-    .describe("Days an event is kept."),
+  retention_days: retentionDays.describe("Days an event is kept."),
   infrequent_access: z.boolean().default(false).describe("Cheaper ingestion, without live tail and metric filters."),
 });
 
@@ -195,7 +249,7 @@ export const fleetKeys = z.strictObject({
     .refine((pools) => Object.keys(pools).length > 0, { message: "should have at least one pool" })
     .describe("Pools of like workers, by name."),
   egress: egress.prefault({}).describe("Where workers may connect to; nothing connects to them."),
-  iam: iam.prefault({}).describe("Where roles go and what bounds them."),
+  iam: iamKeys.prefault({}).describe("Where roles go and what bounds them."),
   encryption: encryption.prefault({}).describe("Customer managed keys."),
   logs: logs.prefault({}).describe("The workers' log groups."),
   alarm_topic_arns: z

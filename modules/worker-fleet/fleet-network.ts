@@ -15,6 +15,13 @@ export interface FleetNetworkProps {
   /** Name of a network that is made. */
   readonly name: string;
   readonly settings: FleetConfig["network"];
+  /** Where the role that delivers flow logs goes, and what bounds it. */
+  readonly iam: Pick<FleetConfig["iam"], "path" | "permissions_boundary_arn">;
+  /**
+   * Key that encrypts flow logs.
+   * @default - CloudWatch's own key
+   */
+  readonly logKeyArn?: string;
   /** Whether workers have a way to the internet in a network that is made. */
   readonly internetAccess: "nat" | "none";
   readonly tags: Readonly<Record<string, string>>;
@@ -27,7 +34,7 @@ export interface FleetNetworkProps {
  */
 export function fleetNetwork(
   scope: Construct,
-  { name, settings, internetAccess, tags }: FleetNetworkProps,
+  { name, settings, iam, logKeyArn, internetAccess, tags }: FleetNetworkProps,
 ): FleetNetwork {
   const { create, vpc_id, subnet_ids, route_table_ids } = settings;
   if (create !== undefined) {
@@ -36,7 +43,15 @@ export function fleetNetwork(
       cidrBlock: create.cidr_block,
       availabilityZones: create.availability_zones,
       internetAccess,
-      ...compact({ natGateways: create.nat_gateways }),
+      ...compact({
+        natGateways: create.nat_gateways,
+        flowLogs: create.flow_logs && {
+          traffic: create.flow_logs.traffic,
+          retentionDays: create.flow_logs.retention_days,
+          rolePath: iam.path,
+          ...compact({ kmsKeyArn: logKeyArn, permissionsBoundaryArn: iam.permissions_boundary_arn }),
+        },
+      }),
       tags,
     });
   }

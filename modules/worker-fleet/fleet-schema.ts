@@ -1,6 +1,6 @@
 import { architectureOf } from "./architecture";
 import { type FleetConfig, fleetKeys } from "./fleet-keys";
-import { type Finding, finding, type Rule, refinement } from "./schema-rules";
+import { type Finding, finding, type Rule, withRules } from "./schema-rules";
 
 function privateLinkNetwork({ control_plane: { private_link }, network }: FleetConfig): Finding[] {
   if (private_link === undefined) {
@@ -8,7 +8,9 @@ function privateLinkNetwork({ control_plane: { private_link }, network }: FleetC
   }
   return [
     ...finding(
-      network.create === undefined && network.route_table_ids === undefined,
+      network.create === undefined &&
+        network.route_table_ids === undefined &&
+        !network.existing_endpoints?.some(({ service }) => service === "s3"),
       ["network", "route_table_ids"],
       "is needed with control_plane.private_link: its S3 gateway is a route",
     ),
@@ -18,6 +20,44 @@ function privateLinkNetwork({ control_plane: { private_link }, network }: FleetC
       "contradicts control_plane.private_link, which has no way to the internet; drop one",
     ),
   ];
+}
+
+function existingEndpoints({ control_plane: { private_link }, network: { existing_endpoints = [] } }: FleetConfig) {
+  const path = (i: number, key: string) => ["network", "existing_endpoints", i, key];
+  return [
+    ...finding(
+      existing_endpoints.length > 0 && private_link === undefined,
+      ["network", "existing_endpoints"],
+      "needs control_plane.private_link; without it workers use no endpoint",
+    ),
+    ...existing_endpoints.flatMap(({ service, security_group_id }, i) => [
+      ...finding(
+        existing_endpoints.findIndex((other) => other.service === service) !== i,
+        path(i, "service"),
+        "stands twice; a VPC has one endpoint of a service with private DNS",
+      ),
+      ...finding(
+        service !== "s3" && security_group_id === undefined,
+        path(i, "security_group_id"),
+        `is needed with service ${service}, so that the workers' security group may reach it`,
+      ),
+      ...finding(
+        service === "s3" && security_group_id !== undefined,
+        path(i, "security_group_id"),
+        "contradicts service s3, a gateway, which has none; drop it",
+      ),
+    ]),
+  ];
+}
+
+function uniqueStatements({ iam: { additional_statements: statements } }: FleetConfig): Finding[] {
+  return statements.flatMap(({ sid }, i) =>
+    finding(
+      statements.findIndex((other) => other.sid === sid) !== i,
+      ["iam", "additional_statements", i, "sid"],
+      "stands twice; a statement's sid is unique in its policy",
+    ),
+  );
 }
 
 function privateLinkEgress({ control_plane: { private_link }, egress }: FleetConfig): Finding[] {
@@ -90,13 +130,15 @@ function opensAll(block: string): boolean {
 }
 
 const RULES: readonly Rule<FleetConfig>[] = [
-  privateLinkNetwork,
-  privateLinkEgress,
-  checksums,
-  portRanges,
-  sshSource,
-  volumeKey,
+  { reads: ["control_plane.private_link.?", "network"], findings: privateLinkNetwork },
+  { reads: ["control_plane.private_link.?", "egress"], findings: privateLinkEgress },
+  { reads: ["pools.*.instance_types", "daemon_release.sha256"], findings: checksums },
+  { reads: ["control_plane.private_link.?", "network"], findings: existingEndpoints },
+  { reads: ["iam.additional_statements"], findings: uniqueStatements },
+  { reads: ["egress.other"], findings: portRanges },
+  { reads: ["ssh"], findings: sshSource },
+  { reads: ["unsafe", "encryption"], findings: volumeKey },
 ];
 
 /** What a document, or the caller of the published module, says of a worker fleet. */
-export const fleetSchema = fleetKeys.superRefine(refinement(RULES));
+export const fleetSchema = withRules(fleetKeys, RULES);

@@ -21,7 +21,7 @@ export interface GroupSchedulesProps {
 }
 
 /** How the provider says that a size is not part of a scheduled action; leaving it out would mean 0. */
-const UNCHANGED = -1;
+export const UNCHANGED_SIZE = -1;
 
 /** @see https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-scheduled-scaling.html */
 export class GroupSchedules extends Construct {
@@ -33,9 +33,9 @@ export class GroupSchedules extends Construct {
         autoscalingGroupName: props.groupName,
         recurrence: schedule.cron,
         timeZone: schedule.timeZone ?? "Etc/UTC",
-        minSize: schedule.min ?? UNCHANGED,
-        maxSize: schedule.max ?? UNCHANGED,
-        desiredCapacity: schedule.desired ?? UNCHANGED,
+        minSize: schedule.min ?? UNCHANGED_SIZE,
+        maxSize: schedule.max ?? UNCHANGED_SIZE,
+        desiredCapacity: schedule.desired ?? UNCHANGED_SIZE,
       });
     }
   }

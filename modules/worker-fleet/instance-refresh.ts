@@ -1,4 +1,5 @@
 import type { AutoscalingGroupInstanceRefresh } from "@cdktf/provider-aws/lib/autoscaling-group";
+import { literal } from "../worker-observability/metric-query";
 
 export interface RefreshProps {
   /**
@@ -49,7 +50,7 @@ export function instanceRefresh(
     preferences: {
       minHealthyPercentage: props.minHealthyPercent ?? 50,
       maxHealthyPercentage: props.maxHealthyPercent ?? 150,
-      instanceWarmup: String(props.warmupSeconds ?? 120),
+      instanceWarmup: literal(props.warmupSeconds ?? 120),
       skipMatching: true,
       scaleInProtectedInstances: "Refresh",
       standbyInstances: "Terminate",
@@ -63,5 +64,5 @@ export function instanceRefresh(
 function checkpoints({ checkpointPercents = [], checkpointDelaySeconds = 3600 }: RefreshProps) {
   return checkpointPercents.length === 0
     ? {}
-    : { checkpointPercentages: checkpointPercents, checkpointDelay: String(checkpointDelaySeconds) };
+    : { checkpointPercentages: checkpointPercents, checkpointDelay: literal(checkpointDelaySeconds) };
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { INSTANCE_TYPE } from "./architecture";
 import { LONGEST_WAIT_SECONDS } from "./lifecycle-hooks";
 
 const percent = z.int().min(0).max(100);
@@ -171,7 +172,7 @@ const bootHooks = z.strictObject({
 /** The keys of a pool, each with its own bounds. Units stand in the names. */
 export const poolKeys = z.strictObject({
   instance_types: z
-    .array(z.string().regex(/^[a-z][a-z0-9-]*\.[a-z0-9-]+$/, { abort: true }))
+    .array(z.string().regex(INSTANCE_TYPE, { message: "should be <family>.<size>, such as c7g.large" }))
     .min(1)
     .max(40)
     .describe(

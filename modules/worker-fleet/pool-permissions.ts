@@ -22,6 +22,7 @@ export function poolPermissions(
     metricNamespaces: [workerNamespace(settings.product)],
     token: tokenLocation(settings.control_plane.token),
     ownTagKeys: [BOOT_TAG_KEY],
+    additionalStatements: settings.iam.additional_statements.map(compact),
     ...compact({
       queue: queue_arn === undefined ? undefined : { arn: queue_arn, ...compact({ kmsKeyArn: queue_kms_key_arn }) },
       sessionKeyArn: settings.session_kms_key_arn,

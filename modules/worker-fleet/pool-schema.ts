@@ -1,7 +1,7 @@
 import { architectureOf } from "./architecture";
 import { reachOfTimeout, timeoutForDeadline } from "./lifecycle-hooks";
 import { type PoolConfig, poolKeys } from "./pool-keys";
-import { type Finding, finding, type Rule, refinement } from "./schema-rules";
+import { type Finding, finding, type Rule, withRules } from "./schema-rules";
 
 function sizes({ size: { min, max, initial } }: PoolConfig): Finding[] {
   return [
@@ -144,18 +144,18 @@ function volumePerformance({ root_volume: { size_gib, iops = 3_000, throughput_m
 }
 
 const RULES: readonly Rule<PoolConfig>[] = [
-  sizes,
-  imagesOfTypes,
-  hookReachesDeadline,
-  refreshBounds,
-  maintenanceBounds,
-  ascendingCheckpoints,
-  warmPoolAlone,
-  scheduledSizes,
-  backlogSource,
-  scaleOutWindow,
-  volumePerformance,
+  { reads: ["size"], findings: sizes },
+  { reads: ["instance_types", "images"], findings: imagesOfTypes },
+  { reads: ["drain", "hooks"], findings: hookReachesDeadline },
+  { reads: ["instance_refresh"], findings: refreshBounds },
+  { reads: ["maintenance"], findings: maintenanceBounds },
+  { reads: ["instance_refresh"], findings: ascendingCheckpoints },
+  { reads: ["warm_pool", "spot", "instance_types"], findings: warmPoolAlone },
+  { reads: ["schedules"], findings: scheduledSizes },
+  { reads: ["backlog"], findings: backlogSource },
+  { reads: ["scale_out"], findings: scaleOutWindow },
+  { reads: ["root_volume"], findings: volumePerformance },
 ];
 
 /** What a document, or the caller of the published module, says of one pool. */
-export const poolSchema = poolKeys.superRefine(refinement(RULES));
+export const poolSchema = withRules(poolKeys, RULES);

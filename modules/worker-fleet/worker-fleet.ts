@@ -58,6 +58,8 @@ export class WorkerFleet extends Construct {
     this.network = fleetNetwork(this, {
       name: this.name,
       settings: settings.network,
+      iam: settings.iam,
+      ...compact({ logKeyArn: encryption.log_kms_key_arn }),
       internetAccess: settings.control_plane.private_link === undefined ? "nat" : "none",
       tags,
     });
@@ -118,6 +120,10 @@ export class WorkerFleet extends Construct {
       controlPlaneServiceName: control_plane.private_link.service_name,
       controlPlanePrivateDns: control_plane.private_link.private_dns,
       features: this.features(),
+      existingEndpoints: (settings.network.existing_endpoints ?? []).map(({ service, security_group_id }) => ({
+        service,
+        ...compact({ securityGroupId: security_group_id }),
+      })),
       releaseBuckets: [{ name: daemon_release.bucket, region: daemon_release.region }],
       tags,
     });

@@ -2,6 +2,7 @@ import { AutoscalingGroup, type AutoscalingGroupTag } from "@cdktf/provider-aws/
 import { AutoscalingLifecycleHook } from "@cdktf/provider-aws/lib/autoscaling-lifecycle-hook";
 import type { ITerraformDependable } from "cdktf";
 import { Construct } from "constructs";
+import { GROUP_METRICS } from "../worker-observability/aws-metrics";
 import { compact } from "./compact";
 import { GroupSchedules, type ScheduledSize } from "./group-schedules";
 import { type InstanceMix, instanceSelection } from "./instance-mix";
@@ -96,16 +97,6 @@ export interface WarmPoolProps {
   readonly reuseOnScaleIn?: boolean;
 }
 
-const GROUP_METRICS = [
-  "GroupDesiredCapacity",
-  "GroupInServiceInstances",
-  "GroupMaxSize",
-  "GroupMinSize",
-  "GroupPendingInstances",
-  "GroupStandbyInstances",
-  "GroupTerminatingInstances",
-  "GroupTotalInstances",
-];
 const WARM_POOL_METRICS = ["WarmPoolDesiredCapacity", "WarmPoolPendingCapacity", "WarmPoolWarmedCapacity"];
 
 /**

@@ -13,10 +13,12 @@ export const AWS_METRICS = {
     names: [
       "GroupDesiredCapacity",
       "GroupInServiceInstances",
-      "GroupMinSize",
       "GroupMaxSize",
+      "GroupMinSize",
       "GroupPendingInstances",
+      "GroupStandbyInstances",
       "GroupTerminatingInstances",
+      "GroupTotalInstances",
     ],
   },
   "AWS/EC2": {

@@ -29,41 +29,41 @@ export class Actions {
         await this.#undrain(node, replacement);
         return;
       case "hold":
-        return this.#hold(node);
+        return this.#hold(node, replacement);
       case "release":
-        return this.release(node);
+        return this.release(node, replacement);
       case "terminate":
-        return this.#terminate(action.instanceId);
+        return this.#terminate(action.instanceId, replacement);
       case "abandon":
-        return this.#abandon(node, action.hook, action.instanceId);
+        return this.#abandon(node, action.hook, action.instanceId, replacement);
       case "heartbeat":
         return ignoring(() => this.cloud.heartbeat(node.group, action.hook, action.instanceId), NO_ACTIVE_HOOK);
     }
   }
 
   /** Lets the group launch again. */
-  async release(node: ManifestNode): Promise<void> {
-    if (this.settings.strategy === "suspend-launch") await this.cloud.resumeLaunch(node.group);
-    if (this.settings.strategy === "scale-zero") await this.cloud.resize(node.group, { min: 1, desired: 1 });
+  async release(node: ManifestNode, { strategy }: Replacement): Promise<void> {
+    if (strategy === "suspend-launch") await this.cloud.resumeLaunch(node.group);
+    if (strategy === "scale-zero") await this.cloud.resize(node.group, { min: 1, desired: 1 });
   }
 
-  async #hold(node: ManifestNode): Promise<void> {
-    if (this.settings.strategy === "suspend-launch") await this.cloud.suspendLaunch(node.group);
-    if (this.settings.strategy === "scale-zero") await this.cloud.resize(node.group, { min: 0, desired: 1 });
+  async #hold(node: ManifestNode, { strategy }: Replacement): Promise<void> {
+    if (strategy === "suspend-launch") await this.cloud.suspendLaunch(node.group);
+    if (strategy === "scale-zero") await this.cloud.resize(node.group, { min: 0, desired: 1 });
   }
 
   /** Through the group, so that its hooks run and it knows; an instance the group no longer lists has gone. */
-  #terminate(instanceId: string): Promise<void> {
-    return ignoring(() => this.cloud.terminate(instanceId, this.settings.strategy === "scale-zero"), NO_SUCH_INSTANCE);
+  #terminate(instanceId: string, { strategy }: Replacement): Promise<void> {
+    return ignoring(() => this.cloud.terminate(instanceId, strategy === "scale-zero"), NO_SUCH_INSTANCE);
   }
 
   /** An instance that left its hook meanwhile is terminated like any other. */
-  async #abandon(node: ManifestNode, hook: string, instanceId: string): Promise<void> {
+  async #abandon(node: ManifestNode, hook: string, instanceId: string, replacement: Replacement): Promise<void> {
     try {
       await this.cloud.abandon(node.group, hook, instanceId);
     } catch (error) {
       if (!(error instanceof CloudError) || !NO_ACTIVE_HOOK.test(error.message)) throw error;
-      await this.#terminate(instanceId);
+      await this.#terminate(instanceId, replacement);
     }
   }
 

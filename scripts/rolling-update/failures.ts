@@ -65,7 +65,7 @@ const ADVICE: Readonly<Record<LaunchFailureCode, string>> = {
   KEY_PAIR_MISSING: "restore the key pair or remove it from the template, then `holdfast roll run --yes`",
   VOLUME_LIMIT: "raise the volume quota or remove volumes, then `holdfast roll resume`",
   HOOK_ABANDONED:
-    "read the node's console output below, correct the release, then `holdfast roll run --yes` or `holdfast roll rollback --yes`",
+    "read what the node printed, correct the release, then `holdfast roll run --yes` or `holdfast roll rollback --yes`",
   LAUNCH_FAILED: "correct what the message names, then `holdfast roll resume`",
 };
 

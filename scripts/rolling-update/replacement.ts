@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Template } from "./cloud";
 import { adviceFor, type LaunchFailure } from "./failures";
 import type { RollErrorCode } from "./roll-error";
-import type { Settings } from "./settings";
+import { type Settings, strategySchema } from "./settings";
 
 /** The states of one node's replacement; the table is in docs/rolling-update.md. */
 export const REPLACEMENT_STATES = [
@@ -40,6 +40,8 @@ export const replacementSchema = z.strictObject({
   /** What it was launched from: the way back. */
   from: templateSchema.optional(),
   to: templateSchema,
+  /** How the instance is replaced, and so how a hold is given back, whatever the settings of a later run. */
+  strategy: strategySchema,
   /** The group is kept from launching by this roll. */
   held: z.boolean(),
   drained: z.boolean(),
@@ -215,7 +217,7 @@ function launching(current: Replacement, facts: NodeFacts, settings: Settings, l
   const { replacement } = facts;
   if (
     facts.launchFailure &&
-    !(facts.launchFailure.code === "INTERFACE_IN_USE" && settings.strategy === "group-replaces")
+    !(facts.launchFailure.code === "INTERFACE_IN_USE" && current.strategy === "group-replaces")
   ) {
     const { code, reason: why } = facts.launchFailure;
     return fail(current, facts, {
@@ -239,7 +241,7 @@ function launching(current: Replacement, facts: NodeFacts, settings: Settings, l
       code: "LAUNCH_TIMEOUT",
       message: `the replacement is not in service after ${settings.launchTimeoutMs / 60_000} min`,
       ...reason(facts.blocker),
-      next: "read the console output below; correct the release and apply it: the next roll starts with this node",
+      next: "read what the node printed; correct the release and apply it: the next roll starts with this node",
     });
   }
   if (replacement?.hook && facts.nowMs - (known.heartbeatMs ?? known.sinceMs) >= replacement.hook.heartbeatMs / 3) {

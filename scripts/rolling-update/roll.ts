@@ -1,8 +1,9 @@
+import type { Template } from "./cloud";
 import { readJournal, writeRoll } from "./journal";
 import { fenced, Lock } from "./lock";
 import type { Manifest } from "./manifest";
 import { verifyTarget } from "./preflight";
-import { isSame } from "./replacement";
+import { isSame, type Replacement } from "./replacement";
 import { retrying } from "./retries";
 import { asRollError, RollError } from "./roll-error";
 import type { Outcome, RollOptions, RollPorts } from "./roll-ports";
@@ -42,6 +43,14 @@ export function rollback(
   options: RollOptions,
 ): Promise<Outcome> {
   return owning(ports, manifest, options, (own, lock) => backwards(own, lock, manifest, settings, options));
+}
+
+/** The replacements a rollback would undo: those that changed what their node was launched from. */
+export function touchedNodes(replacements: ReadonlyMap<string, Replacement>): (Replacement & { from: Template })[] {
+  return [...replacements.values()].flatMap((replacement) => {
+    const { from, to } = replacement;
+    return from === undefined || isSame(from, to) ? [] : [{ ...replacement, from }];
+  });
 }
 
 /** Verifies the target, then works as the cluster's only roller. */
@@ -86,7 +95,7 @@ async function backwards(
       next: "correct the release, apply it and roll forward",
     });
   }
-  const touched = [...replacements.values()].filter(({ from, to }) => from !== undefined && !isSame(from, to));
+  const touched = touchedNodes(replacements);
   if (touched.length === 0) {
     if (cause) return { status: "failed", replaced: [], error: cause };
     throw new RollError("NOTHING_TO_RESUME", "the journal knows no node that a roll touched");
@@ -95,7 +104,7 @@ async function backwards(
   if (record) await writeRoll(ports.store, { ...record, direction: "rollback", state: "running", only });
   for (const { node, from } of touched) {
     const group = manifest.nodes.find(({ id }) => id === node)?.group;
-    if (group !== undefined && from !== undefined) await ports.cloud.setTemplate(group, from);
+    if (group !== undefined) await ports.cloud.setTemplate(group, from);
   }
   const former = new Map(touched.map(({ node, from }) => [node, from]));
   const nodes = manifest.nodes.map(({ template, ...node }) => {

@@ -28,6 +28,7 @@ export class Roller {
   #health: Health = { troubles: new Map(), streaks: new Map() };
   #gateSinceMs: number | undefined;
   #refusals = 0;
+  readonly #startedMs: number;
   #remaining = 0;
   readonly #reporter: Reporter;
 
@@ -41,6 +42,7 @@ export class Roller {
   ) {
     this.#actions = new Actions(ports.cloud, ports.clock, ports.drain, settings);
     this.#reporter = new Reporter(ports.clock, manifest.cluster, ports.report);
+    this.#startedMs = ports.clock.now();
     this.#nodes = byKey(manifest.nodes, ({ id }) => id);
   }
 
@@ -102,7 +104,7 @@ export class Roller {
       return;
     }
     if (!isOver(replacement) && !stands) {
-      if (replacement.held) await this.#actions.release(node);
+      if (replacement.held) await this.#actions.release(node, replacement);
       const given: Replacement = { ...replacement, state: "failed", held: false, rollId: id };
       await writeReplacement(this.ports.store, given);
       this.#replacements.set(node.id, given);
@@ -189,7 +191,7 @@ export class Roller {
     const candidates = await this.#candidates(world);
     this.#remaining = candidates.length;
     if (candidates.length === 0) return this.#outcome("done");
-    if (nowMs - (this.#record?.startedMs ?? nowMs) > this.settings.totalTimeoutMs) {
+    if (nowMs - this.#startedMs > this.settings.totalTimeoutMs) {
       return this.#outcome(
         "failed",
         new RollError("GATE_CLOSED", "the time limit of the whole roll has passed", { next: "holdfast roll resume" }),
@@ -291,6 +293,7 @@ export class Roller {
       ...(old ? { oldInstance: old.id } : {}),
       ...(from ? { from } : {}),
       to: { id: target.id, version: target.version },
+      strategy: this.settings.strategy,
       held: false,
       drained: false,
       durations: {},
@@ -318,7 +321,7 @@ export class Roller {
     for (const replacement of this.#replacements.values()) {
       if (!replacement.held) continue;
       try {
-        await this.#actions.release(this.#node(replacement.node));
+        await this.#actions.release(this.#node(replacement.node), replacement);
         await this.#write({ ...replacement, held: false });
       } catch (cause) {
         error ??= asRollError(cause);

@@ -6,12 +6,15 @@ const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const milliseconds = z.number().int().nonnegative();
 
+export const strategySchema = z.enum(["suspend-launch", "scale-zero", "group-replaces"]);
+export type Strategy = z.infer<typeof strategySchema>;
+
 export const settingsSchema = z.strictObject({
   /**
    * How an instance is replaced. `suspend-launch` keeps the group from launching until interface and volumes are free;
    * `scale-zero` takes the group to no instance and back; `group-replaces` leaves the order to the group.
    */
-  strategy: z.enum(["suspend-launch", "scale-zero", "group-replaces"]).default("suspend-launch"),
+  strategy: strategySchema.default("suspend-launch"),
   /** Between two looks at the world. */
   pollMs: milliseconds.positive().default(5 * SECOND),
   /** Successes of the whole cluster in a row before a node may go, and after it came. */
@@ -43,7 +46,7 @@ export const settingsSchema = z.strictObject({
   irreversible: z.boolean().default(false),
   /** Node ids to replace though they are on the target. */
   force: z.array(z.string()).default([]),
-  /** No node starts to be replaced after this. */
+  /** In one run, no node starts to be replaced after this. */
   totalTimeoutMs: milliseconds.default(24 * 60 * MINUTE),
 });
 

@@ -59,7 +59,7 @@ test("notices are read", async () => {
 
 test.each([503, "hang"] as const)("a service that answers %p twice is asked again", async (failure) => {
   service.fail(2, failure);
-  const imds = imdsClient({ endpoint: service.endpoint, timeoutMs: 50 });
+  const imds = imdsClient({ endpoint: service.endpoint, timeoutMs: 250 });
 
   expect(await imds.get("meta-data/instance-id")).toBe("i-0a1b2c3d4e5f60718");
 });

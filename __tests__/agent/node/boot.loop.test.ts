@@ -60,7 +60,7 @@ describe("a boot", () => {
     expect((await run("status")).output.join()).toMatch(/node 00 of kafka \(i-0a1b2c3d4e5f60718\) is ready/);
   });
 
-  test("that is repeated, as after a reboot, configures no second time and completes nothing", async () => {
+  test("node_userdata.sh L59: that is repeated, as after a reboot, configures no second time and completes nothing", async () => {
     await given();
     await run();
     sh(`umount '${disk.data}'`);
@@ -85,7 +85,7 @@ describe("a boot", () => {
     expect(lifecycleCalls()).toEqual(["CONTINUE"]);
   });
 
-  test("places files with owner and mode, secrets by reference, and writes none of them to the log", async () => {
+  test("node_userdata.sh L3, L45: places files with owner and mode, secrets by reference, and writes none of them to the log", async () => {
     const secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:tls-AbCdEf";
     await given(
       {
@@ -121,7 +121,7 @@ describe("a boot", () => {
     expect(output.join("\n")).not.toMatch(/canary|YT0x/);
   });
 
-  test("waits while the former holder is going away, and takes the volume when EC2 has released it", async () => {
+  test("node_userdata.sh L62, L65: waits while the former holder is going away, and takes the volume when EC2 has released it", async () => {
     const aws = await given({}, { holder: "i-old", instances: { "i-old": "shutting-down" } });
     setTimeout(aws.release, 1_500);
 
@@ -132,7 +132,7 @@ describe("a boot", () => {
     expect(output.join("\n")).toContain("is attached at i-old, which is shutting-down");
   });
 
-  test("prolongs the launch hook as long as a step takes", async () => {
+  test("instance_profile.tf L45: prolongs the launch hook as long as a step takes", async () => {
     const aws = await given(
       { launchHookTimeoutSeconds: 3 },
       { script: SCRIPT.replace("wait_for_healthy_cluster() {", "wait_for_healthy_cluster() { sleep 4;") },
@@ -166,7 +166,7 @@ describe("a boot that fails", () => {
     expect(lifecycleCalls()).toEqual([]);
   });
 
-  test("gives the instance up at once if that is the policy", async () => {
+  test("node_userdata.sh, no trap: gives the instance up at once if that is the policy", async () => {
     const aws = await given({ onFailure: "abandon" }, { script: failing("false") });
 
     expect((await run()).status).toBe(64);
@@ -214,7 +214,7 @@ describe("a boot that fails", () => {
   });
 });
 
-test("the hook is completed only once the instance waits for it", async () => {
+test("node_userdata.sh L130: the hook is completed only once the instance waits for it", async () => {
   const aws = await given({}, { lifecycleState: "Pending" });
   setTimeout(() => {
     aws.lifecycleState = "Pending:Wait";

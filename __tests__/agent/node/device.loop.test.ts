@@ -69,7 +69,7 @@ describe("on NVMe a volume is found by its id", () => {
   });
 });
 
-describe("on Xen a volume is found by the name it was attached under", () => {
+describe("mount_volume.sh L13: on Xen a volume is found by the name it was attached under", () => {
   test.each([
     ["/dev/sdf", "sdf"],
     ["/dev/sdf", "xvdf"],

@@ -38,6 +38,7 @@ async function prepare(
     snapshotId = undefined as string | undefined,
     patienceMs = 20_000,
     path = mountPoint(),
+    user = "root",
   } = {},
 ) {
   const logged: string[] = [];
@@ -67,7 +68,7 @@ async function prepare(
       },
       deviceName: "/dev/sdf",
     },
-    { layout: "filesystem", volume: "data", format, path, options, user: "root", group: "root" },
+    { layout: "filesystem", volume: "data", format, path, options, user, group: "root" },
     "data volume",
     createLog((line) => logged.push(line)),
     AbortSignal.timeout(patienceMs),
@@ -121,7 +122,7 @@ describe("a fresh volume", () => {
     expect((await mountAt(path))?.type).toBe("ext4");
   });
 
-  test("that never appears ends the wait with its id", async () => {
+  test("mount_volume.sh L17-26, L53-59, L76-82: that never appears ends the wait with its id", async () => {
     const volume = newVolume({ visible: false });
 
     await expect(prepare(volume, { patienceMs: 600 })).rejects.toMatchObject({
@@ -158,7 +159,7 @@ describe("a volume with a filesystem", () => {
     ["ext4", "mkfs.ext4 -q"],
     ["xfs", "mkfs.xfs -q"],
     ["ext3", "mkfs.ext3 -q"],
-  ])("of type %s is mounted as it is, whatever is configured", async (type, mkfs) => {
+  ])("mount_volume.sh L65: of type %s is mounted as it is, whatever is configured", async (type, mkfs) => {
     const volume = newVolume();
     const data = withData(volume, mkfs);
     const uuid = uuidOf(volume);
@@ -189,7 +190,7 @@ describe("a volume with a filesystem", () => {
     expect(readFileSync(join(path, "records")).equals(data)).toBe(true);
   });
 
-  test("is mounted with its options, without a trailing comma when there are none", async () => {
+  test("mount_volume.sh L65: is mounted with its options, without a trailing comma when there are none", async () => {
     const volume = newVolume();
 
     const { path, umount } = await prepare(volume, { options: ["noatime", "nodev"] });
@@ -198,6 +199,21 @@ describe("a volume with a filesystem", () => {
     const plain = await prepare(volume, { options: [] });
 
     expect(sh(`findmnt --noheadings --output OPTIONS '${plain.path}'`)).not.toMatch(/noatime/);
+  });
+
+  test("mount_volume.sh L118: is walked for its owner only if its root belongs to someone else", async () => {
+    const volume = newVolume();
+    const { path } = await prepare(volume);
+    writeFileSync(join(path, "records"), "");
+    const ownerOf = (name: string) => sh(`stat --format=%U '${join(path, name)}'`).trim();
+
+    await prepare(volume, { path, user: "nobody" });
+    expect([ownerOf("."), ownerOf("records")]).toEqual(["nobody", "nobody"]);
+    sh(`chown daemon '${join(path, "records")}'`);
+    await prepare(volume, { path, user: "nobody" });
+    expect(ownerOf("records")).toBe("daemon");
+    const { logged } = await prepare(volume, { path, user: "no-such-user" });
+    expect(logged.join("")).toContain("owner of the data volume does not exist here");
   });
 
   test("that is mounted elsewhere is not mounted a second time", async () => {
@@ -217,7 +233,7 @@ describe("a volume with a filesystem", () => {
     await expect(prepare(mine, { path })).rejects.toMatchObject({ code: "mount-path-taken" });
   });
 
-  test("leaves a path that nothing can be written to while it is not mounted", async () => {
+  test("mount_volume.sh L65: leaves a path that nothing can be written to while it is not mounted", async () => {
     const volume = newVolume();
     const { path, umount } = await prepare(volume);
     umount();
@@ -234,7 +250,7 @@ describe("a volume with a filesystem", () => {
   });
 });
 
-describe("what is on the disk and no filesystem of ours is refused, byte for byte unchanged:", () => {
+describe("mount_volume.sh L28-39: what is on the disk and no filesystem of ours is refused, byte for byte unchanged:", () => {
   const partitioned = (label: string) => (volume: LoopVolume) =>
     void sh(`sfdisk --quiet ${volume.device} 2>/dev/null`, Buffer.from(`label: ${label}\nsize=100M\n`));
 
@@ -277,7 +293,7 @@ describe("what is on the disk and no filesystem of ours is refused, byte for byt
   });
 });
 
-test("an unreadable device is an error, though blkid finds it empty", async () => {
+test("mount_volume.sh L28-39: an unreadable device is an error, though blkid finds it empty", async () => {
   const volume = newVolume();
   withData(volume, "mkfs.ext4 -q");
   volume.breakReads();

@@ -1,5 +1,5 @@
 import { WorkerFleet } from "../../../modules/worker-fleet/worker-fleet";
-import { fleetSettings, KEY_ARN, SMALL_POOL } from "../../support/fleet-settings";
+import { fleetSettings, KEY_ARN, SMALL_POOL, TOKEN_ARN } from "../../support/fleet-settings";
 import { decide, policiesOfRole, SIMULATED } from "../../support/iam-policy";
 import { awsStack, SynthesizedStack } from "../../support/synthesized-stack";
 import { fileIn, unpacked } from "../../support/user-data";
@@ -238,5 +238,90 @@ describe("private link", () => {
     const network = { create: { cidr_block: "10.9.0.0/20", availability_zones: ["us-west-2a", "us-west-2b"] } };
     expect(synthesized({ control_plane, network }).addresses.join()).not.toMatch(/aws_(internet|nat)_gateway/);
     expect(synthesized({ network }).addresses.join()).toMatch(/aws_nat_gateway/);
+  });
+});
+
+describe("what the jobs and the network's owner bring along", () => {
+  const private_link = { service_name: "com.amazonaws.vpce.us-west-2.vpce-svc-0a1b" };
+  const control_plane = {
+    url: "https://control.example.com",
+    token: { secrets_manager_arn: TOKEN_ARN },
+    private_link,
+  };
+
+  test("endpoints that the VPC has are used and not made a second time", () => {
+    const services = (stack: SynthesizedStack) =>
+      Object.values(stack.resources("aws_vpc_endpoint")).map(({ service_name }) =>
+        String(service_name).split(".").at(-1),
+      );
+    const network = { vpc_id: "vpc-1", subnet_ids: ["subnet-1"], route_table_ids: ["rtb-1"] };
+    const existing_endpoints = [{ service: "logs" as const, security_group_id: "sg-0a1b" }, { service: "s3" as const }];
+
+    const all = synthesized({ control_plane, network });
+    const some = synthesized({
+      control_plane,
+      network: { vpc_id: "vpc-1", subnet_ids: ["subnet-1"], existing_endpoints },
+    });
+
+    expect(services(all)).toEqual(expect.arrayContaining(["logs", "s3"]));
+    expect(services(some)).toEqual(services(all).filter((service) => service !== "logs" && service !== "s3"));
+    expect(
+      Object.values(some.resources("aws_vpc_security_group_egress_rule")).map(
+        ({ referenced_security_group_id }) => referenced_security_group_id,
+      ),
+    ).toContain("sg-0a1b");
+  });
+
+  test("a network that is made records its connections where flow_logs asks for it", () => {
+    const create = { cidr_block: "10.40.0.0/20", availability_zones: ["us-west-2a"] };
+    const iam = { path: "/teams/backup/", permissions_boundary_arn: "arn:aws:iam::111122223333:policy/boundary" };
+
+    const silent = synthesized({ network: { create } });
+    const recorded = synthesized({
+      network: { create: { ...create, flow_logs: { traffic: "REJECT", retention_days: 7 } } },
+      encryption: { log_kms_key_arn: KEY_ARN },
+      iam,
+    });
+
+    expect(silent.resources("aws_flow_log")).toEqual({});
+    expect(recorded.only("aws_flow_log")).toMatchObject({ traffic_type: "REJECT" });
+    expect(Object.values(recorded.resources("aws_cloudwatch_log_group"))).toContainEqual(
+      expect.objectContaining({ name: "/aws/vpc/ez-cdc-test/flow-logs", retention_in_days: 7, kms_key_id: KEY_ARN }),
+    );
+    expect(Object.values(recorded.resources("aws_iam_role"))).toContainEqual(
+      expect.objectContaining({
+        name: "ez-cdc-test-flow-logs",
+        path: iam.path,
+        permissions_boundary: iam.permissions_boundary_arn,
+      }),
+    );
+  });
+
+  test("additional statements stand in every pool's policy, and so within its boundary", () => {
+    const statement = {
+      sid: "WriteArchive",
+      actions: ["s3:PutObject"],
+      resources: ["arn:aws:s3:::archive/${aws:PrincipalTag/team}/*"],
+      conditions: { StringEquals: { "s3:x-amz-server-side-encryption": ["aws:kms"] } },
+    };
+
+    const stack = synthesized({
+      iam: { additional_statements: [statement] },
+      pools: { a: SMALL_POOL, b: SMALL_POOL },
+    });
+
+    const policies = Object.values(stack.resources("aws_iam_policy")).map(({ policy }) => JSON.parse(policy).Statement);
+    expect(policies).toHaveLength(2);
+    for (const statements of policies) {
+      expect(statements).toContainEqual({
+        Sid: "WriteArchive",
+        Effect: "Allow",
+        Action: ["s3:PutObject"],
+        Resource: [
+          expect.stringMatching(/^arn:\$\{data\.aws_partition\..+\}:s3:::archive\/\$\$\{aws:PrincipalTag\/team\}\/\*$/),
+        ],
+        Condition: statement.conditions,
+      });
+    }
   });
 });

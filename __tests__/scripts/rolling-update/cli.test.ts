@@ -52,6 +52,15 @@ describe("holdfast roll", () => {
     expect((await store.list("")).size).toBe(0);
   });
 
+  test("R21: without a terminal every line is JSON, the outcome too", async () => {
+    const aws = await SimulatedAws.running();
+    aws.release({}, ["00"]);
+
+    const { lines } = await cli(aws, new MemoryStore(), "run", "--yes");
+
+    expect(() => lines.map((line) => JSON.parse(line))).not.toThrow();
+  });
+
   test("R25: run --yes prints one event a line and the outcome, and ends with 0", async () => {
     const aws = await SimulatedAws.running();
     aws.release();
@@ -86,6 +95,8 @@ describe("holdfast roll", () => {
     aws.release({ boot: "fails" });
     await cli(aws, store, "run", "--yes");
 
+    const shown = await cli(aws, store, "rollback");
+    expect(shown).toMatchObject({ code: 2, out: expect.stringContaining("node 00: lt-00:2 -> lt-00:1") });
     const { code } = await cli(aws, store, "rollback", "--yes");
 
     expect(code).toBe(8);

@@ -6,7 +6,7 @@ import type { StopRequest } from "../../../scripts/rolling-update/roll-ports";
 import { MemoryStore } from "../../../scripts/rolling-update/simulator/memory-store";
 import { Monitor } from "../../../scripts/rolling-update/simulator/monitor";
 import { SimulatedAws } from "../../../scripts/rolling-update/simulator/simulated-aws";
-import { behind, type Rehearsal, rehearse, stranded } from "../../support/rolling";
+import { behind, type Rehearsal, rehearse, startRoll, stranded } from "../../support/rolling";
 
 const MINUTE = 60_000;
 const slowDrain = { drain: () => new Promise<void>(() => {}), undrain: async () => {} };
@@ -101,6 +101,25 @@ describe("however a roll ends", () => {
     await expect(lockOwner(store)).resolves.toBeUndefined();
   });
 
+  test("R6: a roller killed while it held a group at zero is resumed by one of another strategy", async () => {
+    const aws = await released();
+    const store = new MemoryStore();
+    const process = aws.clock.process();
+    const around = async (method: string, call: () => Promise<unknown>) => {
+      const answer = await call();
+      if (method === "terminate") process.kill();
+      return answer;
+    };
+    const killed = startRoll(aws, { store, process, settings: { strategy: "scale-zero" }, connection: { around } });
+    await aws.clock.run(killed.done, 10 * MINUTE);
+    expect(stranded(aws)).toEqual(["orders-node-00: 0/0/1"]);
+
+    const { outcome } = await rehearse(aws, { store, resume: true, settings: { strategy: "suspend-launch" } });
+
+    expect(outcome).toMatchObject({ status: "done", replaced: ["00", "01", "02"] });
+    expect(stranded(aws)).toEqual([]);
+  });
+
   test("R6: a launch somebody else suspended is not resumed, the cluster not rolled", async () => {
     const aws = await released();
     aws.autoScaling.suspend("orders-node-01", "Launch");
@@ -172,6 +191,17 @@ describe("however a roll ends", () => {
     const { outcome } = await rehearse(aws, { store });
 
     expect(outcome).toMatchObject({ status: "paused", replaced: ["00"] });
+  });
+
+  test("R19: the time limit of a roll counts the run, not the pause before it", async () => {
+    const aws = await released();
+    const store = new MemoryStore();
+    await rehearse(aws, { store, stop: { level: "after this node" } });
+    await aws.pass(48 * 60 * MINUTE);
+
+    const { outcome } = await rehearse(aws, { store, resume: true });
+
+    expect(outcome).toMatchObject({ status: "done", replaced: ["00", "01", "02"] });
   });
 
   test("R19: resuming where nothing was begun says so", async () => {

@@ -40,7 +40,7 @@ export function decideFilesystem(
       throw new BootError({
         code: "volume-holds-other-data",
         message: `${volumeId} carries ${contents.type}, which is not mounted and never overwritten`,
-        remedy: `attach the volume that belongs to this node, or make a new one for it; this agent mounts ${MOUNTABLE.join(", ")}`,
+        remedy: `attach the volume that belongs to this node; this agent mounts ${MOUNTABLE.join(", ")}`,
       });
     case "occupied":
       throw new BootError({
@@ -53,8 +53,7 @@ export function decideFilesystem(
       throw new BootError({
         code: "volume-unreadable",
         message: `${volumeId} cannot be read: ${contents.reason}`,
-        remedy:
-          "look at the volume's status checks (aws ec2 describe-volume-status); restore its last snapshot if it is impaired",
+        remedy: "look at aws ec2 describe-volume-status; restore the last snapshot if the volume is impaired",
       });
     case "blank":
       if (initialised !== undefined) {

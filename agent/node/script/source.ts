@@ -2,9 +2,10 @@ import { createHash } from "node:crypto";
 import type { Aws } from "../../host/aws";
 import { writeFileAtomic } from "../../host/files";
 import { BootError } from "../boot-error";
+import { type InlineContent, inlineBytes } from "../inline-content";
 
 /** Where the node config script comes from. */
-export type ScriptSource = { readonly base64: string } | { readonly s3: PinnedObject };
+export type ScriptSource = InlineContent | { readonly s3: PinnedObject };
 
 /** An object that is the same at every boot of a launch template version. */
 export interface PinnedObject {
@@ -23,10 +24,8 @@ export interface PinnedObject {
  * @throws AwsError if S3 refuses; BootError if the content is not the pinned one.
  */
 export async function placeScript(aws: Aws, source: ScriptSource, path: string): Promise<void> {
-  await writeFileAtomic(path, "s3" in source ? await fetchPinned(aws, source.s3) : decode(source.base64), 0o700);
+  await writeFileAtomic(path, "s3" in source ? await fetchPinned(aws, source.s3) : inlineBytes(source), 0o700);
 }
-
-const decode = (base64: string) => Buffer.from(base64, "base64");
 
 async function fetchPinned(aws: Aws, { bucket, key, versionId, sha256 }: PinnedObject): Promise<Buffer> {
   const response = await aws.getObject({ bucket, key, ...(versionId === null ? {} : { versionId }) });

@@ -26,7 +26,7 @@ export interface AttachPatience {
   readonly backoff: Backoff;
 }
 
-export const ATTACH_PATIENCE: AttachPatience = { liveHolderMs: 60_000, backoff: { baseMs: 1_000, capMs: 10_000 } };
+export const ATTACH_PATIENCE: AttachPatience = { liveHolderMs: 60_000, backoff: { baseMs: 500, capMs: 10_000 } };
 
 /** Someone was faster, or EC2 has not caught up: the next description of the volume tells which. */
 const LOOK_AGAIN = ["VolumeInUse", "IncorrectState", "IncorrectInstanceState", "InvalidVolume.NotFound"];

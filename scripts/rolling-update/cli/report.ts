@@ -1,4 +1,5 @@
 import pc from "picocolors";
+import type { Template } from "../cloud";
 import type { Journal } from "../journal";
 import type { Plan } from "../plan";
 import type { RollError } from "../roll-error";
@@ -18,6 +19,18 @@ export function planText({ cluster, nodes, refusals }: Plan): string {
   for (const { node, rule, message } of refusals) lines.push(pc.red(`  refused: node ${node}: ${message} [${rule}]`));
   if (changes.length > 0 && refusals.length === 0) lines.push("nothing was changed; `holdfast roll run --yes` does it");
   return lines.join("\n");
+}
+
+export function rollbackText(
+  cluster: string,
+  nodes: readonly { readonly node: string; readonly from: Template; readonly to: Template }[],
+): string {
+  if (nodes.length === 0) return `cluster ${cluster}: the last roll touched no node`;
+  const lines = nodes.map(
+    ({ node, from, to }) => `  node ${node}: ${from.id}:${from.version} -> ${to.id}:${to.version}`,
+  );
+  const head = `cluster ${cluster}: ${nodes.length} nodes to roll back`;
+  return [head, ...lines, "nothing was changed; `holdfast roll rollback --yes` does it"].join("\n");
 }
 
 export function statusText({ roll, replacements }: Journal, owner: string | undefined, nowMs: number): string {

@@ -12,7 +12,7 @@ import { plan } from "../plan";
 import { rollerPolicy } from "../policy";
 import { type ClusterProbe, noProbe } from "../probe";
 import { commandCheck, httpCheck, majorityProbe, tcpCheck } from "../probes/node-checks";
-import { roll, rollback } from "../roll";
+import { roll, rollback, touchedNodes } from "../roll";
 import { asRollError, RollError } from "../roll-error";
 import type { Outcome, RollOptions, RollPorts, StopRequest } from "../roll-ports";
 import { parseSettings, type Settings } from "../settings";
@@ -20,7 +20,7 @@ import type { Store } from "../store";
 import { parseDuration } from "./duration";
 import { EXIT, exitCodeOf, exitCodeOfError } from "./exit-codes";
 import { progress } from "./progress";
-import { errorData, errorText, outcomeText, planText, statusText } from "./report";
+import { errorData, errorText, outcomeText, planText, rollbackText, statusText } from "./report";
 
 /** Where the commands reach AWS; tests put the simulator there. */
 export interface Surroundings {
@@ -97,6 +97,17 @@ export function rollCommand(surroundings: Surroundings, exit: (code: number) => 
     return shown.nodes.some(({ order }) => order !== null) ? EXIT.changesPending : EXIT.done;
   };
 
+  const showRollback = async (flags: Flags): Promise<number> => {
+    const { manifest, ports } = reach(surroundings, flags);
+    const nodes = touchedNodes((await readJournal(ports.store)).replacements).map(({ node, from, to }) => ({
+      node,
+      from: to,
+      to: from,
+    }));
+    print(flags, { cluster: manifest.cluster, rollback: nodes }, rollbackText(manifest.cluster, nodes));
+    return nodes.length > 0 ? EXIT.changesPending : EXIT.done;
+  };
+
   const work = async (
     flags: Flags,
     options: Partial<RollOptions>,
@@ -114,7 +125,9 @@ export function rollCommand(surroundings: Surroundings, exit: (code: number) => 
         { owner: owner(), stop, ...options },
       );
       const { error, ...rest } = outcome;
-      print(flags, { outcome: { ...rest, ...(error ? { error: errorData(error) } : {}) } }, outcomeText(outcome));
+      const data = { outcome: { ...rest, ...(error ? { error: errorData(error) } : {}) } };
+      const isText = !flags.json && surroundings.stdout.isTTY;
+      surroundings.stdout.write(`${isText ? outcomeText(outcome) : JSON.stringify(data)}\n`);
       return exitCodeOf(outcome);
     } finally {
       release();
@@ -137,7 +150,7 @@ export function rollCommand(surroundings: Surroundings, exit: (code: number) => 
 
   withSettings(
     add("rollback", "return the nodes the last roll touched to their former launch template version", (flags) =>
-      flags.yes ? work(flags, {}, rollback) : showPlan(flags),
+      flags.yes ? work(flags, {}, rollback) : showRollback(flags),
     ).option("--yes", "do it"),
   );
 
@@ -225,7 +238,7 @@ function withSettings(command: Command): Command {
     .option("--check-http <url>", "each node is well when this answers 2xx, e.g. http://{ip}:2379/health")
     .option("--check-tcp <port>", "each node is well when this port accepts", count)
     .option("--check-command <program>", "each node is well when this ends with 0; NODE_ID, NODE_IP in its environment")
-    .option("--check-timeout <time>", "limit of one check", parseDuration, 5_000)
+    .addOption(new Option("--check-timeout <time>", "limit of one check").argParser(parseDuration).default(5_000, "5s"))
     .option(
       "--drain-command <program>",
       "run before a node goes; DRAIN_ACTION, NODE_ID, INSTANCE_ID in its environment",

@@ -114,7 +114,7 @@ export class Guests {
     });
   }
 
-  /** A node attaches its own data volumes and waits for those that are still with its predecessor. */
+  /** A node attaches its own data volumes and waits for those the old instance still holds. */
   #attachVolumes(node: ManifestNode, instanceId: string, then: () => void): void {
     const missing = node.volumeIds.filter((id) => this.ec2.volumes.get(id)?.current.instanceId !== instanceId);
     const left = missing.filter((id) => !this.ec2.attach(id, instanceId));

@@ -1,0 +1,50 @@
+import { Writable } from "node:stream";
+import { readConfiguration } from "../../../control-plane/api/config";
+import { createLogger } from "../../../control-plane/api/logger";
+import { RateLimit } from "../../../control-plane/api/rate-limit";
+
+const ENVIRONMENT = { DATABASE_URL: "postgres://u:p@db/holdfast", HOLDFAST_KEYRING: `k1:${"11".repeat(32)}` };
+
+describe("the control plane's configuration", () => {
+  it("takes what is set and defaults for the rest", () => {
+    const configuration = readConfiguration({ ...ENVIRONMENT, HOLDFAST_PORT: "80", HOLDFAST_SERVER_LEASE_MS: "60000" });
+
+    expect(configuration).toMatchObject({ port: 80, timing: { serverLeaseMs: 60_000, workerLeaseMs: 15_000 } });
+  });
+
+  it.each([
+    [{ DATABASE_URL: "mysql://x" }, "DATABASE_URL: set DATABASE_URL to postgres://"],
+    [{ HOLDFAST_KEYRING: undefined }, "HOLDFAST_KEYRING: set HOLDFAST_KEYRING to id:64-hex-digits"],
+    [{ HOLDFAST_PORT: "http" }, "HOLDFAST_PORT: write a port number"],
+    [{ HOLDFAST_SERVER_LEASE_MS: "18000" }, "HOLDFAST_SERVER_LEASE_MS: jobs would move after 17640 ms"],
+  ])("control-plane 3: refuses to start with %p", (change, message) => {
+    expect(() => readConfiguration({ ...ENVIRONMENT, ...change })).toThrow(message);
+  });
+});
+
+describe("logs", () => {
+  it("replace what travels under a secret's name", () => {
+    const lines: string[] = [];
+    const logger = createLogger(
+      "info",
+      new Writable({ write: (chunk, _, done) => done(void lines.push(String(chunk))) }),
+    );
+
+    logger.info({ password: "hunter2", request: { token: "hunter2", fine: "shown" } }, "said");
+
+    expect(lines.join()).toContain("shown");
+    expect(lines.join()).not.toContain("hunter2");
+  });
+});
+
+describe("a rate limit", () => {
+  it("allows a burst, then so many a second, for each key by itself", () => {
+    let nowMs = 0;
+    const limit = new RateLimit(2, 3, () => nowMs);
+
+    expect([1, 2, 3, 4].map(() => limit.take("a"))).toEqual([0, 0, 0, 500]);
+    expect(limit.take("b")).toBe(0);
+    nowMs = 500;
+    expect([limit.take("a"), limit.take("a")]).toEqual([0, 500]);
+  });
+});

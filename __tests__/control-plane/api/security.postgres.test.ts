@@ -1,0 +1,223 @@
+import { randomUUID } from "node:crypto";
+import { request } from "node:http";
+import { LeaseTiming } from "../../../control-plane/lease/timing";
+import { WORKER_PATH } from "../../../control-plane/protocol";
+import { MESSAGES } from "../../../control-plane/protocol/schemas";
+import { openDatabase } from "../../../control-plane/store/database";
+import { issueToken } from "../../../control-plane/store/tokens";
+import { startTestPostgres, type TestPostgres } from "../../support/postgres";
+import { seededRandom } from "../../support/seeded-random";
+import { interestingValues, mutate } from "../protocol/mutate";
+import { Operator, send, startCopy, TestWorker } from "./clients";
+
+/** Nothing runs out while a test looks at what requests change. */
+const PATIENT = LeaseTiming.parse({ serverLeaseMs: 3_600_000, grantMs: 3_600_000 });
+
+type Copy = Awaited<ReturnType<typeof startCopy>>;
+
+let postgres: TestPostgres;
+let databaseUrl: string;
+let copy: Copy;
+let url: string;
+let operator: Operator;
+beforeAll(async () => {
+  postgres = await startTestPostgres();
+}, 120_000);
+afterAll(() => postgres.stop(), 60_000);
+beforeEach(async () => {
+  databaseUrl = (await postgres.freshDatabase({ migrated: false })).url;
+  copy = await startCopy(databaseUrl, PATIENT);
+  url = copy.controlPlane.url;
+  operator = await Operator.create(url, databaseUrl);
+}, 60_000);
+afterEach(() => copy.controlPlane.stop(), 60_000);
+
+interface Operation {
+  readonly method: string;
+  readonly path: string;
+}
+
+/** Every operation of the OpenAPI document, with ids filled in. */
+async function operations(): Promise<Operation[]> {
+  const { paths } = (await (await fetch(`${url}/openapi.json`)).json()) as { paths: Record<string, object> };
+  return Object.entries(paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => ({
+      method: method.toUpperCase(),
+      path: path.replace("{deploymentId}", operator.deploymentId).replace(/\{\w+\}/g, randomUUID()),
+    })),
+  );
+}
+
+/** Announces a body without sending it, and gives the answer's status. */
+async function announce(path: string, bytes: number): Promise<number | undefined> {
+  return await new Promise((resolve, reject) => {
+    const headers = { "content-length": bytes, authorization: `Bearer ${operator.token}` };
+    const asked = request(`${url}${path}`, { method: "POST", headers }, (answer) => {
+      resolve(answer.statusCode);
+      asked.destroy();
+    });
+    asked.once("error", reject);
+    asked.flushHeaders();
+  });
+}
+
+const TABLES = ["deployments", "datasources", "jobs", "sessions", "tokens", "job_metrics", "audit_log"];
+
+/** All that a bad request must leave as it is. */
+async function everything(): Promise<unknown[][]> {
+  const pool = openDatabase(databaseUrl, 1);
+  const state: unknown[][] = [];
+  for (const table of TABLES) state.push((await pool.query(`select * from ${table} t order by 1, 2`)).rows);
+  await pool.end();
+  return state;
+}
+
+describe("control-plane 25: every endpoint and every wrong token", () => {
+  it("control-plane 25: refuses missing, malformed, unknown, expired and revoked tokens, and those of another kind", async () => {
+    const pool = openDatabase(databaseUrl, 1);
+    const scope = { kind: "operator", deploymentId: operator.deploymentId } as const;
+    const expired = await issueToken(pool, { ...scope, expiresInMs: 1 });
+    const revoked = await issueToken(pool, scope);
+    await operator.get("/jobs");
+    const revocation = await send(url, `${operator.base}/tokens/${revoked.id}`, operator.token, undefined, "DELETE");
+    expect(revocation.status).toBe(200);
+    const before = await everything();
+    const all = await operations();
+    expect(all.length).toBeGreaterThan(20);
+
+    for (const { method, path } of all) {
+      const forWorkers = path.startsWith(WORKER_PATH);
+      const statuses: number[] = [];
+      for (const token of [expired.token, revoked.token, "hfo_unknown-token", "short"]) {
+        statuses.push((await send(url, path, token, method === "POST" ? {} : undefined, method)).status);
+      }
+      const otherKind = forWorkers ? operator.token : operator.deploymentToken;
+      const reply = await send(url, path, otherKind, method === "POST" ? {} : undefined, method);
+      expect(reply).toMatchObject({ status: 403, body: { error: { code: "token_scope" } } });
+      expect(statuses.every((status) => status === 401 || status === 429)).toBe(true);
+    }
+    expect(await everything()).toEqual(before);
+    await pool.end();
+  }, 60_000);
+
+  it("control-plane 25: an operator of one deployment neither sees nor changes another", async () => {
+    const jobId = await operator.createJob("orders");
+    const other = await send(url, "/api/v1/deployments", operator.token, { name: "other" });
+    const foreign = await send(url, `/api/v1/deployments/${other.body.id}/tokens`, operator.token, {
+      kind: "operator",
+    });
+    const before = await everything();
+
+    for (const [method, path] of [
+      ["GET", "/jobs"],
+      ["GET", `/jobs/${jobId}`],
+      ["POST", `/jobs/${jobId}/pause`],
+      ["GET", "/audit"],
+    ] as const) {
+      expect(await send(url, `${operator.base}${path}`, foreign.body.token, undefined, method)).toMatchObject({
+        status: 404,
+      });
+    }
+    expect(await everything()).toEqual(before);
+  });
+
+  it("control-plane 25: slows down whoever tries tokens", async () => {
+    const statuses: number[] = [];
+    for (let attempt = 0; attempt < 30; attempt++) {
+      statuses.push((await send(url, "/api/v1/deployments", `guess-${attempt}`, undefined, "GET")).status);
+    }
+
+    expect(statuses.slice(0, 20)).toEqual(Array(20).fill(401));
+    expect(statuses).toContain(429);
+  });
+});
+
+describe("bad input", () => {
+  it("is refused by size before it is read, and by what is wrong with it", async () => {
+    expect(await announce(`${operator.base}/jobs`, 2_000_000)).toBe(413);
+
+    const datasource = { name: "db", engine: "postgres", url: "postgres://u:secret@h/db", user: "u", password: "p" };
+    const { status, body } = await operator.post("/datasources", datasource);
+    expect([status, body.error.message]).toEqual([
+      400,
+      "url: the URL must not hold credentials: use user and password",
+    ]);
+    expect((await operator.post("/jobs", { nmae: "x" })).body.error.code).toBe("invalid_message");
+  });
+
+  it("fuzz: no endpoint of the OpenAPI document answers with 5xx, and refused requests change nothing", async () => {
+    await operator.createJob("orders");
+    const worker = await new TestWorker(url, operator.deploymentToken, "i-1").open();
+    const [grant] = (await worker.claim()).grants;
+    const random = seededRandom(26);
+    const ref = { jobId: grant?.jobId, fence: 1 };
+    const checkpoint = { seq: 1, phase: "init", position: "0/1" };
+    const samples = {
+      heartbeat: { seq: 1, state: "active", running: [{ ...ref, status: "running", phase: "init" }], released: [ref] },
+      claim: { claimId: randomUUID(), freeSlots: 1, waitMs: 0 },
+      started: ref,
+      progress: { ...ref, checkpoint },
+      report: { ...ref, outcome: "failed", error: "e", exitCode: 1, logTail: ["a"], checkpoint },
+      release: { reason: "drain", jobs: [{ ...ref, checkpoint }] },
+      metrics: { jobs: [], host: { memoryBytes: 1, cpuMillicores: 1 } },
+    } as const;
+    const counts = { refused: 0, accepted: 0 };
+    for (let round = 0; round < 350; round++) {
+      const names = Object.keys(samples) as (keyof typeof samples)[];
+      const name = names[round % names.length] as keyof typeof samples;
+      const values = [...interestingValues(MESSAGES[name].request), "\u0000", "\ud800", "a".repeat(5_000)];
+      const message = mutate(samples[name] as never, values, random) as { waitMs?: unknown } | null;
+      if (message && typeof message === "object" && "waitMs" in message && Number(message.waitMs) > 0) continue;
+      const before = await everything();
+      const { status } = await worker.send(name, message);
+      expect(status).toBeLessThan(500);
+      if (status === 200) counts.accepted += 1;
+      else {
+        counts.refused += 1;
+        expect(await everything()).toEqual(before);
+      }
+      if (status === 429) await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    for (const { method, path } of await operations()) {
+      if (path.startsWith(WORKER_PATH)) continue;
+      for (const body of [undefined, null, [], "x", { name: "\u0000" }, { name: 5, kind: {}, tables: [null] }]) {
+        const { status } = await send(url, path, operator.token, method === "POST" ? body : undefined, method);
+        expect(status).toBeLessThan(500);
+      }
+    }
+    expect(counts.refused).toBeGreaterThan(100);
+    expect(counts.accepted).toBeGreaterThan(10);
+  }, 120_000);
+});
+
+describe("control-plane 26: what leaks", () => {
+  it("control-plane 26: no secret in logs, lists, errors or figures", async () => {
+    await operator.createJob("orders");
+    const worker = await new TestWorker(url, operator.deploymentToken, "i-1").open();
+    await worker.claim();
+    await worker.send("progress", { password: "canary-password" });
+    const seen = [
+      ...copy.logs,
+      JSON.stringify((await operator.get("/jobs")).body),
+      JSON.stringify((await operator.get("/workers")).body),
+      JSON.stringify((await operator.get("/audit")).body),
+      await (await fetch(`${url}/metrics`)).text(),
+    ].join("\n");
+
+    expect(seen).toContain("i-1");
+    expect(seen).toContain("listening");
+    for (const secret of ["canary-password", operator.token, operator.deploymentToken, databaseUrl]) {
+      expect(seen).not.toContain(secret);
+    }
+  });
+
+  it("shows Prometheus how jobs and requests fare, and says when it is ready", async () => {
+    await operator.createJob("orders");
+
+    const figures = await (await fetch(`${url}/metrics`)).text();
+    expect(figures).toContain('holdfast_jobs{state="pending"} 1');
+    expect(figures).toMatch(/holdfast_request_seconds_count\{route="[^"]*jobs",status="200"\} 1/);
+    expect((await fetch(`${url}/readyz`)).status).toBe(200);
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+  });
+});

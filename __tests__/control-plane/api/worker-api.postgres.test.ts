@@ -1,0 +1,175 @@
+import { randomUUID } from "node:crypto";
+import { WORKER_PATH } from "../../../control-plane/protocol";
+import { startTestPostgres, type TestPostgres } from "../../support/postgres";
+import { Operator, send, startCopy, TestWorker } from "./clients";
+
+type Copy = Awaited<ReturnType<typeof startCopy>>;
+
+let postgres: TestPostgres;
+let databaseUrl: string;
+let copies: Copy[] = [];
+let operator: Operator;
+beforeAll(async () => {
+  postgres = await startTestPostgres();
+}, 120_000);
+afterAll(() => postgres.stop(), 60_000);
+beforeEach(async () => {
+  databaseUrl = (await postgres.freshDatabase({ migrated: false })).url;
+  copies = await Promise.all([startCopy(databaseUrl), startCopy(databaseUrl)]);
+  operator = await Operator.create(urlOf(0), databaseUrl);
+}, 60_000);
+afterEach(() => Promise.all(copies.map(({ controlPlane }) => controlPlane.stop())), 60_000);
+
+const urlOf = (copy: number): string => copies[copy]?.controlPlane.url ?? "";
+const worker = (workerId: string, copy = 0): TestWorker =>
+  new TestWorker(urlOf(copy), operator.deploymentToken, workerId);
+
+describe("the worker API", () => {
+  it("carries a job from its creation to its end", async () => {
+    const jobId = await operator.createJob("orders");
+    const agent = await worker("i-1").open();
+
+    const [grant] = (await agent.claim()).grants;
+    expect(grant).toMatchObject({
+      jobId,
+      fence: 1,
+      attempt: 1,
+      resume: null,
+      spec: { name: "orders", source: { password: "canary-password" }, onDisconnect: "stop" },
+    });
+    const ref = { jobId, fence: 1 };
+    await agent.ask("started", ref);
+    await agent.ask("started", ref);
+    const checkpoint = { seq: 7, phase: "streaming", position: "0/7" } as const;
+    expect(await agent.ask("progress", { ...ref, checkpoint, gapPossible: { lastConfirmed: "0/5" } })).toEqual({
+      seq: 7,
+    });
+    const figures = { lagBytes: 5, lagMs: 9, eventsPerSecond: 1.5, eventsTotal: 3, memoryBytes: 1, cpuMillicores: 2 };
+    await agent.ask("metrics", { jobs: [{ ...ref, ...figures }], host: { memoryBytes: 1, cpuMillicores: 1 } });
+    expect((await operator.get(`/jobs/${jobId}`)).body).toMatchObject({
+      state: "running",
+      workerId: "i-1",
+      phase: "streaming",
+      position: "0/7",
+      gapAfter: "0/5",
+      metrics: figures,
+    });
+
+    await agent.ask("report", { ...ref, outcome: "completed", logTail: [] });
+    expect((await operator.get(`/jobs/${jobId}`)).body).toMatchObject({ state: "completed", workerId: null });
+    expect(await agent.send("progress", { ...ref, checkpoint })).toMatchObject({
+      status: 410,
+      body: { error: { code: "fenced", jobs: [ref] } },
+    });
+    expect((await operator.get("/audit/verify")).body).toEqual({ tamperedAt: null });
+  });
+
+  it("control-plane 29: pauses a job through the worker that runs it, and hands it on when it runs again", async () => {
+    const jobId = await operator.createJob("orders");
+    const first = await worker("i-1").open();
+    await first.claim();
+    const ref = { jobId, fence: 1 };
+    await first.ask("started", ref);
+    const running = [{ ...ref, status: "running", phase: "streaming" } as const];
+
+    const parked = first.claim(20_000);
+    expect(await operator.post(`/jobs/${jobId}/pause`)).toEqual({ status: 200, body: { state: "running" } });
+    const stop = { kind: "stop", mode: "quiesce", ...ref };
+    expect((await parked).actions).toEqual([stop]);
+    expect((await first.beat({ running })).actions).toEqual([stop]);
+    await first.ask("report", { ...ref, outcome: "stopped", logTail: [] });
+    expect((await operator.get(`/jobs/${jobId}`)).body).toMatchObject({ state: "paused" });
+
+    await operator.post(`/jobs/${jobId}/run`);
+    const second = await worker("i-2", 1).open();
+    expect((await second.claim(5_000)).grants).toMatchObject([{ jobId, fence: 2 }]);
+    expect((await first.beat({ running })).actions).toEqual([{ ...stop, mode: "kill" }]);
+  });
+
+  it("control-plane 14: a parked claim is answered when a job is created at another copy", async () => {
+    const agent = await worker("i-1", 1).open();
+    const parked = agent.claim(30_000);
+
+    const jobId = await operator.createJob("orders");
+
+    expect((await parked).grants).toMatchObject([{ jobId, fence: 1 }]);
+  });
+
+  it("control-plane 11: a claim whose asker has gone holds no job", async () => {
+    const gone = await worker("i-1").open();
+    await gone.claimAndHangUp(300);
+
+    const jobId = await operator.createJob("orders");
+
+    const [grant] = (await (await worker("i-2").open()).claim(20_000)).grants;
+    expect(grant).toMatchObject({ jobId });
+  });
+
+  it("drains a worker: it is asked to hand over and gets no more work", async () => {
+    await operator.createJob("orders");
+    const agent = await worker("i-1").open();
+
+    expect(await operator.post(`/workers/${agent.sessionId}/drain`)).toMatchObject({ status: 200 });
+
+    expect((await agent.beat()).actions).toEqual([{ kind: "drain", mode: "handoff", deadlineMs: 600_000 }]);
+    expect((await agent.beat({ state: "draining" })).actions).toEqual([]);
+    expect((await agent.claim()).grants).toEqual([]);
+  });
+
+  it("control-plane 9: the token of a session that was replaced gets 410 for every message", async () => {
+    const before = await worker("i-1").open();
+    await worker("i-1", 1).open();
+
+    for (const request of [
+      before.send("heartbeat", { seq: 1, state: "active", running: [], released: [] }),
+      before.send("claim", { claimId: randomUUID(), freeSlots: 1, waitMs: 0 }),
+      before.send("deregister", { reason: "bye" }),
+    ]) {
+      expect(await request).toMatchObject({ status: 410, body: { error: { code: "session_closed" } } });
+    }
+  });
+
+  it("answers a repeated registration with a token of the same session", async () => {
+    const agent = worker("i-1");
+    await agent.register();
+    await agent.register();
+    await agent.beat();
+
+    expect((await operator.get("/workers")).body).toMatchObject([{ workerId: "i-1", sessionId: agent.sessionId }]);
+  });
+
+  it("refuses an agent that speaks another version only", async () => {
+    const reply = await send(urlOf(0), `${WORKER_PATH}register`, operator.deploymentToken, {
+      protocols: [9],
+      workerId: "i-1",
+      sessionId: randomUUID(),
+      agentVersion: "9",
+      daemonVersion: "1",
+      pool: "default",
+      labels: {},
+      slots: 1,
+      features: [],
+    });
+
+    expect(reply).toMatchObject({ status: 426, body: { error: { code: "protocol_unsupported" } } });
+  });
+
+  it("control-plane 28: ignores what a newer agent adds to a message", async () => {
+    const agent = await worker("i-1").open();
+
+    const beat = { seq: 1, state: "active", running: [], released: [], mood: "good" };
+    expect(await agent.send("heartbeat", beat)).toMatchObject({ status: 200 });
+  });
+
+  it("control-plane 22: a copy that ends answers its parked claims, and the other goes on", async () => {
+    const agent = await worker("i-1", 1).open();
+    const parked = agent.claim(40_000);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+
+    await copies[1]?.controlPlane.stop();
+    copies.length = 1;
+
+    expect((await parked).grants).toEqual([]);
+    expect((await operator.get("/workers")).body).toHaveLength(1);
+  });
+});

@@ -1,0 +1,66 @@
+import { writeModule } from "../../modules/publish/write-module";
+import { WORKER_FLEET_MODULE } from "../../modules/worker-fleet/published-module";
+import { useEmulatedAws } from "../support/emulator";
+import { useScratch } from "../support/scratch";
+
+const aws = useEmulatedAws();
+const scratch = useScratch();
+
+test("the HCL example of the published worker fleet is valid and plans both of its pools, each from its own settings", async () => {
+  // GIVEN
+  writeModule(WORKER_FLEET_MODULE, scratch.path);
+  const terraform = await aws.terraform(scratch.path, "examples/two-pools");
+
+  // WHEN
+  await terraform.validate();
+  const { changes } = await terraform.plan();
+
+  // THEN
+  const planned = (type: string) =>
+    Object.fromEntries(
+      changes
+        .filter((change) => change.type === type)
+        .map(({ address, change }) => [/pool\["(\w+)"\]/.exec(address)?.[1], change.after]),
+    );
+  expect(changes.every(({ change }) => change.actions.join() === "create")).toBe(true);
+  expect(planned("aws_autoscaling_group")).toMatchObject({
+    streaming: { name: "ez-cdc-production-streaming", min_size: 1, max_size: 6, capacity_rebalance: false },
+    snapshot: {
+      name: "ez-cdc-production-snapshot",
+      min_size: 0,
+      max_size: 10,
+      capacity_rebalance: true,
+      suspended_processes: ["AZRebalance"],
+      mixed_instances_policy: [
+        {
+          instances_distribution: [{ on_demand_base_capacity: 1, on_demand_percentage_above_base_capacity: 0 }],
+          launch_template: [
+            {
+              override: ["m6i.large", "m5.large", "c6i.xlarge"].map((instance_type) =>
+                expect.objectContaining({ instance_type }),
+              ),
+            },
+          ],
+        },
+      ],
+    },
+  });
+  expect(planned("aws_launch_template")).toMatchObject({
+    streaming: {
+      instance_type: "c7g.large",
+      image_id: "ami-0123456789abcdef0",
+      metadata_options: [{ http_tokens: "required" }],
+    },
+    snapshot: { instance_type: "m6i.large", metadata_options: [{ http_tokens: "required" }] },
+  });
+  const scaleIn = changes.filter(({ change }) => /-scale-in$/.test(String(change.after?.["alarm_name"])));
+  expect(scaleIn.map(({ change }) => change.after)).toMatchObject([
+    { alarm_name: "ez-cdc-production-snapshot-scale-in", actions_enabled: true, evaluation_periods: 6 },
+    { alarm_name: "ez-cdc-production-streaming-scale-in", actions_enabled: false, evaluation_periods: 3 },
+  ]);
+  const schedules = changes.filter(({ type }) => type === "aws_autoscaling_schedule");
+  expect(schedules.map(({ change }) => change.after)).toMatchObject([
+    { scheduled_action_name: "morning", recurrence: "0 6 * * *", min_size: 0, max_size: -1, desired_capacity: -1 },
+    { scheduled_action_name: "night", recurrence: "0 22 * * *", min_size: 2, max_size: -1, desired_capacity: -1 },
+  ]);
+});

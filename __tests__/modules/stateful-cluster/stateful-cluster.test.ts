@@ -1,0 +1,183 @@
+import { StatefulCluster, type StatefulClusterProps } from "../../../modules/stateful-cluster/stateful-cluster";
+import { synthesize, synthesizedResources } from "../../support/synthesize";
+import { awsStack } from "../../support/synthesized-stack";
+import { fileIn, unpacked } from "../../support/user-data";
+
+const node = (nodeId: string) => ({ nodeId, nodeIp: `10.0.0.1${nodeId}`, subnetId: "subnet-1" });
+const PROPS: StatefulClusterProps = {
+  clusterName: "zookeeper",
+  imageId: "ami-0123456789abcdef0",
+  instanceType: "t3.small",
+  securityGroupIds: ["sg-1"],
+  nodes: [node("00"), node("01"), node("02")],
+  dataVolume: {
+    sizeGiB: 20,
+    type: "gp3",
+    mountPath: "/data",
+    format: "xfs",
+    ownerUser: "zookeeper",
+    ownerGroup: "zookeeper",
+  },
+  script: { text: "configure_cluster_node() { :; }\nwait_for_healthy_cluster() { :; }\n" },
+};
+const cluster = (change: Partial<StatefulClusterProps> = {}) =>
+  synthesize((scope) => void new StatefulCluster(scope, "zk", { ...PROPS, ...change }));
+const only = (change: Partial<StatefulClusterProps>, type: string) =>
+  synthesizedResources(cluster(change), type)[0]?.attributes as Record<string, never>;
+const statements = () =>
+  Object.values(cluster().data?.["aws_iam_policy_document"] ?? {}).flatMap(
+    ({ statement }) => statement as { sid?: string; resources?: string[]; condition?: { values: string[] }[] }[],
+  );
+
+describe("each node of a cluster", () => {
+  test("has its own interface, volume, template and group", () => {
+    const stack = cluster();
+
+    for (const type of ["network_interface", "ebs_volume", "launch_template", "autoscaling_group"]) {
+      expect(synthesizedResources(stack, `aws_${type}`)).toHaveLength(3);
+    }
+    expect(synthesizedResources(stack, "aws_autoscaling_group").map(({ attributes }) => attributes["name"])).toEqual([
+      "zookeeper-node-00",
+      "zookeeper-node-01",
+      "zookeeper-node-02",
+    ]);
+  });
+
+  test("may have an image, a type, a disk, files and tags of its own", () => {
+    const own = { imageId: "ami-0fedcba9876543210", instanceType: "m7g.large", dataVolume: { sizeGiB: 40 } };
+    const stack = cluster({ nodes: [{ ...node("00"), ...own, tags: { Role: "seed" } }, node("01"), node("02")] });
+    const [first, second] = synthesizedResources(stack, "aws_launch_template").map(({ attributes }) => attributes);
+
+    expect(first).toMatchObject({ image_id: "ami-0fedcba9876543210", instance_type: "m7g.large" });
+    expect(second).toMatchObject({ image_id: "ami-0123456789abcdef0", instance_type: "t3.small" });
+    expect(synthesizedResources(stack, "aws_ebs_volume").map(({ attributes }) => attributes["size"])).toEqual([
+      40, 20, 20,
+    ]);
+  });
+
+  test("may have several data volumes, each with its mount", () => {
+    const wal = { ...PROPS.dataVolume, deviceName: "/dev/sdg", mountPath: "/wal", sizeGiB: 8 };
+    const stack = cluster({ nodes: [node("00")], additionalVolumes: { wal } });
+
+    expect(synthesizedResources(stack, "aws_ebs_volume").map(({ attributes }) => attributes["tags"])).toEqual([
+      { Name: "zookeeper-data-00" },
+      { Name: "zookeeper-data-00-wal" },
+    ]);
+    expect(JSON.stringify(stack)).toContain("/wal");
+  });
+});
+
+describe("Terraform around the nodes", () => {
+  test("data_volume.tf: destroying or moving a data volume is refused, and its zone never replaces it", () => {
+    const { lifecycle } = only({}, "aws_ebs_volume");
+
+    expect(lifecycle).toEqual({
+      prevent_destroy: true,
+      ignore_changes: ["availability_zone", 'tags["holdfast:initialised"]', 'tags_all["holdfast:initialised"]'],
+    });
+    const group = only({}, "aws_autoscaling_group");
+    expect(JSON.stringify(group["lifecycle"])).toMatch(/availability_zone == \$?\{?data\.aws_subnet/);
+  });
+
+  test("data_volume.tf: an interface is never replaced under a running instance; a new address is refused with the way to it", () => {
+    expect(only({}, "aws_network_interface")["lifecycle"]).toEqual({ ignore_changes: ["subnet_id", "private_ips"] });
+    expect(JSON.stringify(only({}, "aws_autoscaling_group")["lifecycle"])).toContain("its interface has");
+  });
+
+  test("main.tf L13-36: an apply does not wait for a quorum that it is still making", () => {
+    expect(only({}, "aws_autoscaling_group")["wait_for_capacity_timeout"]).toBe("0");
+  });
+
+  test("instance_profile.tf L37-53: a node may touch this cluster's volumes, instances and groups alone", () => {
+    const granting = statements().filter(({ sid }) => sid !== undefined);
+    const scoped = granting.filter(({ resources }) => !resources?.includes("*"));
+
+    expect(scoped.map(({ sid }) => sid)).toEqual([
+      "AttachOwnVolumes",
+      "AttachToOwnInstances",
+      "SayWhatAVolumeCarries",
+      "SayHowABootWent",
+      "AnswerOwnLaunchHooks",
+    ]);
+    for (const { condition } of scoped) {
+      expect(condition?.[0]?.values.every((name) => /^zookeeper-(data|node)-0[012]$/.test(name))).toBe(true);
+    }
+    const unscoped = granting.filter(({ resources }) => resources?.includes("*"));
+    expect(JSON.stringify(unscoped)).not.toMatch(/"(?!ec2:Describe|autoscaling:Describe)\w+:\w+"/);
+  });
+
+  test("the group has no maintenance policy: launch before terminate could never get the interface", () => {
+    expect(only({}, "aws_autoscaling_group")).not.toHaveProperty("instance_maintenance_policy");
+    expect(only({}, "aws_autoscaling_group")).not.toHaveProperty("vpc_zone_identifier");
+  });
+
+  test("secrets are named in user data, never in it, and the role may read these alone", () => {
+    const secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:tls-AbCdEf";
+    const files = [
+      { path: "/etc/tls.key", content: { secret } },
+      { path: "/etc/password", content: { parameter: "/zk/password" } },
+    ];
+
+    const stack = cluster({ files });
+
+    const optional = JSON.stringify(stack["locals"]);
+    expect(optional).toContain(secret);
+    expect(optional).toMatch(/:parameter\/zk\/password/);
+    expect(optional).toContain('"mode":"0400"'.replaceAll('"', '\\"'));
+  });
+});
+
+describe("what cannot work is refused with both values:", () => {
+  test.each<[string, Partial<StatefulClusterProps>, string]>([
+    ["no nodes", { nodes: [] }, "cluster zookeeper: nodes is empty"],
+    ["a node id twice", { nodes: [node("00"), node("00")] }, "cluster zookeeper: two nodes have the nodeId 00"],
+    [
+      "an address twice",
+      { nodes: [node("00"), { ...node("01"), nodeIp: "10.0.0.100" }] },
+      "cluster zookeeper: two nodes have the nodeIp 10.0.0.100",
+    ],
+    [
+      "a hook beyond Auto Scaling's limit",
+      { launchHookTimeoutSeconds: 10_800 },
+      "node 00: launchHookTimeoutSeconds (10800) must be from 30 to 7200",
+    ],
+    [
+      "throughput of a volume that has none",
+      { dataVolume: { ...PROPS.dataVolume, type: "io2", throughput: 250 } },
+      "node 00: throughput of volume data (250) is for gp3 volumes, its type is io2",
+    ],
+    [
+      "a relative mount path",
+      { dataVolume: { ...PROPS.dataVolume, mountPath: "data" } },
+      "node 00: mountPath of volume data (data) must be an absolute path without blanks",
+    ],
+    [
+      "two volumes under one name",
+      { additionalVolumes: { wal: { ...PROPS.dataVolume, mountPath: "/wal" } } },
+      "node 00: volumes data and wal have the same deviceName (/dev/sdf)",
+    ],
+  ])("%s", (_what, change, message) => {
+    expect(() => cluster(change)).toThrow(message);
+  });
+});
+
+test.each([
+  [1, true],
+  [2, true],
+  [3, false],
+  [4, true],
+  [5, false],
+])("a cluster of %i nodes is warned about: %s", (count, warned) => {
+  const nodes = Array.from({ length: count }, (_, i) => node(`0${i}`));
+  const { node: construct } = new StatefulCluster(awsStack(), "zk", { ...PROPS, nodes });
+
+  expect(construct.metadata.some(({ data }) => /a quorum survives/.test(data))).toBe(warned);
+});
+
+test("user data carries the agent, and its configuration as the agent reads it", () => {
+  const template = only({}, "aws_launch_template");
+  const [, packed = ""] = /^([A-Za-z0-9+/=]+)\$\{/.exec(String(template["user_data"])) ?? [];
+
+  expect(unpacked(packed)).toContain("cat >/opt/holdfast/node.mjs");
+  expect(() => fileIn(unpacked(packed), "/opt/holdfast/node.mjs")).not.toThrow();
+});

@@ -1,0 +1,77 @@
+import { Client, type ClientConfig } from "pg";
+
+/** Values travel as PostgreSQL's own text, from server to server, and never become JavaScript values. */
+const asText: NonNullable<ClientConfig["types"]> = { getTypeParser: () => (value: string) => value };
+
+/**
+ * Both ends must write and read that text alike, whatever their defaults are.
+ * https://www.postgresql.org/docs/current/runtime-config-client.html
+ */
+const TEXT_FORMAT = [
+  "datestyle=ISO",
+  "intervalstyle=postgres",
+  "extra_float_digits=3",
+  "bytea_output=hex",
+  "timezone=UTC",
+  "client_encoding=UTF8",
+];
+
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/** A frozen daemon must not hold the sink's rows, or the source's vacuum horizon, longer than this. */
+const IDLE_TRANSACTION_TIMEOUT_MS = 60_000;
+
+export interface ConnectionOptions {
+  /** A walsender connection: it takes replication commands beside plain queries. */
+  readonly replication?: boolean;
+  /** Settings of the session, `name=value`. */
+  readonly settings?: readonly string[];
+}
+
+/** What is done with a connection. All values are text; null is SQL's null. */
+export type Connection = Client;
+
+/** Opens a connection whose values are text. The caller ends it, also after a failure. */
+export async function connect(
+  url: string,
+  { replication = false, settings = [] }: ConnectionOptions = {},
+): Promise<Connection> {
+  const client = new Client({
+    connectionString: url,
+    application_name: "holdfast-daemon",
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+    types: asText,
+    options: [...TEXT_FORMAT, `idle_in_transaction_session_timeout=${IDLE_TRANSACTION_TIMEOUT_MS}`, ...settings]
+      .map((setting) => `-c ${setting}`)
+      .join(" "),
+    ...(replication ? { replication: "database" } : {}),
+  } as ClientConfig);
+  // The query that runs, or the next one, fails with the same reason; without a listener the process would end here.
+  client.on("error", () => undefined);
+  try {
+    await client.connect();
+  } catch (error) {
+    abandon(client);
+    throw error;
+  }
+  return client;
+}
+
+/** Cuts the connection without a word: what was not committed is rolled back by the server. */
+export function abandon(client: Connection): void {
+  (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+}
+
+/** Runs work in one transaction: committed when it returns, rolled back when it throws. */
+export async function transaction<T>(client: Connection, work: () => Promise<T>): Promise<T> {
+  await client.query("begin");
+  try {
+    const result = await work();
+    await client.query("commit");
+    return result;
+  } catch (error) {
+    await client.query("rollback").catch(() => undefined);
+    throw error;
+  }
+}

@@ -1,0 +1,55 @@
+import { type Log, reason } from "../host/log";
+import { type Backoff, fullJitterMs, retry, sleep } from "../host/waiting";
+import type { DaemonConfiguration } from "./configuration";
+import { EXIT, exitStatus, isTransient } from "./failure";
+import type { Lifecycle } from "./lifecycle";
+import { removeSlot, runSession } from "./session";
+
+const RECONNECT: Backoff = { baseMs: 250, capMs: 5_000 };
+
+/** Then the supervisor shall decide, with its own backoff and a fresh process. */
+const GIVE_UP_AFTER_MS = 60_000;
+
+/** A slot that is to be dropped becomes free this soon after its reader has gone. */
+const DROP_DEADLINE_MS = 10_000;
+
+/**
+ * Runs the job until it is told to end, and gives the exit status. A connection that breaks is made again, for a minute; all other
+ * failures end the process at once, with the reason in the log and in `errorDetail`.
+ */
+export async function runDaemon(configuration: DaemonConfiguration, lifecycle: Lifecycle, log: Log): Promise<number> {
+  let attempt = 0;
+  let workedAt = performance.now();
+  while (!lifecycle.stopSignal.aborted) {
+    try {
+      if ((await runSession(configuration, lifecycle, log)) === "done") break;
+    } catch (error) {
+      if (lifecycle.stopSignal.aborted) break;
+      const works = lifecycle.stage === "cdc" || lifecycle.stage === "snapshot";
+      lifecycle.errorDetail = reason(error);
+      if (!isTransient(error)) {
+        log.error("cannot go on", { reason: lifecycle.errorDetail });
+        return exitStatus(error);
+      }
+      if (works) {
+        attempt = 0;
+        workedAt = performance.now();
+      }
+      if (performance.now() - workedAt > GIVE_UP_AFTER_MS) {
+        log.error("gave up", { reason: lifecycle.errorDetail, afterMs: GIVE_UP_AFTER_MS });
+        return EXIT.unavailable;
+      }
+      attempt += 1;
+      log.warn("connecting again", { reason: lifecycle.errorDetail, attempt });
+      await sleep(fullJitterMs(attempt, RECONNECT), lifecycle.stopSignal);
+    }
+  }
+  if (!lifecycle.dropSlot) return EXIT.asked;
+  const deadline = performance.now() + DROP_DEADLINE_MS;
+  await retry(() => removeSlot(configuration), {
+    backoff: { baseMs: 50, capMs: 500 },
+    retryable: () => performance.now() < deadline,
+  });
+  log.info("slot dropped", { slot: configuration.source.slotName });
+  return EXIT.asked;
+}

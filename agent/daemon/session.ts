@@ -1,0 +1,261 @@
+import { type Log, reason } from "../host/log";
+import type { DaemonConfiguration } from "./configuration";
+import { abandon, type Connection, connect, transaction } from "./connection";
+import { FencedError, SetupError } from "./failure";
+import type { Lifecycle } from "./lifecycle";
+import { formatLsn, type Lsn, parseLsn } from "./lsn";
+import { replicate } from "./replicate";
+import {
+  advance,
+  type Claim,
+  claimSlot,
+  expectCatchUp,
+  logRefusal,
+  retire,
+  type StoredPosition,
+} from "./sink/position";
+import { readRow } from "./sink/write-rows";
+import { copyTables, forgetSnapshot, planSnapshot, unfinishedTables } from "./snapshot";
+import {
+  createSlot,
+  dropSlot,
+  ensurePublication,
+  findSlot,
+  requireLogicalWal,
+  requireNoGap,
+  systemIdentifier,
+} from "./source/slot";
+import { openStream } from "./source/stream";
+import { matchTables, type ReplicatedTable, sourceColumns } from "./table";
+
+interface Session {
+  readonly configuration: DaemonConfiguration;
+  readonly lifecycle: Lifecycle;
+  readonly log: Log;
+  readonly source: Connection;
+  readonly sink: Connection;
+  readonly claim: Claim;
+  readonly tables: readonly ReplicatedTable[];
+}
+
+/**
+ * One attempt at the job, from nothing but its configuration and what the sink remembers. A first start, a restart after a crash and a
+ * reconnection are the same. Returns "again" if the next session shall follow at once, and "done" when the daemon was stopped or drained, or
+ * the snapshot was all that was asked for.
+ */
+export async function runSession(
+  configuration: DaemonConfiguration,
+  lifecycle: Lifecycle,
+  log: Log,
+): Promise<"done" | "again"> {
+  const open: Connection[] = [];
+  const opened = async (url: string) => {
+    const connection = await connect(url);
+    open.push(connection);
+    return connection;
+  };
+  const { source: from, sink: to } = configuration;
+  try {
+    lifecycle.enter("setup", "Connecting to source");
+    const source = await opened(from.url);
+    await requireLogicalWal(source);
+    lifecycle.enter("setup", "Connecting to sink");
+    const sink = await opened(to.url);
+    lifecycle.enter("setup", "Loading checkpoint");
+    const { claim, position } = await claimSlot(sink, {
+      slotName: from.slotName,
+      fence: configuration.fence,
+      sourceSystem: await systemIdentifier(source),
+    });
+    lifecycle.enter("setup", "Setting up sink");
+    const tables = await matchTables(source, sink, from.tables, to.schema);
+    lifecycle.enter("setup", "Setting up source");
+    await ensurePublication(source, from.publicationName, from.tables);
+    const session: Session = { configuration, lifecycle, log, source, sink, claim, tables };
+    try {
+      return await runClaimed(session, position);
+    } catch (error) {
+      if (error instanceof FencedError) await recordRefusal(configuration, claim, log);
+      throw error;
+    }
+  } finally {
+    open.forEach(abandon);
+  }
+}
+
+async function runClaimed(session: Session, stored: StoredPosition): Promise<"done" | "again"> {
+  const { configuration, lifecycle, sink, claim, tables } = session;
+  const { source: from } = configuration;
+  let position = stored.lsn;
+  if (position === undefined) position = await startAtSlot(session);
+  else requireNoGap(from.slotName, position, await findSlot(session.source, from.slotName));
+  lifecycle.confirmedLsn = position;
+  lifecycle.receivedLsn = position;
+
+  if (configuration.snapshot.enabled) await enterNewTables(session);
+  // Also without DO_SNAPSHOT: what an earlier process began must be whole before changes can follow.
+  const resumedAt = await copyUnfinished(session);
+  const catchUpTo = [stored.catchUpTo, resumedAt].reduce((a, b) => (a === undefined || (b && b > a) ? b : a));
+  const ending = lifecycle.state === "stopped" || lifecycle.state === "draining";
+  if (ending || configuration.snapshot.only) return "done";
+
+  const stream = await openStream(from.url, { ...from, from: position });
+  lifecycle.enter("cdc", "Replicating");
+  lifecycle.errorDetail = "";
+  session.log.info("replicating", { slot: from.slotName, from: formatLsn(position) });
+  try {
+    await replicate({
+      stream,
+      sink,
+      claim,
+      tables,
+      from: position,
+      catchUpTo,
+      flush: configuration.flush,
+      readSourceRow: (table, key) => readRow(session.source, "source", table, key),
+      readSourceColumns: (table) => sourceColumns(session.source, table),
+      sourceEnd: () => walEnd(session.source),
+      lifecycle,
+    });
+  } finally {
+    stream.close();
+  }
+  if (!lifecycle.snapshotRequested) return "done";
+  await planSnapshot(sink, claim, tables);
+  await forgetSnapshot(sink, claim);
+  lifecycle.snapshotRequested = false;
+  return "again";
+}
+
+/** The first time: makes the slot, or takes one that is there, and copies the tables as they are where it starts. */
+async function startAtSlot(session: Session): Promise<Lsn> {
+  const { configuration, lifecycle, source, sink, claim, log } = session;
+  const { slotName } = configuration.source;
+  const existing = await findSlot(source, slotName);
+  const start = async (lsn: Lsn) => {
+    await transaction(sink, () => advance(sink, claim, lsn));
+    return lsn;
+  };
+  if (existing) {
+    log.info("slot taken over", { slot: slotName, at: formatLsn(existing.confirmedLsn) });
+    return start(existing.confirmedLsn);
+  }
+  if (configuration.snapshot.enabled) await requireEmpty(session, session.tables);
+  const replication = await connect(configuration.source.url, { replication: true });
+  const quit = () => abandon(replication);
+  lifecycle.stopSignal.addEventListener("abort", quit);
+  try {
+    const slot = await createSlot(replication, slotName);
+    log.info("slot created", { slot: slotName, at: formatLsn(slot.confirmedLsn) });
+    const lsn = await start(slot.confirmedLsn);
+    if (configuration.snapshot.enabled) {
+      await planSnapshot(sink, claim, session.tables);
+      await copyFrom(session, slot.snapshotName);
+    }
+    return lsn;
+  } finally {
+    lifecycle.stopSignal.removeEventListener("abort", quit);
+    quit();
+  }
+}
+
+async function enterNewTables(session: Session): Promise<void> {
+  const { sink, claim, tables } = session;
+  const { rows } = await sink.query<{ name: string }>(
+    "select table_name as name from holdfast.snapshot where slot_name = $1",
+    [claim.slotName],
+  );
+  const added = tables.filter(({ name }) => !rows.some((row) => row.name === name.label));
+  await requireEmpty(session, added);
+  await planSnapshot(sink, claim, added);
+}
+
+/** @throws SetupError: a copy into a table that holds rows would replace some and keep others. */
+async function requireEmpty({ sink }: Session, tables: readonly ReplicatedTable[]): Promise<void> {
+  for (const table of tables) {
+    const { rowCount } = await sink.query(`select from ${table.sink} limit 1`);
+    if (rowCount === 0) continue;
+    throw new SetupError(
+      `DO_SNAPSHOT is true, but the sink's table ${table.sink} holds rows that this job did not write: empty it, or set DO_SNAPSHOT=false`,
+    );
+  }
+}
+
+/**
+ * Copies what an earlier process left undone, from a snapshot of now. The result is the position from which on the rows agree with
+ * the log again; undefined if nothing was to do.
+ */
+async function copyUnfinished(session: Session): Promise<Lsn | undefined> {
+  const { configuration, lifecycle, sink, claim, tables } = session;
+  const unfinished = await unfinishedTables(sink, claim, tables, lifecycle);
+  if (unfinished.length === 0) return undefined;
+  const exporter = await connect(configuration.source.url, { settings: ["idle_in_transaction_session_timeout=0"] });
+  try {
+    await exporter.query("begin transaction isolation level repeatable read, read only");
+    const { rows } = await exporter.query<{ name: string; lsn: string }>(
+      // Whatever the snapshot sees has been logged before this.
+      "select pg_export_snapshot() as name, pg_current_wal_insert_lsn() as lsn",
+    );
+    const lsn = parseLsn(rows[0]?.lsn ?? "");
+    await expectCatchUp(sink, claim, lsn);
+    await copyFrom(session, rows[0]?.name ?? "");
+    return lsn;
+  } finally {
+    abandon(exporter);
+  }
+}
+
+async function copyFrom(session: Session, snapshotName: string): Promise<void> {
+  const { configuration, lifecycle, sink, claim, tables, log } = session;
+  const { chunkRows, parallelTables } = configuration.snapshot;
+  lifecycle.enter("snapshot", "Running snapshot");
+  lifecycle.errorDetail = "";
+  await copyTables(
+    {
+      sourceUrl: configuration.source.url,
+      sinkUrl: configuration.sink.url,
+      claim,
+      snapshotName,
+      chunkRows,
+      parallelTables,
+    },
+    await unfinishedTables(sink, claim, tables, lifecycle),
+    lifecycle,
+    log,
+  );
+}
+
+async function walEnd(source: Connection): Promise<Lsn> {
+  const { rows } = await source.query<{ lsn: string }>("select pg_current_wal_lsn() as lsn");
+  return parseLsn(rows[0]?.lsn ?? "");
+}
+
+async function recordRefusal({ sink }: DaemonConfiguration, claim: Claim, log: Log): Promise<void> {
+  try {
+    const connection = await connect(sink.url);
+    await logRefusal(connection, claim).finally(() => abandon(connection));
+  } catch (error) {
+    log.warn("the refusal is not in holdfast.fence_log", { reason: reason(error) });
+  }
+}
+
+/** Ends the job for good: the source keeps nothing for it any more, and the sink's rows stay. */
+export async function removeSlot(configuration: DaemonConfiguration): Promise<void> {
+  const source = await connect(configuration.source.url);
+  try {
+    await dropSlot(source, configuration.source.slotName);
+    const sink = await connect(configuration.sink.url);
+    try {
+      const { claim } = await claimSlot(sink, {
+        slotName: configuration.source.slotName,
+        fence: configuration.fence,
+        sourceSystem: await systemIdentifier(source),
+      });
+      await retire(sink, claim);
+    } finally {
+      abandon(sink);
+    }
+  } finally {
+    abandon(source);
+  }
+}

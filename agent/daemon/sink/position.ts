@@ -1,0 +1,178 @@
+import { randomUUID } from "node:crypto";
+import { type Connection, transaction } from "../connection";
+import { FencedError, SetupError } from "../failure";
+import { formatLsn, type Lsn, parseLsn } from "../lsn";
+
+/**
+ * Schema `holdfast` of the sink: how far each slot has been written, by whom, and how much of its snapshot is there. It changes only
+ * together with the rows it speaks of, in their transaction.
+ */
+const SCHEMA = `
+  create schema if not exists holdfast;
+  create table if not exists holdfast.replication (
+    slot_name     text primary key,
+    source_system text not null,
+    fence         bigint not null,
+    holder        uuid not null,
+    lsn           pg_lsn,
+    catch_up_to   pg_lsn,
+    updated_at    timestamptz not null default clock_timestamp()
+  );
+  comment on column holdfast.replication.fence is 'Highest fencing token that has claimed the slot';
+  comment on column holdfast.replication.holder is 'The one process that may write';
+  comment on column holdfast.replication.lsn is 'Every transaction that committed before it is in the sink';
+  comment on column holdfast.replication.catch_up_to is 'Rows of a resumed snapshot are as new as this';
+  create table if not exists holdfast.snapshot (
+    slot_name  text not null references holdfast.replication,
+    table_name text not null,
+    chunks     bigint not null default 0,
+    row_count  bigint not null default 0,
+    last_key   text[],
+    complete   boolean not null default false,
+    primary key (slot_name, table_name)
+  );
+  create table if not exists holdfast.fence_log (
+    id        bigint generated always as identity primary key,
+    slot_name text not null,
+    fence     bigint not null,
+    holder    uuid not null,
+    event     text not null check (event in ('claimed', 'refused')),
+    lsn       pg_lsn,
+    at        timestamptz not null default clock_timestamp()
+  );
+`;
+
+/** Any number: daemons that start together create the schema one after the other. */
+const SCHEMA_LOCK = 704_911_837;
+
+/** The right to write to the sink for a slot. It is lost as soon as another process claims the slot. */
+export interface Claim {
+  readonly slotName: string;
+  readonly fence: bigint;
+  readonly holder: string;
+}
+
+export interface StoredPosition {
+  /** Undefined before the slot was ever read. */
+  readonly lsn?: Lsn;
+  readonly catchUpTo?: Lsn;
+}
+
+/**
+ * Takes the slot over from whoever had it. From the moment this commits no earlier holder can commit anything.
+ *
+ * @throws FencedError if a higher fence has been seen. The refusal is logged in `holdfast.fence_log`.
+ * @throws SetupError if the slot's position belongs to another source.
+ */
+export async function claimSlot(
+  sink: Connection,
+  { slotName, fence, sourceSystem }: { slotName: string; fence: bigint; sourceSystem: string },
+): Promise<{ claim: Claim; position: StoredPosition }> {
+  await transaction(sink, async () => {
+    await sink.query("select pg_advisory_xact_lock($1)", [SCHEMA_LOCK]);
+    await sink.query(SCHEMA);
+  });
+  const claim: Claim = { slotName, fence, holder: randomUUID() };
+  const position = await transaction(sink, async () => {
+    const { rows } = await sink.query<{ source_system: string; lsn: string | null; catch_up_to: string | null }>(
+      `insert into holdfast.replication as r (slot_name, source_system, fence, holder) values ($1, $2, $3, $4)
+       on conflict (slot_name) do update set fence = excluded.fence, holder = excluded.holder
+         where r.fence <= excluded.fence
+       returning source_system, lsn, catch_up_to`,
+      [slotName, sourceSystem, fence, claim.holder],
+    );
+    const [row] = rows;
+    if (row && row.source_system !== sourceSystem) {
+      throw new SetupError(
+        `slot ${slotName} of this sink belongs to source system ${row.source_system}, and the source is ${sourceSystem}: ` +
+          "choose another SOURCE_SLOT_NAME; if the source was restored from a backup, delete its rows from holdfast.replication and copy again",
+      );
+    }
+    if (row) await logFence(sink, claim, "claimed");
+    return row && stored(row);
+  });
+  if (!position) throw await refused(sink, claim);
+  return { claim, position };
+}
+
+/**
+ * Moves the position, as the last statement of the transaction that wrote what lies before it.
+ *
+ * @throws FencedError if another process holds the slot by now; roll back.
+ */
+export async function advance(sink: Connection, claim: Claim, lsn: Lsn): Promise<void> {
+  const { rowCount } = await sink.query(
+    `update holdfast.replication
+        set lsn = $4, catch_up_to = case when catch_up_to > $4 then catch_up_to end, updated_at = clock_timestamp()
+      where slot_name = $1 and fence = $2 and holder = $3`,
+    [claim.slotName, claim.fence, claim.holder, formatLsn(lsn)],
+  );
+  if (rowCount !== 1) throw taken(claim);
+}
+
+/** Holds the slot until the end of the transaction, as `advance` does, without moving the position. */
+export async function holdClaim(sink: Connection, claim: Claim): Promise<void> {
+  const { rowCount } = await sink.query(
+    "select from holdfast.replication where slot_name = $1 and fence = $2 and holder = $3 for update",
+    [claim.slotName, claim.fence, claim.holder],
+  );
+  if (rowCount !== 1) throw taken(claim);
+}
+
+/** From here on rows may be newer than the position, until it has passed `lsn`. */
+export async function expectCatchUp(sink: Connection, claim: Claim, lsn: Lsn): Promise<void> {
+  await transaction(sink, async () => {
+    await holdClaim(sink, claim);
+    await sink.query("update holdfast.replication set catch_up_to = greatest(catch_up_to, $2) where slot_name = $1", [
+      claim.slotName,
+      formatLsn(lsn),
+    ]);
+  });
+}
+
+/** Forgets how far the slot was read, but not its fence. */
+export async function retire(sink: Connection, claim: Claim): Promise<void> {
+  await transaction(sink, async () => {
+    await holdClaim(sink, claim);
+    await sink.query("delete from holdfast.snapshot where slot_name = $1", [claim.slotName]);
+    await sink.query("update holdfast.replication set lsn = null, catch_up_to = null where slot_name = $1", [
+      claim.slotName,
+    ]);
+  });
+}
+
+/** Leaves a trace of a write that came too late, outside of the transaction that failed. */
+export async function logRefusal(sink: Connection, claim: Claim): Promise<void> {
+  await logFence(sink, claim, "refused");
+}
+
+async function refused(sink: Connection, claim: Claim): Promise<FencedError> {
+  await logFence(sink, claim, "refused");
+  const { rows } = await sink.query<{ fence: string }>("select fence from holdfast.replication where slot_name = $1", [
+    claim.slotName,
+  ]);
+  return new FencedError(
+    `slot ${claim.slotName} was claimed with fence ${rows[0]?.fence}, which is higher than HOLDFAST_FENCE ${claim.fence}`,
+  );
+}
+
+function taken({ slotName, fence }: Claim): FencedError {
+  return new FencedError(
+    `slot ${slotName} was claimed by another process; what fence ${fence} had not committed is rolled back`,
+  );
+}
+
+async function logFence(sink: Connection, { slotName, fence, holder }: Claim, event: string): Promise<void> {
+  await sink.query(
+    `insert into holdfast.fence_log (slot_name, fence, holder, event, lsn)
+     select $1, $2, $3, $4, (select lsn from holdfast.replication where slot_name = $1)`,
+    [slotName, fence, holder, event],
+  );
+}
+
+function stored({ lsn, catch_up_to }: { lsn: string | null; catch_up_to: string | null }): StoredPosition {
+  return {
+    ...(lsn === null ? {} : { lsn: parseLsn(lsn) }),
+    ...(catch_up_to === null ? {} : { catchUpTo: parseLsn(catch_up_to) }),
+  };
+}

@@ -1,0 +1,115 @@
+import type { Connection } from "../connection";
+import { SetupError } from "../failure";
+import { quoted, type TableName } from "../identifier";
+import { formatLsn, type Lsn, parseLsn } from "../lsn";
+
+/** Identifies the cluster, whatever its address. https://www.postgresql.org/docs/current/protocol-replication.html */
+export async function systemIdentifier(source: Connection): Promise<string> {
+  const { rows } = await source.query<{ id: string }>("select system_identifier as id from pg_control_system()");
+  return rows[0]?.id ?? "";
+}
+
+/** @throws SetupError if the source does not log what logical decoding needs. */
+export async function requireLogicalWal(source: Connection): Promise<void> {
+  const { rows } = await source.query<{ wal_level: string }>("show wal_level");
+  if (rows[0]?.wal_level === "logical") return;
+  throw new SetupError(
+    `the source runs with wal_level = ${rows[0]?.wal_level}: set it to logical (on RDS: rds.logical_replication = 1) and restart the server`,
+  );
+}
+
+/** Creates the publication, or adds to it the tables that it lacks. Never takes one away: others may read it. */
+export async function ensurePublication(source: Connection, name: string, tables: readonly TableName[]): Promise<void> {
+  const { rows } = await source.query<{ complete: string; via_root: string }>(
+    `select pubinsert and pubupdate and pubdelete and pubtruncate as complete, pubviaroot as via_root
+       from pg_publication where pubname = $1`,
+    [name],
+  );
+  const [publication] = rows;
+  const full = (list: readonly TableName[]) => list.map(({ schema, table }) => quoted(schema, table)).join(", ");
+  if (!publication) {
+    await source.query(
+      `create publication ${quoted(name)} for table ${full(tables)} with (publish_via_partition_root = true)`,
+    );
+    return;
+  }
+  if (publication.complete !== "t") {
+    throw new SetupError(
+      `publication ${name} leaves out operations: ALTER PUBLICATION ${quoted(name)} SET (publish = 'insert, update, delete, truncate')`,
+    );
+  }
+  const { rows: published } = await source.query<{ schema: string; table: string }>(
+    `select schemaname as schema, tablename as table from pg_publication_tables where pubname = $1`,
+    [name],
+  );
+  const lacking = tables.filter(
+    ({ schema, table }) => !published.some((candidate) => candidate.schema === schema && candidate.table === table),
+  );
+  if (lacking.length > 0) await source.query(`alter publication ${quoted(name)} add table ${full(lacking)}`);
+}
+
+export interface Slot {
+  /** The source keeps everything from here on. */
+  readonly confirmedLsn: Lsn;
+}
+
+/** @throws SetupError if there is a slot of this name that cannot serve this job. */
+export async function findSlot(source: Connection, name: string): Promise<Slot | undefined> {
+  const { rows } = await source.query<Record<"plugin" | "here" | "status" | "confirmed", string | null>>(
+    `select plugin, database = current_database() as here, wal_status as status, confirmed_flush_lsn as confirmed
+       from pg_replication_slots where slot_name = $1`,
+    [name],
+  );
+  const [slot] = rows;
+  if (!slot) return undefined;
+  if (slot.plugin !== "pgoutput" || slot.here !== "t") {
+    throw new SetupError(
+      `slot ${name} is not a pgoutput slot of this database: it serves something else; choose another SOURCE_SLOT_NAME`,
+    );
+  }
+  if (slot.status === "lost" || slot.confirmed === null) {
+    throw new SetupError(
+      `slot ${name} has lost its log (see max_slot_wal_keep_size): changes are gone for good. ` +
+        "Stop the job with skip_slot_cleanup=false, empty the sink's tables and copy again with DO_SNAPSHOT=true",
+    );
+  }
+  return { confirmedLsn: parseLsn(slot.confirmed ?? "") };
+}
+
+export interface NewSlot extends Slot {
+  /** Of the rows as they are exactly where the slot starts; usable while the connection lives and is left alone. */
+  readonly snapshotName: string;
+}
+
+/** @param replication a walsender connection. It waits for the transactions that run on the source now. */
+export async function createSlot(replication: Connection, name: string): Promise<NewSlot> {
+  const { rows } = await replication.query<{ consistent_point: string; snapshot_name: string }>(
+    `CREATE_REPLICATION_SLOT ${quoted(name)} LOGICAL pgoutput EXPORT_SNAPSHOT`,
+  );
+  const [slot] = rows;
+  if (!slot) throw new SetupError(`the source did not create slot ${name}`);
+  return { confirmedLsn: parseLsn(slot.consistent_point), snapshotName: slot.snapshot_name };
+}
+
+export async function dropSlot(source: Connection, name: string): Promise<void> {
+  await source.query(
+    "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1 and not active",
+    [name],
+  );
+  const { rowCount } = await source.query("select from pg_replication_slots where slot_name = $1", [name]);
+  if (rowCount !== 0) throw new SetupError(`slot ${name} is in use by another process and was not dropped`);
+}
+
+/**
+ * The stored position and the slot must meet without a hole.
+ *
+ * @throws SetupError if changes between them can no longer be read.
+ */
+export function requireNoGap(name: string, position: Lsn, slot: Slot | undefined): void {
+  if (slot && slot.confirmedLsn <= position) return;
+  const from = slot ? `slot ${name} starts at ${formatLsn(slot.confirmedLsn)}` : `slot ${name} is gone from the source`;
+  throw new SetupError(
+    `the sink holds everything up to ${formatLsn(position)}, but ${from}: what lies between is lost to this job. ` +
+      `Delete the slot's row from holdfast.replication, empty the sink's tables and copy again with DO_SNAPSHOT=true`,
+  );
+}

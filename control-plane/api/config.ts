@@ -1,0 +1,63 @@
+import * as z from "zod";
+import { LeaseTiming } from "../lease/timing";
+import { type Keyring, parseKeyring } from "../store/seal";
+
+const milliseconds = z.string().regex(/^\d+$/, "write milliseconds as a whole number").transform(Number);
+
+const Environment = z.object({
+  DATABASE_URL: z.url({
+    protocol: /^postgres(ql)?$/,
+    error: "set DATABASE_URL to postgres://user:password@host/database",
+  }),
+  HOLDFAST_KEYRING: z.string({
+    error: "set HOLDFAST_KEYRING to id:64-hex-digits; several with commas, the current one first",
+  }),
+  HOLDFAST_HOST: z.string().default("127.0.0.1"),
+  HOLDFAST_PORT: z
+    .string()
+    .regex(/^\d{1,5}$/, "write a port number")
+    .default("7600")
+    .transform(Number),
+  HOLDFAST_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
+  HOLDFAST_HEARTBEAT_MS: milliseconds.optional(),
+  HOLDFAST_WORKER_LEASE_MS: milliseconds.optional(),
+  HOLDFAST_SERVER_LEASE_MS: milliseconds.optional(),
+});
+
+export interface Configuration {
+  readonly databaseUrl: string;
+  readonly keyring: Keyring;
+  readonly host: string;
+  readonly port: number;
+  readonly logLevel: string;
+  readonly timing: LeaseTiming;
+}
+
+/**
+ * Reads the environment. Throws an error with one line per fault, each naming its variable and what to write; intervals under
+ * which a lease would not be safe are faults too.
+ */
+export function readConfiguration(environment: Readonly<Record<string, string | undefined>>): Configuration {
+  const parsed = Environment.safeParse(environment);
+  if (!parsed.success) throw faults(parsed.error, (path) => path);
+  const { data } = parsed;
+  const timing = LeaseTiming.safeParse({
+    heartbeatMs: data.HOLDFAST_HEARTBEAT_MS,
+    workerLeaseMs: data.HOLDFAST_WORKER_LEASE_MS,
+    serverLeaseMs: data.HOLDFAST_SERVER_LEASE_MS,
+  });
+  if (!timing.success) throw faults(timing.error, (path) => `HOLDFAST_${path.replace(/[A-Z]/g, "_$&").toUpperCase()}`);
+  return {
+    databaseUrl: data.DATABASE_URL,
+    keyring: parseKeyring(data.HOLDFAST_KEYRING),
+    host: data.HOLDFAST_HOST,
+    port: data.HOLDFAST_PORT,
+    logLevel: data.HOLDFAST_LOG_LEVEL,
+    timing: timing.data,
+  };
+}
+
+function faults(error: z.ZodError, variable: (path: string) => string): Error {
+  const lines = error.issues.map(({ path, message }) => `${variable(path.join("."))}: ${message}`);
+  return new Error(`the control plane's configuration is not usable\n  ${lines.join("\n  ")}`);
+}

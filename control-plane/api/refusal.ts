@@ -1,0 +1,46 @@
+import type { Refusal } from "../protocol/messages";
+import type { Ref } from "../store/sessions";
+
+export type RefusalStatus = 400 | 401 | 403 | 404 | 409 | 410 | 413 | 426 | 429 | 503;
+
+/** A request that is turned down: thrown by handlers, answered as the protocol's refusal. */
+export class RequestRefused extends Error {
+  constructor(
+    readonly status: RefusalStatus,
+    readonly code: string,
+    message: string,
+    private readonly more: { readonly jobs?: readonly Ref[]; readonly retryAfterMs?: number } = {},
+  ) {
+    super(message);
+  }
+
+  get body(): Refusal {
+    const { jobs = [], retryAfterMs = 0 } = this.more;
+    return { error: { code: this.code, message: this.message, jobs: [...jobs], retryAfterMs } };
+  }
+}
+
+export const fenced = (jobs: readonly Ref[]): RequestRefused =>
+  new RequestRefused(410, "fenced", "the job is not this session's any more: end its daemon at once", { jobs });
+
+export const sessionClosed = (): RequestRefused =>
+  new RequestRefused(410, "session_closed", "the session has ended: end every daemon, then register a new one");
+
+/** SQLSTATE classes by which PostgreSQL says that it cannot serve now: connection, resources, operator intervention. */
+const UNAVAILABLE = /^(08|53|57|58|25P03|55P03|40)/;
+
+/** SQLSTATE class 22: values that PostgreSQL cannot hold, such as text with a NUL. */
+const UNSTORABLE = /^22/;
+
+/** What a thrown error means to whoever asked; undefined for a defect of ours. */
+export function toRefusal(error: unknown): RequestRefused | undefined {
+  if (error instanceof RequestRefused) return error;
+  const code = (error as { code?: unknown }).code;
+  if (typeof code !== "string") return undefined;
+  if (UNSTORABLE.test(code))
+    return new RequestRefused(400, "invalid_message", "a text holds characters that cannot be stored");
+  if (UNAVAILABLE.test(code) || /^E(CONN|PIPE|TIMEDOUT)/.test(code)) {
+    return new RequestRefused(503, "unavailable", "the database does not answer: try again", { retryAfterMs: 1_000 });
+  }
+  return undefined;
+}

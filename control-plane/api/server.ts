@@ -1,0 +1,128 @@
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { serve } from "@hono/node-server";
+import type { Logger } from "pino";
+import { DEFAULT_TIMING, type LeaseTiming } from "../lease/timing";
+import { openDatabase } from "../store/database";
+import { Heartbeats } from "../store/heartbeats";
+import { migrate } from "../store/migrate";
+import type { Keyring } from "../store/seal";
+import { pulse, sweep } from "../store/sweeper";
+import type { ApiContext } from "./context";
+import { addOperatorRoutes } from "./operator-routes";
+import { Routes } from "./routes";
+import { Telemetry } from "./telemetry";
+import { Waker } from "./waker";
+import { addWorkerRoutes } from "./worker-routes";
+
+export interface ControlPlaneProps {
+  readonly databaseUrl: string;
+  readonly keyring: Keyring;
+  readonly logger: Logger;
+  /**
+   * Intervals of the lease protocol.
+   * @default - heartbeats every 5 s, workers stop after 15 s, jobs move after 30 s
+   */
+  readonly timing?: LeaseTiming;
+  /** @default - a free port */
+  readonly port?: number;
+  /** @default "127.0.0.1" */
+  readonly host?: string;
+}
+
+export interface ControlPlane {
+  readonly url: string;
+  /** Answers what is under way, parked claims included, then ends. What workers hold stays theirs. */
+  stop(): Promise<void>;
+}
+
+/** Starts one copy of the control plane. Any number may run on the same database; each takes requests, one at a time sweeps. */
+export async function startControlPlane(props: ControlPlaneProps): Promise<ControlPlane> {
+  const { logger, keyring, timing = DEFAULT_TIMING } = props;
+  const pool = openDatabase(props.databaseUrl, 20);
+  const applied = await migrate(pool);
+  if (applied.length > 0) logger.info({ applied }, "migrated the database");
+
+  const waker = new Waker(pool, props.databaseUrl);
+  const heartbeats = new Heartbeats(pool, timing.serverLeaseMs);
+  const telemetry = new Telemetry(pool, () => waker.size);
+  const api: ApiContext = { pool, keyring, timing, heartbeats, waker, telemetry, logger };
+  const routes = new Routes(api);
+  addWorkerRoutes(routes, api);
+  addOperatorRoutes(routes, api);
+  addHealth(routes, api);
+
+  waker.start();
+  const keeping = keepTime(api);
+  const server = await listening(routes, props);
+  const { port } = server.address() as AddressInfo;
+  const url = `http://${props.host ?? "127.0.0.1"}:${port}`;
+  logger.info({ url }, "listening");
+
+  return {
+    url,
+    stop: async () => {
+      const closed = new Promise((resolve) => server.close(resolve));
+      await waker.stop();
+      await keeping.stop();
+      await heartbeats.flush();
+      server.closeIdleConnections();
+      await closed;
+      await pool.end();
+      logger.info("stopped");
+    },
+  };
+}
+
+async function listening(routes: Routes, { port = 0, host = "127.0.0.1" }: ControlPlaneProps): Promise<Server> {
+  return await new Promise((resolve, reject) => {
+    const server = serve({ fetch: routes.app.fetch, port, hostname: host }, () => resolve(server)) as Server;
+    server.once("error", reject);
+  });
+}
+
+function addHealth({ app }: Routes, { pool, telemetry }: ApiContext): void {
+  app.get("/healthz", (c) => c.json({ status: "alive" }));
+  app.get("/readyz", async (c) => {
+    const ready = await pool.query("select 1").then(
+      () => true,
+      () => false,
+    );
+    return ready ? c.json({ status: "ready" }) : c.json({ status: "the database does not answer" }, 503);
+  });
+  app.get("/metrics", async (c) => {
+    const figures = await telemetry.registry.metrics();
+    return c.text(figures, 200, { "content-type": telemetry.registry.contentType });
+  });
+}
+
+/** Pulses and sweeps until stopped. A round that fails is told and tried again: the leases wait in the database. */
+function keepTime({ pool, timing, waker, telemetry, logger }: ApiContext): { stop(): Promise<void> } {
+  let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
+  const round = async (): Promise<void> => {
+    try {
+      await pulse(pool, timing);
+      const moved = await sweep(pool, timing);
+      if (moved > 0) {
+        logger.info({ moved }, "took jobs back from silent workers");
+        telemetry.swept(moved);
+        waker.jobsReady();
+      }
+    } catch (error) {
+      logger.warn({ error: String(error) }, "the sweep failed and is tried again");
+    }
+    if (!stopped) timer = setTimeout(next, timing.sweepMs);
+  };
+  let current = round();
+  const next = (): void => {
+    current = round();
+  };
+  return {
+    stop: async () => {
+      stopped = true;
+      clearTimeout(timer);
+      await current;
+    },
+  };
+}

@@ -1,0 +1,172 @@
+/** What the control plane answers to each message of the worker protocol. */
+import type { HttpBindings } from "@hono/node-server";
+import { PROTOCOL_VERSION } from "../protocol/limits";
+import type { Action, Grant, MessageName, Request, Response } from "../protocol/messages";
+import { readAssignment } from "../store/catalog";
+import { claimJobs } from "../store/claim";
+import { transaction } from "../store/database";
+import { releaseJobs, reportJob, saveCheckpoint, saveMetrics, startJob, ungrantJob } from "../store/holder";
+import { deregisterSession, type HeldJob, markDraining, readSession, registerSession } from "../store/sessions";
+import { issueToken, type TokenHolder } from "../store/tokens";
+import type { ApiContext } from "./context";
+import { fenced, RequestRefused, sessionClosed } from "./refusal";
+
+/** Who sends a message, and the connection it came on. */
+export interface Sender {
+  readonly holder: TokenHolder;
+  readonly deploymentId: string;
+  /** The session of a worker's token. Empty for `register`, which comes with a deployment's. */
+  readonly sessionId: string;
+  readonly gone: AbortSignal;
+  readonly outgoing: HttpBindings["outgoing"] | undefined;
+}
+
+type Handlers = {
+  readonly [Name in MessageName]?: (api: ApiContext, sender: Sender, request: Request<Name>) => Promise<Response<Name>>;
+};
+
+const PROGRESS_MS = 30_000;
+const METRICS_MS = 60_000;
+const DRAIN_DEADLINE_MS = 600_000;
+
+export const HANDLERS = {
+  register: async (api, { deploymentId }, request) => {
+    if (!request.protocols.includes(PROTOCOL_VERSION)) {
+      throw new RequestRefused(426, "protocol_unsupported", `this control plane speaks protocol ${PROTOCOL_VERSION}`);
+    }
+    return await transaction(api.pool, async (tx) => {
+      if ((await registerSession(tx, deploymentId, request)) === "session_closed") throw sessionClosed();
+      const { token } = await issueToken(tx, { kind: "worker", deploymentId, sessionId: request.sessionId });
+      return { protocol: PROTOCOL_VERSION, token, progressMs: PROGRESS_MS, metricsMs: METRICS_MS };
+    });
+  },
+
+  heartbeat: async (api, { holder, sessionId }, request) => {
+    const state = holder.session?.state === "registered" ? "registered" : "open";
+    const renewal = await api.heartbeats.beat(sessionId, state, request);
+    if (renewal === "session_closed") throw sessionClosed();
+    if (request.state === "draining" && !renewal.draining) await markDraining(api.pool, sessionId);
+    if (request.released.length > 0 || state === "registered") api.waker.jobsReady();
+    const strangers = request.running.filter((ref) => !renewal.held.some((job) => isSame(job, ref)));
+    const kills: Action[] = strangers.map(({ jobId, fence }) => ({ kind: "stop", mode: "kill", jobId, fence }));
+    const drain: Action[] =
+      renewal.draining && request.state !== "draining"
+        ? [{ kind: "drain", mode: "handoff", deadlineMs: DRAIN_DEADLINE_MS }]
+        : [];
+    return {
+      leaseMs: api.timing.workerLeaseMs,
+      nextMs: Math.round(api.timing.heartbeatMs * (0.8 + 0.4 * Math.random())),
+      actions: [...kills, ...stopOrders(renewal.held), ...drain],
+    };
+  },
+
+  claim: async (api, sender, request) => {
+    const { sessionId } = sender;
+    const endsAt = performance.now() + Math.min(request.waitMs, api.timing.claimWaitMs);
+    for (;;) {
+      const session = await readSession(api.pool, sessionId);
+      if (!session || session.state === "closed") throw sessionClosed();
+      const claim = { sessionId, claimId: request.claimId, slots: request.freeSlots, grantMs: api.timing.grantMs };
+      const granted = await claimJobs(api.pool, claim);
+      const actions = stopOrders(session.held);
+      const leftMs = endsAt - performance.now();
+      const over = leftMs <= 0 || sender.gone.aborted || api.waker.stopped;
+      if (granted.length > 0 || actions.length > 0 || over) {
+        const grants = await withAssignments(api, sessionId, granted);
+        takeBackUndelivered(api, sender, grants);
+        api.telemetry.claimed(grants.length);
+        return { grants, nextMs: 1, actions };
+      }
+      await api.waker.park({ deploymentId: sender.deploymentId, pool: session.pool, sessionId }, leftMs, sender.gone);
+    }
+  },
+
+  started: async (api, { sessionId }, ref) => {
+    if ((await startJob(api.pool, sessionId, ref)) === "fenced") throw fenced([ref]);
+    return {};
+  },
+
+  progress: async (api, { sessionId }, request) => {
+    const seq = await saveCheckpoint(
+      api.pool,
+      sessionId,
+      request,
+      request.checkpoint,
+      request.gapPossible?.lastConfirmed,
+    );
+    if (seq === "fenced") throw fenced([refOf(request)]);
+    return { seq };
+  },
+
+  report: async (api, { sessionId }, request) => {
+    if ((await reportJob(api.pool, sessionId, request)) === "fenced") throw fenced([refOf(request)]);
+    api.waker.jobsReady();
+    return {};
+  },
+
+  release: async (api, { sessionId }, request) => {
+    const stale = await releaseJobs(api.pool, sessionId, request.jobs);
+    api.waker.jobsReady();
+    if (stale.length > 0) throw fenced(stale);
+    return {};
+  },
+
+  deregister: async (api, { sessionId }) => {
+    await deregisterSession(api.pool, sessionId);
+    api.waker.jobsReady();
+    return {};
+  },
+
+  metrics: async (api, { sessionId }, request) => {
+    const stale = await saveMetrics(api.pool, sessionId, request.jobs);
+    if (stale.length > 0) throw fenced(stale);
+    return {};
+  },
+} satisfies Handlers;
+
+const refOf = ({ jobId, fence }: { jobId: string; fence: number }) => ({ jobId, fence });
+
+const isSame = (one: HeldJob, other: { jobId: string; fence: number }): boolean =>
+  one.jobId === other.jobId && one.fence === other.fence;
+
+function stopOrders(held: readonly HeldJob[]): Action[] {
+  return held
+    .filter(({ state, desired }) => state === "running" && desired !== "run")
+    .map(({ jobId, fence, desired }) => ({
+      kind: "stop",
+      mode: desired === "delete" ? "cleanup" : "quiesce",
+      jobId,
+      fence,
+    }));
+}
+
+async function withAssignments(
+  api: ApiContext,
+  sessionId: string,
+  granted: readonly { jobId: string; fence: number }[],
+): Promise<Grant[]> {
+  const grants: Grant[] = [];
+  for (const ref of granted) {
+    const assignment = await readAssignment(api.pool, api.keyring, sessionId, ref.jobId, ref.fence);
+    if (assignment) grants.push({ ...ref, ...assignment, deadlineMs: api.timing.grantMs });
+  }
+  return grants;
+}
+
+/** A grant whose answer could not be written goes to somebody else at once instead of waiting for its deadline. */
+function takeBackUndelivered(api: ApiContext, { gone, outgoing, sessionId }: Sender, grants: readonly Grant[]): void {
+  if (grants.length === 0) return;
+  const takeBack = (): void => {
+    const ungranted = grants.map((grant) => ungrantJob(api.pool, sessionId, grant));
+    Promise.all(ungranted).then(
+      () => api.waker.jobsReady(),
+      (error) => api.logger.warn({ error: String(error), sessionId }, "undelivered grants wait for their deadline"),
+    );
+  };
+  if (gone.aborted) takeBack();
+  else {
+    outgoing?.once("close", () => {
+      if (!outgoing.writableFinished) takeBack();
+    });
+  }
+}

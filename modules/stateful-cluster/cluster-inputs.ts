@@ -1,0 +1,175 @@
+import { z } from "zod";
+
+const base64 = z.string().regex(/^[A-Za-z0-9+/=\s]*$/);
+const owner = (what: string) => z.string().min(1).describe(what);
+const mode = z.string().regex(/^0[0-7]{3}$/);
+const tags = z.record(z.string(), z.string());
+const setOf = <Item extends z.ZodType>(item: Item) => z.array(item).meta({ uniqueItems: true });
+
+const node = z.strictObject({
+  node_id: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,64}$/)
+    .describe("Identity in the cluster, unique in it."),
+  node_ip: z.ipv4().describe("Fixed private address, free in the subnet."),
+  node_image: z.string().optional().describe("AMI of this node; without it, node_image of the cluster."),
+  node_subnet_id: z.string().describe("Subnet of the node."),
+  node_data_disk: z
+    .record(z.string(), z.string())
+    .default({})
+    .describe("Keys of default_data_volume that are different for this node."),
+  instance_type: z.string().optional().describe("Instance type of this node; without it, the cluster's."),
+  tags: tags.default({}).describe("Tags of this node's instance and group."),
+});
+
+const nodeFiles = z.strictObject({
+  node_id: z.string(),
+  node_files_toupload: z
+    .array(
+      z.strictObject({
+        contents: base64.describe("Content in base64."),
+        destination: z.string().startsWith("/"),
+        owner: owner("User that owns it.").optional(),
+        group: owner("Its group.").optional(),
+        mode: mode.optional(),
+      }),
+    )
+    .default([]),
+});
+
+const secretFile = z.strictObject({
+  node_id: z.string().optional().describe("Node that gets it; every node without."),
+  destination: z.string().startsWith("/"),
+  secret_arn: z.string().optional().describe("Secret in Secrets Manager."),
+  parameter_name: z.string().optional().describe("Parameter in SSM; one of the two."),
+  owner: owner("User that owns it.").default("root"),
+  group: owner("Its group.").default("root"),
+  mode: mode.default("0400"),
+});
+
+const dataVolume = z.strictObject({
+  device_name: z.string().default("/dev/sdf"),
+  size_in_gibs: z.number(),
+  type: z.string(),
+  iops: z.number().optional(),
+  throughput_mib_per_sec: z.number().optional(),
+  mount_path: z.string().regex(/^\/\S*[^\s/]$/),
+  file_system_type: z.enum(["ext4", "xfs"]),
+  mount_params: z.array(z.string().regex(/^[^\s,]+$/)).default([]),
+  mount_path_owner_user: z.string().min(1),
+  mount_path_owner_group: z.string().min(1),
+  tags: tags.default({}),
+  kms_key_arn: z.string().optional(),
+});
+
+/**
+ * What the published module takes, and a document of the kind `stateful-cluster` says: one schema.
+ *
+ * The names, types and defaults up to `jq_download_url` are those of the module that this one stands in for.
+ */
+export const clusterInputs = z.strictObject({
+  app_name: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/)
+    .describe("Name of the cluster; begins the names of everything in it."),
+  node_image: z.string().describe("AMI of the nodes: Amazon Linux 2023, Debian or Ubuntu."),
+  node_key_name: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe("EC2 key pair; none by default, since sessions go through SSM."),
+  instance_type: z.string().describe("Instance type of the nodes."),
+  security_groups: z.array(z.string()).describe("Security groups of the nodes' interfaces."),
+  nodes: setOf(node).min(1).describe("The nodes: identity, address, subnet, and what is different about each."),
+  node_files: setOf(nodeFiles)
+    .default([])
+    .describe(
+      "Files of each node, apart from `nodes` because they may be sensitive. Every node may read its user data: no secrets here.",
+    ),
+  default_data_volume: dataVolume.describe("The data volume of every node; node_data_disk overrides its keys."),
+  node_config_script: base64
+    .nullable()
+    .default(null)
+    .describe("Bash file in base64 that defines configure_cluster_node and wait_for_healthy_cluster."),
+  node_config_script_s3_url: z
+    .string()
+    .regex(/^s3:\/\/[^/]+\/.+$/)
+    .nullable()
+    .default(null)
+    .describe("The same file in S3 (s3://bucket/key); wins over node_config_script."),
+  root_volume: z
+    .strictObject({ device_name: z.string(), size_in_gibs: z.number(), type: z.string() })
+    .default({ device_name: "/dev/xvda", size_in_gibs: 16, type: "gp3" })
+    .describe("Root volume of the instances, encrypted and deleted with them."),
+  asg_inservice_timeout_in_mins: z
+    .number()
+    .default(10)
+    .describe("How long a roll waits for a replaced node to go into service, in minutes."),
+  asg_lifecycle_hook_heartbeat_timeout: z
+    .number()
+    .min(30)
+    .max(7_200)
+    .default(3_600)
+    .describe(
+      "Seconds without a sign of life after which a booting instance is given up. Read when a group is created.",
+    ),
+  command_timeout_seconds: z
+    .number()
+    .min(1)
+    .default(1_800)
+    .describe("Longest time to get the volumes, and to make and mount their filesystems, each, in seconds."),
+  http_put_response_hop_limit: z
+    .number()
+    .min(1)
+    .max(64)
+    .default(1)
+    .describe("Network hops that an answer of the metadata service survives: 2 for containers."),
+  jq_download_url: z.string().default("").describe("Not used: nothing is downloaded at boot."),
+  node_secret_files: z
+    .array(secretFile)
+    .default([])
+    .describe("Files whose content the node reads at boot, from Secrets Manager or SSM."),
+  node_config_script_s3_version_id: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe(
+      "Version of the script in S3. With it a changed script is a new template version, rolled like any change.",
+    ),
+  node_config_script_s3_sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .nullable()
+    .default(null)
+    .describe("SHA-256 of the script in S3, in hexadecimal: a node refuses any other content."),
+  configure_timeout_seconds: z
+    .number()
+    .min(1)
+    .default(3_600)
+    .describe("Longest time of configure_cluster_node, in seconds."),
+  health_timeout_seconds: z
+    .number()
+    .min(1)
+    .max(172_800)
+    .default(14_400)
+    .describe("Longest time of wait_for_healthy_cluster, in seconds; the launch hook is prolonged meanwhile."),
+  on_boot_failure: z
+    .enum(["hold", "abandon"])
+    .default("hold")
+    .describe(
+      "What becomes of an instance whose boot failed: left for a person until its hook runs out, or ended at once.",
+    ),
+  wait_for_capacity_timeout: z
+    .string()
+    .regex(/^(0|(\d+(h|m|s))+)$/)
+    .default("0")
+    .describe("How long an apply waits for each new group's instance; by default it does not."),
+  final_snapshot: z.boolean().default(false).describe("Whether a data volume that is destroyed leaves a snapshot."),
+  kms_key_arns: z
+    .array(z.string())
+    .default([])
+    .describe("Keys that encrypt the data volumes, secrets or scripts, for the nodes' role."),
+  tags: tags.default({}).describe("Tags of every instance and group, beside the provider's default tags."),
+});
+
+export type ClusterInputs = z.output<typeof clusterInputs>;

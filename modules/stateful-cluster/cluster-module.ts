@@ -1,0 +1,164 @@
+import { TerraformHclModule, TerraformLocal, Token } from "cdktf";
+import type { Construct } from "constructs";
+import { hcl, variableString } from "../publish/expressions";
+import { AWS_PROVIDER, ModuleStack, NULL_PROVIDER } from "../publish/module-stack";
+import { declareOutput, declareVariables } from "../publish/variables";
+import { ClusterAccess } from "./cluster-access";
+import { QUORUM_CHECK, UNPINNED_SCRIPT_CHECK } from "./cluster-checks";
+import { clusterInputs } from "./cluster-inputs";
+
+/** Constructs whose names in Terraform are promised and are not their ids. */
+const ADDRESSES = {
+  "aws_environment/partition": "current",
+  "aws_environment/region": "current",
+  "aws_environment/caller": "current",
+  "Default/optional_statements": "optional_statements",
+  "Default/node_policy_document": "node_policy",
+};
+
+const DATA_DISK_KEYS = [
+  "device_name",
+  "size_in_gibs",
+  "type",
+  "iops",
+  "throughput_mib_per_sec",
+  "mount_path",
+  "file_system_type",
+  "mount_path_owner_user",
+  "mount_path_owner_group",
+  "kms_key_arn",
+];
+
+const VALIDATIONS = {
+  nodes: [
+    {
+      condition: "length(distinct([for n in var.nodes : n.node_id])) == length(var.nodes)",
+      errorMessage: "Every node_id in nodes must be unique.",
+    },
+    {
+      condition: "length(distinct([for n in var.nodes : n.node_ip])) == length(var.nodes)",
+      errorMessage: "Every node_ip in nodes must be unique.",
+    },
+    {
+      condition: `alltrue([for n in var.nodes : length(setsubtract(keys(n.node_data_disk), ${JSON.stringify(DATA_DISK_KEYS)})) == 0])`,
+      errorMessage: `node_data_disk may have the keys ${DATA_DISK_KEYS.join(", ")}.`,
+    },
+    {
+      condition:
+        'alltrue([for n in var.nodes : contains(["ext4", "xfs"], lookup(n.node_data_disk, "file_system_type", "xfs"))])',
+      errorMessage: "file_system_type in node_data_disk must be ext4 or xfs.",
+    },
+  ],
+  node_secret_files: [
+    {
+      condition: "alltrue([for f in var.node_secret_files : (f.secret_arn == null) != (f.parameter_name == null)])",
+      errorMessage: "Every file in node_secret_files must have one of secret_arn and parameter_name.",
+    },
+  ],
+} as const;
+
+/** Text stays text, since that is what compresses; what is no UTF-8 stays base64. */
+const INLINE = (base64: string) =>
+  `{ for kind, value in { text = try(base64decode(${base64}), null), base64 = can(base64decode(${base64})) ? null : ${base64} } : kind => value if value != null }`;
+
+const FILES = `concat(
+  [for f in flatten([for n in var.node_files : n.node_files_toupload if n.node_id == each.key]) : {
+    path = f.destination
+    user = coalesce(f.owner, "root")
+    group = coalesce(f.group, "root")
+    mode = coalesce(f.mode, "0644")
+    content = ${INLINE("f.contents")}
+  }],
+  [for f in var.node_secret_files : {
+    path = f.destination
+    user = f.owner
+    group = f.group
+    mode = f.mode
+    content = { for kind, value in { secret = f.secret_arn, parameter = f.parameter_name } : kind => value if value != null }
+  } if f.node_id == null ? true : f.node_id == each.key]
+)`;
+
+const IN_S3 = "var.node_config_script_s3_url != null";
+const SCRIPT = `{ for kind, value in {
+  s3 = ${IN_S3} ? {
+    bucket = split("/", trimprefix(var.node_config_script_s3_url, "s3://"))[0]
+    key = join("/", slice(split("/", var.node_config_script_s3_url), 3, length(split("/", var.node_config_script_s3_url))))
+    versionId = var.node_config_script_s3_version_id
+    sha256 = var.node_config_script_s3_sha256
+  } : null
+  text = ${IN_S3} ? null : try(base64decode(var.node_config_script), null)
+  base64 = ${IN_S3} || can(base64decode(var.node_config_script)) ? null : var.node_config_script
+} : kind => value if value != null }`;
+
+/** The module of a whole cluster: what its nodes share, and one nested module per node under its node_id. */
+export function clusterModule(scope: Construct, id: string): ModuleStack {
+  const stack = new ModuleStack(scope, id, { providers: [AWS_PROVIDER, NULL_PROVIDER], addresses: ADDRESSES });
+  const variables = declareVariables(stack, clusterInputs, { validations: VALIDATIONS });
+  new TerraformLocal(stack, "node_by_id", hcl("{ for n in var.nodes : n.node_id => n }"));
+
+  const names = (prefix: string) =>
+    Token.asList(hcl(`[for n in var.nodes : "\${var.app_name}-${prefix}-\${n.node_id}"]`));
+  const access = new ClusterAccess(stack, "Default", {
+    clusterName: variableString(variables.app_name),
+    volumeNames: names("data"),
+    groupNames: names("node"),
+    objectArns: Token.asList(
+      hcl(
+        `${IN_S3} ? ["arn:\${data.aws_partition.current.partition}:s3:::\${trimprefix(var.node_config_script_s3_url, "s3://")}"] : []`,
+      ),
+    ),
+    secretArns: Token.asList(
+      hcl(
+        `[for f in var.node_secret_files : f.secret_arn != null ? f.secret_arn : "arn:\${data.aws_partition.current.partition}:ssm:\${data.aws_region.current.id}:\${data.aws_caller_identity.current.account_id}:parameter/\${trimprefix(f.parameter_name, "/")}"]`,
+      ),
+    ),
+    kmsKeyArns: Token.asList(variables.kms_key_arns.value),
+  });
+
+  const nodes = new TerraformHclModule(stack, "cluster_nodes", {
+    source: "./modules/node-module",
+    skipAssetCreationFromLocalModules: true,
+    variables: {
+      app_name: hcl("var.app_name"),
+      node_id: hcl("each.key"),
+      node_ip: hcl("each.value.node_ip"),
+      node_subnet_id: hcl("each.value.node_subnet_id"),
+      node_image: hcl("coalesce(each.value.node_image, var.node_image)"),
+      node_key_name: hcl("var.node_key_name"),
+      instance_type: hcl("coalesce(each.value.instance_type, var.instance_type)"),
+      security_groups: hcl("var.security_groups"),
+      instance_profile_name: access.instanceProfileName,
+      data_volume: hcl("merge(var.default_data_volume, each.value.node_data_disk)"),
+      root_volume: hcl("var.root_volume"),
+      files: hcl(FILES),
+      script: hcl(SCRIPT),
+      launch_hook_timeout_seconds: hcl("var.asg_lifecycle_hook_heartbeat_timeout"),
+      volumes_timeout_seconds: hcl("var.command_timeout_seconds"),
+      configure_timeout_seconds: hcl("var.configure_timeout_seconds"),
+      health_timeout_seconds: hcl("var.health_timeout_seconds"),
+      on_boot_failure: hcl("var.on_boot_failure"),
+      metadata_hop_limit: hcl("var.http_put_response_hop_limit"),
+      tags: hcl("merge(var.tags, each.value.tags)"),
+      wait_for_capacity_timeout: hcl("var.wait_for_capacity_timeout"),
+      final_snapshot: hcl("var.final_snapshot"),
+    },
+  });
+  nodes.addOverride("for_each", hcl("local.node_by_id"));
+  stack.addOverride("check", { ...QUORUM_CHECK, ...UNPINNED_SCRIPT_CHECK });
+  // The former module rolled its nodes from a null_resource; it is forgotten, not destroyed.
+  stack.addOverride("removed", [{ from: "null_resource.roll_instances", lifecycle: { destroy: false } }]);
+
+  declareOutput(stack, "node_iam_role_name", {
+    description: "Name of the nodes' role, for further policies.",
+    value: access.roleName,
+  });
+  declareOutput(stack, "asg_names", {
+    description: "Names of the nodes' Auto Scaling groups.",
+    value: hcl("[for n in module.cluster_nodes : n.asg_name]"),
+  });
+  declareOutput(stack, "node_id_to_node_userdata_script_map", {
+    description: "What each node's user data says: here a plan shows which node changes, and how.",
+    value: hcl("{ for id, n in module.cluster_nodes : id => n.node_userdata_script }"),
+  });
+  return stack;
+}

@@ -1,0 +1,43 @@
+import { Token } from "cdktf";
+import { volumesOf } from "./node-configuration";
+import type { StatefulNodeProps } from "./node-props";
+
+/** Refuses what cannot work on one node; what is known to Terraform only is not looked at. */
+export function checkNode(props: StatefulNodeProps): void {
+  const refuse = (message: string): never => {
+    throw new Error(`node ${props.nodeId}: ${message}`);
+  };
+  const { launchHookTimeoutSeconds: hook } = props;
+  if (hook !== undefined && !Token.isUnresolved(hook) && (hook < 30 || hook > 7_200)) {
+    refuse(`launchHookTimeoutSeconds (${hook}) must be from 30 to 7200`);
+  }
+  const volumes = Object.entries(volumesOf(props));
+  for (const [field, value] of [
+    ["deviceName", "deviceName"],
+    ["mountPath", "mountPath"],
+  ] as const) {
+    const owners = new Map<string, string>();
+    for (const [name, volume] of volumes) {
+      const text = volume[value] ?? "/dev/sdf";
+      if (Token.isUnresolved(text)) continue;
+      const other = owners.get(text);
+      if (other !== undefined) refuse(`volumes ${other} and ${name} have the same ${field} (${text})`);
+      owners.set(text, name);
+    }
+  }
+  for (const [name, { mountPath, iops, throughput, type }] of volumes) {
+    if (!Token.isUnresolved(mountPath) && (!/^\/[^\s]+$/.test(mountPath) || mountPath.endsWith("/"))) {
+      refuse(`mountPath of volume ${name} (${mountPath}) must be an absolute path without blanks`);
+    }
+    if (throughput !== undefined && ![throughput, type].some((value) => Token.isUnresolved(value)) && type !== "gp3") {
+      refuse(`throughput of volume ${name} (${throughput}) is for gp3 volumes, its type is ${type}`);
+    }
+    if (
+      iops !== undefined &&
+      ![iops, type].some((value) => Token.isUnresolved(value)) &&
+      !["gp3", "io1", "io2"].includes(type)
+    ) {
+      refuse(`iops of volume ${name} (${iops}) are for gp3, io1 and io2 volumes, its type is ${type}`);
+    }
+  }
+}

@@ -1,0 +1,201 @@
+import { AutoscalingGroup } from "@cdktf/provider-aws/lib/autoscaling-group";
+import { DataAwsDefaultTags } from "@cdktf/provider-aws/lib/data-aws-default-tags";
+import { DataAwsSubnet } from "@cdktf/provider-aws/lib/data-aws-subnet";
+import { EbsVolume } from "@cdktf/provider-aws/lib/ebs-volume";
+import { LaunchTemplate } from "@cdktf/provider-aws/lib/launch-template";
+import { NetworkInterface } from "@cdktf/provider-aws/lib/network-interface";
+import { Fn, type TerraformResourceLifecycle, Token } from "cdktf";
+import { Construct } from "constructs";
+import { addDynamicBlock } from "../publish/dynamic-block";
+import { hcl } from "../publish/expressions";
+import { UserData } from "../user-data/user-data";
+import { LAUNCH_HOOK_TIMEOUT_SECONDS, nodeConfiguration, nodeNames, volumesOf } from "./node-configuration";
+import type { DataVolumeProps, StatefulNodeProps } from "./node-props";
+import { checkNode } from "./node-rules";
+
+/** https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-metrics.html */
+const GROUP_METRICS = [
+  "GroupDesiredCapacity",
+  "GroupInServiceInstances",
+  "GroupMaxSize",
+  "GroupMinSize",
+  "GroupPendingInstances",
+  "GroupStandbyInstances",
+  "GroupTerminatingInstances",
+  "GroupTotalInstances",
+];
+
+/** Tags that nodes put on their own volumes and that Terraform leaves alone. */
+const AGENT_TAG = "holdfast:initialised";
+
+/**
+ * One node of a stateful cluster: an address and data that outlive every instance, and an Auto Scaling group of one that replaces
+ * a lost instance with another that takes both over. The instance goes into service when the node config script says that the
+ * cluster is healthy.
+ *
+ * The group names a zone, not a subnet, because its template names a network interface:
+ * https://docs.aws.amazon.com/autoscaling/ec2/userguide/create-launch-template.html#change-network-interface
+ * It has no maintenance policy: one that launches before it terminates could never get the interface.
+ */
+export class StatefulNode extends Construct {
+  /** Of the Auto Scaling group. */
+  public readonly groupName: string;
+  public readonly launchTemplateId: string;
+  /** The newest version, which the group launches. */
+  public readonly launchTemplateVersion: string;
+  public readonly dataVolumeId: string;
+  /** What the agent reads on the instance, and so what a changed template version means; values may be tokens. */
+  public readonly configuration: Readonly<Record<string, unknown>>;
+
+  /** @throws Error naming the node, the field and both values, where they cannot work together. */
+  public constructor(scope: Construct, id: string, props: StatefulNodeProps) {
+    super(scope, id);
+    checkNode(props);
+    const names = nodeNames(props.clusterName, props.nodeId);
+    const subnet = new DataAwsSubnet(this, "node_subnet", { id: props.subnetId });
+    const networkInterface = new NetworkInterface(this, "node_network_interface", {
+      subnetId: props.subnetId,
+      securityGroups: props.securityGroupIds,
+      privateIps: [props.nodeIp],
+      tags: { Name: names.interface },
+      // The primary interface of a running instance can be neither detached nor replaced: see the group's preconditions.
+      lifecycle: { ignoreChanges: ["subnet_id", "private_ips"] },
+    });
+    const volumes = Object.entries(volumesOf(props)).map(
+      ([name, volume]) => [name, this.volume(name, volume, subnet, props)] as const,
+    );
+    const volumeIds = Object.fromEntries(volumes.map(([name, { id: volumeId }]) => [name, volumeId]));
+    this.configuration = nodeConfiguration({ props, volumeIds });
+
+    const userData = new UserData(this, "user_data", {
+      owner: `node ${Token.isUnresolved(props.nodeId) ? "configuration" : props.nodeId}`,
+      program: "node",
+      config: this.configuration,
+    });
+    const template = this.launchTemplate(props, networkInterface, userData);
+    const group = this.group(props, subnet, template);
+    group.addOverride("lifecycle.precondition", [
+      ...volumes.map(([name, volume]) => ({
+        condition: hcl(`${volume.fqn}.availability_zone == ${subnet.fqn}.availability_zone`),
+        error_message:
+          `Node ${props.nodeId}: volume ${name} is in \${${volume.fqn}.availability_zone}, subnet ${props.subnetId} in ` +
+          `\${${subnet.fqn}.availability_zone}. A volume cannot leave its zone: give a subnet of that zone, or copy the data through a snapshot.`,
+      })),
+      {
+        condition: hcl(`${networkInterface.fqn}.subnet_id == ${subnet.fqn}.id`),
+        error_message: `Node ${props.nodeId}: its interface is in \${${networkInterface.fqn}.subnet_id}, not ${props.subnetId}. ${MOVE_REMEDY}`,
+      },
+      {
+        condition: Token.asString(Fn.contains(Token.asList(networkInterface.privateIps), props.nodeIp)),
+        error_message: `Node ${props.nodeId}: its interface has \${join(", ", ${networkInterface.fqn}.private_ips)}, not ${props.nodeIp}. ${MOVE_REMEDY}`,
+      },
+    ]);
+
+    this.groupName = group.name;
+    this.launchTemplateId = template.id;
+    this.launchTemplateVersion = Token.asString(template.latestVersion);
+    this.dataVolumeId = volumeIds["data"] as string;
+  }
+
+  private volume(name: string, volume: DataVolumeProps, subnet: DataAwsSubnet, props: StatefulNodeProps): EbsVolume {
+    const names = nodeNames(props.clusterName, props.nodeId);
+    const { preventDestroy = true, finalSnapshot } = props;
+    const own = { Name: name === "data" ? names.volume : `${names.volume}-${name}` };
+    const lifecycle: TerraformResourceLifecycle = {
+      // A volume stays where its data are; where that contradicts the subnet, the group's precondition says so.
+      ignoreChanges: ["availability_zone", `tags["${AGENT_TAG}"]`, `tags_all["${AGENT_TAG}"]`],
+      ...(preventDestroy ? { preventDestroy } : {}),
+    };
+    return new EbsVolume(this, name === "data" ? "node_data" : `node_data_${name}`, {
+      availabilityZone: subnet.availabilityZone,
+      size: volume.sizeGiB,
+      type: volume.type,
+      ...(volume.iops === undefined ? {} : { iops: volume.iops }),
+      ...(volume.throughput === undefined ? {} : { throughput: volume.throughput }),
+      ...(volume.kmsKeyArn === undefined ? {} : { kmsKeyId: volume.kmsKeyArn }),
+      ...(finalSnapshot === undefined ? {} : { finalSnapshot }),
+      encrypted: true,
+      tags: volume.tags === undefined ? own : (Token.asStringMap(Fn.merge([volume.tags, own])) as typeof own),
+      lifecycle,
+    });
+  }
+
+  private launchTemplate(
+    props: StatefulNodeProps,
+    networkInterface: NetworkInterface,
+    userData: UserData,
+  ): LaunchTemplate {
+    const root = props.rootVolume ?? { deviceName: "/dev/xvda", sizeGiB: 16, type: "gp3" };
+    return new LaunchTemplate(this, "node", {
+      name: nodeNames(props.clusterName, props.nodeId).group,
+      imageId: props.imageId,
+      instanceType: props.instanceType,
+      ...(props.keyName === undefined ? {} : { keyName: props.keyName }),
+      userData: userData.base64,
+      iamInstanceProfile: { name: props.instanceProfileName },
+      networkInterfaces: [{ networkInterfaceId: networkInterface.id, deviceIndex: 0 }],
+      blockDeviceMappings: [
+        {
+          deviceName: root.deviceName,
+          ebs: {
+            volumeSize: root.sizeGiB,
+            volumeType: root.type,
+            encrypted: "true",
+            deleteOnTermination: "true",
+          },
+        },
+      ],
+      metadataOptions: {
+        httpEndpoint: "enabled",
+        httpTokens: "required",
+        httpPutResponseHopLimit: props.metadataHopLimit ?? 1,
+        httpProtocolIpv6: "disabled",
+      },
+      monitoring: { enabled: false },
+      lifecycle: {
+        createBeforeDestroy: true,
+        ...(userData.sizeCheck === undefined
+          ? {}
+          : { precondition: [{ ...userData.sizeCheck, errorMessage: SIZE_REMEDY }] }),
+      },
+    });
+  }
+
+  private group(props: StatefulNodeProps, subnet: DataAwsSubnet, template: LaunchTemplate): AutoscalingGroup {
+    const { group: name, launchHook } = nodeNames(props.clusterName, props.nodeId);
+    const defaultTags = new DataAwsDefaultTags(this, "default_tags", {});
+    const group = new AutoscalingGroup(this, "node_asg", {
+      name,
+      minSize: 1,
+      maxSize: 1,
+      availabilityZones: [subnet.availabilityZone],
+      launchTemplate: { id: template.id, version: Token.asString(template.latestVersion) },
+      initialLifecycleHook: [
+        {
+          name: launchHook,
+          lifecycleTransition: "autoscaling:EC2_INSTANCE_LAUNCHING",
+          defaultResult: "ABANDON",
+          heartbeatTimeout: props.launchHookTimeoutSeconds ?? LAUNCH_HOOK_TIMEOUT_SECONDS,
+        },
+      ],
+      enabledMetrics: GROUP_METRICS,
+      metricsGranularity: "1Minute",
+      waitForCapacityTimeout: props.waitForCapacity ?? "0",
+      tag: [{ key: "Name", value: name, propagateAtLaunch: true }],
+    });
+    addDynamicBlock(group, {
+      block: "tag",
+      forEach: Fn.merge([defaultTags.tags, props.tags ?? {}]),
+      content: { key: "${tag.key}", value: "${tag.value}", propagate_at_launch: true },
+    });
+    return group;
+  }
+}
+
+const SIZE_REMEDY =
+  "The node's files and config script do not fit into user data (16,384 bytes compressed). Put the script into S3 " +
+  "(node_config_script_s3_url) and large files where the script fetches them.";
+
+const MOVE_REMEDY =
+  "The interface of a running instance cannot be replaced. Remove the node, apply, and add it again with its new address; its volume " +
+  "can be kept with terraform state rm and an import block.";

@@ -1,0 +1,129 @@
+import { TerraformOutput } from "cdktf";
+import type { z } from "zod";
+import { clusterInputs } from "../modules/stateful-cluster/cluster-inputs";
+import { StatefulCluster } from "../modules/stateful-cluster/stateful-cluster";
+import type { DataVolumeProps, NodeFileProps, NodeScriptProps } from "../modules/stateful-node/node-props";
+import { defineKind } from "./deployment-kind";
+
+/** The published module's inputs; the document's name is the cluster's. */
+const schema = clusterInputs.omit({ app_name: true, jq_download_url: true, asg_inservice_timeout_in_mins: true });
+
+type Document = { readonly name: string } & z.output<typeof schema>;
+
+export const statefulCluster = defineKind({
+  kind: "stateful-cluster",
+  summary: "A cluster whose nodes keep their address and their data, such as ZooKeeper, etcd or Kafka.",
+  schema,
+  build: (stack, document) => {
+    const cluster = new StatefulCluster(stack, "cluster", clusterProps(document));
+    new TerraformOutput(stack, "asg_names", { value: [...cluster.nodes.values()].map((node) => node.groupName) });
+    new TerraformOutput(stack, "node_iam_role_name", { value: cluster.roleName });
+  },
+});
+
+/** From the words of the document to those of the construct. */
+function clusterProps(document: Document): ConstructorParameters<typeof StatefulCluster>[2] {
+  const { root_volume: root } = document;
+  return {
+    clusterName: document.name,
+    imageId: document.node_image,
+    instanceType: document.instance_type,
+    ...(document.node_key_name === null ? {} : { keyName: document.node_key_name }),
+    securityGroupIds: document.security_groups,
+    dataVolume: volumeProps(document.default_data_volume),
+    rootVolume: { deviceName: root.device_name, sizeGiB: root.size_in_gibs, type: root.type },
+    nodes: document.nodes.map((node) => ({
+      nodeId: node.node_id,
+      nodeIp: node.node_ip,
+      subnetId: node.node_subnet_id,
+      ...(node.node_image === undefined ? {} : { imageId: node.node_image }),
+      ...(node.instance_type === undefined ? {} : { instanceType: node.instance_type }),
+      dataVolume: volumeProps(
+        clusterInputs.shape.default_data_volume.parse({
+          ...document.default_data_volume,
+          ...numbersIn(node.node_data_disk),
+        }),
+      ),
+      files: filesOf(document, node.node_id),
+      tags: node.tags,
+    })),
+    script: scriptProps(document),
+    launchHookTimeoutSeconds: document.asg_lifecycle_hook_heartbeat_timeout,
+    deadlines: {
+      volumesSeconds: document.command_timeout_seconds,
+      configureSeconds: document.configure_timeout_seconds,
+      healthSeconds: document.health_timeout_seconds,
+    },
+    onBootFailure: document.on_boot_failure,
+    metadataHopLimit: document.http_put_response_hop_limit,
+    waitForCapacity: document.wait_for_capacity_timeout,
+    finalSnapshot: document.final_snapshot,
+    kmsKeyArns: document.kms_key_arns,
+    tags: document.tags,
+  };
+}
+
+/** A map of strings, as Terraform's callers write it, with its numbers as numbers. */
+const numbersIn = (texts: Readonly<Record<string, string>>) =>
+  Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, /^\d+$/.test(text) ? Number(text) : text]));
+
+function volumeProps(volume: Document["default_data_volume"]): DataVolumeProps {
+  return {
+    deviceName: volume.device_name,
+    sizeGiB: volume.size_in_gibs,
+    type: volume.type,
+    ...(volume.iops === undefined ? {} : { iops: volume.iops }),
+    ...(volume.throughput_mib_per_sec === undefined ? {} : { throughput: volume.throughput_mib_per_sec }),
+    ...(volume.kms_key_arn === undefined ? {} : { kmsKeyArn: volume.kms_key_arn }),
+    mountPath: volume.mount_path,
+    format: volume.file_system_type,
+    mountOptions: volume.mount_params,
+    ownerUser: volume.mount_path_owner_user,
+    ownerGroup: volume.mount_path_owner_group,
+    tags: volume.tags,
+  };
+}
+
+function filesOf({ node_files, node_secret_files }: Document, nodeId: string): NodeFileProps[] {
+  const plain = node_files.filter((entry) => entry.node_id === nodeId).flatMap((entry) => entry.node_files_toupload);
+  const secret = node_secret_files.filter((file) => file.node_id === undefined || file.node_id === nodeId);
+  return [
+    ...plain.map(({ destination, contents, owner, group, mode }) => ({
+      path: destination,
+      content: inline(contents),
+      ...(owner === undefined ? {} : { user: owner }),
+      ...(group === undefined ? {} : { group }),
+      ...(mode === undefined ? {} : { mode }),
+    })),
+    ...secret.map(({ destination, secret_arn, parameter_name, owner, group, mode }) => ({
+      path: destination,
+      user: owner,
+      group,
+      mode,
+      content: secret_arn === undefined ? { parameter: parameter_name ?? "" } : { secret: secret_arn },
+    })),
+  ];
+}
+
+/** @throws Error if the document names no script. */
+function scriptProps(document: Document): NodeScriptProps {
+  const { node_config_script: script, node_config_script_s3_url: url } = document;
+  if (url !== null) {
+    const [bucket = "", ...key] = url.slice("s3://".length).split("/");
+    const { node_config_script_s3_version_id: versionId, node_config_script_s3_sha256: sha256 } = document;
+    return { s3: { bucket, key: key.join("/"), versionId, sha256 } };
+  }
+  if (script === null) {
+    throw new Error(
+      "node_config_script or node_config_script_s3_url must be given: without it a node cannot join its cluster",
+    );
+  }
+  return inline(script);
+}
+
+/** Text stays text, since that is what compresses; what is no UTF-8 stays base64. */
+function inline(base64: string): { readonly text: string } | { readonly base64: string } {
+  const bytes = Buffer.from(base64, "base64");
+  const text = bytes.toString("utf8");
+  return Buffer.from(text).equals(bytes) ? { text } : { base64 };
+}
