@@ -5,7 +5,7 @@
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startMoto } from "./emulator/moto";
+import { startEmulatedAws } from "./emulator/emulated-aws";
 import { terraformIn } from "./emulator/terraform";
 import type { ApiCalls } from "./start/api-calls";
 
@@ -50,7 +50,7 @@ interface Counts {
 
 async function measureStack(json: string, { created, read, amount }: Counts): Promise<void> {
   const scratch = mkdtempSync(join(tmpdir(), "holdfast-measure-"));
-  const emulator = await startMoto();
+  const emulator = await startEmulatedAws();
   try {
     copyFileSync(json, join(scratch, "cdk.tf.json"));
     writeFileSync(join(scratch, "backend_override.tf.json"), '{"terraform":{"backend":{"local":{}}}}');

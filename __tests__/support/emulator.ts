@@ -1,7 +1,8 @@
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Emulator, startMoto } from "../../scripts/emulator/moto";
+import { startEmulatedAws } from "../../scripts/emulator/emulated-aws";
+import type { Emulator } from "../../scripts/emulator/moto";
 import { type Terraform, terraformIn } from "../../scripts/emulator/terraform";
 
 export interface EmulatedAws {
@@ -20,7 +21,7 @@ export function useEmulatedAws(): EmulatedAws {
   let scratch = "";
   beforeAll(async () => {
     scratch = mkdtempSync(join(tmpdir(), "holdfast-terraform-"));
-    emulator = await startMoto();
+    emulator = await startEmulatedAws();
   });
   afterAll(async () => {
     await emulator?.stop();

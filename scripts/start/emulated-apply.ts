@@ -1,7 +1,8 @@
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Emulator, startMoto } from "../emulator/moto";
+import { startEmulatedAws } from "../emulator/emulated-aws";
+import type { Emulator } from "../emulator/moto";
 import { TerraformFailed, terraformIn } from "../emulator/terraform";
 import { missingCommands } from "../test-tiers";
 
@@ -46,7 +47,7 @@ export async function applyToEmulator(
     cpSync(join(outdir, "stacks", stack, "cdk.tf.json"), join(scratch, "cdk.tf.json"));
     writeFileSync(join(scratch, "backend_override.tf.json"), JSON.stringify({ terraform: { backend: { local: {} } } }));
     progress("starting the emulated AWS (moto_server)");
-    emulator = await startMoto();
+    emulator = await startEmulatedAws();
     const terraform = terraformIn(scratch, emulator, { signal });
     progress("terraform init");
     const uninstallable = await terraform.init().then(() => undefined, installFailure);
