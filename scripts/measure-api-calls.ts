@@ -54,20 +54,18 @@ async function measureStack(json: string, { created, read, amount }: Counts): Pr
   try {
     copyFileSync(json, join(scratch, "cdk.tf.json"));
     writeFileSync(join(scratch, "backend_override.tf.json"), '{"terraform":{"backend":{"local":{}}}}');
+    const log = join(scratch, "provider.log");
     const terraform = terraformIn(scratch, emulator);
-    await terraform.init();
-    const logged = async (work: () => Promise<unknown>): Promise<RequestLine[]> => {
-      const log = join(scratch, "provider.log");
-      process.env["TF_LOG"] = "JSON";
-      process.env["TF_LOG_PATH"] = log;
-      await work();
-      delete process.env["TF_LOG"];
+    const logged = terraformIn(scratch, emulator, { environment: { TF_LOG: "JSON", TF_LOG_PATH: log } });
+    const requests = async (work: Promise<unknown>): Promise<RequestLine[]> => {
+      await work;
       const lines = readFileSync(log, "utf8").split("\n");
       rmSync(log);
       return lines.filter((line) => line.includes("HTTP Request Sent")).map((line) => JSON.parse(line));
     };
-    const first = await logged(() => terraform.apply());
-    const second = await logged(() => terraform.plan());
+    await terraform.init();
+    const first = await requests(logged.apply());
+    const second = await requests(logged.plan());
     for (const line of first.filter(({ tf_rpc }) => tf_rpc === WRITING)) {
       increase(created, typeOf(line));
     }

@@ -36,6 +36,11 @@ export const TEST_TIERS: readonly TestTier[] = [
     ],
     asRoot: true,
   },
+  {
+    name: "podman",
+    proves: "user data under real systemd and cloud-init",
+    commands: ["podman", "runc", "mmdebstrap"],
+  },
   { name: "postgres", proves: "a real PostgreSQL server", commands: ["initdb", "postgres"] },
 ];
 

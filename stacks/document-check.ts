@@ -16,12 +16,24 @@ export function checkDocument<Schema extends z.ZodType>(
   document: YamlDocument,
   schema: Schema,
 ): Checked<z.output<Schema>> {
-  const result = schema.safeParse(document.value, { error: () => UNWORDED });
+  const result = parse(document, schema);
+  if (result instanceof Error) {
+    return { ok: false, problems: [document.problem([], `document: ${result.message}`)] };
+  }
   if (result.success) {
     return { ok: true, value: result.data };
   }
   const json = inputSchema(schema);
   return { ok: false, problems: result.error.issues.flatMap((issue) => problemsOf(issue, { document, json })) };
+}
+
+/** A rule may throw where it meets a value that other rules have already refused. */
+function parse<Schema extends z.ZodType>({ value }: YamlDocument, schema: Schema) {
+  try {
+    return schema.safeParse(value, { error: () => UNWORDED });
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
 }
 
 /** Stands where the schema has no words of its own for a rule. */

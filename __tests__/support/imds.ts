@@ -11,7 +11,7 @@ export const FAKE_CREDENTIALS = {
 export interface FakeImds extends RunningServer {
   readonly requests: readonly string[];
   /** Sets a leaf under /latest/, or removes it: then it is a 404. */
-  set(path: string, value: string | undefined): void;
+  set(path: string, value: string | Buffer | undefined): void;
   /** The next `count` requests are answered with `status`, or not at all. */
   fail(count: number, status: number | "hang"): void;
   /** Session tokens given out so far are no longer accepted. */
@@ -29,7 +29,7 @@ export interface FakeImdsOptions {
 /** An instance metadata service that requires IMDSv2, as strict as EC2's with HttpTokens=required. */
 export async function startImds(options: FakeImdsOptions = {}): Promise<FakeImds> {
   const { instanceId = "i-0a1b2c3d4e5f60718", region = "us-east-1", architecture = "x86_64" } = options;
-  const leaves = new Map<string, string>([
+  const leaves = new Map<string, string | Buffer>([
     ["meta-data/instance-id", instanceId],
     ["meta-data/services/domain", "amazonaws.com"],
     [`meta-data/iam/security-credentials/${FAKE_ROLE}`, JSON.stringify(credentialDocument())],

@@ -9,7 +9,7 @@ import { withDeadline } from "../host/waiting";
 import type { WorkerConfig } from "./config";
 import { installDaemonRelease } from "./daemon-release";
 import { minuteOf, putMetrics } from "./metrics";
-import { PATHS, WORKER_UNIT } from "./paths";
+import { PATHS, TOKEN_UNIT, WORKER_UNIT } from "./paths";
 import { LOG_ROTATION, REGISTRATION_TIMEOUT_SECONDS, unitFiles } from "./units";
 
 /** What a boot works on. */
@@ -144,9 +144,18 @@ async function startAgent(run: BootHost["run"], onLine: (line: string) => void):
   try {
     await run("systemctl", ["start", WORKER_UNIT], { timeoutMs, onLine });
   } catch (error) {
-    const status = await run("systemctl", ["show", "--value", "-p", "StatusText", WORKER_UNIT], { timeoutMs: 5_000 });
-    throw status.trim() ? new Error(status.trim()) : error;
+    throw (await lastWords(run)) ?? error;
   }
+}
+
+/** What the agent, or the fetching of its token, said last: systemctl itself only says that it failed. */
+async function lastWords(run: BootHost["run"]): Promise<Error | undefined> {
+  const timeoutMs = 5_000;
+  const status = await run("systemctl", ["show", "--value", "-p", "StatusText", WORKER_UNIT], { timeoutMs });
+  if (status.trim()) return new Error(status.trim());
+  const units = ["-u", TOKEN_UNIT, "-u", WORKER_UNIT];
+  const journal = await run("journalctl", ["-qo", "cat", "-n", "4", ...units], { timeoutMs });
+  return journal.trim() ? new Error(journal.trim().replaceAll("\n", "; ")) : undefined;
 }
 
 /** Says why, everywhere someone may look, has the group replace the instance, and turns it off. */

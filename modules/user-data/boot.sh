@@ -14,7 +14,7 @@ say() {
 }
 
 node_20() {
-  [ -x "$1" ] && "$1" -e 'process.exit(parseInt(process.versions.node)<20)'
+  [ -x "$1" ] && "$1" -e 'process.exit(+(parseInt(process.versions.node)<20))'
 }
 
 # The versioned names stay when an alternative is switched.

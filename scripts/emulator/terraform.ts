@@ -54,9 +54,17 @@ export function emulatorEnvironment({ url }: Emulator): NodeJS.ProcessEnv {
   };
 }
 
+export interface TerraformOptions {
+  /** Interrupts what runs. */
+  readonly signal?: AbortSignal;
+  /** Added to the environment. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
 /** Terraform in `directory` against `emulator`. */
-export function terraformIn(directory: string, emulator: Emulator, signal?: AbortSignal): Terraform {
-  const env = emulatorEnvironment(emulator);
+export function terraformIn(directory: string, emulator: Emulator, options: TerraformOptions = {}): Terraform {
+  const { signal, environment } = options;
+  const env = { ...emulatorEnvironment(emulator), ...environment };
   const terraform = async (...args: string[]): Promise<string> => {
     const { code, stdout, stderr } = await run("terraform", args, { cwd: directory, env, signal });
     if (code !== 0) {

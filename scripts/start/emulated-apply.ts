@@ -47,7 +47,7 @@ export async function applyToEmulator(
     writeFileSync(join(scratch, "backend_override.tf.json"), JSON.stringify({ terraform: { backend: { local: {} } } }));
     progress("starting the emulated AWS (moto_server)");
     emulator = await startMoto();
-    const terraform = terraformIn(scratch, emulator, signal);
+    const terraform = terraformIn(scratch, emulator, { signal });
     progress("terraform init");
     const uninstallable = await terraform.init().then(() => undefined, installFailure);
     if (uninstallable !== undefined) {

@@ -3,7 +3,8 @@ import { buildSync } from "esbuild";
 import type * as z from "zod";
 import { type AnswerName, checkAnswer } from "../../../control-plane/protocol";
 import { MESSAGES, Refusal } from "../../../control-plane/protocol/schemas";
-import { interestingValues, mutate, seededRandom } from "./mutate";
+import { seededRandom } from "../../support/seeded-random";
+import { interestingValues, mutate } from "./mutate";
 import { SAMPLE_ANSWERS } from "./sample-answers";
 
 const schemaOf = (name: AnswerName): z.ZodType => (name === "refusal" ? Refusal : MESSAGES[name].response);

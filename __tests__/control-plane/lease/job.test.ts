@@ -1,0 +1,121 @@
+import fc from "fast-check";
+import { isHeld, type Job, type JobEvent, retryDelayMs, transition } from "../../../control-plane/lease/job";
+
+const NEW_JOB: Job = {
+  state: "created",
+  desired: "run",
+  fence: 0,
+  session: null,
+  reported: null,
+  failures: 0,
+  maxRetries: 2,
+  onDisconnect: "stop",
+};
+
+const session = fc.constantFrom("a", "b");
+const by = fc.record({ session, fence: fc.integer({ min: 0, max: 4 }) });
+const event: fc.Arbitrary<JobEvent> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ type: fc.constant("claim" as const), session }) },
+  { weight: 4, arbitrary: fc.record({ type: fc.constantFrom("started" as const, "release" as const), by }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      type: fc.constant("report" as const),
+      by,
+      outcome: fc.constantFrom("completed" as const, "stopped" as const, "failed" as const),
+    }),
+  },
+  fc.record({ type: fc.constant("ungrant" as const), by }),
+  fc.record({ type: fc.constant("adopt" as const), session }),
+  fc.constantFrom("lost" as const, "gone" as const).map((type) => ({ type })),
+  {
+    weight: 3,
+    arbitrary: fc
+      .constantFrom("run" as const, "run" as const, "pause" as const, "stop" as const, "delete" as const)
+      .map((type) => ({ type })),
+  },
+);
+
+const WISHES = ["run", "pause", "stop", "delete"];
+
+/** Plays events over a job; those that are refused change nothing. */
+function play(job: Job, events: readonly JobEvent[], seen?: (before: Job, event: JobEvent, after: Job) => void): Job {
+  return events.reduce((before, next) => {
+    const after = transition(before, next);
+    if (typeof after === "string") return before;
+    seen?.(before, next, after);
+    return after;
+  }, job);
+}
+
+describe("a job's states", () => {
+  it("control-plane 4, R25: a terminal state wins over everything but the operator, in 100,000 random orders", () => {
+    let terminals = 0;
+    fc.assert(
+      fc.property(
+        fc.array(event, { minLength: 10, maxLength: 40 }),
+        fc.constantFrom("stop" as const, "keep" as const),
+        (events, onDisconnect) => {
+          const reports = new Set<number>();
+          play({ ...NEW_JOB, onDisconnect }, [{ type: "run" }, ...events], (before, next, after) => {
+            if (
+              ["completed", "failed", "stopped", "paused", "deleted"].includes(before.state) &&
+              after.state !== before.state
+            ) {
+              terminals += 1;
+              if (!WISHES.includes(next.type)) throw new Error(`${next.type} overturned ${before.state}`);
+            }
+            if (before.state === "deleted" && after.state !== "deleted") throw new Error("a deleted job came back");
+            if (next.type === "report" && after !== before) {
+              if (reports.has(next.by.fence)) throw new Error(`fence ${next.by.fence} reported twice`);
+              reports.add(next.by.fence);
+            }
+            if (next.type === "claim" ? after.fence !== before.fence + 1 : after.fence !== before.fence) {
+              throw new Error("only a claim makes a fence");
+            }
+            if (isHeld(after) !== ["starting", "running"].includes(after.state))
+              throw new Error("held without running");
+            if (before.state === "running" && next.type === "lost" && onDisconnect === "keep" && !isHeld(after)) {
+              throw new Error("a kept job moved without evidence");
+            }
+          });
+        },
+      ),
+      { numRuns: 100_000, seed: 25 },
+    );
+    expect(terminals).toBeGreaterThan(10_000);
+  }, 120_000);
+
+  it("counts failures since the last success of the operator or a checkpoint, and gives up after the retries", () => {
+    const failure = (fence: number): JobEvent[] => [
+      { type: "claim", session: "a" },
+      { type: "started", by: { session: "a", fence } },
+      { type: "report", by: { session: "a", fence }, outcome: "failed" },
+    ];
+
+    const job = play(NEW_JOB, [{ type: "run" }, ...failure(1), ...failure(2)]);
+    expect(job).toMatchObject({ state: "pending", failures: 2 });
+    const failed = play(job, failure(3));
+    expect(failed).toMatchObject({ state: "failed", failures: 3 });
+    expect(play(failed, [{ type: "run" }])).toMatchObject({ state: "pending", failures: 0 });
+  });
+
+  it("lets the holder go before a wish comes true", () => {
+    const running = play(NEW_JOB, [
+      { type: "run" },
+      { type: "claim", session: "a" },
+      { type: "started", by: { session: "a", fence: 1 } },
+    ]);
+
+    const asked = play(running, [{ type: "pause" }]);
+    expect(asked).toMatchObject({ state: "running", desired: "pause" });
+    expect(play(asked, [{ type: "release", by: { session: "a", fence: 1 } }])).toMatchObject({ state: "paused" });
+  });
+
+  it("waits longer after each failure, at most five minutes, never twice the same", () => {
+    expect(retryDelayMs(1, () => 0)).toBe(500);
+    expect(retryDelayMs(1, () => 0.999)).toBe(1_000);
+    expect(retryDelayMs(5, () => 0)).toBe(8_000);
+    expect(retryDelayMs(60, () => 0.999)).toBeLessThanOrEqual(300_000);
+  });
+});

@@ -1,0 +1,129 @@
+import * as coordinator from "../../../../control-plane/lease/coordinator";
+import type { JobEvent } from "../../../../control-plane/lease/job";
+import type { LeaseTiming } from "../../../../control-plane/lease/timing";
+import type { Mutant } from "./mutants";
+import type { World } from "./world";
+
+/** Renewals may be lost when the database fails over to a replica that lags this far. */
+const REPLICA_LAG_MS = 15_000;
+
+interface ParkedClaim {
+  readonly sessionId: string;
+  readonly slots: number;
+  readonly answer: (grants: coordinator.Ref[] | coordinator.Closed) => void;
+}
+
+/** The coordinator behind parked claims, with restarts that lose the last renewals. */
+export class Server {
+  readonly state: coordinator.Coordinator;
+  upAtMs = 0;
+  private parked: ParkedClaim[] = [];
+  private readonly answered = new Map<string, coordinator.Ref[] | coordinator.Closed>();
+  private renewals = new Map<string, number>();
+
+  constructor(
+    private readonly world: World,
+    timing: LeaseTiming,
+    private readonly mutant: Mutant | undefined,
+  ) {
+    this.state = coordinator.newCoordinator(timing, 0);
+    this.every(timing.sweepMs, () => {
+      if (this.up && coordinator.sweep(this.state, world.nowMs).length > 0) this.wake();
+    });
+    this.every(REPLICA_LAG_MS, () => this.replicate());
+  }
+
+  get up(): boolean {
+    return this.world.nowMs >= this.upAtMs;
+  }
+
+  restart(downMs: number): void {
+    this.upAtMs = this.world.nowMs + downMs;
+    this.parked = [];
+    for (const [id, session] of this.state.sessions) {
+      const expiresAtMs = this.renewals.get(id) ?? session.expiresAtMs;
+      this.state.sessions.set(id, { ...session, expiresAtMs });
+    }
+    this.state.upSinceMs = this.mutant === "no restart grace" ? Number.NEGATIVE_INFINITY : this.upAtMs;
+  }
+
+  register(sessionId: string, workerId: string): "registered" | coordinator.Closed {
+    return coordinator.register(this.state, sessionId, workerId);
+  }
+
+  heartbeat(sessionId: string, beat: coordinator.Beat): coordinator.Orders | coordinator.Closed {
+    const orders = coordinator.heartbeat(this.state, this.world.nowMs, sessionId, beat);
+    this.wake();
+    return orders;
+  }
+
+  claim(claimId: string, sessionId: string, slots: number, answer: ParkedClaim["answer"]): void {
+    const known = this.answered.get(claimId);
+    if (known) {
+      answer(known);
+      return;
+    }
+    const claim: ParkedClaim = {
+      sessionId,
+      slots,
+      answer: (grants) => {
+        this.answered.set(claimId, grants);
+        this.world.after(120_000, () => this.answered.delete(claimId));
+        answer(grants);
+      },
+    };
+    this.parked.push(claim);
+    this.wake();
+    this.world.after(this.state.timing.claimWaitMs, () => {
+      if (this.parked.includes(claim)) this.answer(claim, []);
+    });
+  }
+
+  started(sessionId: string, ref: coordinator.Ref): boolean {
+    const by = { session: sessionId, fence: ref.fence };
+    return coordinator.started(this.state, this.world.nowMs, by, ref.jobId) === "started";
+  }
+
+  report(sessionId: string, ref: coordinator.Ref, outcome: "completed" | "failed"): void {
+    let by = { session: sessionId, fence: ref.fence };
+    const job = this.state.jobs.get(ref.jobId);
+    if (this.mutant === "unfenced complete" && job?.session) by = { session: job.session, fence: job.fence };
+    this.tell(ref.jobId, { type: "report", by, outcome });
+  }
+
+  tell(jobId: string, event: JobEvent): void {
+    coordinator.tell(this.state, jobId, event);
+    this.wake();
+  }
+
+  private wake(): void {
+    for (const claim of this.parked) {
+      if (!this.anyPending()) return;
+      const grants = coordinator.claim(this.state, this.world.nowMs, claim.sessionId, claim.slots);
+      if (grants.length > 0) this.answer(claim, grants);
+    }
+  }
+
+  private anyPending(): boolean {
+    for (const { state } of this.state.jobs.values()) if (state === "pending") return true;
+    return false;
+  }
+
+  private answer(claim: ParkedClaim, grants: coordinator.Ref[] | coordinator.Closed): void {
+    this.parked = this.parked.filter((other) => other !== claim);
+    claim.answer(grants);
+  }
+
+  private replicate(): void {
+    const open = [...this.state.sessions.values()].filter(({ state }) => state === "open");
+    this.renewals = new Map(open.map(({ id, expiresAtMs }) => [id, expiresAtMs]));
+    for (const { id, state } of this.state.sessions.values()) if (state === "closed") this.state.sessions.delete(id);
+  }
+
+  private every(periodMs: number, happen: () => void): void {
+    this.world.after(periodMs, () => {
+      happen();
+      this.every(periodMs, happen);
+    });
+  }
+}
