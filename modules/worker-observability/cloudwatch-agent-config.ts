@@ -6,17 +6,17 @@ export interface CloudWatchAgentConfigProps extends PoolIdentity {
   readonly logGroups: Readonly<Record<LogKind, string>>;
   /**
    * The worker agent's log.
-   * @default "/var/log/{product}/worker-agent.log"
+   * @default "/var/log/holdfast/worker-agent.log"
    */
   readonly agentLog?: string;
   /**
    * Matches one log per job.
-   * @default "/var/log/{product}/dbmazz-*.log"
+   * @default "/var/log/holdfast/dbmazz-*.log"
    */
   readonly jobLogs?: string;
   /**
    * The bootstrap's log.
-   * @default "/var/log/{product}/bootstrap.log"
+   * @default "/var/log/holdfast/bootstrap.log"
    */
   readonly bootstrapLog?: string;
   /**
@@ -37,8 +37,8 @@ export interface CloudWatchAgentConfigProps extends PoolIdentity {
  */
 export function cloudWatchAgentConfig(props: CloudWatchAgentConfigProps) {
   const { product = DEFAULT_PRODUCT, deployment, pool, logGroups } = props;
-  const { agentLog = `/var/log/${product}/worker-agent.log`, jobLogs = `/var/log/${product}/dbmazz-*.log` } = props;
-  const { bootstrapLog = `/var/log/${product}/bootstrap.log`, networkInterfaces = ["ens5", "enX0", "eth0"] } = props;
+  const { agentLog = "/var/log/holdfast/worker-agent.log", jobLogs = "/var/log/holdfast/dbmazz-*.log" } = props;
+  const { bootstrapLog = "/var/log/holdfast/bootstrap.log", networkInterfaces = ["ens5", "enX0", "eth0"] } = props;
   const ownLog = "/opt/aws/amazon-cloudwatch-agent/logs/amazon-cloudwatch-agent.log";
 
   const collected = (kind: LogKind, path: string) => ({

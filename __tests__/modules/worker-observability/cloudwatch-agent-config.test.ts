@@ -14,8 +14,8 @@ test("the CloudWatch agent accepts it", () => {
 });
 
 test("defect 8: the worker agent's log goes to its own stream of each instance", () => {
-  expect(files().find(({ file_path }) => file_path === "/var/log/ez-cdc/worker-agent.log")).toEqual({
-    file_path: "/var/log/ez-cdc/worker-agent.log",
+  expect(files().find(({ file_path }) => file_path === "/var/log/holdfast/worker-agent.log")).toEqual({
+    file_path: "/var/log/holdfast/worker-agent.log",
     log_group_name: LOG_GROUPS.agent,
     log_stream_name: "{instance_id}/worker-agent.log",
     timezone: "UTC",
@@ -25,7 +25,7 @@ test("defect 8: the worker agent's log goes to its own stream of each instance",
 test("defect 8: every daemon's log is followed, one stream each, not the newest alone", () => {
   const [jobs, ...more] = files().filter(({ log_group_name }) => log_group_name === LOG_GROUPS.jobs);
   expect(more).toEqual([]);
-  expect(jobs).toMatchObject({ file_path: "/var/log/ez-cdc/dbmazz-*.log", publish_multi_logs: true });
+  expect(jobs).toMatchObject({ file_path: "/var/log/holdfast/dbmazz-*.log", publish_multi_logs: true });
 });
 
 test("the bootstrap, cloud-init and the CloudWatch agent itself leave a trace", () => {
@@ -56,7 +56,7 @@ test("an original is dropped only where it has more dimensions than the aggregat
   }
 });
 
-test("paths and interfaces can be given, and the product names the rest", () => {
+test("paths and interfaces can be given, and the product names the namespace", () => {
   const custom = cloudWatchAgentConfig({
     product: "acme",
     deployment: "production",
@@ -68,6 +68,6 @@ test("paths and interfaces can be given, and the product names the rest", () => 
   expect(cloudWatchAgentSchema.parse(custom).metrics.namespace).toBe("acme/workers");
   expect(custom.metrics.metrics_collected.net.resources).toEqual(["ens6"]);
   expect(files(custom).map(({ file_path }) => file_path)).toEqual(
-    expect.arrayContaining(["/srv/jobs/*.out", "/var/log/acme/worker-agent.log"]),
+    expect.arrayContaining(["/srv/jobs/*.out", "/var/log/holdfast/worker-agent.log"]),
   );
 });
