@@ -11,7 +11,7 @@ const STACK = "production";
 const aws = useEmulatedAws();
 const scratch = useScratch();
 
-test("cdktf deploys the ez-cdc example, keeps its state beside it, and destroys it", async () => {
+test("cdktf deploys the ez-cdc example, finds nothing more to do, keeps its state beside it, and destroys it", async () => {
   // GIVEN the app of cdktf.json in a directory of its own, where its state then lies too
   const app = `${REPOSITORY}/node_modules/.bin/tsx ${REPOSITORY}/main.ts`;
   const directory = join(scratch.write("project/cdktf.json", JSON.stringify({ language: "typescript", app })), "..");
@@ -27,6 +27,7 @@ test("cdktf deploys the ez-cdc example, keeps its state beside it, and destroys 
 
   // WHEN
   const deployed = await cdktf("deploy", "--auto-approve");
+  const again = await cdktf("diff");
   const destroyed = await cdktf("destroy", "--auto-approve");
 
   // THEN
@@ -34,6 +35,7 @@ test("cdktf deploys the ez-cdc example, keeps its state beside it, and destroys 
     code: 0,
     stdout: expect.stringMatching(/Apply complete! Resources: \d+ added, 0 changed/),
   });
+  expect(again).toMatchObject({ code: 0, stdout: expect.stringContaining("No changes.") });
   expect(existsSync(join(directory, `terraform.${STACK}.tfstate`))).toBe(true);
   expect(destroyed).toMatchObject({
     code: 0,
