@@ -44,6 +44,7 @@ export const TEST_TIERS: readonly TestTier[] = [
     proves: "user data under real systemd and cloud-init",
     commands: ["podman", "runc", "mmdebstrap"],
   },
+  { name: "shellcheck", proves: "the examples' node config scripts", commands: ["shellcheck"] },
   { name: "postgres", proves: "a real PostgreSQL server", commands: ["initdb", "postgres"] },
   { name: "etcd", proves: "a real etcd cluster", commands: ["etcd"] },
   {
