@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { EXIT } from "./rolling-update/cli/exit-codes";
-import { awsSurroundings, rollCommand } from "./rolling-update/cli/roll-command";
+import { rollCommand } from "./rolling-update/cli/roll-command";
+import { awsSurroundings } from "./rolling-update/cli/surroundings";
 
 /** The `holdfast` command line. */
 async function main(): Promise<void> {
