@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { App, TerraformStack } from "cdktf";
+import release from "../../../agent/worker/release.json";
 import { workerUserData } from "../../../modules/user-data/worker-user-data";
 import { type FakeAws, startAws } from "../../support/fake-aws";
 import { type FakeControlPlane, refusal, startControlPlane } from "../../support/fake-control-plane";
@@ -28,7 +30,10 @@ beforeEach(async () => {
   aws = await startAws({
     waitingHooks: ["launch"],
     secrets: { [SECRET_ARN]: TOKEN },
-    objects: { "releases/dbmazz/2.4.0/dbmazz-linux-amd64": DAEMON },
+    objects: {
+      [`ez-cdc-releases/worker-agent/${release.version}/worker-agent.mjs`]: readFileSync("dist/worker-agent.mjs"),
+      "releases/dbmazz/2.4.0/dbmazz-linux-amd64": DAEMON,
+    },
   });
   controlPlane = await startControlPlane(TOKEN);
 });
