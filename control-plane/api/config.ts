@@ -18,6 +18,7 @@ const Environment = z.object({
     .regex(/^\d{1,5}$/, "write a port number")
     .default("7600")
     .transform(Number),
+  HOLDFAST_OPERATOR_TOKEN_FILE: z.string().min(1).optional(),
   HOLDFAST_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
   HOLDFAST_HEARTBEAT_MS: milliseconds.optional(),
   HOLDFAST_WORKER_LEASE_MS: milliseconds.optional(),
@@ -30,6 +31,7 @@ export interface Configuration {
   readonly host: string;
   readonly port: number;
   readonly logLevel: string;
+  readonly operatorTokenFile?: string;
   readonly timing: LeaseTiming;
 }
 
@@ -53,6 +55,7 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
     host: data.HOLDFAST_HOST,
     port: data.HOLDFAST_PORT,
     logLevel: data.HOLDFAST_LOG_LEVEL,
+    ...(data.HOLDFAST_OPERATOR_TOKEN_FILE && { operatorTokenFile: data.HOLDFAST_OPERATOR_TOKEN_FILE }),
     timing: timing.data,
   };
 }

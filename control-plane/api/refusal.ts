@@ -23,6 +23,9 @@ export class RequestRefused extends Error {
 export const fenced = (jobs: readonly Ref[]): RequestRefused =>
   new RequestRefused(410, "fenced", "the job is not this session's any more: end its daemon at once", { jobs });
 
+export const tokenInvalid = (): RequestRefused =>
+  new RequestRefused(401, "token_invalid", "the token is missing, unknown, expired or revoked");
+
 export const sessionClosed = (): RequestRefused =>
   new RequestRefused(410, "session_closed", "the session has ended: end every daemon, then register a new one");
 

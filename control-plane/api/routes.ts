@@ -7,7 +7,7 @@ import { Refusal } from "../protocol/schemas";
 import { findTokenHolder, type TokenHolder, type TokenKind } from "../store/tokens";
 import type { ApiContext } from "./context";
 import { RateLimit } from "./rate-limit";
-import { type RequestRefused as Refused, RequestRefused, toRefusal } from "./refusal";
+import { type RequestRefused as Refused, RequestRefused, tokenInvalid, toRefusal } from "./refusal";
 
 type Bindings = { Bindings: Partial<HttpBindings> };
 
@@ -88,7 +88,7 @@ export class Routes {
     const holder = token ? await findTokenHolder(this.api.pool, token) : null;
     if (!holder) {
       refuseWhenLimited(this.failures.take(address));
-      throw new RequestRefused(401, "token_invalid", "the token is missing, unknown, expired or revoked");
+      throw tokenInvalid();
     }
     refuseWhenLimited(this.perToken.take(holder.tokenId));
     if (holder.kind !== kind) {

@@ -4,12 +4,13 @@ import { serve } from "@hono/node-server";
 import type { Logger } from "pino";
 import { DEFAULT_TIMING, type LeaseTiming } from "../lease/timing";
 import { openDatabase } from "../store/database";
+import { ensureOperator } from "../store/first-operator";
 import { Heartbeats } from "../store/heartbeats";
 import { migrate } from "../store/migrate";
 import type { Keyring } from "../store/seal";
 import { pulse, sweep } from "../store/sweeper";
 import type { ApiContext } from "./context";
-import { addOperatorRoutes } from "./operator-routes";
+import { addOperatorRoutes } from "./operator/routes";
 import { Routes } from "./routes";
 import { Telemetry } from "./telemetry";
 import { Waker } from "./waker";
@@ -24,6 +25,11 @@ export interface ControlPlaneProps {
    * @default - heartbeats every 5 s, workers stop after 15 s, jobs move after 30 s
    */
   readonly timing?: LeaseTiming;
+  /**
+   * Where the first start writes the token of the first operator.
+   * @default - nowhere: without an operator, a warning is logged
+   */
+  readonly operatorTokenFile?: string;
   /** @default - a free port */
   readonly port?: number;
   /** @default "127.0.0.1" */
@@ -42,6 +48,12 @@ export async function startControlPlane(props: ControlPlaneProps): Promise<Contr
   const pool = openDatabase(props.databaseUrl, 20);
   const applied = await migrate(pool);
   if (applied.length > 0) logger.info({ applied }, "migrated the database");
+
+  const operator = await ensureOperator(pool, props.operatorTokenFile);
+  if (operator === "issued") logger.info({ file: props.operatorTokenFile }, "wrote the first operator's token");
+  if (operator === "missing") {
+    logger.warn("nobody can operate this: set HOLDFAST_OPERATOR_TOKEN_FILE and start again to have a token written");
+  }
 
   const waker = new Waker(pool, props.databaseUrl);
   const heartbeats = new Heartbeats(pool, timing.serverLeaseMs);
