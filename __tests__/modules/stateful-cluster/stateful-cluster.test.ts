@@ -59,10 +59,14 @@ describe("each node of a cluster", () => {
     const wal = { ...PROPS.dataVolume, deviceName: "/dev/sdg", mountPath: "/wal", sizeGiB: 8 };
     const stack = cluster({ nodes: [node("00")], additionalVolumes: { wal } });
 
-    expect(synthesizedResources(stack, "aws_ebs_volume").map(({ attributes }) => attributes["tags"])).toEqual([
-      { Name: "zookeeper-data-00" },
-      { Name: "zookeeper-data-00-wal" },
-    ]);
+    const [first, additional] = synthesizedResources(stack, "aws_ebs_volume").map(({ attributes }) => attributes);
+    expect(first?.["tags"]).toEqual({ Name: "zookeeper-data-00" });
+    expect(additional).toMatchObject({
+      for_each: expect.stringMatching(/^\$\{local\.\w*additional_volumes\w*\}$/),
+      tags: expect.stringContaining("zookeeper-data-00-${each.key}"),
+      encrypted: true,
+      lifecycle: { prevent_destroy: true },
+    });
     expect(JSON.stringify(stack)).toContain("/wal");
   });
 });

@@ -1,10 +1,5 @@
+import type { Scheduler } from "../../emulator/scheduler";
 import type { Clock } from "../clock";
-
-/** What the rules of the simulated AWS need of time. The lab gives them real time instead. */
-export interface Scheduler {
-  now(): number;
-  after(ms: number, run: () => void): void;
-}
 
 /** A process of the simulation: its clock, and the kill -9 that ends it. */
 export interface Process extends Clock {
