@@ -23,20 +23,36 @@ const node = z.strictObject({
   tags: tags.default({}).describe("Tags of this node's instance and group."),
 });
 
-const nodeFiles = z.strictObject({
-  node_id: z.string(),
-  node_files_toupload: z
-    .array(
-      z.strictObject({
-        contents: base64.describe("Content in base64."),
-        destination: z.string().startsWith("/"),
-        owner: owner("User that owns it.").optional(),
-        group: owner("Its group.").optional(),
-        mode: mode.optional(),
-      }),
-    )
-    .default([]),
-});
+/** What a node may say of its own data volume in node_data_disk. */
+export const DATA_DISK_KEYS = [
+  "device_name",
+  "size_in_gibs",
+  "type",
+  "iops",
+  "throughput_mib_per_sec",
+  "mount_path",
+  "file_system_type",
+  "mount_path_owner_user",
+  "mount_path_owner_group",
+  "kms_key_arn",
+];
+
+/** The files of one node, whose contents are written as `contents` says. */
+export const nodeFiles = (contents: z.ZodString) =>
+  z.strictObject({
+    node_id: z.string(),
+    node_files_toupload: z
+      .array(
+        z.strictObject({
+          contents,
+          destination: z.string().startsWith("/"),
+          owner: owner("User that owns it.").optional(),
+          group: owner("Its group.").optional(),
+          mode: mode.optional(),
+        }),
+      )
+      .default([]),
+  });
 
 const secretFile = z.strictObject({
   node_id: z.string().optional().describe("Node that gets it; every node without."),
@@ -82,7 +98,7 @@ const alarms = z.strictObject({
 });
 
 /**
- * What the published module takes, and a document of the kind `stateful-cluster` says: one schema.
+ * What the published module takes. A document of the kind `stateful-cluster` says the same, with text where Terraform has base64.
  *
  * The names, types and defaults up to `jq_download_url` are those of the module that this one stands in for.
  */
@@ -100,7 +116,7 @@ export const clusterInputs = z.strictObject({
   instance_type: z.string().describe("Instance type of the nodes."),
   security_groups: z.array(z.string()).describe("Security groups of the nodes' interfaces."),
   nodes: setOf(node).min(1).describe("The nodes: identity, address, subnet, and what is different about each."),
-  node_files: setOf(nodeFiles)
+  node_files: setOf(nodeFiles(base64.describe("Content in base64.")))
     .default([])
     .describe(
       "Files of each node, apart from `nodes` because they may be sensitive. Every node may read its user data: no secrets here.",

@@ -7,7 +7,7 @@ import { EbsKeyGrant } from "../worker-access/ebs-key-grant";
 import { BootFailedAlarm } from "./boot-failed-alarm";
 import { ClusterAccess } from "./cluster-access";
 import { QUORUM_CHECK, UNPINNED_SCRIPT_CHECK } from "./cluster-checks";
-import { clusterInputs } from "./cluster-inputs";
+import { clusterInputs, DATA_DISK_KEYS } from "./cluster-inputs";
 import { SNAPSHOT_TAG, VolumeSnapshots } from "./volume-snapshots";
 
 /** Constructs whose names in Terraform are promised and are not their ids. */
@@ -25,19 +25,6 @@ const ADDRESSES = {
   "boot_failed/topic": "boot_failed",
   "boot_failed/alarm": "boot_failed",
 };
-
-const DATA_DISK_KEYS = [
-  "device_name",
-  "size_in_gibs",
-  "type",
-  "iops",
-  "throughput_mib_per_sec",
-  "mount_path",
-  "file_system_type",
-  "mount_path_owner_user",
-  "mount_path_owner_group",
-  "kms_key_arn",
-];
 
 const VALIDATIONS = {
   nodes: [

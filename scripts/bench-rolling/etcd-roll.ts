@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { realTime } from "../emulator/scheduler";
 import { systemClock } from "../rolling-update/clock";
 import type { ClusterAdapter } from "../rolling-update/clusters/cluster-adapter";
 import { etcdCluster, etcdSettingsSchema } from "../rolling-update/clusters/etcd";
@@ -13,8 +14,8 @@ import { freePorts, loopbackAddresses } from "../rolling-update/simulator/loopba
 import { MemberProcess } from "../rolling-update/simulator/member-process";
 import { MemoryStore } from "../rolling-update/simulator/memory-store";
 import { ProcessGuests } from "../rolling-update/simulator/process-guests";
-import { realTime, thisProcess } from "../rolling-update/simulator/real-time";
 import { SimulatedRegion } from "../rolling-update/simulator/simulated-region";
+import { thisProcess } from "../rolling-update/simulator/this-process";
 import { etcdMember } from "./servers/etcd-member";
 import { SteadyWriter } from "./servers/steady-writer";
 
@@ -127,7 +128,8 @@ async function assemble(electionTimeoutMs: number): Promise<Cluster> {
   const directory = mkdtempSync(join(tmpdir(), "holdfast-etcd-"));
   const addresses = loopbackAddresses(3);
   const [clientPort = 0, peerPort = 0] = await freePorts(addresses, 2);
-  const region = new SimulatedRegion(realTime, {
+  const time = realTime();
+  const region = new SimulatedRegion(time, {
     addresses,
     ec2: { startMs: () => 200, shutdownMs: () => 500, detachMs: () => 100 },
     autoScaling: { noticeMs: 100 },
@@ -143,6 +145,7 @@ async function assemble(electionTimeoutMs: number): Promise<Cluster> {
     members,
     clientPort,
     close: async () => {
+      time.stop();
       await Promise.all([...members.values()].map((member) => member.dispose()));
       rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
     },

@@ -1,6 +1,6 @@
+import { systemClock } from "../clock";
 import type { ManifestNode } from "../manifest";
 import type { MemberProcess } from "./member-process";
-import { realTime } from "./real-time";
 import type { SimulatedRegion } from "./simulated-region";
 
 const POLL_MS = 50;
@@ -50,4 +50,4 @@ export class ProcessGuests {
   }
 }
 
-const pause = () => new Promise<void>((resolve) => realTime.after(POLL_MS, resolve));
+const pause = () => systemClock.sleep(POLL_MS);

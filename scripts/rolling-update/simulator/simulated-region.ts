@@ -1,10 +1,11 @@
+import type { Scheduler } from "../../emulator/scheduler";
 import { type Cloud, type CloudError, type Group, type Hook, MUTATIONS, type TemplateVersion } from "../cloud";
 import { intercept } from "../intercept";
 import type { Manifest, ManifestNode } from "../manifest";
 import { AutoScaling, type AutoScalingTimings } from "./auto-scaling";
 import { Ec2, type Ec2Timings } from "./ec2";
 import type { GuestProgram } from "./guests";
-import type { Process, Scheduler } from "./virtual-clock";
+import type { Process } from "./virtual-clock";
 
 export interface RegionOptions {
   readonly nodes?: number;
