@@ -4,6 +4,8 @@ import { JobVoice } from "../../../../agent/worker/jobs/job-voice";
 import { isHeld, type Job, type JobEvent, transition } from "../../../../control-plane/lease/job";
 import { seededRandom } from "../../../support/seeded-random";
 
+jest.setTimeout(180_000);
+
 const ORDERS = 10_000;
 const SEED = 20_261_121;
 const HOLDER = { session: "s", fence: 3 };
