@@ -1,10 +1,11 @@
 /** `npm run bench`: what things cost on this machine, each figure beside one to compare it with. */
 import { Command } from "commander";
 import type { Bench, Measurement } from "./bench/bench";
+import { clusterPlan } from "./bench/cluster-plan";
 import { imports } from "./bench/imports";
 import { synth } from "./bench/synth";
 
-const BENCHES: readonly Bench[] = [synth, imports];
+const BENCHES: readonly Bench[] = [synth, imports, clusterPlan];
 const names = BENCHES.map(({ name }) => name);
 
 new Command("npm run bench --")
