@@ -3,8 +3,10 @@ import { Command } from "commander";
 import type { Bench, Measurement } from "./bench/bench";
 import { imports } from "./bench/imports";
 import { synth } from "./bench/synth";
+import { bundles } from "./bench-fleet/bundles";
+import { fleet } from "./bench-fleet/fleet";
 
-const BENCHES: readonly Bench[] = [synth, imports];
+const BENCHES: readonly Bench[] = [synth, imports, bundles, fleet];
 const names = BENCHES.map(({ name }) => name);
 
 new Command("npm run bench --")
