@@ -1,7 +1,8 @@
 import { Command, CommanderError } from "commander";
 import { operatorCommands } from "./operator/commands";
 import { EXIT } from "./rolling-update/cli/exit-codes";
-import { awsSurroundings, rollCommand } from "./rolling-update/cli/roll-command";
+import { rollCommand } from "./rolling-update/cli/roll-command";
+import { awsSurroundings } from "./rolling-update/cli/surroundings";
 
 const exit = (code: number) => {
   process.exitCode = code;
