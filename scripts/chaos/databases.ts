@@ -8,9 +8,9 @@ const SETTINGS: Readonly<Record<string, string>> = {
   // Processes die here, the machine does not: what was written reaches the next one without it.
   fsync: "off",
   wal_level: "logical",
-  max_wal_senders: "40",
-  max_replication_slots: "40",
-  max_connections: "200",
+  max_wal_senders: "100",
+  max_replication_slots: "100",
+  max_connections: "300",
   wal_sender_timeout: "10s",
   restart_after_crash: "on",
 };

@@ -66,6 +66,16 @@ export class Operator {
     return await this.ask(async (api) => await api.get(`${this.base}/jobs`, z.array(Job)));
   }
 
+  /** Whether every job has copied its tables and follows the changes. */
+  async allStream(): Promise<boolean> {
+    return (await this.jobs()).every(({ state, phase }) => state === "running" && phase === "streaming");
+  }
+
+  /** Asks for a job to run, or to stop in a way that lets it go on later. */
+  async want(jobId: string, wish: "run" | "stop"): Promise<void> {
+    await this.ask(async (api) => await api.post(`${this.base}/jobs/${jobId}/${wish}`, {}, z.looseObject({})));
+  }
+
   /** Asks for a worker to be drained; false when it has no open session. */
   async drain(worker: string): Promise<boolean> {
     return await this.ask(async (api) => {

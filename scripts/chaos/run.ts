@@ -37,11 +37,9 @@ export async function runChaos(props: RunProps): Promise<ChaosReport> {
   const writers = new Writers(fleet.databases.source.pool, size.jobs, seed);
   try {
     say(`${size.jobs} jobs on ${size.workers} workers; waiting until each has copied its table`);
-    await until("every job streams", FIRST_COPY_WITHIN_MS, async () => {
-      if (interrupted.aborted) return true;
-      const jobs = await fleet.operator.jobs();
-      return jobs.every(({ state, phase }) => state === "running" && phase === "streaming") ? true : undefined;
-    });
+    await until("every job streams", FIRST_COPY_WITHIN_MS, async () =>
+      interrupted.aborted || (await fleet.operator.allStream()) ? true : undefined,
+    );
     await recordHistory(fleet.databases.sink.pool);
     const { faults, injector } = await hurt(fleet, props);
     say("no more faults; waiting until all is healed and the sinks have what the sources have");

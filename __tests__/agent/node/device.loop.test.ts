@@ -1,8 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findDevice } from "../../../agent/node/volume/device";
 import { type LoopVolume, loopVolume } from "../../support/loop-volume";
+
+jest.setTimeout(60_000);
 
 const VOLUME_ID = "vol-0123456789abcdef0";
 const SERIAL = "vol0123456789abcdef0";
@@ -89,7 +91,8 @@ describe("mount_volume.sh L13: on Xen a volume is found by the name it was attac
   });
 
   test("if it is a block device", async () => {
-    writeFileSync(join(tree.dev, "xvdf"), Buffer.alloc(volume.sizeGiB * GIB));
+    writeFileSync(join(tree.dev, "xvdf"), "");
+    truncateSync(join(tree.dev, "xvdf"), volume.sizeGiB * GIB);
 
     expect(await find()).toBeUndefined();
   });
