@@ -24,7 +24,7 @@ export interface AgentProps {
 export interface AgentPorts extends Pick<SessionPorts, "controlPlane" | "deploymentToken"> {
   readonly log: Log;
   readonly host: DaemonHost;
-  readonly ports: PortPool;
+  readonly ports: Pick<PortPool, "take" | "keep" | "putBack">;
   readonly quirks: DaemonQuirks;
   readonly api: (port: number) => DaemonApi;
   /** Writes the lease down for the guard. */
@@ -48,6 +48,7 @@ export interface AgentSignals {
 const GOODBYE_TIMEOUT_MS = 10_000;
 const LEASE_TICK_MS = 250;
 const IDLE_LOOK_MS = 1_000;
+const REFUSED_PAUSE_MS = 10_000;
 const DEFAULT_INTERVALS = { progressMs: 30_000, metricsMs: 60_000 };
 
 /**
@@ -77,6 +78,8 @@ class WorkerAgent implements AgentView {
   private intervals = DEFAULT_INTERVALS;
   draining: Drain | undefined;
   private going = false;
+  /** Grants that this machine may not take up now would only come again. */
+  private claimAfter = 0;
   private ready = false;
 
   constructor(
@@ -98,6 +101,7 @@ class WorkerAgent implements AgentView {
       ...ports,
       source: this.source,
       lease: this.lease,
+      admit: () => this.admit(),
       progressMs: () => this.intervals.progressMs,
       changed: () => {
         this.claims.wake();
@@ -138,7 +142,8 @@ class WorkerAgent implements AgentView {
   drain(source: DrainSource, mode: DrainMode, deadlineMs: number): void {
     const next = tightened(this.draining, { source, mode, deadlineAt: performance.now() + deadlineMs });
     if (next === this.draining) return;
-    this.ports.log.info("draining", { source, mode: next.mode, seconds: Math.round(deadlineMs / 1_000) });
+    const what = this.draining ? "the drain has less time" : "draining";
+    this.ports.log.info(what, { source, mode: next.mode, seconds: Math.round(deadlineMs / 1_000) });
     this.draining = next;
     this.session.draining = true;
     this.full.abort();
@@ -204,8 +209,7 @@ class WorkerAgent implements AgentView {
     const { jobs, lease, session, source } = this;
     const ended = AbortSignal.any([this.full.signal, this.leaving.signal]);
     while (!ended.aborted) {
-      const able = session.open && lease.valid && jobs.free > 0;
-      if (!able || !(await (this.ports.cloud?.mayClaim(this) ?? true))) {
+      if (!session.open || !lease.valid || jobs.free === 0 || performance.now() < this.claimAfter) {
         await this.claims.sleep(IDLE_LOOK_MS, ended);
         continue;
       }
@@ -215,6 +219,12 @@ class WorkerAgent implements AgentView {
         else jobs.start(grant, lapses);
       }
     }
+  }
+
+  private async admit(): Promise<boolean> {
+    const admitted = (await this.ports.cloud?.protect()) ?? true;
+    if (!admitted) this.claimAfter = performance.now() + REFUSED_PAUSE_MS;
+    return admitted && !this.draining;
   }
 
   /** Ends the daemons of a drain in time, and the agent's loops once it is to leave and none is left. */
@@ -228,7 +238,7 @@ class WorkerAgent implements AgentView {
         told = draining;
         jobs.stopAll({ mode: "quiesce", cause: "drain", deadlineAt: draining.deadlineAt });
       }
-      if (jobs.used === 0 && draining) this.ports.cloud?.idle(this);
+      if (jobs.used === 0) void this.ports.cloud?.unprotect();
       if (jobs.used === 0 && this.going) return leaving.abort();
       const dueMs = draining && draining !== told ? quiesceAt(draining, now) - now : IDLE_LOOK_MS;
       await changes.sleep(Math.min(dueMs, IDLE_LOOK_MS), leaving.signal);

@@ -27,10 +27,10 @@ export interface AgentView {
 export interface Cloud {
   /** Watches and reports until `leaving`. */
   run(agent: AgentView, progress: Progress, leaving: AbortSignal): Promise<void>;
-  /** Resolves once the instance may hold a job; false when it must not. */
-  mayClaim(agent: AgentView): Promise<boolean>;
-  /** The worker holds no job and takes none. */
-  idle(agent: AgentView): void;
+  /** Resolves once the instance is protected from scale-in; false when it could not be, and so may not hold a job. */
+  protect(): Promise<boolean>;
+  /** The worker holds no job: the group may take it. */
+  unprotect(): Promise<void>;
   /** Everything is let go and said: the group may go on. */
   left(): Promise<void>;
 }
@@ -61,7 +61,7 @@ export function ec2Cloud({ config, instanceId, aws, imds, log }: CloudProps): Cl
   const changed = (now: Notices, agent: AgentView) => {
     notices = now;
     if (now.drain) {
-      protection.drop();
+      void protection.drop();
       const spotMs = now.spotTime === undefined ? undefined : Date.parse(now.spotTime) - Date.now() - SPOT_MARGIN_MS;
       const { mode, deadlineSeconds } = config.drain;
       agent.drain(now.drain, mode, Math.max(0, Math.min(deadlineSeconds * 1_000, spotMs ?? Number.POSITIVE_INFINITY)));
@@ -108,8 +108,8 @@ export function ec2Cloud({ config, instanceId, aws, imds, log }: CloudProps): Cl
         reportEachMinute(agent, progress, leaving),
       ]);
     },
-    mayClaim: () => protection.raise(),
-    idle: () => protection.drop(),
+    protect: () => protection.raise(),
+    unprotect: () => protection.drop(),
     left: async () => {
       gone.abort();
       await prolonging;

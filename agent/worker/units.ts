@@ -78,6 +78,7 @@ WatchdogSec=${WATCHDOG_SECONDS}
 Restart=on-failure
 RestartSec=5
 OOMScoreAdjust=-500
+LimitCORE=0
 KillMode=process
 RuntimeDirectory=holdfast-worker
 RuntimeDirectoryPreserve=yes

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Hook } from "./cloud";
+import { clusterSettingsSchema } from "./clusters/kinds";
 import { RollError } from "./roll-error";
 
 const SECOND = 1_000;
@@ -74,6 +75,8 @@ export const settingsSchema = z.strictObject({
   force: z.array(z.string()).default([]),
   /** In one run, no node starts to be replaced after this. */
   totalTimeoutMs: milliseconds.default(24 * 60 * MINUTE),
+  /** What runs on the nodes, when it is of a kind that is known: it is asked itself, and hands over by itself. */
+  application: clusterSettingsSchema.optional(),
   checks: checksSchema.prefault({}),
   drain: drainSchema.prefault({}),
 });

@@ -2,28 +2,11 @@ import type { Aws, AwsParameters } from "../../../agent/host/aws";
 import { createLog } from "../../../agent/host/log";
 import { runAgent } from "../../../agent/worker/agent";
 import { ec2Cloud } from "../../../agent/worker/cloud";
-import type { WorkerConfig } from "../../../agent/worker/config";
 import type { ControlPlaneClient } from "../../../agent/worker/control-plane-client";
 import { daemonApi } from "../../../agent/worker/daemon/daemon-api";
 import { PortPool } from "../../../agent/worker/daemon/free-port";
 import { daemonQuirks } from "../../../agent/worker/daemon/quirks";
-
-const CONFIG: WorkerConfig = {
-  deployment: "production",
-  pool: "docs",
-  controlPlaneUrl: "https://control.example.com",
-  token: { parameterName: "/token" },
-  autoScalingGroupName: "production-docs",
-  launchHookName: "launch",
-  launchHookTimeoutSeconds: 600,
-  terminateHookName: "terminate",
-  terminateHookTimeoutSeconds: 300,
-  agentRelease: { bucket: "releases", keyPrefix: "worker-agent/", version: "0.2.0", sha256: "a".repeat(64) },
-  drain: { mode: "handoff", deadlineSeconds: 600 },
-  slots: 5,
-  metricsNamespace: "ez-cdc/workers",
-};
-const INSTANCE = "i-0a1b2c3d4e5f60718";
+import { INSTANCE, INSTANCE_CONFIG } from "./instance-config";
 
 beforeEach(() => {
   jest.useFakeTimers({ now: Date.UTC(2026, 0, 2, 3, 4, 0) });
@@ -63,7 +46,7 @@ function startAgent() {
   const ended = runAgent(
     {
       worker: { workerId: INSTANCE, agentVersion: "0.2.0", daemonVersion: "none", pool: "docs", labels: {}, slots: 5 },
-      drain: CONFIG.drain,
+      drain: INSTANCE_CONFIG.drain,
     },
     {
       log,
@@ -76,7 +59,7 @@ function startAgent() {
       writeLease: () => {},
       notify: async () => {},
       watchdogPeriodMs: undefined,
-      cloud: ec2Cloud({ config: CONFIG, instanceId: INSTANCE, aws, imds, log }),
+      cloud: ec2Cloud({ config: INSTANCE_CONFIG, instanceId: INSTANCE, aws, imds, log }),
     },
     { stop: stop.signal, handOver: new AbortController().signal },
   );

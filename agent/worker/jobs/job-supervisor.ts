@@ -8,7 +8,9 @@ import { type JobPorts, type StopOrder, SupervisedJob } from "./job";
 
 export interface SupervisorPorts extends JobPorts {
   readonly host: DaemonHost;
-  readonly ports: PortPool;
+  readonly ports: Pick<PortPool, "take" | "keep" | "putBack">;
+  /** Resolves with whether this machine may hold a job now; asked before a grant is taken up. */
+  readonly admit: () => Promise<boolean>;
   readonly lease: Pick<LeaseKeeper, "valid" | "lapses">;
   /** Told whenever a job came or went. */
   readonly changed: () => void;
@@ -145,7 +147,8 @@ export class JobSupervisor {
       const environment = daemonEnvironment(grant, port, quirks);
       job.secrets = environment.secrets;
       const overtaken = () => !lease.valid || lease.lapses !== lapses || job.stopOrder !== undefined;
-      if (!(await this.confirm(job, deadlineAt, overtaken)) || overtaken()) {
+      const admitted = await this.ports.admit();
+      if (!admitted || !(await this.confirm(job, deadlineAt, overtaken)) || overtaken()) {
         ports.putBack(port);
         return this.refuse(job);
       }

@@ -1,8 +1,12 @@
+import type { Clock } from "../clock";
+import { clusterAdapter } from "../clusters/kinds";
 import { drainCommand } from "../drain-command";
 import { drainOnNode } from "../drain-on-node";
+import type { ManifestNode } from "../manifest";
 import type { NodeChannel } from "../node-channel";
 import { type ClusterProbe, type Drain, noProbe } from "../probe";
 import { commandCheck, httpCheck, majorityProbe, onNodeCheck, tcpCheck } from "../probes/node-checks";
+import { RollError } from "../roll-error";
 import type { Settings } from "../settings";
 
 const CHECK_TIMEOUT_MS = 5_000;
@@ -15,7 +19,25 @@ export interface Application {
   readonly drain?: Drain;
 }
 
-export function applicationOf({ checks, drain, drainTimeoutMs }: Settings, channel: NodeChannel): Application {
+/** @throws RollError SETTINGS_INCOHERENT when the settings contradict one another, or name a file that cannot be read. */
+export function applicationOf(
+  { application, checks, drain, drainTimeoutMs }: Settings,
+  surroundings: { readonly nodes: readonly ManifestNode[]; readonly clock: Clock; readonly channel: NodeChannel },
+): Application {
+  const { channel } = surroundings;
+  if (application !== undefined) {
+    if (Object.keys({ ...checks, ...drain }).length > 0) {
+      throw new RollError(
+        "SETTINGS_INCOHERENT",
+        `application (${application.kind}) brings its own checks and drain: give either it, or checks and a drain`,
+      );
+    }
+    try {
+      return clusterAdapter(surroundings, application);
+    } catch (error) {
+      throw new RollError("SETTINGS_INCOHERENT", `application (${application.kind}): ${(error as Error).message}`);
+    }
+  }
   const limitMs = checks.timeoutMs ?? CHECK_TIMEOUT_MS;
   const nodeChecks = [
     ...(checks.http === undefined ? [] : [httpCheck(checks.http, limitMs)]),

@@ -71,7 +71,7 @@ export class CommandLine {
     flags: Flags,
   ): RollPorts {
     const { clock, stdout, probe } = this.surroundings;
-    const application = applicationOf(settings, channel);
+    const application = applicationOf(settings, { nodes: manifest.nodes, clock, channel });
     return {
       cloud,
       store,

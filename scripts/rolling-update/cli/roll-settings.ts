@@ -38,6 +38,11 @@ export function withSettings(command: Command): Command {
     .option("--check-tcp <port>", "each node is well when this port accepts", count)
     .option("--check-command <program>", "each node is well when this ends with 0; NODE_ID, NODE_IP in its environment")
     .option("--check-on-node <shell>", "each node is well when this, run on it through Systems Manager, ends with 0")
+    .option(
+      "--application <json>",
+      'what runs on the nodes, asked itself and handing over by itself, e.g. {"kind":"etcd"}; instead of checks and a drain',
+      json,
+    )
     .option("--check-timeout <time>", "limit of one check (default: 5s, on a node 30s)", parseDuration)
     .option(
       "--drain-command <program>",
@@ -67,6 +72,7 @@ const SETTING_OF: Readonly<Record<string, readonly [keyof Settings, string?]>> =
   irreversible: ["irreversible"],
   force: ["force"],
   forceDrain: ["forceDrain"],
+  application: ["application"],
   checkHttp: ["checks", "http"],
   checkTcp: ["checks", "tcp"],
   checkCommand: ["checks", "command"],
@@ -88,6 +94,14 @@ export function settingsOf(flags: Readonly<Record<string, unknown>>, recorded: S
     merged[setting] = part === undefined ? flags[flag] : { ...(merged[setting] as object), [part]: flags[flag] };
   }
   return parseSettings(merged as SettingsInput);
+}
+
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new InvalidArgumentError(`give JSON: ${(error as Error).message}`);
+  }
 }
 
 function count(text: string): number {

@@ -30,7 +30,7 @@ export class SimulatedAws extends SimulatedRegion {
   static async running(options: SimulationOptions = {}): Promise<SimulatedAws> {
     const aws = new SimulatedAws(options);
     const up = async (process: Process) => {
-      while (!aws.settled()) await process.sleep(1_000);
+      while (!aws.settled()) await process.sleep(10_000);
     };
     const result = await aws.clock.run(up(aws.clock.process()), 24 * HOUR_MS);
     if (result === "still running") throw new Error("the simulated cluster did not come up");

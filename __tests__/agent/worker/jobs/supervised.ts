@@ -93,6 +93,7 @@ export function supervised({ slots = 4, daemon = { kind: "dbmazz", version: "2.4
     ports: new PortPool(),
     quirks: daemonQuirks(daemon),
     log: createLog((line) => void lines.push(line)),
+    admit: async () => true,
     progressMs: () => 500,
     changed: () => {},
   });
