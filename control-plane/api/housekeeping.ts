@@ -1,6 +1,7 @@
 import { readBacklog } from "../store/backlog";
 import { takeDuty } from "../store/duties";
 import { deletePast } from "../store/retention";
+import { advanceUpgrades } from "../store/upgrades";
 import type { PublishBacklog } from "./cloudwatch";
 import type { ApiContext } from "./context";
 
@@ -49,7 +50,7 @@ export function keepHouse(api: ApiContext, props: HousekeepingProps, lookMs = LO
   };
 }
 
-function dutiesOf({ pool, logger }: ApiContext, { retentionDays, publishBacklog }: HousekeepingProps): Duty[] {
+function dutiesOf({ pool, logger, waker }: ApiContext, { retentionDays, publishBacklog }: HousekeepingProps): Duty[] {
   const retention: Duty = {
     name: "retention",
     periodSeconds: 3_600,
@@ -58,7 +59,14 @@ function dutiesOf({ pool, logger }: ApiContext, { retentionDays, publishBacklog 
       if (rows > 0) logger.info({ rows, retentionDays }, "deleted what ended long ago");
     },
   };
-  if (!publishBacklog) return [retention];
+  const upgrades: Duty = {
+    name: "upgrades",
+    periodSeconds: 5,
+    perform: async () => {
+      for (const session of await advanceUpgrades(pool)) waker.sessionTouched(session);
+    },
+  };
+  if (!publishBacklog) return [upgrades, retention];
   const backlog: Duty = {
     name: "backlog",
     periodSeconds: 60,
@@ -68,5 +76,5 @@ function dutiesOf({ pool, logger }: ApiContext, { retentionDays, publishBacklog 
       await publishBacklog(await readBacklog(pool), new Date(at - (at % MINUTE_MS)));
     },
   };
-  return [backlog, retention];
+  return [backlog, upgrades, retention];
 }

@@ -4,10 +4,12 @@ import { PROTOCOL_VERSION } from "../protocol/limits";
 import type { Action, Grant, MessageName, Request, Response } from "../protocol/messages";
 import { readAssignment } from "../store/catalog";
 import { claimJobs } from "../store/claim";
+import { answerTest, readOwedTests } from "../store/connection-tests";
 import { transaction } from "../store/database";
 import { releaseJobs, reportJob, saveCheckpoint, saveMetrics, startJob, ungrantJob } from "../store/holder";
 import { deregisterSession, type HeldJob, markDraining, readSession, registerSession } from "../store/sessions";
 import { issueToken, isTokenValid, type TokenHolder } from "../store/tokens";
+import { noteUpgrade, readOwedUpgrades } from "../store/upgrades";
 import type { ApiContext } from "./context";
 import { fenced, RequestRefused, sessionClosed, tokenInvalid } from "./refusal";
 
@@ -43,6 +45,7 @@ export const HANDLERS = {
 
   heartbeat: async (api, { holder, sessionId }, request) => {
     const state = holder.session?.state === "registered" ? "registered" : "open";
+    if (request.upgrade) await noteUpgrade(api.pool, sessionId, request.upgrade);
     const renewal = await api.heartbeats.beat(sessionId, state, request);
     if (renewal === "session_closed") throw sessionClosed();
     if (request.state === "draining" && !renewal.draining) await markDraining(api.pool, sessionId);
@@ -56,7 +59,7 @@ export const HANDLERS = {
     return {
       leaseMs: api.timing.workerLeaseMs,
       nextMs: Math.round(api.timing.heartbeatMs * (0.8 + 0.4 * Math.random())),
-      actions: [...kills, ...stopOrders(renewal.held), ...drain],
+      actions: [...kills, ...stopOrders(renewal.held), ...drain, ...(await owed(api, sessionId, renewal))],
     };
   },
 
@@ -68,7 +71,7 @@ export const HANDLERS = {
       if (!session || session.state === "closed") throw sessionClosed();
       const claim = { sessionId, claimId: request.claimId, slots: request.freeSlots, grantMs: api.timing.grantMs };
       const granted = await claimJobs(api.pool, claim);
-      const actions = stopOrders(session.held);
+      const actions = [...stopOrders(session.held), ...(await owed(api, sessionId, session))];
       const leftMs = endsAt - performance.now();
       const over = leftMs <= 0 || sender.gone.aborted || api.waker.stopped;
       if (granted.length > 0 || actions.length > 0 || over) {
@@ -123,6 +126,13 @@ export const HANDLERS = {
     if (stale.length > 0) throw fenced(stale);
     return {};
   },
+
+  "connection-test": async (api, { sessionId }, request) => {
+    if (!(await answerTest(api.pool, sessionId, request))) {
+      throw new RequestRefused(400, "invalid_message", "testId: this session was not asked for that test");
+    }
+    return {};
+  },
 } satisfies Handlers;
 
 const refOf = ({ jobId, fence }: { jobId: string; fence: number }) => ({ jobId, fence });
@@ -139,6 +149,16 @@ function stopOrders(held: readonly HeldJob[]): Action[] {
       jobId,
       fence,
     }));
+}
+
+/** Requests that are repeated until the worker has answered them. */
+async function owed(
+  { pool, keyring }: ApiContext,
+  sessionId: string,
+  { owesTest, owesUpgrade }: { owesTest: boolean; owesUpgrade: boolean },
+): Promise<Action[]> {
+  const tests = owesTest ? await readOwedTests(pool, keyring, sessionId) : [];
+  return owesUpgrade ? [...tests, ...(await readOwedUpgrades(pool, sessionId))] : tests;
 }
 
 async function withAssignments(

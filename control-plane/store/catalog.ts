@@ -150,17 +150,7 @@ export async function readAssignment(
   );
   const job = rows[0];
   if (!job) return null;
-  const connection = (side: SideRow): Connection => ({
-    engine: side.engine,
-    url: side.url,
-    user: side.username,
-    password: unseal(keyring, side.sealed_password, {
-      deploymentId: job.deployment_id,
-      datasourceId: side.id,
-      version: side.version,
-    }),
-    options: side.options,
-  });
+  const connection = (side: SideRow): Connection => openSide(keyring, job.deployment_id, side);
   return {
     attempt: job.failures + 1,
     spec: {
@@ -177,6 +167,26 @@ export async function readAssignment(
         ? null
         : { seq: job.checkpoint_seq, phase: job.checkpoint_phase, position: job.checkpoint_position },
   };
+}
+
+/** How to reach a datasource, credentials included; null when it was deleted. */
+export async function readConnection(
+  db: Queryable,
+  keyring: Keyring,
+  datasourceId: string,
+): Promise<Connection | null> {
+  const { rows } = await db.query<SideRow & { deployment_id: string }>(
+    "select * from datasources where id = $1 and deleted_at is null",
+    [datasourceId],
+  );
+  const row = rows[0];
+  return row ? openSide(keyring, row.deployment_id, row) : null;
+}
+
+function openSide(keyring: Keyring, deploymentId: string, side: SideRow): Connection {
+  const { id: datasourceId, version, engine, url, username: user, options } = side;
+  const password = unseal(keyring, side.sealed_password, { deploymentId, datasourceId, version });
+  return { engine, url, user, password, options };
 }
 
 /** Wraps every sealed password with the keyring's current key, in portions, while all else goes on; gives how many it wrapped. */

@@ -1,13 +1,19 @@
 import type { Pool } from "pg";
 import type { Request } from "../protocol/messages";
+import { OWES_TEST } from "./connection-tests";
 import { transaction } from "./database";
 import { applyToJob } from "./jobs";
 import { HELD_JOBS, type HeldJob, openSession } from "./sessions";
+import { OWES_UPGRADE } from "./upgrades";
 
 /** What a renewed session should know. */
 export interface Renewal {
   readonly held: readonly HeldJob[];
   readonly draining: boolean;
+  /** It was asked to test a connection. */
+  readonly owesTest: boolean;
+  /** It was asked to upgrade. */
+  readonly owesUpgrade: boolean;
 }
 
 interface Waiting {
@@ -26,7 +32,7 @@ export const RENEW = `
     update leases l set expires_at = now() + make_interval(secs => $2) from beating b
     where l.session_id = b.session_id returning l.session_id
   )
-  select s.id, s.draining, ${HELD_JOBS} as held
+  select s.id, s.draining, ${HELD_JOBS} as held, ${OWES_TEST} as "owesTest", ${OWES_UPGRADE} as "owesUpgrade"
   from renewed join sessions s on s.id = renewed.session_id`;
 
 /**
@@ -77,7 +83,7 @@ export class Heartbeats {
         text: RENEW,
         values: [[...batch.keys()].sort(), this.serverLeaseMs / 1_000],
       });
-      const renewals = new Map(rows.map(({ id, held, draining }) => [id, { held, draining }]));
+      const renewals = new Map(rows.map(({ id, ...renewal }) => [id, renewal]));
       for (const [id, waiting] of batch) {
         for (const { resolve } of waiting) resolve(renewals.get(id) ?? "session_closed");
       }

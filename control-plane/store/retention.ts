@@ -9,6 +9,8 @@ const PORTION = 1_000;
  * rows still tell is who there was and when.
  */
 const PAST = [
+  ["upgrades", "ended_at < now() - make_interval(days => $1)"],
+  ["connection_tests", "expires_at < now() - make_interval(days => $1)"],
   ["jobs", "deleted_at < now() - make_interval(days => $1)"],
   [
     "datasources d",

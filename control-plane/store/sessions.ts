@@ -1,8 +1,10 @@
 import type { Pool } from "pg";
 import type { Request } from "../protocol/messages";
 import { recordAudit } from "./audit";
+import { OWES_TEST } from "./connection-tests";
 import { type Queryable, transaction } from "./database";
 import { applyToJob } from "./jobs";
+import { OWES_UPGRADE } from "./upgrades";
 
 export interface Ref {
   readonly jobId: string;
@@ -147,11 +149,15 @@ export interface SessionState {
   readonly state: "registered" | "open" | "closed";
   readonly pool: string;
   readonly held: readonly HeldJob[];
+  /** It was asked to test a connection. */
+  readonly owesTest: boolean;
+  /** It was asked to upgrade. */
+  readonly owesUpgrade: boolean;
 }
 
 export async function readSession(db: Queryable, sessionId: string): Promise<SessionState | null> {
   const { rows } = await db.query<SessionState & { id: string }>(
-    `select s.state, s.deployment_id as "deploymentId", s.pool, ${HELD_JOBS} as held
+    `select s.state, s.deployment_id as "deploymentId", s.pool, ${HELD_JOBS} as held, ${OWES_TEST} as "owesTest", ${OWES_UPGRADE} as "owesUpgrade"
      from sessions s where s.id = $1`,
     [sessionId],
   );

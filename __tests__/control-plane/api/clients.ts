@@ -75,6 +75,9 @@ export class Operator {
 export class TestWorker {
   private token = "";
   private beats = 0;
+  /** Kinds of action that it says to understand. */
+  features = ["stop", "drain"];
+  agentVersion = "1.0.0";
 
   constructor(
     readonly url: string,
@@ -94,12 +97,12 @@ export class TestWorker {
       protocols: [1],
       workerId: this.workerId,
       sessionId: this.sessionId,
-      agentVersion: "1.0.0",
+      agentVersion: this.agentVersion,
       daemonVersion: "1.0.0",
       pool: "default",
       labels: {},
       slots: 4,
-      features: ["stop", "drain"],
+      features: this.features,
     });
     this.token = checkAnswer("register", body).token;
   }

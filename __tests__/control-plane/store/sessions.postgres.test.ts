@@ -50,8 +50,9 @@ describe("heartbeats", () => {
     const renewals = await Promise.all(sessions.map((sessionId) => grouped.beat(sessionId, "open", NOTHING)));
 
     expect(statements).toBe(1);
-    expect(renewals[7]).toEqual({ draining: false, held: [{ ...held, state: "running", desired: "run" }] });
-    expect(renewals[8]).toEqual({ draining: false, held: [] });
+    const asked = { draining: false, owesTest: false, owesUpgrade: false };
+    expect(renewals[7]).toEqual({ ...asked, held: [{ ...held, state: "running", desired: "run" }] });
+    expect(renewals[8]).toEqual({ ...asked, held: [] });
     for (const sessionId of sessions) expect(await secondsLeft(sessionId)).toBeGreaterThan(25);
   });
 

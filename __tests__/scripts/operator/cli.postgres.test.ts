@@ -117,6 +117,42 @@ it("takes a deployment from nothing to a job that a worker runs, and ends it aga
   expect(await done("audit verify")).toContain("every entry fits");
 });
 
+it("tests a connection from a worker and shows every step", async () => {
+  await shop();
+  expect((await holdfast("datasource test orders-db --role source")).err).toContain(
+    "CONFLICT: no worker of pool default",
+  );
+  await done("token create --kind deployment --out {}/deployment-token");
+  const token = readFileSync(join(scratch.path, "deployment-token"), "utf8").trim();
+  const worker = new TestWorker(copy.controlPlane.url, token, "i-1");
+  worker.features = ["test_connection"];
+  await worker.open();
+  const answer = async (ok: boolean) => {
+    const [action] = (await worker.claim(30_000)).actions;
+    if (action?.kind !== "test_connection") throw new Error("nothing is to be tested");
+    const step = {
+      step: "auth",
+      result: ok ? "ok" : "failed",
+      ms: 12,
+      detail: ok ? "as cdc" : "no such user",
+    } as const;
+    await worker.ask("connection-test", { testId: action.testId, ok, steps: [step] });
+  };
+
+  const good = done("datasource test orders-db --role source");
+  await answer(true);
+  expect(await good).toMatch(/auth +ok +12 +as cdc\norders-db can be used from worker i-1/);
+
+  const bad = holdfast("datasource test orders-db --role sink");
+  await answer(false);
+  expect(await bad).toMatchObject({
+    code: 1,
+    out: expect.stringMatching(/auth +failed +12 +no such user/),
+    err: expect.stringContaining("CONNECTION_FAILED: orders-db: auth: no such user\n  where: worker i-1"),
+  });
+  expect(await done("key rotate")).toContain("wrapped 0 passwords with key k1");
+});
+
 it("says nothing secret, whatever it is asked", async () => {
   await shop();
   await done("datasource change orders-db --password-file {}/password");
@@ -184,7 +220,7 @@ it("names what is wrong, where, and what to do next", async () => {
 });
 
 it("explains each command with examples", async () => {
-  for (const group of ["deployment", "datasource", "job", "worker", "token", "audit"]) {
+  for (const group of ["deployment", "datasource", "job", "worker", "token", "audit", "key"]) {
     const { code, out } = await holdfast(`${group} --help`);
     expect(code).toBe(0);
     expect(out).toMatch(new RegExp(`Examples:\\n  \\$ .*holdfast ${group} `));

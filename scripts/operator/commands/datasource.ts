@@ -11,6 +11,7 @@ import {
 } from "../operator-command";
 import { readSecret } from "../secret";
 import { facts, table } from "../table";
+import { showTest, testConnection } from "./connection-test";
 
 const ENGINES = ["postgres", "mysql", "starrocks", "snowflake"];
 const PASSWORD_FILE = "--password-file";
@@ -22,6 +23,7 @@ export function datasourceCommand(surroundings: OperatorSurroundings): Command {
 Examples:
   $ holdfast datasource create orders --engine postgres --at postgres://db.internal:5432/shop --user cdc --password-file ./password
   $ pass show shop/cdc | holdfast datasource change orders --password-file -
+  $ holdfast datasource test orders --role source
   $ holdfast datasource list`,
   );
 
@@ -91,6 +93,23 @@ Examples:
     async (context, base) => {
       const datasource = await found(context, base, context.args[0] ?? "");
       context.print(datasource, facts(datasource));
+    },
+  );
+
+  deploymentAction(
+    group
+      .command("test")
+      .description("let a worker test the connection, step by step; fails when a step fails")
+      .argument("<name>", "name or id")
+      .addOption(
+        new Option("--role <role>", "what it is to be used as").choices(["source", "sink"]).makeOptionMandatory(),
+      )
+      .option("--pool <pool>", "the pool whose worker tests it", "default"),
+    surroundings,
+    async (context, base) => {
+      const { id, name } = await found(context, base, context.args[0] ?? "");
+      const { role, pool } = context.flags;
+      await showTest(context, name, await testConnection(context.api, base, id, { role, pool }));
     },
   );
 

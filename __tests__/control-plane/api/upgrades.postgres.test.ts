@@ -1,0 +1,128 @@
+import { randomUUID } from "node:crypto";
+import { advanceUpgrades } from "../../../control-plane/store/upgrades";
+import { startTestPostgres, type TestPostgres } from "../../support/postgres";
+import { Operator, startCopy, TestWorker } from "./clients";
+
+let postgres: TestPostgres;
+let copy: Awaited<ReturnType<typeof startCopy>>;
+let operator: Operator;
+let pool: Awaited<ReturnType<TestPostgres["freshDatabase"]>>["pool"];
+beforeAll(async () => {
+  postgres = await startTestPostgres();
+}, 120_000);
+afterAll(() => postgres.stop(), 60_000);
+beforeEach(async () => {
+  const database = await postgres.freshDatabase();
+  pool = database.pool;
+  copy = await startCopy(database.url);
+  operator = await Operator.create(copy.controlPlane.url, database.url);
+  // The copy's own steps would come between those of the tests.
+  await pool.query(
+    "insert into duties values ('upgrades', 'infinity') on conflict (name) do update set due_at = excluded.due_at",
+  );
+}, 60_000);
+afterEach(() => copy.controlPlane.stop(), 60_000);
+
+const RELEASE = {
+  program: "agent",
+  version: "2.0.0",
+  url: "https://releases.example/agent-2.0.0.mjs",
+  sha256: "ab".repeat(32),
+  signature: "c2lnbmVk",
+  soakMs: 0,
+};
+
+async function worker(workerId: string, agentVersion = "1.0.0", sessionId = randomUUID()): Promise<TestWorker> {
+  const created = new TestWorker(copy.controlPlane.url, operator.deploymentToken, workerId, sessionId);
+  created.features = ["upgrade"];
+  created.agentVersion = agentVersion;
+  return await created.open();
+}
+
+async function create(props: object = {}): Promise<string> {
+  const { status, body } = await operator.post("/upgrades", { ...RELEASE, ...props });
+  expect([status, body.error]).toEqual([200, undefined]);
+  return body.id;
+}
+
+/** Versions the workers are asked for, one step later. */
+async function asked(...workers: readonly TestWorker[]): Promise<(string | undefined)[]> {
+  await advanceUpgrades(pool);
+  const versions = [];
+  for (const each of workers) {
+    const action = (await each.beat()).actions.find(({ kind }) => kind === "upgrade");
+    versions.push(action?.kind === "upgrade" ? action.version : undefined);
+  }
+  return versions;
+}
+
+const shown = async () => (await operator.get("/upgrades")).body[0];
+
+it("control-plane 29: asks at most a wave of workers at once, the next when those are healthy, and ends when all run it", async () => {
+  const old = [await worker("i-1"), await worker("i-2"), await worker("i-3")];
+  const current = await worker("i-4", "2.0.0");
+  const campaignId = await create({ waveSize: 2 });
+
+  expect(await asked(...old, current)).toEqual(["2.0.0", "2.0.0", undefined, undefined]);
+  expect(await asked(...old)).toEqual(["2.0.0", "2.0.0", undefined]);
+  await old[0]?.beat({ upgrade: { campaignId, state: "installing" } });
+  const renewed = await worker("i-1", "2.0.0");
+  await renewed.beat({ upgrade: { campaignId, state: "healthy" } });
+
+  expect((await asked(renewed, ...old.slice(1))).map(Boolean)).toEqual([false, true, true]);
+  for (const name of ["i-2", "i-3"]) {
+    await (await worker(name, "2.0.0")).beat({ upgrade: { campaignId, state: "healthy" } });
+  }
+  await advanceUpgrades(pool);
+  expect(await shown()).toMatchObject({ state: "done", detail: null });
+});
+
+it.each([
+  ["rolls back", { state: "rolled_back", detail: "no heartbeat in 60 s" }, "i-1: no heartbeat in 60 s"],
+  ["fails", { state: "failed", detail: "the signature does not verify" }, "i-1: the signature does not verify"],
+  ["says it is healthy with the old version", { state: "healthy" }, "i-1: says it is healthy and runs 1.0.0"],
+] as const)("control-plane 29: asks nobody else once a worker %s", async (_, upgrade, detail) => {
+  const [first, second] = [await worker("i-1"), await worker("i-2")];
+  const campaignId = await create();
+  expect(await asked(first, second)).toEqual(["2.0.0", undefined]);
+
+  await first.beat({ upgrade: { campaignId, ...upgrade } });
+  // What is settled stays.
+  await first.beat({ upgrade: { campaignId, state: "installing" } });
+
+  expect(await asked(first, second)).toEqual([undefined, undefined]);
+  expect(await shown()).toMatchObject({ state: "failed", detail });
+});
+
+it("gives up on a worker that is never heard of again, and lets one be healthy for a while before the next", async () => {
+  const [first, second] = [await worker("i-1"), await worker("i-2")];
+  const campaignId = await create({ soakMs: 3_600_000 });
+  await asked(first, second);
+  await (await worker("i-1", "2.0.0")).beat({ upgrade: { campaignId, state: "healthy" } });
+  expect(await asked(second)).toEqual([undefined]);
+
+  await pool.query("update upgrade_workers set settled_at = now() - interval '2 hours'");
+  expect(await asked(second)).toEqual(["2.0.0"]);
+  await pool.query("update upgrade_workers set asked_at = now() - interval '1 day' where worker_id = 'i-2'");
+  expect(await asked(second)).toEqual([undefined]);
+  expect(await shown()).toMatchObject({ state: "failed", detail: "i-2: was not healthy in time" });
+});
+
+it("runs one upgrade of a program in a pool, until it is cancelled, and refuses what no worker could verify", async () => {
+  const first = await worker("i-1");
+  const id = await create();
+  expect((await operator.post("/upgrades", RELEASE)).body.error.message).toContain(
+    "an upgrade of the agent runs in pool",
+  );
+  await asked(first);
+
+  expect((await operator.post(`/upgrades/${id}/cancel`, {})).status).toBe(200);
+  expect(await asked(first)).toEqual([undefined]);
+  expect((await operator.post(`/upgrades/${id}/cancel`, {})).status).toBe(404);
+  await create({ version: "3.0.0", downgrade: true });
+
+  for (const wrong of [{ url: "http://plain" }, { sha256: "AB" }, { signature: "" }, { waveSize: 0 }]) {
+    const { status, body } = await operator.post("/upgrades", { ...RELEASE, pool: "other", ...wrong });
+    expect([status, body.error.message.split(":")[0]]).toEqual([400, Object.keys(wrong)[0]]);
+  }
+});

@@ -1,0 +1,58 @@
+import * as z from "zod";
+import { cancelUpgrade, createUpgrade, listUpgrades } from "../../store/upgrades";
+import type { ApiContext } from "../context";
+import type { Routes } from "../routes";
+import { actorOf, conflictsRefused, DEPLOYMENT, done, listing, name, notFound, reachable, withId } from "./reach";
+
+const MAX_MS = 86_400_000;
+
+const NewUpgrade = z.strictObject({
+  pool: name.default("default"),
+  program: z.enum(["agent", "daemon"]),
+  version: name,
+  url: z.url({ protocol: /^https$/, error: "write an https URL" }).max(4096),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/, "write 64 hex digits in lower case"),
+  signature: z.string().regex(/^[\w+/=-]{1,4096}$/, "write the signature in base64"),
+  /** Without it a worker refuses a version older than its own. */
+  downgrade: z.boolean().default(false),
+  waveSize: z.int().min(1).max(1_000).default(1),
+  soakMs: z.int().min(0).max(MAX_MS).default(60_000),
+  deadlineMs: z.int().min(1_000).max(MAX_MS).default(900_000),
+});
+
+export function addUpgradeRoutes(routes: Routes, api: ApiContext): void {
+  const { pool } = api;
+  routes.add({
+    method: "post",
+    path: `${DEPLOYMENT}/upgrades`,
+    summary: "Give a version of the agent or the daemon to a pool's workers, wave by wave",
+    token: "operator",
+    body: NewUpgrade,
+    answer: withId,
+    handle: async (call) => {
+      const deploymentId = await reachable(api, call);
+      return { id: await conflictsRefused(createUpgrade(pool, deploymentId, call.body, actorOf(call.holder))) };
+    },
+  });
+  routes.add({
+    method: "get",
+    path: `${DEPLOYMENT}/upgrades`,
+    summary: "List upgrades, newest first, with the workers that were asked",
+    token: "operator",
+    answer: listing,
+    handle: async (call) => await listUpgrades(pool, await reachable(api, call)),
+  });
+  routes.add({
+    method: "post",
+    path: `${DEPLOYMENT}/upgrades/{upgradeId}/cancel`,
+    summary: "Ask no further worker to upgrade",
+    token: "operator",
+    answer: done,
+    handle: async (call) => {
+      const id = call.params["upgradeId"] ?? "";
+      const deploymentId = await reachable(api, call);
+      if (!(await cancelUpgrade(pool, deploymentId, id, actorOf(call.holder)))) throw notFound("running upgrade", id);
+      return {};
+    },
+  });
+}

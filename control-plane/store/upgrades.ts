@@ -1,0 +1,197 @@
+/** Upgrade campaigns: a version is given to a few workers at a time, and to no more once one of them is worse off with it. */
+import type { Pool } from "pg";
+import type { Action, Request } from "../protocol/messages";
+import { recordAudit } from "./audit";
+import { CatalogConflict } from "./catalog";
+import { type Queryable, transaction } from "./database";
+import type { Actor } from "./jobs";
+
+export interface NewUpgrade {
+  readonly pool: string;
+  readonly program: "agent" | "daemon";
+  readonly version: string;
+  readonly url: string;
+  readonly sha256: string;
+  readonly signature: string;
+  readonly downgrade: boolean;
+  /** Workers that may be without proof of health at the same time. */
+  readonly waveSize: number;
+  readonly soakMs: number;
+  readonly deadlineMs: number;
+}
+
+/** True of session `s` of a query while its worker is to upgrade. */
+export const OWES_UPGRADE = `exists (
+  select 1 from upgrade_workers w join upgrades u on u.id = w.upgrade_id
+  where w.worker_id = s.worker_id and w.settled_at is null and u.deployment_id = s.deployment_id and u.state = 'running'
+    and 'upgrade' = any(s.features))`;
+
+/** Throws a `CatalogConflict` while another upgrade of the same program runs in the pool. */
+export async function createUpgrade(
+  pool: Pool,
+  deploymentId: string,
+  wanted: NewUpgrade,
+  actor: Actor,
+): Promise<string> {
+  return await transaction(pool, async (tx) => {
+    const { rows } = await tx.query<{ id: string }>(
+      `insert into upgrades (deployment_id, pool, program, version, url, sha256, signature, downgrade, wave_size, soak, deadline)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, make_interval(secs => $10), make_interval(secs => $11))
+       on conflict do nothing returning id`,
+      [
+        deploymentId,
+        wanted.pool,
+        wanted.program,
+        wanted.version,
+        wanted.url,
+        wanted.sha256,
+        wanted.signature,
+        wanted.downgrade,
+        wanted.waveSize,
+        wanted.soakMs / 1_000,
+        wanted.deadlineMs / 1_000,
+      ],
+    );
+    const id = rows[0]?.id;
+    if (!id)
+      throw new CatalogConflict(`an upgrade of the ${wanted.program} runs in pool ${wanted.pool}: cancel it first`);
+    const { pool: workers, program, version } = wanted;
+    const detail = { pool: workers, program, version };
+    await recordAudit(tx, { deploymentId, actor, action: "upgrade.create", subject: id, detail });
+    return id;
+  });
+}
+
+/** No further worker is asked; those that were asked and have not begun are not asked any more. False when it does not run. */
+export async function cancelUpgrade(pool: Pool, deploymentId: string, id: string, actor: Actor): Promise<boolean> {
+  return await transaction(pool, async (tx) => {
+    const { rowCount } = await tx.query(
+      "update upgrades set state = 'cancelled', ended_at = now() where id = $1 and deployment_id = $2 and state = 'running'",
+      [id, deploymentId],
+    );
+    if (rowCount !== 1) return false;
+    await recordAudit(tx, { deploymentId, actor, action: "upgrade.cancel", subject: id });
+    return true;
+  });
+}
+
+export async function listUpgrades(db: Queryable, deploymentId: string): Promise<Record<string, unknown>[]> {
+  const { rows } = await db.query(
+    `select u.id, u.pool, u.program, u.version, u.state, u.detail, u.wave_size as "waveSize", u.created_at as "createdAt",
+       coalesce((select jsonb_agg(jsonb_build_object('workerId', w.worker_id, 'state', w.state, 'detail', w.detail) order by w.worker_id)
+         from upgrade_workers w where w.upgrade_id = u.id), '[]') as workers
+     from upgrades u where u.deployment_id = $1 order by u.created_at desc limit 100`,
+    [deploymentId],
+  );
+  return rows;
+}
+
+/** What a session is asked to install. */
+export async function readOwedUpgrades(db: Queryable, sessionId: string): Promise<Action[]> {
+  const { rows } = await db.query<Omit<Extract<Action, { kind: "upgrade" }>, "kind">>(
+    `select u.id as "campaignId", u.program, u.version, u.url, u.sha256, u.signature, u.downgrade
+     from sessions s join upgrade_workers w on w.worker_id = s.worker_id and w.settled_at is null
+       join upgrades u on u.id = w.upgrade_id and u.deployment_id = s.deployment_id and u.state = 'running'
+     where s.id = $1 order by u.created_at limit 2`,
+    [sessionId],
+  );
+  return rows.map((upgrade) => ({ kind: "upgrade", ...upgrade }));
+}
+
+/**
+ * Notes how far a worker is. What is settled stays; an agent that says it is healthy and registered as another version is not believed.
+ */
+export async function noteUpgrade(
+  db: Queryable,
+  sessionId: string,
+  { campaignId, state, detail }: NonNullable<Request<"heartbeat">["upgrade"]>,
+): Promise<void> {
+  await db.query(
+    `update upgrade_workers w set
+       state = case when told.wrong then 'failed' else $3 end,
+       detail = case when told.wrong then 'says it is healthy and runs ' || told.runs else $4 end,
+       settled_at = case when $3 = 'installing' then null else now() end
+     from (
+       select s.worker_id, u.id, s.agent_version as runs,
+         $3 = 'healthy' and u.program = 'agent' and s.agent_version <> u.version as wrong
+       from sessions s join upgrades u on u.deployment_id = s.deployment_id where s.id = $1 and u.id = $2
+     ) told
+     where w.upgrade_id = told.id and w.worker_id = told.worker_id and w.settled_at is null`,
+    [sessionId, campaignId, state, detail ?? null],
+  );
+}
+
+/** Takes every running upgrade a step further and gives the sessions that were asked. Called by one copy at a time. */
+export async function advanceUpgrades(pool: Pool): Promise<string[]> {
+  const running = await pool.query<{ id: string }>("select id from upgrades where state = 'running' order by id");
+  const asked: string[] = [];
+  for (const { id } of running.rows) asked.push(...(await transaction(pool, (tx) => advance(tx, id))));
+  return asked;
+}
+
+interface Standing {
+  readonly deployment_id: string;
+  readonly wave_size: number;
+  readonly open: number;
+  readonly soaking: number;
+  /** The first worker that is worse off. */
+  readonly trouble: string | null;
+}
+
+async function advance(tx: Queryable, id: string): Promise<string[]> {
+  await tx.query(
+    `update upgrade_workers w set state = 'failed', settled_at = now(), detail = 'was not healthy in time'
+     from upgrades u where u.id = w.upgrade_id and u.id = $1 and w.settled_at is null and w.asked_at + u.deadline < now()`,
+    [id],
+  );
+  const { rows } = await tx.query<Standing>(
+    `select u.deployment_id, u.wave_size,
+       (select count(*) from upgrade_workers w where w.upgrade_id = u.id and w.settled_at is null) as open,
+       (select count(*) from upgrade_workers w
+        where w.upgrade_id = u.id and w.state = 'healthy' and w.settled_at + u.soak > now()) as soaking,
+       (select w.worker_id || ': ' || coalesce(w.detail, w.state) from upgrade_workers w
+        where w.upgrade_id = u.id and w.state in ('failed', 'rolled_back') order by w.settled_at limit 1) as trouble
+     from upgrades u where u.id = $1 and u.state = 'running' for update of u`,
+    [id],
+  );
+  const standing = rows[0];
+  if (!standing) return [];
+  if (standing.trouble !== null) return await end(tx, id, standing, "failed", standing.trouble);
+  const room = standing.wave_size - standing.open - standing.soaking;
+  const asked = room > 0 ? await askNext(tx, id, room) : [];
+  if (asked.length === 0 && standing.open === 0 && standing.soaking === 0)
+    return await end(tx, id, standing, "done", null);
+  return asked;
+}
+
+async function askNext(tx: Queryable, id: string, room: number): Promise<string[]> {
+  const { rows } = await tx.query<{ session: string }>(
+    `with next as (
+       select s.id, s.worker_id from upgrades u
+         join sessions s on s.deployment_id = u.deployment_id and s.pool = u.pool and s.state = 'open' and not s.draining
+         join leases l on l.session_id = s.id and l.expires_at > now()
+       where u.id = $1 and 'upgrade' = any(s.features)
+         and case u.program when 'agent' then s.agent_version else s.daemon_version end <> u.version
+         and not exists (select 1 from upgrade_workers w where w.upgrade_id = u.id and w.worker_id = s.worker_id)
+       order by s.worker_id limit $2
+     ), asked as (
+       insert into upgrade_workers (upgrade_id, worker_id) select $1, worker_id from next
+     )
+     select id as session from next`,
+    [id, room],
+  );
+  return rows.map(({ session }) => session);
+}
+
+async function end(
+  tx: Queryable,
+  id: string,
+  { deployment_id: deploymentId }: Standing,
+  state: "done" | "failed",
+  detail: string | null,
+): Promise<string[]> {
+  await tx.query("update upgrades set state = $2, detail = $3, ended_at = now() where id = $1", [id, state, detail]);
+  const entry = { deploymentId, actor: "control-plane", action: `upgrade.${state}`, subject: id };
+  await recordAudit(tx, { ...entry, detail: { detail } });
+  return [];
+}
