@@ -1,5 +1,6 @@
-import { randomBytes } from "node:crypto";
-import { type HttpAnswer, type HttpRequest, type RunningServer, startHttpServer } from "./http-server";
+import { instanceLeaves } from "../../scripts/emulator/metadata/leaves";
+import { metadataService } from "../../scripts/emulator/metadata/service";
+import { type RunningServer, startHttpServer } from "./http-server";
 
 export const FAKE_ROLE = "holdfast-worker";
 export const FAKE_CREDENTIALS = {
@@ -24,66 +25,40 @@ export interface FakeImdsOptions {
   readonly instanceId?: string;
   readonly region?: string;
   readonly architecture?: "x86_64" | "arm64";
+  /** @default "10.0.0.10" */
+  readonly privateIp?: string;
 }
 
-/** An instance metadata service that requires IMDSv2, as strict as EC2's with HttpTokens=required. */
+/** The metadata service of one instance, which is whoever asks. */
 export async function startImds(options: FakeImdsOptions = {}): Promise<FakeImds> {
-  const { instanceId = "i-0a1b2c3d4e5f60718", region = "us-east-1", architecture = "x86_64" } = options;
-  const leaves = new Map<string, string | Buffer>([
-    ["meta-data/instance-id", instanceId],
-    ["meta-data/services/domain", "amazonaws.com"],
-    [`meta-data/iam/security-credentials/${FAKE_ROLE}`, JSON.stringify(credentialDocument())],
-    [
-      "dynamic/instance-identity/document",
-      JSON.stringify({
-        instanceId,
-        region,
-        architecture,
-        availabilityZone: `${region}a`,
-        accountId: "123456789012",
-        imageId: "ami-0123456789abcdef0",
-        instanceType: "t3.medium",
-        privateIp: "10.0.0.10",
-      }),
-    ],
-  ]);
-  const tokens = new Map<string, number>();
+  const { region = "us-east-1" } = options;
+  const leaves = new Map(
+    instanceLeaves({
+      instanceId: options.instanceId ?? "i-0a1b2c3d4e5f60718",
+      imageId: "ami-0123456789abcdef0",
+      instanceType: "t3.medium",
+      architecture: options.architecture ?? "x86_64",
+      accountId: "123456789012",
+      region,
+      availabilityZone: `${region}a`,
+      privateIp: options.privateIp ?? "10.0.0.10",
+      macAddress: "02:00:00:00:00:0a",
+      hostname: "ip-10-0-0-10.ec2.internal",
+      credentials: { role: FAKE_ROLE, ...FAKE_CREDENTIALS, expiration: new Date(Date.now() + 6 * 3_600_000) },
+    }),
+  );
+  const service = metadataService(() => leaves);
   const requests: string[] = [];
   let failures = { count: 0, status: 500 as number | "hang" };
 
-  const issueToken = ({ headers }: HttpRequest): HttpAnswer => {
-    const seconds = Number(headers["x-aws-ec2-metadata-token-ttl-seconds"]);
-    if (!Number.isInteger(seconds) || seconds < 1 || seconds > 21_600) return { status: 400 };
-    // Requests that came through a proxy get no token.
-    if (headers["x-forwarded-for"]) return { status: 403 };
-    const token = randomBytes(32).toString("base64");
-    tokens.set(token, Date.now() + seconds * 1_000);
-    return { status: 200, headers: { "x-aws-ec2-metadata-token-ttl-seconds": String(seconds) }, body: token };
-  };
-
-  const listing = (folder: string): string | undefined => {
-    const names = [...leaves.keys()]
-      .filter((path) => path.startsWith(folder))
-      .map((path) => path.slice(folder.length).replace(/\/.*/, "/"));
-    return names.length > 0 ? [...new Set(names)].sort().join("\n") : undefined;
-  };
-
-  const handle = (request: HttpRequest): HttpAnswer | undefined => {
-    const [, , ...parts] = request.url.pathname.split("/");
-    const path = parts.join("/");
-    requests.push(`${request.method} ${path}`);
+  const server = await startHttpServer(({ method, url: { pathname }, headers }) => {
+    requests.push(`${method} ${pathname.replace(/^\/[^/]*\//, "")}`);
     if (failures.count > 0) {
       failures.count -= 1;
       return failures.status === "hang" ? undefined : { status: failures.status };
     }
-    if (path === "api/token") return request.method === "PUT" ? issueToken(request) : { status: 405 };
-    const until = tokens.get(request.headers["x-aws-ec2-metadata-token"] ?? "");
-    if (until === undefined || until < Date.now()) return { status: 401 };
-    const value = leaves.get(path) ?? listing(path === "" || path.endsWith("/") ? path : `${path}/`);
-    return value === undefined ? { status: 404 } : { status: 200, body: value };
-  };
-
-  const server = await startHttpServer(handle, options);
+    return service.answer({ method, path: pathname, headers, address: "127.0.0.1" });
+  }, options);
   return {
     ...server,
     requests,
@@ -91,18 +66,6 @@ export async function startImds(options: FakeImdsOptions = {}): Promise<FakeImds
     fail: (count, status) => {
       failures = { count, status };
     },
-    revokeTokens: () => tokens.clear(),
-  };
-}
-
-function credentialDocument() {
-  return {
-    Code: "Success",
-    Type: "AWS-HMAC",
-    LastUpdated: new Date().toISOString(),
-    AccessKeyId: FAKE_CREDENTIALS.accessKeyId,
-    SecretAccessKey: FAKE_CREDENTIALS.secretAccessKey,
-    Token: FAKE_CREDENTIALS.sessionToken,
-    Expiration: new Date(Date.now() + 6 * 3_600_000).toISOString(),
+    revokeTokens: service.revokeTokens,
   };
 }
