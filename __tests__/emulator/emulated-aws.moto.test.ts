@@ -10,6 +10,7 @@ import {
 } from "@aws-sdk/client-auto-scaling";
 import { callAws } from "../support/aws-call";
 import { useEmulatedAws } from "../support/emulator";
+import { eventually } from "../support/eventually";
 
 const aws = useEmulatedAws();
 
@@ -34,7 +35,7 @@ function found(text: string, pattern: RegExp): string {
   return match ?? "";
 }
 
-test("moto behind the corrections gives back a group as it was described, through an update of its size", async () => {
+test("gives back a group as it was described, through an update of its size", async () => {
   // GIVEN
   const image = found(await ec2("Action=DescribeImages"), /<imageId>([^<]+)/);
   const template = "LaunchTemplateName=workers";
@@ -88,7 +89,11 @@ test("moto behind the corrections gives back a group as it was described, throug
   );
 
   // THEN
-  const { AutoScalingGroups } = await autoScaling.send(new DescribeAutoScalingGroupsCommand());
+  const AutoScalingGroups = await eventually(async () => {
+    const answer = await autoScaling.send(new DescribeAutoScalingGroupsCommand());
+    const states = answer.AutoScalingGroups?.[0]?.Instances?.map(({ LifecycleState }) => LifecycleState);
+    return states?.[0] === "InService" ? answer.AutoScalingGroups : undefined;
+  });
   expect(AutoScalingGroups).toMatchObject([
     {
       ...name,
@@ -111,7 +116,7 @@ test("moto behind the corrections gives back a group as it was described, throug
   expect(await ec2(`Action=DescribeLaunchTemplateVersions&${template}`)).not.toContain("tagSpecificationSet");
 });
 
-test("moto behind the corrections gives back descriptions of rules and classes of log groups", async () => {
+test("gives back descriptions of rules and classes of log groups", async () => {
   const group = found(await ec2("Action=DescribeSecurityGroups"), /<groupId>([^<]+)/);
   const rule = `GroupId=${group}&IpPermissions.1.IpProtocol=tcp&IpPermissions.1.FromPort=443&IpPermissions.1.ToPort=443`;
   await ec2(

@@ -1,12 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
+import { AwsError } from "./aws-error";
 import type { CorrectedService, Correction } from "./correction";
-import { EC2_QUERY, JSON_1_1, type Protocol, QUERY } from "./protocol";
-
-const PROTOCOLS: Readonly<Record<CorrectedService, Protocol>> = {
-  autoscaling: QUERY,
-  ec2: EC2_QUERY,
-  logs: JSON_1_1,
-};
+import { PROTOCOLS } from "./protocol";
 
 /** What a request is signed for. */
 export interface CredentialScope {
@@ -33,6 +28,40 @@ export function correctedScope({ authorization = "" }: IncomingHttpHeaders): Cre
   return region !== undefined && isCorrected(service) ? { region, service } : undefined;
 }
 
+/** An answer of this server's own. */
+export interface Reply {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+/** The answer to an action that one of `corrections` refuses or replies to, and undefined for the others. */
+export async function repliedCall(
+  { region, service }: CredentialScope,
+  headers: IncomingHttpHeaders,
+  body: Buffer,
+  corrections: readonly Correction[],
+): Promise<Reply | undefined> {
+  const { action: actionOf, parseRequest, buildAnswer, buildError, contentType } = PROTOCOLS[service];
+  const action = actionOf(headers, body.toString()) ?? "";
+  const concerned = corrections.filter((correction) => correction.service === service);
+  const refuses = concerned.flatMap((correction) => correction.refuses ?? []);
+  const [reply] = concerned.flatMap(({ replies }) => replies?.[action] ?? []);
+  if (refuses.length === 0 && reply === undefined) return undefined;
+  const request = { region, parameters: parseRequest(body.toString()) };
+  try {
+    for (const refuse of refuses) {
+      const error = refuse(action, request);
+      if (error) throw error;
+    }
+    const result = await reply?.(request);
+    return result && { status: 200, contentType, body: buildAnswer(action, result) };
+  } catch (error) {
+    if (!(error instanceof AwsError)) throw error;
+    return { status: error.status, contentType, body: buildError(error) };
+  }
+}
+
 /** Applies those of `corrections` that name the action of a request. Without one, every byte stays as it is. */
 export function correctedCall(
   { region, service }: CredentialScope,
@@ -44,7 +73,7 @@ export function correctedCall(
   const action = protocol.action(headers, body.toString()) ?? "";
   const concerned = corrections.filter((correction) => correction.service === service);
   const completions = concerned.flatMap(({ requests }) => requests?.[action] ?? []);
-  const rewrites = concerned.flatMap(({ answers }) => answers[action] ?? []);
+  const rewrites = concerned.flatMap(({ answers }) => answers?.[action] ?? []);
   if (completions.length === 0 && rewrites.length === 0) {
     return { request: body, answer: (original) => original };
   }

@@ -3,7 +3,7 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, request, 
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
-import { correctedCall, correctedScope } from "./corrected-call";
+import { correctedCall, correctedScope, repliedCall } from "./corrected-call";
 import type { Correction } from "./correction";
 import type { Emulator } from "./moto";
 
@@ -14,13 +14,17 @@ const NOT_PASSED_ON: ReadonlySet<string> = new Set(["connection", "keep-alive", 
 const OF_THE_BODY: ReadonlySet<string> = new Set(["content-length", "x-amz-crc32"]);
 
 /**
- * Serves the AWS at `upstream` on a free port of the loopback interface, with `corrections` applied to the actions that they
- * name; everything else passes through as it is. Signatures are not checked. Where `upstream` cannot be reached, or answers
+ * Serves the AWS at `upstream` on a free port of the loopback interface, with corrections, made for the address that it
+ * then has, applied to the actions that they name; everything else passes through as it is. Signatures are not checked. Where `upstream` cannot be reached, or answers
  * what cannot be read, a request is answered with 502 and the reason.
  *
  * @throws Error where no port can be had.
  */
-export async function startCorrectingServer(upstream: string, corrections: readonly Correction[]): Promise<Emulator> {
+export async function startCorrectingServer(
+  upstream: string,
+  correctionsAt: (url: string) => readonly Correction[],
+): Promise<Emulator> {
+  let corrections: readonly Correction[] = [];
   const server = createServer((incoming, outgoing) => {
     serve(incoming, outgoing, upstream, corrections).catch((error: Error) => {
       if (outgoing.headersSent || outgoing.destroyed) {
@@ -35,8 +39,10 @@ export async function startCorrectingServer(upstream: string, corrections: reado
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}`;
+  corrections = correctionsAt(url);
   return {
-    url: `http://127.0.0.1:${port}`,
+    url,
     stop: async () => {
       const closed = once(server, "close");
       server.close();
@@ -61,7 +67,13 @@ async function serve(
     await pipeline(answer, outgoing);
     return;
   }
-  const call = correctedCall(scope, incoming.headers, await buffer(incoming), corrections);
+  const said = await buffer(incoming);
+  const reply = await repliedCall(scope, incoming.headers, said, corrections);
+  if (reply !== undefined) {
+    outgoing.writeHead(reply.status, { "content-type": reply.contentType }).end(reply.body);
+    return;
+  }
+  const call = correctedCall(scope, incoming.headers, said, corrections);
   const answer = await send(incoming, upstream, call.request, gone.signal);
   const original = await buffer(answer);
   const body = answer.statusCode === 200 ? call.answer(original) : original;

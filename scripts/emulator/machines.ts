@@ -37,3 +37,43 @@ export interface Machines {
   /** Ends and removes everything that this object has made. */
   stop(): Promise<void>;
 }
+
+/** What an instance can know of itself, and the metadata service tells it. */
+export interface InstanceFacts extends LaunchedInstance {
+  readonly accountId: string;
+  readonly region: string;
+  readonly zone: string;
+  readonly instanceType: string;
+  readonly subnetId: string;
+  readonly vpcId: string;
+  readonly interfaceId: string;
+  readonly launchedMs: number;
+  /** As the launch gave it, decoded once: what `latest/user-data` answers with. */
+  readonly userData: Buffer | undefined;
+  readonly tags: Readonly<Record<string, string>>;
+  /** The instance profile's ARN, and the role that it holds. */
+  readonly profile: { readonly arn: string; readonly role: string } | undefined;
+  /**
+   * What Auto Scaling wants the instance to become; undefined for one that is in no group.
+   * https://docs.aws.amazon.com/autoscaling/ec2/userguide/retrieving-target-lifecycle-state-through-imds.html
+   */
+  readonly targetLifecycleState: "InService" | "Terminated" | undefined;
+}
+
+/** An instance that has begun to wait in its group's lifecycle hooks. */
+export interface HookWait {
+  readonly region: string;
+  readonly instanceId: string;
+  readonly group: string;
+  readonly transition: "launching" | "terminating";
+  readonly hooks: readonly string[];
+}
+
+/** The emulated AWS as what makes machines sees it. */
+export interface AwsOfMachines {
+  /** Where every service answers. */
+  readonly url: string;
+  /** Of an instance that has not gone, by its id or its private address. */
+  facts(of: { readonly instanceId: string } | { readonly privateIp: string }): Promise<InstanceFacts | undefined>;
+  onWait(listener: (wait: HookWait) => void): void;
+}

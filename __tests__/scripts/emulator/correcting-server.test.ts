@@ -25,7 +25,7 @@ afterEach(async () => {
 });
 
 async function serve(...corrections: Correction[]): Promise<string> {
-  server = await startCorrectingServer(upstream.endpoint, corrections);
+  server = await startCorrectingServer(upstream.endpoint, () => corrections);
   return server.url;
 }
 

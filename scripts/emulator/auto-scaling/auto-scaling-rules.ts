@@ -56,7 +56,8 @@ export class AutoScalingRules {
   #activityCount = 0;
   /** Told when an instance begins to wait in its launch hook, or enters service without one: the guest is booting. */
   onBoot: (instanceId: string, groupName: string) => void = () => {};
-  onInService: (instanceId: string) => void = () => {};
+  /** Told when an instance begins to wait in hooks. */
+  onWait: (instanceId: string, groupName: string, hooks: readonly LifecycleHook[]) => void = () => {};
   onTerminating: (instanceId: string) => void = () => {};
 
   constructor(
@@ -105,7 +106,7 @@ export class AutoScalingRules {
         `Desired capacity:${desired} must be between the specified min size:${min} and max size:${max}`,
       );
     }
-    view.set({ ...change, desired });
+    view.set({ ...change, desired } as Partial<ScalingGroup>);
     this.#reconcile(groupName);
   }
 
@@ -357,13 +358,18 @@ export class AutoScalingRules {
       if (hooks.length > 0) {
         this.#setMember(groupName, id, { lifecycle: "Pending:Wait" });
         group.activities.set(activity, "MidLifecycleAction");
-        this.#waits.start(groupName, id, hooks);
+        this.#wait(groupName, id, hooks);
       } else {
         this.#enterService(groupName, id);
       }
       this.onBoot(id, groupName);
     });
     this.#reconcile(groupName);
+  }
+
+  #wait(groupName: string, instanceId: string, hooks: readonly LifecycleHook[]): void {
+    this.#waits.start(groupName, instanceId, hooks);
+    this.onWait(instanceId, groupName, hooks);
   }
 
   #whenRunning(id: string, then: () => void): void {
@@ -406,7 +412,6 @@ export class AutoScalingRules {
     this.#setMember(groupName, instanceId, { lifecycle: "InService", inServiceMs: this.scheduler.now() });
     group.activities.set(this.#activityOf.get(instanceId) ?? "", "Successful");
     group.backOffMs = 0;
-    this.onInService(instanceId);
   }
 
   #beginTermination(groupName: string, instanceId: string, cause: string): void {
@@ -425,7 +430,7 @@ export class AutoScalingRules {
     const hooks = this.#hooks(group, "terminating");
     if (hooks.length > 0 && lifecycle === "InService" && this.capacity.state(instanceId) === "running") {
       this.#setMember(groupName, instanceId, { lifecycle: "Terminating:Wait" });
-      this.#waits.start(groupName, instanceId, hooks);
+      this.#wait(groupName, instanceId, hooks);
     } else {
       this.#setMember(groupName, instanceId, { lifecycle: "Terminating" });
       this.capacity.terminate(instanceId);

@@ -36,8 +36,10 @@ export interface ScalingGroup {
   readonly instances: readonly Member[];
 }
 
-/** What a group is made or changed with. */
-export type GroupChange = Partial<Omit<ScalingGroup, "name" | "instances">>;
+/** What a group is changed with: undefined takes away what it has. */
+export type GroupChange = {
+  readonly [K in keyof Omit<ScalingGroup, "name" | "instances">]?: ScalingGroup[K] | undefined;
+};
 
 /** An instance of a group. */
 export interface Member {

@@ -1,6 +1,5 @@
-import type { Correction } from "../correction";
-import { mapTreesAt, textAt, without } from "../tree";
-import { groupMemory } from "./group-memory";
+import type { AwsRequest, Correction } from "../correction";
+import { mapTreesAt, type Tree, textAt, without } from "../tree";
 
 /**
  * A scaling policy is enabled unless its request said otherwise, and has a predictive configuration only where it was given
@@ -10,24 +9,20 @@ import { groupMemory } from "./group-memory";
  * https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_ScalingPolicy.html
  */
 export function scalingPolicies(): Correction {
-  const enabled = groupMemory<string>();
+  const enabled = new Map<string, string>();
+  const key = ({ region }: AwsRequest, policy: Tree) =>
+    [region, textAt(policy, "AutoScalingGroupName"), textAt(policy, "PolicyName")].join("/");
   return {
     service: "autoscaling",
     answers: {
       PutScalingPolicy: (result, request) => {
-        const name = textAt(request.parameters, "PolicyName") ?? "";
-        enabled.of(request).set(name, textAt(request.parameters, "Enabled") ?? "true");
-        return result;
-      },
-      DeleteAutoScalingGroup: (result, request) => {
-        enabled.forget(request);
+        enabled.set(key(request, request.parameters), textAt(request.parameters, "Enabled") ?? "true");
         return result;
       },
       DescribePolicies: (result, request) =>
         mapTreesAt(result, "ScalingPolicies", (policy) => {
           const given = policy["PredictiveScalingConfiguration"] === "" ? ["PredictiveScalingConfiguration"] : [];
-          const known = enabled.of(request, policy).get(textAt(policy, "PolicyName") ?? "");
-          return { ...without(policy, ...given), Enabled: known ?? "true" };
+          return { ...without(policy, ...given), Enabled: enabled.get(key(request, policy)) ?? "true" };
         }),
     },
   };

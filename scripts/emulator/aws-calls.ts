@@ -1,0 +1,51 @@
+import { request } from "node:http";
+import { text } from "node:stream/consumers";
+import { PROTOCOLS, QUERY } from "./protocol";
+import type { Tree } from "./tree";
+
+/** Calls an AWS on this machine, which looks at a signature's scope alone. @throws AwsError where it refuses the action. */
+export type AwsCalls = (
+  service: keyof typeof SERVICES,
+  region: string,
+  action: string,
+  parameters: Tree,
+) => Promise<Tree>;
+
+const SERVICES = {
+  autoscaling: { version: "2011-01-01", protocol: PROTOCOLS.autoscaling },
+  ec2: { version: "2016-11-15", protocol: PROTOCOLS.ec2 },
+  iam: { version: "2010-05-08", protocol: QUERY },
+} as const;
+
+export function awsCalls(url: string): AwsCalls {
+  const { hostname, port } = new URL(url);
+  return async (service, region, action, parameters) => {
+    const { protocol, version } = SERVICES[service];
+    const body = protocol.buildRequest({ Action: action, Version: version, ...parameters });
+    const { status, answer } = await post({
+      hostname,
+      port,
+      body,
+      authorization: `AWS4-HMAC-SHA256 Credential=emulator/20260101/${region}/${service}/aws4_request, SignedHeaders=host, Signature=none`,
+    });
+    if (status !== 200) throw protocol.parseError(status, answer);
+    return protocol.parseAnswer(action, answer).result;
+  };
+}
+
+interface Post {
+  readonly hostname: string;
+  readonly port: string;
+  readonly body: string;
+  readonly authorization: string;
+}
+
+function post({ hostname, port, body, authorization }: Post): Promise<{ status: number; answer: string }> {
+  return new Promise((resolve, reject) => {
+    const headers = { authorization, "content-type": "application/x-www-form-urlencoded; charset=utf-8" };
+    const outgoing = request({ hostname, port, method: "POST", path: "/", headers }, (incoming) => {
+      text(incoming).then((answer) => resolve({ status: incoming.statusCode ?? 500, answer }), reject);
+    });
+    outgoing.on("error", reject).end(body);
+  });
+}
