@@ -1,10 +1,13 @@
 /** `npm run bench`: what things cost on this machine, each figure beside one to compare it with. */
 import { Command } from "commander";
 import type { Bench, Measurement } from "./bench/bench";
+import { clusterPlan } from "./bench/cluster-plan";
 import { imports } from "./bench/imports";
 import { synth } from "./bench/synth";
+import { bundles } from "./bench-fleet/bundles";
+import { fleet } from "./bench-fleet/fleet";
 
-const BENCHES: readonly Bench[] = [synth, imports];
+const BENCHES: readonly Bench[] = [synth, imports, clusterPlan, bundles, fleet];
 const names = BENCHES.map(({ name }) => name);
 
 new Command("npm run bench --")

@@ -11,8 +11,11 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   worker: "agent/worker/main.ts",
 };
 
-/** Installed by the worker, not carried by user data; its packages are CommonJS modules, which ask for `require`. */
-const DAEMON: Readonly<Record<string, string>> = { daemon: "agent/daemon/main.ts" };
+/** Installed by the worker, not carried by user data; their packages are CommonJS modules, which ask for `require`. */
+const RELEASES: Readonly<Record<string, string>> = {
+  daemon: "agent/daemon/main.ts",
+  "worker-agent": "agent/worker/program.ts",
+};
 
 const OPTIONS: BuildOptions = {
   outdir: "dist",
@@ -30,7 +33,7 @@ const OPTIONS: BuildOptions = {
 buildSync({ ...OPTIONS, entryPoints: PROGRAMS });
 buildSync({
   ...OPTIONS,
-  entryPoints: DAEMON,
+  entryPoints: RELEASES,
   external: ["pg-native"],
   banner: { js: 'import{createRequire}from"node:module";const require=createRequire(import.meta.url);' },
 });

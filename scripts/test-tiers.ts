@@ -1,4 +1,4 @@
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
 /** A group of tests that needs more than Node.js. */
@@ -9,6 +9,8 @@ export interface TestTier {
   readonly proves: string;
   /** Commands that must be on PATH. */
   readonly commands: readonly string[];
+  /** Files that must be there: libraries no command stands for. */
+  readonly files?: readonly string[];
   /** The tests change devices and mounts. */
   readonly asRoot?: boolean;
 }
@@ -43,12 +45,28 @@ export const TEST_TIERS: readonly TestTier[] = [
     commands: ["podman", "runc", "mmdebstrap", "ip", "iptables", "nsenter", "losetup", "flock"],
     asRoot: true,
   },
+  { name: "shellcheck", proves: "the examples' node config scripts", commands: ["shellcheck"] },
   { name: "postgres", proves: "a real PostgreSQL server", commands: ["initdb", "postgres"] },
+  { name: "etcd", proves: "a real etcd cluster", commands: ["etcd"] },
+  {
+    name: "zookeeper",
+    proves: "a real ZooKeeper ensemble",
+    commands: ["java"],
+    files: ["/usr/share/java/zookeeper.jar", "/usr/share/java/slf4j-simple.jar"],
+  },
+  {
+    name: "patroni",
+    proves: "real PostgreSQL servers under Patroni",
+    commands: ["patroni", "etcd", "postgres", "pg_basebackup"],
+  },
 ];
 
-/** The tier's commands that are not on PATH, and the right to use them. */
+/** The tier's commands that are not on PATH, its files that are not there, and the right to use them. */
 export function missingCommands(tier: TestTier): string[] {
-  const missing = tier.commands.filter((command) => !onPath(command));
+  const missing = [
+    ...tier.commands.filter((command) => !onPath(command)),
+    ...(tier.files ?? []).filter((file) => !existsSync(file)),
+  ];
   return tier.asRoot && process.getuid?.() !== 0 ? [...missing, "root"] : missing;
 }
 

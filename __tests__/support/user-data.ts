@@ -27,6 +27,7 @@ export const MINIMAL_WORKER: WorkerUserDataProps = {
   launchHook: { name: "launch", heartbeatTimeoutSeconds: 600 },
   terminateHook: { name: "terminate", heartbeatTimeoutSeconds: 300 },
   drain: { mode: "handoff", deadlineSeconds: 600 },
+  agentRelease: { bucket: "ez-cdc-releases", region: "us-west-2", keyPrefix: "worker-agent/" },
   slots: 5,
   metricsNamespace: "ez-cdc/workers",
 };

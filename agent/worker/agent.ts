@@ -1,139 +1,287 @@
-import type { Aws } from "../host/aws";
-import type { Imds } from "../host/imds";
-import { completeHook, prolongHook } from "../host/lifecycle-hook";
 import { type Log, reason } from "../host/log";
+import { Nap } from "../host/nap";
 import type { notifySystemd } from "../host/systemd";
-import { sleep, withDeadline } from "../host/waiting";
-import { type Progress, signOfLife, trackProgress } from "../host/watchdog";
-import type { WorkerConfig } from "./config";
-import { minuteOf, putMetrics } from "./metrics";
-import { NO_NOTICES, type Notices, watchNotices } from "./notices";
-import { keepSession, type SessionPorts, type SessionState, type WorkerDescription } from "./session";
+import { withDeadline } from "../host/waiting";
+import { signOfLife, trackProgress } from "../host/watchdog";
+import type { AgentView, Cloud } from "./cloud";
+import { controlPlaneSource } from "./control-plane-source";
+import type { DaemonApi } from "./daemon/daemon-api";
+import type { DaemonHost } from "./daemon/daemon-host";
+import type { PortPool } from "./daemon/free-port";
+import type { DaemonQuirks } from "./daemon/quirks";
+import { type Drain, type DrainMode, type DrainSource, quiesceAt, tightened } from "./drain";
+import type { JobSource } from "./jobs/job-source";
+import { JobSupervisor } from "./jobs/job-supervisor";
+import { LeaseKeeper, type WrittenLease } from "./lease-keeper";
+import { type Orders, ordersTo } from "./orders";
+import { keepSession, type SessionPorts, type SessionState, type SessionWork, type WorkerDescription } from "./session";
 
-export interface AgentPorts extends Omit<SessionPorts, "status" | "sleep" | "random"> {
-  readonly aws: Aws;
-  readonly imds: Imds;
+export interface AgentProps {
+  readonly worker: Omit<WorkerDescription, "features">;
+  readonly drain: { readonly mode: DrainMode; readonly deadlineSeconds: number };
+}
+
+export interface AgentPorts extends Pick<SessionPorts, "controlPlane" | "deploymentToken"> {
   readonly log: Log;
+  readonly host: DaemonHost;
+  readonly ports: Pick<PortPool, "take" | "keep" | "putBack">;
+  readonly quirks: DaemonQuirks;
+  readonly api: (port: number) => DaemonApi;
+  /** Writes the lease down for the guard. */
+  readonly writeLease: (lease: WrittenLease) => void;
   readonly notify: typeof notifySystemd;
   /** How often systemd expects a sign of life; undefined if it does not. */
   readonly watchdogPeriodMs: number | undefined;
+  /** EC2 and Auto Scaling around the worker; undefined on a machine of one's own. */
+  readonly cloud: Cloud | undefined;
+}
+
+/** How an agent is asked to end. */
+export interface AgentSignals {
+  /** Lets every job go, then says goodbye. */
+  readonly stop: AbortSignal;
+  /** Ends at once and leaves the daemons running, for another life of the agent. */
+  readonly handOver: AbortSignal;
 }
 
 /** A goodbye that the control plane does not hear costs it a lease's time, no more. */
 const GOODBYE_TIMEOUT_MS = 10_000;
+const LEASE_TICK_MS = 250;
+const IDLE_LOOK_MS = 1_000;
+const REFUSED_PAUSE_MS = 10_000;
+const DEFAULT_INTERVALS = { progressMs: 30_000, metricsMs: 60_000 };
 
 /**
- * The worker agent: registers, keeps its session, tells CloudWatch that it lives, and leaves in order when the group, EC2 or
- * systemd (`stopped`) says so.
- *
- * It runs no jobs yet: it never claims, so a drain is over as soon as it begins, and only the leaving takes time.
+ * The worker agent: takes up the daemons it finds running, registers, keeps its session and its lease, runs jobs, and leaves in
+ * order when the group, EC2, the control plane or whoever runs it says so.
  */
-export async function runAgent(
-  config: WorkerConfig,
-  worker: WorkerDescription,
-  ports: AgentPorts,
-  stopped: AbortSignal,
-): Promise<void> {
-  const { aws, imds, log, notify } = ports;
-  const leaving = new AbortController();
-  const state: SessionState = { draining: false, token: undefined, answeredAt: 0 };
-  let notices = NO_NOTICES;
-
-  const leave = (why: string) => {
-    if (leaving.signal.aborted) return;
-    log.info("leaving", { why });
-    state.draining = true;
-    leaving.abort();
-  };
-  const onStop = () => leave("asked to stop");
-  stopped.addEventListener("abort", onStop);
-  const onNotices = (now: Notices) => {
-    notices = now;
-    if (now.drain && !state.draining) log.info("draining", { source: now.drain });
-    state.draining ||= now.drain !== undefined;
-    if (now.terminating) leave("the group takes this instance out of service");
-  };
-
-  const progress = trackProgress();
-  const status = (line: string) => notify({ status: line });
-  let ready = false;
-  const registered = async () => {
-    await notify({ ready: !ready, status: "registered" });
-    ready = true;
-  };
-
-  const live = () => {
-    const sign = signOfLife(progress, !ready, ports.watchdogPeriodMs ?? 0);
-    if (sign) void notify(sign);
-    else log.error("no progress: the watchdog will end the agent", { loops: progress.stuck() });
-  };
-  const pulse = ports.watchdogPeriodMs && setInterval(live, ports.watchdogPeriodMs);
-  if (pulse) live();
-  const sleepInSession = (delayMs: number, signal: AbortSignal) => {
-    progress.turn("session", delayMs);
-    return sleep(delayMs, signal);
-  };
-  const session = { ...ports, status, sleep: sleepInSession, random: Math.random };
-
-  progress.turn("session", 0);
-  await Promise.all([
-    watchNotices(imds, log, leaving.signal, progress, onNotices),
-    keepSession(worker, state, session, leaving.signal, registered).finally(() => progress.end("session")),
-    reportEachMinute(config, state, () => notices, ports, progress, leaving.signal),
-  ]);
-  stopped.removeEventListener("abort", onStop);
-
-  await notify({ stopping: true, status: "leaving" });
-  const hook = {
-    autoScalingGroupName: config.autoScalingGroupName,
-    hookName: config.terminateHookName,
-    instanceId: worker.workerId,
-    heartbeatTimeoutSeconds: config.terminateHookTimeoutSeconds,
-  };
-  const left = new AbortController();
-  const waiting = notices.terminating ? prolongHook(aws, hook, log, left.signal) : undefined;
-  await sayGoodbye(state, ports);
-  left.abort();
-  await waiting;
-  if (notices.terminating) await completeHook(aws, hook, "CONTINUE", log);
-  if (pulse) clearInterval(pulse);
+export async function runAgent(props: AgentProps, ports: AgentPorts, signals: AgentSignals): Promise<void> {
+  await new WorkerAgent(props, ports).run(signals);
 }
 
-async function sayGoodbye({ token }: SessionState, { controlPlane, log }: AgentPorts): Promise<void> {
-  if (!token) return;
-  try {
-    const deregister = () => controlPlane.post("deregister", { reason: "the agent leaves" }, token);
-    await withDeadline("deregister", GOODBYE_TIMEOUT_MS, deregister);
-    log.info("deregistered");
-  } catch (error) {
-    log.warn("not deregistered", { reason: reason(error) });
+class WorkerAgent implements AgentView {
+  readonly session: SessionState = { draining: false, token: undefined, open: false, answeredAt: 0 };
+  readonly jobs: JobSupervisor;
+  private readonly source: JobSource;
+  private readonly lease: LeaseKeeper;
+  private readonly orders: Orders;
+  private readonly progress = trackProgress();
+  private readonly beats = new Nap();
+  private readonly changes = new Nap();
+  private readonly claims = new Nap();
+  /** No more claims; aborts the one that is parked. */
+  private readonly full = new AbortController();
+  /** The loops end. */
+  private readonly leaving = new AbortController();
+  /** Nothing more is said. */
+  private readonly ending = new AbortController();
+  private intervals = DEFAULT_INTERVALS;
+  draining: Drain | undefined;
+  private going = false;
+  /** Grants that this machine may not take up now would only come again. */
+  private claimAfter = 0;
+  private ready = false;
+
+  constructor(
+    private readonly props: AgentProps,
+    private readonly ports: AgentPorts,
+  ) {
+    const { controlPlane, log, writeLease } = ports;
+    this.lease = new LeaseKeeper(writeLease, () => {
+      log.warn("lease over: ending the daemons that may not outlive it");
+      this.jobs.stopAll({ mode: "kill", cause: "lease" });
+    });
+    this.orders = ordersTo({
+      stop: ({ mode, ...ref }) => this.jobs.stop(ref, { mode, cause: mode === "kill" ? "fenced" : "order" }),
+      drain: ({ mode, deadlineMs }) => this.draining ?? this.drain("control plane", mode, deadlineMs),
+    });
+    const { session, orders } = this;
+    this.source = controlPlaneSource({ controlPlane, session, orders, log, ending: this.ending.signal });
+    this.jobs = new JobSupervisor(props.worker.slots, {
+      ...ports,
+      source: this.source,
+      lease: this.lease,
+      admit: () => this.admit(),
+      progressMs: () => this.intervals.progressMs,
+      changed: () => {
+        this.claims.wake();
+        this.changes.wake();
+        if (this.jobs.released.length > 0) this.beats.wake();
+      },
+    });
   }
-}
 
-/**
- * One datapoint per metric and minute. The heartbeat is left out for a minute in which the control plane answered nothing,
- * and once the group no longer counts on the instance: its absence is what the alarm waits for.
- */
-async function reportEachMinute(
-  config: WorkerConfig,
-  state: SessionState,
-  notices: () => Notices,
-  { aws, log }: AgentPorts,
-  progress: Progress,
-  leaving: AbortSignal,
-): Promise<void> {
-  for (;;) {
-    const minute = minuteOf(Date.now());
-    progress.turn("metrics", 60_000);
-    await sleep(minute.getTime() + 60_000 - Date.now(), leaving);
-    if (leaving.aborted) return progress.end("metrics");
-    const alive = state.answeredAt >= minute.getTime() && notices().inService;
-    const free = state.token && !state.draining ? config.slots : 0;
-    const values = { ...(alive ? { WorkerHeartbeat: 1 } : {}), SlotsUsed: 0, SlotsFree: free };
-    try {
-      await putMetrics(aws, config, minute, values);
-    } catch (error) {
-      log.warn("metrics not sent", { reason: reason(error) });
+  async run({ stop, handOver }: AgentSignals): Promise<void> {
+    const { ports, leaving } = this;
+    const heard = new AbortController();
+    onAbort(stop, heard.signal, () => this.leave("stop"));
+    onAbort(handOver, heard.signal, () => leaving.abort());
+    const ticking = setInterval(() => this.lease.tick(), LEASE_TICK_MS);
+    const pulse = ports.watchdogPeriodMs && setInterval(() => this.live(), ports.watchdogPeriodMs);
+    if (pulse) this.live();
+
+    await this.jobs.adopt();
+    await Promise.all([
+      this.keepSession(),
+      this.claimJobs(),
+      this.letGo(),
+      this.pushMetrics(),
+      ports.cloud?.run(this, this.progress, leaving.signal),
+    ]);
+    heard.abort();
+    await ports.notify({ stopping: true, status: "leaving" });
+    if (!handOver.aborted) {
+      await this.sayGoodbye();
+      await ports.cloud?.left();
+    }
+    this.ending.abort();
+    clearInterval(ticking);
+    if (pulse) clearInterval(pulse);
+  }
+
+  drain(source: DrainSource, mode: DrainMode, deadlineMs: number): void {
+    const next = tightened(this.draining, { source, mode, deadlineAt: performance.now() + deadlineMs });
+    if (next === this.draining) return;
+    const what = this.draining ? "the drain has less time" : "draining";
+    this.ports.log.info(what, { source, mode: next.mode, seconds: Math.round(deadlineMs / 1_000) });
+    this.draining = next;
+    this.session.draining = true;
+    this.full.abort();
+    this.beats.wake();
+    this.changes.wake();
+  }
+
+  leave(source: DrainSource): void {
+    if (!this.going) this.ports.log.info("leaving", { source });
+    this.going = true;
+    const { mode, deadlineSeconds } = this.props.drain;
+    this.drain(source, mode, deadlineSeconds * 1_000);
+    this.changes.wake();
+  }
+
+  private async keepSession(): Promise<void> {
+    const { ports, progress, leaving } = this;
+    const worker = { ...this.props.worker, features: [...this.orders.features] };
+    const sessionPorts: SessionPorts = {
+      ...ports,
+      random: Math.random,
+      now: () => performance.now(),
+      work: this.sessionWork(),
+      status: (line) => ports.notify({ status: line }),
+      sleep: (delayMs, signal) => {
+        progress.turn("session", delayMs);
+        return this.beats.sleep(delayMs, signal);
+      },
+    };
+    progress.turn("session", 0);
+    await keepSession(worker, this.session, sessionPorts, leaving.signal, async (answer) => {
+      this.intervals = answer;
+      await ports.notify({ ready: !this.ready, status: "registered" });
+      this.ready = true;
+    });
+    progress.end("session");
+  }
+
+  private sessionWork(): SessionWork {
+    const { jobs, lease, orders } = this;
+    return {
+      beat: () => {
+        const sending = lease.sending();
+        const released = [...jobs.released];
+        return {
+          message: { running: jobs.running(), released },
+          answered: (answer) => {
+            lease.renew(sending, answer.leaseMs);
+            jobs.releasedHeard(released);
+            orders.obey(answer.actions);
+            this.claims.wake();
+          },
+        };
+      },
+      closed: async () => {
+        jobs.stopAll({ mode: "kill", cause: "fenced" });
+        while (jobs.used > 0) await this.changes.sleep(IDLE_LOOK_MS);
+      },
+    };
+  }
+
+  private async claimJobs(): Promise<void> {
+    const { jobs, lease, session, source } = this;
+    const ended = AbortSignal.any([this.full.signal, this.leaving.signal]);
+    while (!ended.aborted) {
+      if (!session.open || !lease.valid || jobs.free === 0 || performance.now() < this.claimAfter) {
+        await this.claims.sleep(IDLE_LOOK_MS, ended);
+        continue;
+      }
+      const { lapses } = lease;
+      for (const grant of await source.claim(jobs.free, ended)) {
+        if (ended.aborted) jobs.decline(grant);
+        else jobs.start(grant, lapses);
+      }
     }
   }
+
+  private async admit(): Promise<boolean> {
+    const admitted = (await this.ports.cloud?.protect()) ?? true;
+    if (!admitted) this.claimAfter = performance.now() + REFUSED_PAUSE_MS;
+    return admitted && !this.draining;
+  }
+
+  /** Ends the daemons of a drain in time, and the agent's loops once it is to leave and none is left. */
+  private async letGo(): Promise<void> {
+    const { changes, jobs, leaving } = this;
+    let told: Drain | undefined;
+    while (!leaving.signal.aborted) {
+      const { draining } = this;
+      const now = performance.now();
+      if (draining && draining !== told && quiesceAt(draining, now) <= now) {
+        told = draining;
+        jobs.stopAll({ mode: "quiesce", cause: "drain", deadlineAt: draining.deadlineAt });
+      }
+      if (jobs.used === 0) void this.ports.cloud?.unprotect();
+      if (jobs.used === 0 && this.going) return leaving.abort();
+      const dueMs = draining && draining !== told ? quiesceAt(draining, now) - now : IDLE_LOOK_MS;
+      await changes.sleep(Math.min(dueMs, IDLE_LOOK_MS), leaving.signal);
+    }
+  }
+
+  private async pushMetrics(): Promise<void> {
+    const { jobs, leaving, session, ports } = this;
+    const nap = new Nap();
+    for (;;) {
+      await nap.sleep(this.intervals.metricsMs, leaving.signal);
+      if (leaving.signal.aborted) return;
+      if (!session.open || !session.token) continue;
+      const host = { memoryBytes: process.memoryUsage.rss(), cpuMillicores: 0 };
+      try {
+        await ports.controlPlane.post("metrics", { jobs: await jobs.metrics(), host }, session.token);
+      } catch (error) {
+        ports.log.warn("figures not pushed", { reason: reason(error) });
+      }
+    }
+  }
+
+  private live(): void {
+    const sign = signOfLife(this.progress, !this.ready, this.ports.watchdogPeriodMs ?? 0);
+    if (sign) void this.ports.notify(sign);
+    else this.ports.log.error("no progress: the watchdog will end the agent", { loops: this.progress.stuck() });
+  }
+
+  private async sayGoodbye(): Promise<void> {
+    const { token } = this.session;
+    const { controlPlane, log } = this.ports;
+    if (!token) return;
+    try {
+      const deregister = () => controlPlane.post("deregister", { reason: "the agent leaves" }, token);
+      await withDeadline("deregister", GOODBYE_TIMEOUT_MS, deregister);
+      log.info("deregistered");
+    } catch (error) {
+      log.warn("not deregistered", { reason: reason(error) });
+    }
+  }
+}
+
+function onAbort(signal: AbortSignal, until: AbortSignal, act: () => void): void {
+  if (signal.aborted) act();
+  else signal.addEventListener("abort", act, { signal: until });
 }

@@ -7,7 +7,7 @@ import { completeHook, type LifecycleHook, prolongHook } from "../host/lifecycle
 import { type Log, reason } from "../host/log";
 import { withDeadline } from "../host/waiting";
 import type { WorkerConfig } from "./config";
-import { installDaemonRelease } from "./daemon-release";
+import { installAgentRelease, installDaemonRelease } from "./install-release";
 import { minuteOf, putMetrics } from "./metrics";
 import { PATHS, TOKEN_UNIT, WORKER_UNIT } from "./paths";
 import { LOG_ROTATION, unitFiles } from "./units";
@@ -74,7 +74,7 @@ export async function bootWorker(host: BootHost): Promise<boolean> {
 }
 
 function bootSteps({ config, identity, aws, log, run, root, node }: BootHost): BootStep[] {
-  const { hooks, cloudWatchAgent, daemonRelease } = config;
+  const { hooks, cloudWatchAgent, agentRelease, daemonRelease } = config;
   const say = (line: string) => log.info(line);
   const script = (name: string, text: string): BootStep => ({
     name: `run the ${name} hook`,
@@ -89,6 +89,11 @@ function bootSteps({ config, identity, aws, log, run, root, node }: BootHost): B
       name: "start the CloudWatch agent",
       timeoutMs: 240_000,
       work: () => startCloudWatchAgent(cloudWatchAgent, run, root, say),
+    },
+    {
+      name: "fetch the agent",
+      timeoutMs: 120_000,
+      work: (signal) => installAgentRelease(aws, agentRelease, root, signal),
     },
     daemonRelease && {
       name: "fetch the daemon",

@@ -10,8 +10,10 @@ export interface WorkerConfig {
   readonly terminateHookName: string;
   readonly terminateHookTimeoutSeconds: number;
   readonly slots: number;
+  readonly drain: { readonly mode: "handoff" | "finish"; readonly deadlineSeconds: number };
   readonly metricsNamespace: string;
   readonly labels?: Readonly<Record<string, string>> | null;
+  readonly agentRelease: AgentRelease;
   readonly daemonRelease?: DaemonRelease | null;
   readonly cloudWatchAgent?: object | null;
   readonly hooks?: { readonly beforeInstall?: string | null; readonly afterInstall?: string | null } | null;
@@ -23,11 +25,20 @@ export interface TokenReference {
   readonly parameterName?: string | null;
 }
 
-export interface DaemonRelease {
+/** A folder of S3 that holds one folder per version. */
+export interface Release {
   readonly bucket: string;
   readonly region?: string | null;
   readonly keyPrefix: string;
   readonly version: string;
+}
+
+/** The agent, the same file for every architecture. */
+export interface AgentRelease extends Release {
+  readonly sha256: string;
+}
+
+export interface DaemonRelease extends Release {
   readonly sha256: { readonly x86_64?: string | null; readonly arm64?: string | null };
 }
 
@@ -50,6 +61,7 @@ export function parseWorkerConfig(text: string): WorkerConfig {
   };
   for (const key of STRINGS) need(key, typeof config[key] === "string" && config[key] !== "", "a text");
   for (const key of NUMBERS) need(key, config[key] > 0, "a positive number");
+  need("agentRelease", Boolean(config.agentRelease?.sha256), "a release with its sha256");
   need("token", Boolean(config.token?.secretArn || config.token?.parameterName), "a secretArn or a parameterName");
   return config;
 }

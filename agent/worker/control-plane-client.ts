@@ -9,6 +9,8 @@ export class ControlPlaneError extends Error {
     readonly status: number,
     /** What the server asks to wait before another attempt. */
     readonly retryAfterMs: number,
+    /** The protocol's own code of the refusal; empty if it was none. */
+    readonly code: string,
     options?: ErrorOptions,
   ) {
     super(message, options);
@@ -16,8 +18,22 @@ export class ControlPlaneError extends Error {
 }
 
 export interface ControlPlaneClient {
-  /** @throws ControlPlaneError */
-  post<Name extends MessageName>(name: Name, message: Request<Name>, token: string): Promise<Answer<Name>>;
+  /**
+   * @throws ControlPlaneError
+   */
+  post<Name extends MessageName>(
+    name: Name,
+    message: Request<Name>,
+    token: string,
+    options?: PostOptions,
+  ): Promise<Answer<Name>>;
+}
+
+export interface PostOptions {
+  /** How long the answer may take. @default 10000 */
+  readonly timeoutMs?: number;
+  /** Hangs up. */
+  readonly signal?: AbortSignal;
 }
 
 /** One attempt: whoever sends decides about another. */
@@ -26,7 +42,7 @@ const TIMEOUT_MS = 10_000;
 /** @param baseUrl of the control plane; the protocol's paths are put behind it. */
 export function controlPlaneClient(baseUrl: string): ControlPlaneClient {
   return {
-    async post(name, message, token) {
+    async post(name, message, token, { timeoutMs = TIMEOUT_MS, signal } = {}) {
       const url = baseUrl.replace(/\/$/, "") + WORKER_PATH + name;
       let status = 0;
       try {
@@ -35,17 +51,18 @@ export function controlPlaneClient(baseUrl: string): ControlPlaneClient {
           headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
           body: JSON.stringify(message),
           redirect: "error",
-          signal: AbortSignal.timeout(TIMEOUT_MS),
+          signal: AbortSignal.any([AbortSignal.timeout(Math.ceil(timeoutMs)), ...(signal ? [signal] : [])]),
         });
         status = response.status;
         const answer = await response.json();
         if (response.ok) return checkAnswer(name, answer);
         const { error } = checkAnswer("refusal", answer);
-        throw new ControlPlaneError(`${name}: ${status} ${error.code}: ${error.message}`, status, error.retryAfterMs);
+        const { code, retryAfterMs } = error;
+        throw new ControlPlaneError(`${name}: ${status} ${code}: ${error.message}`, status, retryAfterMs, code);
       } catch (error) {
         if (error instanceof ControlPlaneError) throw error;
         // An error page of something in between has no body that the protocol knows.
-        throw new ControlPlaneError(`${name}: ${status || "no answer"} from ${url}`, status, 0, { cause: error });
+        throw new ControlPlaneError(`${name}: ${status || "no answer"} from ${url}`, status, 0, "", { cause: error });
       }
     },
   };

@@ -2,12 +2,23 @@ import type { Aws } from "../host/aws";
 import type { WorkerConfig } from "./config";
 
 /** The metrics that this program publishes; the catalogue says what each means. */
-export const PUBLISHED = ["WorkerHeartbeat", "SlotsUsed", "SlotsFree", "BootFailed"] as const;
+export const PUBLISHED = [
+  "WorkerHeartbeat",
+  "SlotsUsed",
+  "SlotsFree",
+  "JobsUnhealthy",
+  "ReplicationLag",
+  "DrainOverrun",
+  "BootFailed",
+] as const;
 
 export type PublishedMetric = (typeof PUBLISHED)[number];
 
-/** Of every one of them in the catalogue. */
-const UNIT = "Count";
+/** As the catalogue has them; a count where none is given. */
+const UNITS: Readonly<Partial<Record<PublishedMetric, string>>> = {
+  ReplicationLag: "Milliseconds",
+  DrainOverrun: "Seconds",
+};
 
 /** Puts metrics of this worker: each counts for the whole minute that began at `minute`. */
 export async function putMetrics(
@@ -25,7 +36,7 @@ export async function putMetrics(
       MetricData: Object.entries(values).map(([MetricName, Value]) => ({
         MetricName,
         Value,
-        Unit: UNIT,
+        Unit: UNITS[MetricName as PublishedMetric] ?? "Count",
         Timestamp: minute.toISOString(),
         Dimensions: [
           { Name: "Deployment", Value: deployment },

@@ -11,9 +11,11 @@ export interface Notices {
   readonly drain: "terminating" | "spot interruption" | "rebalance recommendation" | undefined;
   /** Whether the group counts on this instance: its target state is InService, or not yet set. */
   readonly inService: boolean;
+  /** When EC2 takes the machine; undefined without a spot notice. */
+  readonly spotTime: string | undefined;
 }
 
-export const NO_NOTICES: Notices = { terminating: false, drain: undefined, inService: true };
+export const NO_NOTICES: Notices = { terminating: false, drain: undefined, inService: true, spotTime: undefined };
 
 /** How often the notices are read; a claim must stop within five seconds of the first. */
 const POLL_MS = 2_000;
@@ -67,5 +69,6 @@ async function readNotices(imds: Imds): Promise<Notices> {
           ? "rebalance recommendation"
           : undefined,
     inService: target === undefined || target === "InService",
+    spotTime: spot?.time,
   };
 }

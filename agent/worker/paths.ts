@@ -1,11 +1,18 @@
 /** Where a worker's files are. */
 export const PATHS = {
   bundle: "/opt/holdfast/worker.mjs",
+  agents: "/opt/holdfast/agents",
+  /** Link to the agent that runs. */
+  agent: "/opt/holdfast/worker-agent.mjs",
   /** Has the group replace the instance, without the program. */
   replaceScript: "/opt/holdfast/replace.sh",
   daemons: "/opt/holdfast/daemons",
   /** Link to the daemon that new jobs get. */
   daemon: "/opt/holdfast/daemon",
+  /** In memory: the lease, and one folder per daemon. */
+  state: "/run/holdfast-worker",
+  /** From which the daemons are given the ports of their control API. */
+  ports: { from: 21_000, to: 21_999 },
   config: "/etc/holdfast/worker.json",
   environment: "/etc/holdfast/environment",
   units: "/etc/systemd/system",

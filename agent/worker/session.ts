@@ -7,8 +7,25 @@ import { type ControlPlaneClient, ControlPlaneError } from "./control-plane-clie
 /** What of a registration does not change while the agent lives. */
 export type WorkerDescription = Omit<Request<"register">, "protocols" | "sessionId">;
 
+/** What the worker has to say, and what becomes of the answer. */
+export interface Beat {
+  readonly message: Pick<Request<"heartbeat">, "running" | "released" | "upgrade">;
+  readonly answered: (answer: Response<"heartbeat">) => void;
+}
+
+/** The worker's part in its session. */
+export interface SessionWork {
+  /** Called just before a heartbeat is sent. */
+  beat(): Beat;
+  /** The session is closed: nothing that it held is this worker's any more. Resolves when no daemon is left. */
+  closed(): Promise<void>;
+}
+
 /** Between two attempts to register. */
 const REGISTER_BACKOFF = { baseMs: 500, capMs: 60_000 };
+/** Between two heartbeats of which the first was not answered: a lease may be at stake. */
+const HEARTBEAT_BACKOFF = { baseMs: 500, capMs: 10_000 };
+const FIRST_HEARTBEAT_TIMEOUT_MS = 10_000;
 
 /** What a session needs from outside. */
 export interface SessionPorts {
@@ -19,8 +36,11 @@ export interface SessionPorts {
   /** Ends early when the agent leaves. */
   readonly sleep: (delayMs: number, signal: AbortSignal) => Promise<void>;
   readonly random: () => number;
+  /** Milliseconds on a clock that only goes forward. */
+  readonly now: () => number;
   /** Told what the agent is at, in one line. */
   readonly status: (line: string) => Promise<void>;
+  readonly work: SessionWork;
 }
 
 /** What the loop reads and what it leaves behind for others. */
@@ -28,6 +48,8 @@ export interface SessionState {
   draining: boolean;
   /** Token of the session, in memory only; undefined while there is none. */
   token: string | undefined;
+  /** Whether the session's first heartbeat was answered. */
+  open: boolean;
   /** Time (ms since the epoch) of the last answer other than a refusal. */
   answeredAt: number;
 }
@@ -44,7 +66,7 @@ export async function keepSession(
   state: SessionState,
   ports: SessionPorts,
   leaving: AbortSignal,
-  registered: () => Promise<void>,
+  registered: (session: Response<"register">) => Promise<void>,
 ): Promise<void> {
   // Sessions in a row that ended before a heartbeat was answered.
   let barren = 0;
@@ -55,10 +77,13 @@ export async function keepSession(
     ports.log.redact(session.token);
     state.token = session.token;
     state.answeredAt = Date.now();
-    await registered();
+    await registered(session);
     const answered = await sendHeartbeats(session, state, ports, leaving);
     barren = answered ? 0 : barren + 1;
-    if (!leaving.aborted) state.token = undefined;
+    if (!leaving.aborted) {
+      state.token = undefined;
+      state.open = false;
+    }
   }
 }
 
@@ -93,38 +118,47 @@ async function register(
 async function sendHeartbeats(
   session: Response<"register">,
   state: SessionState,
-  { controlPlane, log, random, sleep, status }: SessionPorts,
+  { controlPlane, log, now, random, sleep, status, work }: SessionPorts,
   leaving: AbortSignal,
 ): Promise<boolean> {
   let answered = false;
   let nextMs = 0;
   let periodMs = 0;
   let failures = 0;
+  // A lost heartbeat must leave time for two more within the lease.
+  let timeoutMs = FIRST_HEARTBEAT_TIMEOUT_MS;
   for (let seq = 1; ; seq++) {
     await sleep(nextMs, leaving);
     if (leaving.aborted) return answered;
+    const sentAt = now();
     try {
       const phase = state.draining ? "draining" : "active";
-      const message = { seq, state: phase, running: [], released: [] } satisfies Request<"heartbeat">;
-      const answer = await controlPlane.post("heartbeat", message, session.token);
+      const beat = work.beat();
+      const message = { seq, state: phase, ...beat.message } satisfies Request<"heartbeat">;
+      const answer = await controlPlane.post("heartbeat", message, session.token, { timeoutMs });
       answered = true;
+      state.open = true;
       state.answeredAt = Date.now();
-      nextMs = answer.nextMs;
-      periodMs = nextMs;
+      beat.answered(answer);
+      // Counted from the sending, so that the period does not grow by what the answer takes.
+      nextMs = Math.max(0, answer.nextMs - (now() - sentAt));
+      periodMs = answer.nextMs;
+      timeoutMs = Math.max(1_000, Math.min(FIRST_HEARTBEAT_TIMEOUT_MS, answer.leaseMs / 3));
       failures = 0;
-      for (const action of answer.actions) {
-        if (action.kind !== "drain" || state.draining) continue;
-        state.draining = true;
-        log.info("draining", { source: "control plane" });
-      }
-      await status(phase);
+      void status(phase);
     } catch (error) {
       log.warn("heartbeat failed", { seq, reason: reason(error) });
       await status(`heartbeat failed: ${reason(error)}`);
+      if (isClosed(error)) await work.closed();
       if (isRefused(error)) return answered;
-      nextMs = Math.max(periodMs, fullJitterMs(++failures, REGISTER_BACKOFF, random), retryAfterMs(error));
+      nextMs = Math.max(periodMs, fullJitterMs(++failures, HEARTBEAT_BACKOFF, random), retryAfterMs(error));
     }
   }
+}
+
+/** Another life of this worker has the session's jobs, or nobody. */
+function isClosed(error: unknown): boolean {
+  return error instanceof ControlPlaneError && error.status === 410;
 }
 
 /** The token is expired, revoked or replayed (401, 403), or the session is closed (410). */

@@ -68,7 +68,7 @@ Type=notify
 NotifyAccess=all
 EnvironmentFile=-${PATHS.environment}
 LoadCredential=${TOKEN_CREDENTIAL}:${PATHS.token}
-ExecStart=${node} ${PATHS.bundle} run
+ExecStart=${node} ${PATHS.agent} run
 ExecStartPost=+/bin/rm -f ${PATHS.token}
 StandardOutput=append:${PATHS.agentLog}
 StandardError=append:${PATHS.agentLog}
@@ -78,6 +78,10 @@ WatchdogSec=${WATCHDOG_SECONDS}
 Restart=on-failure
 RestartSec=5
 OOMScoreAdjust=-500
+LimitCORE=0
+KillMode=process
+RuntimeDirectory=holdfast-worker
+RuntimeDirectoryPreserve=yes
 DynamicUser=yes
 ${HARDENING}
 [Install]

@@ -23,24 +23,34 @@ export class RequestRefused extends Error {
 export const fenced = (jobs: readonly Ref[]): RequestRefused =>
   new RequestRefused(410, "fenced", "the job is not this session's any more: end its daemon at once", { jobs });
 
+export const tokenInvalid = (): RequestRefused =>
+  new RequestRefused(401, "token_invalid", "the token is missing, unknown, expired or revoked");
+
 export const sessionClosed = (): RequestRefused =>
   new RequestRefused(410, "session_closed", "the session has ended: end every daemon, then register a new one");
 
 /** SQLSTATE classes by which PostgreSQL says that it cannot serve now: connection, resources, operator intervention. */
 const UNAVAILABLE = /^(08|53|57|58|25P03|55P03|40)/;
 
+/** What node-postgres itself says, without a code, of a connection that ended or did not come about. */
+const CONNECTION_LOST =
+  /^(Connection terminated|Client has encountered a connection error|Client was closed|timeout exceeded when trying to connect)/;
+
 /** SQLSTATE class 22: values that PostgreSQL cannot hold, such as text with a NUL. */
 const UNSTORABLE = /^22/;
+
+const unavailable = (): RequestRefused =>
+  new RequestRefused(503, "unavailable", "the database does not answer: try again", { retryAfterMs: 1_000 });
 
 /** What a thrown error means to whoever asked; undefined for a defect of ours. */
 export function toRefusal(error: unknown): RequestRefused | undefined {
   if (error instanceof RequestRefused) return error;
-  const code = (error as { code?: unknown }).code;
-  if (typeof code !== "string") return undefined;
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  if (typeof code !== "string") return CONNECTION_LOST.test(String(message)) ? unavailable() : undefined;
   if (UNSTORABLE.test(code))
     return new RequestRefused(400, "invalid_message", "a text holds characters that cannot be stored");
   if (UNAVAILABLE.test(code) || /^E(CONN|PIPE|TIMEDOUT)/.test(code)) {
-    return new RequestRefused(503, "unavailable", "the database does not answer: try again", { retryAfterMs: 1_000 });
+    return unavailable();
   }
   return undefined;
 }

@@ -4,13 +4,17 @@ import { serve } from "@hono/node-server";
 import type { Logger } from "pino";
 import { DEFAULT_TIMING, type LeaseTiming } from "../lease/timing";
 import { openDatabase } from "../store/database";
+import { ensureOperator } from "../store/first-operator";
 import { Heartbeats } from "../store/heartbeats";
 import { migrate } from "../store/migrate";
 import type { Keyring } from "../store/seal";
 import { pulse, sweep } from "../store/sweeper";
+import type { PublishBacklog } from "./cloudwatch";
 import type { ApiContext } from "./context";
-import { addOperatorRoutes } from "./operator-routes";
+import { keepHouse } from "./housekeeping";
+import { addOperatorRoutes } from "./operator/routes";
 import { Routes } from "./routes";
+import { addStatusRoutes, type StatusPageAccess } from "./status-routes";
 import { Telemetry } from "./telemetry";
 import { Waker } from "./waker";
 import { addWorkerRoutes } from "./worker-routes";
@@ -24,6 +28,23 @@ export interface ControlPlaneProps {
    * @default - heartbeats every 5 s, workers stop after 15 s, jobs move after 30 s
    */
   readonly timing?: LeaseTiming;
+  /**
+   * Where the first start writes the token of the first operator.
+   * @default - nowhere: without an operator, a warning is logged
+   */
+  readonly operatorTokenFile?: string;
+  /** @default - "token" */
+  readonly statusPage?: StatusPageAccess;
+  /**
+   * How long deleted jobs, closed sessions and ended tokens are kept.
+   * @default 30
+   */
+  readonly retentionDays?: number;
+  /**
+   * Told each minute, by one of all copies, how much work waits in each pool.
+   * @default - nobody is told
+   */
+  readonly publishBacklog?: PublishBacklog;
   /** @default - a free port */
   readonly port?: number;
   /** @default "127.0.0.1" */
@@ -43,6 +64,12 @@ export async function startControlPlane(props: ControlPlaneProps): Promise<Contr
   const applied = await migrate(pool);
   if (applied.length > 0) logger.info({ applied }, "migrated the database");
 
+  const operator = await ensureOperator(pool, props.operatorTokenFile);
+  if (operator === "issued") logger.info({ file: props.operatorTokenFile }, "wrote the first operator's token");
+  if (operator === "missing") {
+    logger.warn("nobody can operate this: set HOLDFAST_OPERATOR_TOKEN_FILE and start again to have a token written");
+  }
+
   const waker = new Waker(pool, props.databaseUrl);
   const heartbeats = new Heartbeats(pool, timing.serverLeaseMs);
   const telemetry = new Telemetry(pool, () => waker.size);
@@ -50,10 +77,15 @@ export async function startControlPlane(props: ControlPlaneProps): Promise<Contr
   const routes = new Routes(api);
   addWorkerRoutes(routes, api);
   addOperatorRoutes(routes, api);
+  addStatusRoutes(routes, api, props.statusPage ?? "token");
   addHealth(routes, api);
 
   waker.start();
   const keeping = keepTime(api);
+  const housekeeping = keepHouse(api, {
+    retentionDays: props.retentionDays ?? 30,
+    publishBacklog: props.publishBacklog,
+  });
   const server = await listening(routes, props);
   const { port } = server.address() as AddressInfo;
   const url = `http://${props.host ?? "127.0.0.1"}:${port}`;
@@ -65,6 +97,7 @@ export async function startControlPlane(props: ControlPlaneProps): Promise<Contr
       const closed = new Promise((resolve) => server.close(resolve));
       await waker.stop();
       await keeping.stop();
+      await housekeeping.stop();
       await heartbeats.flush();
       server.closeIdleConnections();
       await closed;

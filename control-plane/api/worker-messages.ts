@@ -7,9 +7,9 @@ import { claimJobs } from "../store/claim";
 import { transaction } from "../store/database";
 import { releaseJobs, reportJob, saveCheckpoint, saveMetrics, startJob, ungrantJob } from "../store/holder";
 import { deregisterSession, type HeldJob, markDraining, readSession, registerSession } from "../store/sessions";
-import { issueToken, type TokenHolder } from "../store/tokens";
+import { issueToken, isTokenValid, type TokenHolder } from "../store/tokens";
 import type { ApiContext } from "./context";
-import { fenced, RequestRefused, sessionClosed } from "./refusal";
+import { fenced, RequestRefused, sessionClosed, tokenInvalid } from "./refusal";
 
 /** Who sends a message, and the connection it came on. */
 export interface Sender {
@@ -78,6 +78,7 @@ export const HANDLERS = {
         return { grants, nextMs: 1, actions };
       }
       await api.waker.park({ deploymentId: sender.deploymentId, pool: session.pool, sessionId }, leftMs, sender.gone);
+      if (!(await isTokenValid(api.pool, sender.holder.tokenId))) throw tokenInvalid();
     }
   },
 

@@ -1,7 +1,11 @@
 import type { Queryable } from "./database";
 
+/** Stands for all deployments together; their chain of entries is one of its own. */
+const ALL_DEPLOYMENTS = "00000000-0000-0000-0000-000000000000";
+
 export interface AuditEntry {
-  readonly deploymentId: string;
+  /** Null: it concerns all deployments. */
+  readonly deploymentId: string | null;
   readonly actor: string;
   readonly action: string;
   readonly subject: string;
@@ -13,15 +17,35 @@ export interface AuditEntry {
 export async function recordAudit(tx: Queryable, entry: AuditEntry): Promise<void> {
   await tx.query(
     "insert into audit_log (deployment_id, seq, actor, action, subject, detail, hash) values ($1, 0, $2, $3, $4, $5, '')",
-    [entry.deploymentId, entry.actor, entry.action, entry.subject, JSON.stringify(entry.detail ?? {})],
+    [
+      entry.deploymentId ?? ALL_DEPLOYMENTS,
+      entry.actor,
+      entry.action,
+      entry.subject,
+      JSON.stringify(entry.detail ?? {}),
+    ],
   );
+}
+
+/** Entries after the one with number `after`, oldest first, at most 500. */
+export async function listAudit(
+  db: Queryable,
+  deploymentId: string | null,
+  after: number,
+): Promise<Record<string, unknown>[]> {
+  const { rows } = await db.query(
+    `select seq, at, actor, action, subject, detail from audit_log
+     where deployment_id = $1 and seq > $2 order by seq limit 500`,
+    [deploymentId ?? ALL_DEPLOYMENTS, after],
+  );
+  return rows;
 }
 
 /**
  * Reads a deployment's chain from its start. Gives the number of the first entry that was changed, removed or put in,
  * or null when the chain is whole up to its head.
  */
-export async function findAuditTampering(db: Queryable, deploymentId: string): Promise<number | null> {
+export async function findAuditTampering(db: Queryable, deploymentId: string | null): Promise<number | null> {
   const { rows } = await db.query<{ seq: number }>(
     `with chain as (
        select entry.seq, entry.hash, lag(entry.hash, 1, ''::bytea) over (order by entry.seq) as previous,
@@ -35,7 +59,7 @@ export async function findAuditTampering(db: Queryable, deploymentId: string): P
          (coalesce((select max(seq) from chain), 0), coalesce((select hash from chain order by seq desc limit 1), ''::bytea))
      )
      select seq from broken order by seq limit 1`,
-    [deploymentId],
+    [deploymentId ?? ALL_DEPLOYMENTS],
   );
   return rows[0]?.seq ?? null;
 }

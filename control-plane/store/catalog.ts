@@ -71,7 +71,7 @@ export async function createDatasource(
 export async function createJob(pool: Pool, deploymentId: string, job: NewJob, actor: Actor): Promise<string> {
   return await transaction(pool, async (tx) => {
     const known = await tx.query<{ id: string }>(
-      "select id from datasources where deployment_id = $1 and id = any($2)",
+      "select id from datasources where deployment_id = $1 and id = any($2) and deleted_at is null for share",
       [deploymentId, [job.sourceId, job.sinkId]],
     );
     for (const id of [job.sourceId, job.sinkId]) {
@@ -185,7 +185,8 @@ export async function rotateKeys(pool: Pool, keyring: Keyring, portion = 500): P
   for (let after = "00000000-0000-0000-0000-000000000000"; ; ) {
     const last = await transaction(pool, async (tx) => {
       const { rows } = await tx.query<{ id: string; deployment_id: string; version: number; sealed_password: string }>(
-        `select id, deployment_id, version, sealed_password from datasources where id > $1 order by id limit $2 for update`,
+        `select id, deployment_id, version, sealed_password from datasources
+         where id > $1 and deleted_at is null order by id limit $2 for update`,
         [after, portion],
       );
       const changed = rows.flatMap(({ id, deployment_id: deploymentId, version, sealed_password: sealed }) => {

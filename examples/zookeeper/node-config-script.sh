@@ -4,9 +4,15 @@
 ENSEMBLE=/etc/holdfast/zookeeper-ensemble
 CONFIG=/etc/zookeeper/conf/zoo.cfg
 
-# ZooKeeper counts servers from 1; node ids are strings such as "00".
-server_number() {
-  awk -v node="$1" '$1 == node { print NR }' "$ENSEMBLE"
+# Node ids are numbers such as 00; ZooKeeper counts servers from 1. A number does not depend on which other nodes there are.
+check_ensemble() {
+  awk -v id="$1" -v ip="$2" '
+    NF != 2 || $1 !~ /^[0-9]+$/ || $1 > 254 || $2 !~ /^[0-9.]+$/ || seen[$1 + 0 "n"]++ || seen[$2]++ { bad = NR }
+    $1 == id && $2 == ip { found = 1 }
+    END { exit bad || !found }' "$ENSEMBLE" || {
+    echo "$ENSEMBLE should have one line NODE_ID NODE_IP per node, each once, and one of them $1 $2" >&2
+    exit 1
+  }
 }
 
 # What a server says about itself: leader, follower, or nothing while it has no quorum.
@@ -15,9 +21,9 @@ server_mode() {
 }
 
 configure_cluster_node() {
-  local node_id=$1
+  check_ensemble "$1" "$2"
   install -d -o zookeeper -g zookeeper /data/zookeeper
-  server_number "$node_id" >/data/zookeeper/myid
+  echo $((10#$1 + 1)) >/data/zookeeper/myid
   {
     echo "dataDir=/data/zookeeper"
     echo "clientPort=2181"
@@ -27,7 +33,7 @@ configure_cluster_node() {
     echo "autopurge.snapRetainCount=5"
     echo "autopurge.purgeInterval=6"
     echo "4lw.commands.whitelist=srvr,ruok,mntr"
-    awk '{ print "server." NR "=" $2 ":2888:3888" }' "$ENSEMBLE"
+    awk '{ print "server." $1 + 1 "=" $2 ":2888:3888" }' "$ENSEMBLE"
   } >"$CONFIG"
 
   # A reboot starts ZooKeeper only on its mounted data.

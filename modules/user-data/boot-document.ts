@@ -48,7 +48,8 @@ export function filePart({ path, content, mode }: DocumentFile): DocumentPart {
 /** The last line: everything before it has only defined and written. */
 export const START: DocumentPart = { name: "start", text: "boot\n" };
 
-function bundle(program: string): string {
+/** @throws Error when the program is not built. */
+export function bundle(program: string): string {
   try {
     return readFileSync(join(BUNDLES, `${program}.mjs`), "utf8");
   } catch (error) {

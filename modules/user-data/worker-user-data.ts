@@ -1,5 +1,6 @@
 import { Token } from "cdktf";
 import type { Construct } from "constructs";
+import { builtAgent } from "./agent-build";
 import { shellScript } from "./boot-document";
 import { UserData } from "./user-data";
 
@@ -25,6 +26,8 @@ export interface WorkerUserDataProps {
   readonly launchHook: HookReference;
   readonly terminateHook: HookReference;
   readonly drain: DrainSettings;
+  /** Where this version's `worker-agent.mjs` was put; the boot fetches it by the version and checksum of this build. */
+  readonly agentRelease: ReleaseFolder;
   /**
    * The daemon that runs the jobs.
    * @default - none: the machine image carries it, or the pool needs none
@@ -78,13 +81,17 @@ export interface DrainSettings {
   readonly deadlineSeconds: number;
 }
 
-/** A daemon in S3 as `<keyPrefix><version>/dbmazz-linux-<amd64|arm64>`. */
-export interface DaemonRelease {
+/** A folder in S3 with one folder per version. */
+export interface ReleaseFolder {
   readonly bucket: string;
   /** @default - the instance's region */
   readonly region?: string;
   /** With its closing slash: "dbmazz/". */
   readonly keyPrefix: string;
+}
+
+/** A daemon in S3 as `<keyPrefix><version>/dbmazz-linux-<amd64|arm64>`. */
+export interface DaemonRelease extends ReleaseFolder {
   /** A version, never "latest". */
   readonly version: string;
   /** Hexadecimal SHA-256 of the binary, per architecture that the pool has. */
@@ -126,6 +133,7 @@ export function workerUserData(scope: Construct, id: string, props: WorkerUserDa
     program: "worker",
     config: {
       ...settings,
+      agentRelease: { ...settings.agentRelease, ...builtAgent() },
       // Flat, because the boot script reads the name without a JSON parser.
       launchHookName: launchHook.name,
       launchHookTimeoutSeconds: launchHook.heartbeatTimeoutSeconds,
@@ -160,7 +168,7 @@ function checkSettings(owner: string, props: WorkerUserDataProps): void {
   const refuse = (field: string, value: unknown, fix: string) => {
     throw new Error(`${owner}: ${field} (${value}) ${fix}`);
   };
-  const { controlPlaneUrl, slots, daemonRelease, proxy } = props;
+  const { controlPlaneUrl, slots, agentRelease, daemonRelease, proxy } = props;
   if (
     !Token.isUnresolved(controlPlaneUrl) &&
     !/^https:\/\/|^http:\/\/(localhost|127\.0\.0\.1)\b/.test(controlPlaneUrl)
@@ -170,13 +178,15 @@ function checkSettings(owner: string, props: WorkerUserDataProps): void {
   if (!Token.isUnresolved(slots) && !(Number.isInteger(slots) && slots >= 1 && slots <= 200)) {
     refuse("slots", slots, "must be a whole number from 1 to 200");
   }
+  for (const [field, release] of Object.entries({ agentRelease, daemonRelease })) {
+    if (release && !Token.isUnresolved(release.keyPrefix) && !/^$|\/$/.test(release.keyPrefix)) {
+      refuse(`${field}.keyPrefix`, release.keyPrefix, "must end with /");
+    }
+  }
   if (daemonRelease) {
-    const { version, sha256, keyPrefix } = daemonRelease;
+    const { version, sha256 } = daemonRelease;
     if (version === "latest")
       refuse("daemonRelease.version", version, "must be a version: latest changes under the checksum");
-    if (!Token.isUnresolved(keyPrefix) && keyPrefix !== "" && !keyPrefix.endsWith("/")) {
-      refuse("daemonRelease.keyPrefix", keyPrefix, "must end with /");
-    }
     for (const [architecture, sum] of Object.entries(sha256)) {
       if (!Token.isUnresolved(sum) && !/^[0-9a-f]{64}$/.test(sum)) {
         refuse(`daemonRelease.sha256.${architecture}`, sum, "must be 64 hexadecimal digits in lower case");

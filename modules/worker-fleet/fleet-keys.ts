@@ -141,6 +141,18 @@ const daemonRelease = z.strictObject({
     .describe("Folder of the releases, above the versions."),
 });
 
+const agentRelease = z.strictObject({
+  bucket: z.string().min(3).max(63).optional().describe("Bucket of the releases. Default: daemon_release.bucket."),
+  region: z.string().optional().describe("Region of the bucket. Default: daemon_release.region."),
+  key_prefix: z
+    .string()
+    .regex(/^[^/].*[^/]$/)
+    .default("worker-agent")
+    .describe(
+      "Folder of the releases, above the versions; dist/worker-agent.mjs of this build goes below its version.",
+    ),
+});
+
 const otherEgress = z.strictObject({
   description: z.string().min(1).max(255).describe("What is reached, for whoever reads the security group."),
   from_port: z.int().min(1).max(65_535).describe("First port."),
@@ -244,6 +256,9 @@ export const fleetKeys = z.strictObject({
   control_plane: controlPlane.describe("Who gives the workers their jobs."),
   network: network.describe("Where the workers run: a VPC that exists, or a new one."),
   daemon_release: daemonRelease.describe("The daemon that carries out a job, fetched from S3 and checked."),
+  agent_release: agentRelease
+    .prefault({})
+    .describe("Where the worker agent of this build is fetched from, checked by its SHA-256."),
   pools: z
     .record(poolName, poolSchema)
     .refine((pools) => Object.keys(pools).length > 0, { message: "should have at least one pool" })

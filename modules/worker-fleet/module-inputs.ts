@@ -53,6 +53,7 @@ export const moduleFleetKeys = z.strictObject({
     .string()
     .regex(/^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/)
     .describe("Secret that holds the workers' registration token; its value is never part of a plan."),
+  agent_release: fleetKeys.shape.agent_release,
   daemon_release: daemonRelease.describe("The daemon that carries out a job, fetched from S3 and checked."),
   iam: iamKeys.omit({ additional_statements: true }).prefault({}).describe("Where roles go and what bounds them."),
   encryption,

@@ -104,6 +104,11 @@ function fleetContext(region: string): FleetContext {
         url: text("var.fleet.control_plane_url"),
         token: { secrets_manager_arn: text("var.fleet.token_secret_arn") },
       },
+      agent_release: {
+        bucket: text("coalesce(var.fleet.agent_release.bucket, var.fleet.daemon_release.bucket)"),
+        region: text("coalesce(var.fleet.agent_release.region, var.fleet.daemon_release.region)"),
+        key_prefix: text("var.fleet.agent_release.key_prefix"),
+      },
       daemon_release: {
         version: text("var.fleet.daemon_release.version"),
         bucket: text("var.fleet.daemon_release.bucket"),

@@ -1,7 +1,9 @@
+import { builtAgent } from "../user-data/agent-build";
 import { BOOT_TAG_KEY } from "../user-data/worker-user-data";
 import type { ReleaseLocation, TokenLocation, WorkerPermissions } from "../worker-access/worker-policy";
 import { workerNamespace } from "../worker-observability/metrics";
 import { LOG_KINDS } from "../worker-observability/worker-logs";
+import { agentRelease } from "./agent-release";
 import { compact } from "./compact";
 import type { FleetContext } from "./fleet-context";
 import type { FleetConfig } from "./fleet-keys";
@@ -14,10 +16,14 @@ export function poolPermissions(
   groupName: string,
   pool: PoolConfig,
 ): WorkerPermissions {
+  const agent = agentRelease(settings);
   const { queue_arn, queue_kms_key_arn } = pool.backlog;
   return {
     autoScalingGroupName: groupName,
-    releases: [releaseLocation(settings.daemon_release)],
+    releases: [
+      { bucketName: agent.bucket, prefix: `${agent.keyPrefix}${builtAgent().version}/` },
+      releaseLocation(settings.daemon_release),
+    ],
     logGroupNames: LOG_KINDS.map((kind) => logGroups[kind]),
     metricNamespaces: [workerNamespace(settings.product)],
     token: tokenLocation(settings.control_plane.token),

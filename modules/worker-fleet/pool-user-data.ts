@@ -3,6 +3,7 @@ import type { UserData } from "../user-data/user-data";
 import { type TokenReference, WORKER_LOG_FILES, workerUserData } from "../user-data/worker-user-data";
 import { cloudWatchAgentConfig } from "../worker-observability/cloudwatch-agent-config";
 import { type PoolIdentity, workerNamespace } from "../worker-observability/metrics";
+import { agentRelease } from "./agent-release";
 import { compact } from "./compact";
 import type { FleetContext } from "./fleet-context";
 import type { FleetConfig } from "./fleet-keys";
@@ -31,6 +32,7 @@ export function poolUserData(scope: Construct, id: string, props: PoolUserDataPr
     launchHook: hookReference(hooks.launch),
     terminateHook: hookReference(hooks.terminate),
     drain: { mode: settings.drain.mode, deadlineSeconds: settings.drain.deadline_seconds },
+    agentRelease: agentRelease(fleet.settings),
     daemonRelease: {
       bucket: daemon_release.bucket,
       region: daemon_release.region,

@@ -7,6 +7,7 @@ import { workerFeatures } from "../worker-access/worker-policy";
 import { WorkerSecurityGroup } from "../worker-access/worker-security-group";
 import { poolPrefix } from "../worker-observability/metrics";
 import { type LogKind, logGroupName, WorkerLogs } from "../worker-observability/worker-logs";
+import { releaseBuckets } from "./agent-release";
 import { compact } from "./compact";
 import type { FleetContext } from "./fleet-context";
 import { egressProps } from "./fleet-egress";
@@ -109,7 +110,7 @@ export class WorkerFleet extends Construct {
 
   private privateLink(): PrivateLink | undefined {
     const { settings, region, tags = {} } = this.props;
-    const { control_plane, daemon_release } = settings;
+    const { control_plane } = settings;
     if (control_plane.private_link === undefined) {
       return undefined;
     }
@@ -124,7 +125,7 @@ export class WorkerFleet extends Construct {
         service,
         ...compact({ securityGroupId: security_group_id }),
       })),
-      releaseBuckets: [{ name: daemon_release.bucket, region: daemon_release.region }],
+      releaseBuckets: releaseBuckets(settings),
       tags,
     });
   }

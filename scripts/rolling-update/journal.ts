@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type Replacement, replacementSchema } from "./replacement";
+import { settingsSchema } from "./settings";
 import type { Store } from "./store";
 
 const rollSchema = z.strictObject({
@@ -7,7 +8,8 @@ const rollSchema = z.strictObject({
   startedMs: z.number(),
   direction: z.enum(["forward", "rollback"]),
   state: z.enum(["running", "paused", "done", "failed", "aborted"]),
-  irreversible: z.boolean(),
+  /** As the roll was begun or resumed last; what a later run is not told otherwise. */
+  settings: settingsSchema,
   forced: z.array(z.string()),
   /** The roll leaves all other nodes as they are. */
   only: z.array(z.string()).optional(),

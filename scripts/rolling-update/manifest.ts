@@ -56,13 +56,22 @@ export function parseManifest(value: unknown): Manifest {
   throw new RollError("MANIFEST_INVALID", `the cluster manifest is invalid: ${problems.join("; ")}`);
 }
 
-/** @throws RollError MANIFEST_INVALID when the file is missing, is not JSON or does not match. */
-export function readManifest(file: string): Manifest {
+/**
+ * The manifest in a file, or without one the JSON in the environment variable HOLDFAST_CLUSTER.
+ * @throws RollError MANIFEST_INVALID when there is none, it is not JSON or does not match.
+ */
+export function manifestFrom(file: string | undefined): Manifest {
+  const text = process.env.HOLDFAST_CLUSTER;
+  if (file === undefined && text === undefined) {
+    throw new RollError("MANIFEST_INVALID", "no cluster is named", {
+      next: "give --cluster with the manifest the deployment wrote, or its JSON in HOLDFAST_CLUSTER",
+    });
+  }
   let value: unknown;
   try {
-    value = JSON.parse(readFileSync(file, "utf8"));
+    value = JSON.parse(file === undefined ? (text ?? "") : readFileSync(file, "utf8"));
   } catch (error) {
-    throw new RollError("MANIFEST_INVALID", `cannot read the cluster manifest ${file}`, {
+    throw new RollError("MANIFEST_INVALID", `cannot read the cluster manifest ${file ?? "in HOLDFAST_CLUSTER"}`, {
       reason: (error as Error).message,
     });
   }

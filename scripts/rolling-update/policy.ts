@@ -36,6 +36,13 @@ export interface PolicyDocument {
   readonly Statement: readonly Statement[];
 }
 
+export interface PolicyOptions {
+  /** What `roll rollback` and `--strategy scale-zero` need: they change the group itself. */
+  readonly changesGroups?: boolean;
+  /** What checks and drains on the nodes need: commands through Systems Manager. */
+  readonly reachesNodes?: boolean;
+}
+
 /**
  * What a role needs to roll this cluster and no other: changes only to groups that carry the cluster's tag, the lock and
  * journal below the cluster's own path. Describe actions know no resources.
@@ -43,8 +50,7 @@ export interface PolicyDocument {
  */
 export function rollerPolicy(
   { accountId, cluster, region, tag }: Manifest,
-  /** Also what `roll rollback` and `--strategy scale-zero` need: they change the group itself. */
-  { changesGroups = false }: { readonly changesGroups?: boolean } = {},
+  { changesGroups = false, reachesNodes = false }: PolicyOptions = {},
 ): PolicyDocument {
   const onGroups: (keyof Cloud)[] = ["suspendLaunch", "resumeLaunch", "terminate", "abandon", "heartbeat"];
   const reads: (keyof Cloud)[] = [
@@ -81,8 +87,37 @@ export function rollerPolicy(
         ],
       },
       ...(changesGroups ? [launchRights(accountId, region)] : []),
+      ...(reachesNodes ? commandRights(accountId, region, tag) : []),
     ],
   };
+}
+
+/**
+ * The one document, and instances that carry the cluster's tag; what became of a command knows no resources.
+ * https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
+ */
+function commandRights(accountId: string, region: string, tag: Manifest["tag"]): Statement[] {
+  return [
+    {
+      Sid: "RunShellScripts",
+      Effect: "Allow",
+      Action: ["ssm:SendCommand"],
+      Resource: [`arn:aws:ssm:${region}::document/AWS-RunShellScript`],
+    },
+    {
+      Sid: "OnNodes",
+      Effect: "Allow",
+      Action: ["ssm:SendCommand"],
+      Resource: [`arn:aws:ec2:${region}:${accountId}:instance/*`],
+      Condition: { StringEquals: { [`ssm:resourceTag/${tag.key}`]: tag.value } },
+    },
+    {
+      Sid: "FollowCommands",
+      Effect: "Allow",
+      Action: ["ssm:GetCommandInvocation", "ssm:CancelCommand"],
+      Resource: "*",
+    },
+  ];
 }
 
 /**

@@ -89,7 +89,7 @@ async function backwards(
   cause?: RollError,
 ): Promise<Outcome> {
   const { roll: record, replacements } = await readJournal(ports.store);
-  if (record?.irreversible || settings.irreversible) {
+  if (record?.settings.irreversible || settings.irreversible) {
     throw new RollError("IRREVERSIBLE", "the release is marked irreversible; no node was rolled back", {
       ...(cause ? { reason: `${cause.code}: ${cause.message}` } : {}),
       next: "correct the release, apply it and roll forward",

@@ -1,33 +1,32 @@
 import { Actions } from "./actions";
 import { jittered } from "./clock";
-import { clearControl, readControl } from "./control";
+import { readControl } from "./control";
+import { explained } from "./explained";
 import { factsOf, type TurnFacts } from "./facts";
+import { Gate } from "./gate";
 import { countStreaks, examine, type Health, unsteady } from "./health";
-import { forgetReplacement, type RollRecord, readJournal, writeReplacement, writeRoll } from "./journal";
+import { type RollRecord, writeReplacement, writeRoll } from "./journal";
 import type { Lock } from "./lock";
 import type { Manifest, ManifestNode } from "./manifest";
+import { open } from "./opening";
 import { inOrder } from "./order";
-import { type Survey, staleNodes, survey } from "./plan";
-import { refuse } from "./preflight";
-import { isOver, isSame, nextStep, type Replacement } from "./replacement";
+import { type Survey, staleNodes } from "./plan";
+import { isOver, nextStep, type Replacement } from "./replacement";
 import { Reporter } from "./reporter";
 import { asRollError, RollError } from "./roll-error";
 import type { Outcome, RollOptions, RollPorts } from "./roll-ports";
 import type { Settings } from "./settings";
 import { byKey, member, observe, outage, type World } from "./world";
 
-const LONGEST_WAIT_MS = 25_000;
-
 /** One run of a roll: turns of see, decide, act, until an outcome. */
 export class Roller {
-  readonly #replacements = new Map<string, Replacement>();
+  #replacements = new Map<string, Replacement>();
   readonly #actions: Actions;
+  readonly #gate: Gate;
   readonly #nodes: ReadonlyMap<string, ManifestNode>;
   #record: RollRecord | undefined;
   #survey: Survey | undefined;
   #health: Health = { troubles: new Map(), streaks: new Map() };
-  #gateSinceMs: number | undefined;
-  #refusals = 0;
   readonly #startedMs: number;
   #remaining = 0;
   readonly #reporter: Reporter;
@@ -41,6 +40,7 @@ export class Roller {
     private readonly direction: RollRecord["direction"],
   ) {
     this.#actions = new Actions(ports.cloud, ports.clock, ports.drain, settings);
+    this.#gate = new Gate(ports.probe, ports.clock, manifest.nodes, settings);
     this.#reporter = new Reporter(ports.clock, manifest.cluster, ports.report);
     this.#startedMs = ports.clock.now();
     this.#nodes = byKey(manifest.nodes, ({ id }) => id);
@@ -52,7 +52,7 @@ export class Roller {
       await this.#begin();
       while (outcome === undefined) {
         outcome = await this.#turn();
-        if (outcome === undefined) await this.ports.clock.sleep(jittered(this.ports.clock, this.#pause()));
+        if (outcome === undefined) await this.ports.clock.sleep(jittered(this.ports.clock, this.#gate.pauseMs()));
       }
     } catch (error) {
       outcome = this.#outcome("failed", asRollError(error));
@@ -60,57 +60,14 @@ export class Roller {
     return this.#end(outcome);
   }
 
-  /** Takes up the journal: a replacement in flight goes on when its target still stands, and is given up when it does not. */
   async #begin(): Promise<void> {
-    const { store, clock } = this.ports;
-    const journal = await readJournal(store);
-    const now = await survey(this.ports, this.manifest, this.settings, journal.replacements);
-    refuse(now.refusals);
-    this.#survey = now;
-    const stands = (replacement: Replacement) => {
-      const target = now.targets.get(replacement.node);
-      return target !== undefined && isSame(replacement.to, target);
-    };
-    const earlier = journal.roll;
-    const goesOn =
-      earlier !== undefined && earlier.state !== "done" && [...journal.replacements.values()].every(stands);
-    const resumed = this.options.resume ? earlier : undefined;
-    const only = this.options.only ?? resumed?.only;
-    this.#record = {
-      id: goesOn ? earlier.id : new Date(clock.now()).toISOString(),
-      startedMs: goesOn ? earlier.startedMs : clock.now(),
-      direction: resumed?.direction ?? this.direction,
-      state: "running",
-      irreversible: this.settings.irreversible,
-      forced: goesOn ? [...new Set([...earlier.forced, ...this.settings.force])] : this.settings.force,
-      ...(only === undefined ? {} : { only: [...only] }),
-      confirmedCanary: (goesOn && earlier.confirmedCanary) || this.options.confirmed === true,
-    };
-    this.#reporter.rollId = this.#record.id;
-    await writeRoll(store, this.#record);
-    await clearControl(store);
-    for (const replacement of journal.replacements.values())
-      await this.#takeUp(replacement, goesOn, stands(replacement));
+    const { ports, manifest, settings, options, direction } = this;
+    const opening = await open(ports, manifest, settings, options, direction, this.#actions);
+    this.#survey = opening.survey;
+    this.#record = opening.record;
+    this.#replacements = opening.replacements;
+    this.#reporter.rollId = opening.record.id;
     this.#reporter.say("started", { elapsedMs: 0 });
-  }
-
-  async #takeUp(replacement: Replacement, goesOn: boolean, stands: boolean): Promise<void> {
-    const node = this.#nodes.get(replacement.node);
-    if (!node) return;
-    const id = this.#record?.id ?? "";
-    if (isOver(replacement) && !goesOn) {
-      if (replacement.state === "done") return forgetReplacement(this.ports.store, node.id);
-      this.#replacements.set(node.id, replacement);
-      return;
-    }
-    if (!isOver(replacement) && !stands) {
-      if (replacement.held) await this.#actions.release(node, replacement);
-      const given: Replacement = { ...replacement, state: "failed", held: false, rollId: id };
-      await writeReplacement(this.ports.store, given);
-      this.#replacements.set(node.id, given);
-      return;
-    }
-    this.#replacements.set(node.id, { ...replacement, rollId: id });
   }
 
   /** One turn: see, decide, act. An outcome ends the roll. */
@@ -133,7 +90,7 @@ export class Roller {
       const failed = inFlight
         .flatMap(({ node }) => this.#replacements.get(node) ?? [])
         .find(({ state }) => state === "failed");
-      if (failed) return this.#outcome("failed", await this.#explain(failed));
+      if (failed) return this.#outcome("failed", await explained(cloud, failed));
     }
     const control = await readControl(store);
     if (control === "abort") return this.#outcome("aborted");
@@ -153,7 +110,7 @@ export class Roller {
     const { cloud, clock } = this.ports;
     const batch = inFlight.map(({ node }) => this.#node(node));
     const obstacle = inFlight.some(({ state }) => state === "draining" || state === "holding")
-      ? await this.#obstacle(batch)
+      ? await this.#gate.obstacle(batch, this.#health)
       : undefined;
     const isWatching = inFlight.some(({ state }) => state === "validating" || state === "baking");
     const firingAlarms =
@@ -213,11 +170,17 @@ export class Roller {
         ),
       );
     }
-    const batch = await this.#widen(first, open);
-    const obstacle = await this.#obstacle(batch);
-    if (obstacle !== undefined) return this.#waitAtGate(first, obstacle, nowMs);
-    this.#gateSinceMs = undefined;
-    this.#refusals = 0;
+    // Never beside the first of the roll: that one is the canary.
+    const isAlone = this.settings.parallelWithinZone === 1 || this.#replaced().length === 0;
+    const batch = isAlone ? [first] : await this.#gate.widen(first, open);
+    const obstacle = await this.#gate.obstacle(batch, this.#health);
+    if (obstacle !== undefined) {
+      const closed = this.#gate.closed(first, obstacle);
+      if (closed instanceof RollError) return this.#outcome("failed", closed);
+      this.#reporter.waiting(first.id, "gate", closed, obstacle);
+      return undefined;
+    }
+    this.#gate.opened();
     for (const node of batch) await this.#start(node, world, nowMs);
     return undefined;
   }
@@ -233,46 +196,6 @@ export class Roller {
     if (stale.length === 0) return [];
     const isDown = ({ id }: ManifestNode) => this.#health.troubles.has(id);
     return inOrder(stale, isDown, await this.ports.probe.leader(this.manifest.nodes));
-  }
-
-  /** More nodes of the same zone, as far as the settings allow and the cluster accepts; never beside the first of the roll. */
-  async #widen(first: ManifestNode, open: readonly ManifestNode[]): Promise<ManifestNode[]> {
-    const batch = [first];
-    if (this.settings.parallelWithinZone === 1 || this.#replaced().length === 0) return batch;
-    for (const node of open.slice(1, -1)) {
-      if (batch.length === this.settings.parallelWithinZone) break;
-      if (node.zone !== first.zone) continue;
-      const verdict = await this.ports.probe.canRoll([...batch, node], this.manifest.nodes);
-      if (verdict.ok) batch.push(node);
-    }
-    return batch;
-  }
-
-  async #obstacle(batch: readonly ManifestNode[]): Promise<string | undefined> {
-    const unwell = unsteady(this.#health, this.settings.successes, new Set(batch.map(({ id }) => id)));
-    if (unwell !== undefined) return unwell;
-    const verdict = await this.ports.probe.canRoll(batch, this.manifest.nodes);
-    this.#refusals = verdict.ok ? 0 : this.#refusals + 1;
-    return verdict.ok
-      ? undefined
-      : `the cluster does not let ${batch.map(({ id }) => id).join(", ")} go: ${verdict.reason}`;
-  }
-
-  #waitAtGate(node: ManifestNode, obstacle: string, nowMs: number): Outcome | undefined {
-    this.#gateSinceMs ??= nowMs;
-    const waited = nowMs - this.#gateSinceMs;
-    if (waited < this.settings.gateTimeoutMs) {
-      this.#reporter.waiting(node.id, "gate", this.#gateSinceMs, obstacle);
-      return undefined;
-    }
-    return this.#outcome(
-      "failed",
-      new RollError("GATE_CLOSED", `no node was let go for ${Math.round(waited / 1_000)} s; nothing was terminated`, {
-        node: node.id,
-        reason: obstacle,
-        next: "repair the node that is named, then `holdfast roll resume`",
-      }),
-    );
   }
 
   async #start(node: ManifestNode, world: World, nowMs: number): Promise<void> {
@@ -343,21 +266,6 @@ export class Roller {
     return result;
   }
 
-  /** The failure with the tail of what the instance printed while it booted. */
-  async #explain(replacement: Replacement): Promise<RollError> {
-    const { failure, newInstance, node } = replacement;
-    if (!failure) return new RollError("LAUNCH_FAILED", "the replacement failed", { node });
-    const output = newInstance === undefined ? "" : await this.ports.cloud.consoleOutput(newInstance).catch(() => "");
-    const tail = output.trimEnd().split("\n").slice(-20).join("\n");
-    const reason = [failure.reason, tail].filter(Boolean).join("\n");
-    return new RollError(failure.code, failure.message, {
-      node,
-      ...(newInstance === undefined ? {} : { instanceId: newInstance }),
-      ...(reason === "" ? {} : { reason }),
-      ...(failure.next === undefined ? {} : { next: failure.next }),
-    });
-  }
-
   /** What remains, at the pace of the nodes that were replaced; undefined before the first. */
   #etaMs(): number | undefined {
     const paces = [...this.#replacements.values()]
@@ -370,14 +278,6 @@ export class Roller {
 
   #awaitsConfirmation(): boolean {
     return this.settings.confirmAfterFirst && this.#record?.confirmedCanary === false && this.#replaced().length > 0;
-  }
-
-  /** A gate the cluster keeps closed is asked less often. */
-  #pause(): number {
-    return Math.min(
-      this.settings.pollMs * 2 ** Math.min(this.#refusals, 4),
-      Math.max(LONGEST_WAIT_MS, this.settings.pollMs),
-    );
   }
 
   #inFlight(): Replacement[] {

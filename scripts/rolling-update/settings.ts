@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Hook } from "./cloud";
+import { clusterSettingsSchema } from "./clusters/kinds";
 import { RollError } from "./roll-error";
 
 const SECOND = 1_000;
@@ -8,6 +9,32 @@ const milliseconds = z.number().int().nonnegative();
 
 export const strategySchema = z.enum(["suspend-launch", "scale-zero", "group-replaces"]);
 export type Strategy = z.infer<typeof strategySchema>;
+
+/** How the application is asked whether a node is well; all that are given must agree. */
+const checksSchema = z.strictObject({
+  /** Answers 2xx; `{ip}` and `{node}` stand for the node's own. */
+  http: z.string().optional(),
+  /** A port that accepts. */
+  tcp: z.number().int().positive().optional(),
+  /** A program here that ends with 0. */
+  command: z.string().optional(),
+  /** A line of shell that ends with 0 on the node. */
+  onNode: z.string().optional(),
+  /** Of one check. @default 5 s, on the node 30 s */
+  timeoutMs: milliseconds.positive().optional(),
+});
+
+/** What takes a node out of use before it goes: a program here, or a line of shell on the node. */
+const drainSchema = z
+  .strictObject({
+    command: z.string().optional(),
+    onNode: z.string().optional(),
+    undoOnNode: z.string().optional(),
+  })
+  .refine(
+    ({ command, onNode }) => command === undefined || onNode === undefined,
+    "command and onNode exclude each other",
+  );
 
 export const settingsSchema = z.strictObject({
   /**
@@ -48,12 +75,18 @@ export const settingsSchema = z.strictObject({
   force: z.array(z.string()).default([]),
   /** In one run, no node starts to be replaced after this. */
   totalTimeoutMs: milliseconds.default(24 * 60 * MINUTE),
+  /** What runs on the nodes, when it is of a kind that is known: it is asked itself, and hands over by itself. */
+  application: clusterSettingsSchema.optional(),
+  checks: checksSchema.prefault({}),
+  drain: drainSchema.prefault({}),
 });
 
 export type Settings = z.output<typeof settingsSchema>;
+/** Settings as they are given: what is left out is the default. */
+export type SettingsInput = z.input<typeof settingsSchema>;
 
 /** @throws RollError SETTINGS_INCOHERENT naming the setting. */
-export function parseSettings(value: z.input<typeof settingsSchema> = {}): Settings {
+export function parseSettings(value: SettingsInput = {}): Settings {
   const parsed = settingsSchema.safeParse(value);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);

@@ -1,8 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findDevice } from "../../../agent/node/volume/device";
 import { type LoopVolume, loopVolume } from "../../support/loop-volume";
+
+jest.setTimeout(60_000);
 
 const VOLUME_ID = "vol-0123456789abcdef0";
 const SERIAL = "vol0123456789abcdef0";
@@ -36,7 +38,7 @@ const udevLink = (serial: string, device = volume.device) =>
 const find = (deviceName = "/dev/sdf", sizeGiB = volume.sizeGiB) =>
   findDevice({ volumeId: VOLUME_ID, sizeGiB }, deviceName, tree);
 
-describe("on NVMe a volume is found by its id", () => {
+describe("mount_volume.sh L17-26: on NVMe a volume is found by its id, on any distribution", () => {
   test("through udev's link", async () => {
     udevLink(SERIAL);
 
@@ -89,7 +91,8 @@ describe("mount_volume.sh L13: on Xen a volume is found by the name it was attac
   });
 
   test("if it is a block device", async () => {
-    writeFileSync(join(tree.dev, "xvdf"), Buffer.alloc(volume.sizeGiB * GIB));
+    writeFileSync(join(tree.dev, "xvdf"), "");
+    truncateSync(join(tree.dev, "xvdf"), volume.sizeGiB * GIB);
 
     expect(await find()).toBeUndefined();
   });

@@ -48,17 +48,17 @@ jest.setTimeout(30 * 60_000);
 
 test(`killed at ${moments.length} moments, a node ends up as if nothing had happened`, async () => {
   const queue = [...moments];
-  let killed = 0;
+  const missed: Moment[] = [];
   const lane = async () => {
     for (let moment = queue.shift(); moment; moment = queue.shift()) {
-      if (await killedBoot(moment)) killed += 1;
+      if (!(await killedBoot(moment))) missed.push(moment);
     }
   };
   await Promise.all(Array.from({ length: LANES }, lane));
 
-  // Every boundary is reached; a random moment may lie after the end of a fast boot.
+  // An agent that waits for the answer to a call is alive; one that wrote a line may have ended before it is killed.
   expect(moments.length).toBeGreaterThanOrEqual(200);
-  expect(killed).toBeGreaterThanOrEqual(boundaries.length * RUNS_PER_BOUNDARY + RANDOM_RUNS / 4);
+  expect(missed.filter((moment) => "call" in moment)).toEqual([]);
 });
 
 /**

@@ -1,31 +1,12 @@
 import type { Aws, AwsParameters } from "../../../agent/host/aws";
 import { createLog } from "../../../agent/host/log";
 import { runAgent } from "../../../agent/worker/agent";
-import type { WorkerConfig } from "../../../agent/worker/config";
+import { ec2Cloud } from "../../../agent/worker/cloud";
 import type { ControlPlaneClient } from "../../../agent/worker/control-plane-client";
-
-const CONFIG: WorkerConfig = {
-  deployment: "production",
-  pool: "docs",
-  controlPlaneUrl: "https://control.example.com",
-  token: { parameterName: "/token" },
-  autoScalingGroupName: "production-docs",
-  launchHookName: "launch",
-  launchHookTimeoutSeconds: 600,
-  terminateHookName: "terminate",
-  terminateHookTimeoutSeconds: 300,
-  slots: 5,
-  metricsNamespace: "ez-cdc/workers",
-};
-const WORKER = {
-  workerId: "i-0a1b2c3d4e5f60718",
-  agentVersion: "0.1.0",
-  daemonVersion: "none",
-  pool: "docs",
-  labels: {},
-  slots: 5,
-  features: [],
-};
+import { daemonApi } from "../../../agent/worker/daemon/daemon-api";
+import { PortPool } from "../../../agent/worker/daemon/free-port";
+import { daemonQuirks } from "../../../agent/worker/daemon/quirks";
+import { INSTANCE, INSTANCE_CONFIG } from "./instance-config";
 
 beforeEach(() => {
   jest.useFakeTimers({ now: Date.UTC(2026, 0, 2, 3, 4, 0) });
@@ -38,41 +19,60 @@ afterEach(() => {
 function startAgent() {
   const metadata = new Map([["meta-data/autoscaling/target-lifecycle-state", "InService"]]);
   const puts: Record<string, { value: number; at: string }>[] = [];
+  const calls: string[] = [];
   const answers: Readonly<Record<string, object>> = {
     register: { protocol: 1, token: "session", progressMs: 30_000, metricsMs: 60_000 },
     heartbeat: { leaseMs: 30_000, nextMs: 10_000, actions: [] },
     deregister: {},
+    metrics: {},
   };
   const aws = {
     region: "us-east-1",
     call: async (_service: string, action: string, params: AwsParameters) => {
+      calls.push(action === "SetInstanceProtection" ? `${action} ${params["ProtectedFromScaleIn"]}` : action);
       if (action !== "PutMetricData") return {};
       const data = params["MetricData"] as readonly { MetricName: string; Value: number; Timestamp: string }[];
       puts.push(Object.fromEntries(data.map((d) => [d.MetricName, { value: d.Value, at: d.Timestamp }])));
       return {};
     },
   } as unknown as Aws;
-  const stopped = new AbortController();
+  const log = createLog(() => {});
+  const imds = { get: async (path: string) => metadata.get(path) };
+  const parked: ControlPlaneClient["post"] = (name, _message, _token, { signal } = {}) =>
+    name === "claim"
+      ? new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new Error("hung up"))))
+      : Promise.resolve(answers[name] as never);
+  const stop = new AbortController();
   const ended = runAgent(
-    CONFIG,
-    WORKER,
     {
-      aws,
-      imds: { get: async (path) => metadata.get(path) },
-      log: createLog(() => {}),
-      controlPlane: { post: async (name: string) => answers[name] } as unknown as ControlPlaneClient,
+      worker: { workerId: INSTANCE, agentVersion: "0.2.0", daemonVersion: "none", pool: "docs", labels: {}, slots: 5 },
+      drain: INSTANCE_CONFIG.drain,
+    },
+    {
+      log,
+      controlPlane: { post: parked },
       deploymentToken: async () => "token",
+      host: { start: () => Promise.reject(new Error("no jobs here")), survivors: async () => [] },
+      ports: new PortPool(),
+      quirks: daemonQuirks({ kind: "dbmazz", version: "2.4.0" }),
+      api: daemonApi,
+      writeLease: () => {},
       notify: async () => {},
       watchdogPeriodMs: undefined,
+      cloud: ec2Cloud({ config: INSTANCE_CONFIG, instanceId: INSTANCE, aws, imds, log }),
     },
-    stopped.signal,
+    { stop: stop.signal, handOver: new AbortController().signal },
   );
-  const stop = async () => {
-    stopped.abort();
-    await jest.advanceTimersByTimeAsync(0);
-    await ended;
+  return {
+    metadata,
+    puts,
+    calls,
+    stop: async () => {
+      stop.abort();
+      await jest.advanceTimersByTimeAsync(2_000);
+      await ended;
+    },
   };
-  return { metadata, puts, stop };
 }
 
 test("each metric has one datapoint per minute; the heartbeat stops once the target state leaves InService", async () => {

@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { App, TerraformStack } from "cdktf";
+import release from "../../../agent/worker/release.json";
 import { workerUserData } from "../../../modules/user-data/worker-user-data";
 import { type FakeAws, startAws } from "../../support/fake-aws";
 import { type FakeControlPlane, refusal, startControlPlane } from "../../support/fake-control-plane";
@@ -26,7 +28,10 @@ beforeEach(async () => {
     host,
     waitingHooks: ["launch"],
     secrets: { [SECRET_ARN]: TOKEN },
-    objects: { "releases/dbmazz/2.4.0/dbmazz-linux-amd64": DAEMON },
+    objects: {
+      [`ez-cdc-releases/worker-agent/${release.version}/worker-agent.mjs`]: readFileSync("dist/worker-agent.mjs"),
+      "releases/dbmazz/2.4.0/dbmazz-linux-amd64": DAEMON,
+    },
   });
   controlPlane = await startControlPlane(TOKEN, { host });
 });
@@ -206,7 +211,7 @@ describe("an agent on an instance in service", () => {
     );
 
     // WHEN the program ends as soon as it is run
-    await shell("sed -i '1i if (process.argv[2] === \"run\") process.exit(7);' /opt/holdfast/worker.mjs");
+    await shell("sed -i '1i if (process.argv[2] === \"run\") process.exit(7);' /opt/holdfast/worker-agent.mjs");
     await worker.exec("systemctl", "kill", "--signal=KILL", unit);
     await worker.until("the group is told", () => healthCalls().length > 0);
 

@@ -10,6 +10,7 @@ import { type FakeAws, startAws, xmlError } from "../../support/fake-aws";
 import { FAKE_CREDENTIALS } from "../../support/imds";
 
 const DAEMON = "#!/bin/sh\necho daemon\n";
+const AGENT = "process.exit(0)\n";
 const IDENTITY = {
   instanceId: "i-0a1b2c3d4e5f60718",
   region: "us-east-1",
@@ -33,6 +34,8 @@ const CONFIG: WorkerConfig = {
   terminateHookName: "terminate",
   terminateHookTimeoutSeconds: 300,
   slots: 5,
+  drain: { mode: "handoff", deadlineSeconds: 600 },
+  agentRelease: { bucket: "releases", keyPrefix: "worker-agent/", version: "0.2.0", sha256: sha256(AGENT) },
   metricsNamespace: "ez-cdc/workers",
   cloudWatchAgent: { agent: { metrics_collection_interval: 60 } },
   hooks: { beforeInstall: "echo before", afterInstall: "echo after" },
@@ -55,7 +58,10 @@ beforeEach(async () => {
   lines = [];
   aws = await startAws({
     waitingHooks: ["launch"],
-    objects: { "releases/dbmazz/2.4.0/dbmazz-linux-amd64": DAEMON },
+    objects: {
+      "releases/worker-agent/0.2.0/worker-agent.mjs": AGENT,
+      "releases/dbmazz/2.4.0/dbmazz-linux-amd64": DAEMON,
+    },
   });
 });
 afterEach(async () => {
@@ -164,13 +170,14 @@ test("defect 5: a daemon with another checksum is not put in place, and the boot
 test("defect 6: an architecture without a checksum is refused, by name", async () => {
   expect(await boot(CONFIG, undefined, { ...IDENTITY, architecture: "arm64" })).toBe(false);
 
-  expect(lines.join("")).toContain("could not fetch the daemon: daemon 2.4.0 has no checksum for arm64");
+  expect(lines.join("")).toContain("could not fetch the daemon: dbmazz/2.4.0/dbmazz-linux-arm64 has no checksum");
 });
 
 test("defect 6: the daemon is fetched by version and architecture, and linked", async () => {
   await boot();
 
   expect(aws.callsOf("GetObject").map(({ params }) => params["path"])).toEqual([
+    "/releases/worker-agent/0.2.0/worker-agent.mjs",
     "/releases/dbmazz/2.4.0/dbmazz-linux-amd64",
   ]);
   expect(await readlink(join(root, "opt/holdfast/daemon"))).toBe("/opt/holdfast/daemons/2.4.0/dbmazz");
@@ -183,7 +190,7 @@ test("defect 2: units and configuration are written into directories that did no
   await boot();
 
   const unit = await readFile(join(root, "etc/systemd/system/holdfast-worker.service"), "utf8");
-  expect(unit).toContain("ExecStart=/usr/bin/node-22 /opt/holdfast/worker.mjs run");
+  expect(unit).toContain("ExecStart=/usr/bin/node-22 /opt/holdfast/worker-agent.mjs run");
   for (const line of ["Type=notify", "NoNewPrivileges=yes", "CapabilityBoundingSet=\n", "DynamicUser=yes"]) {
     expect(unit).toContain(line);
   }

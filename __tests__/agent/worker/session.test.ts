@@ -1,6 +1,7 @@
 import { createLog } from "../../../agent/host/log";
 import { controlPlaneClient } from "../../../agent/worker/control-plane-client";
 import { keepSession, type SessionState, type WorkerDescription } from "../../../agent/worker/session";
+import type { Answer } from "../../../control-plane/protocol";
 import { type FakeControlPlane, json, refusal, startControlPlane } from "../../support/fake-control-plane";
 
 const WORKER: WorkerDescription = {
@@ -18,12 +19,14 @@ let plane: FakeControlPlane;
 let lines: string[];
 let waits: number[];
 let state: SessionState;
+let answers: Answer<"heartbeat">[];
 
 beforeEach(async () => {
   plane = await startControlPlane(TOKEN);
   lines = [];
   waits = [];
-  state = { draining: false, token: undefined, answeredAt: 0 };
+  answers = [];
+  state = { draining: false, token: undefined, open: false, answeredAt: 0 };
 });
 afterEach(() => plane.close());
 
@@ -33,10 +36,17 @@ interface Run {
   readonly deploymentToken?: (anew: boolean) => Promise<string>;
   readonly random?: () => number;
   readonly endpoint?: string;
+  readonly closed?: () => Promise<void>;
 }
 
 /** A session in which no time passes: every wait is recorded and ends at once. */
-async function run({ until, deploymentToken, random = () => 1, endpoint = plane.endpoint }: Run): Promise<number> {
+async function run({
+  until,
+  deploymentToken,
+  random = () => 1,
+  endpoint = plane.endpoint,
+  closed = async () => {},
+}: Run): Promise<number> {
   const leaving = new AbortController();
   let registrations = 0;
   const ports = {
@@ -44,7 +54,15 @@ async function run({ until, deploymentToken, random = () => 1, endpoint = plane.
     log: createLog((line) => void lines.push(line)),
     deploymentToken: deploymentToken ?? (async () => TOKEN),
     random,
+    now: () => 0,
     status: async () => {},
+    work: {
+      beat: () => ({
+        message: { running: [], released: [] },
+        answered: (answer: Answer<"heartbeat">) => void answers.push(answer),
+      }),
+      closed,
+    },
     sleep: async (delayMs: number) => {
       waits.push(delayMs);
       if (until() || waits.length > 200) leaving.abort();
@@ -161,13 +179,27 @@ test("a heartbeat that is not answered is followed by the next one, in the same 
   expect(await run({ until: () => plane.messagesOf("heartbeat").length === 4 })).toBe(1);
 });
 
-test("a drain that the server repeats begins once, and is in the next heartbeat", async () => {
+test("what a heartbeat says is asked for just before it is sent, and its answer is handed over", async () => {
   const drain = { kind: "drain", mode: "handoff", deadlineMs: 60_000 };
   plane.intercept = ({ name }) =>
     name === "heartbeat" ? json(200, { leaseMs: 30_000, nextMs: 100, actions: [drain] }) : undefined;
 
   await run({ until: () => plane.messagesOf("heartbeat").length === 3 });
 
-  expect(plane.messagesOf("heartbeat").map(({ body }) => body.state)).toEqual(["active", "draining", "draining"]);
-  expect(lines.filter((line) => line.includes('"draining"'))).toHaveLength(1);
+  expect(answers.map(({ actions }) => actions)).toEqual([[drain], [drain], [drain]]);
+});
+
+test("a session that was closed is followed by another one only when no daemon is left", async () => {
+  const order: string[] = [];
+  plane.intercept = ({ name }) => {
+    order.push(name);
+    return name === "heartbeat" && order.length < 4 ? refusal(410, "session_closed", "closed") : undefined;
+  };
+
+  await run({
+    until: () => plane.messagesOf("register").length === 2,
+    closed: async () => void order.push("daemons gone"),
+  });
+
+  expect(order).toEqual(["register", "heartbeat", "daemons gone", "register"]);
 });

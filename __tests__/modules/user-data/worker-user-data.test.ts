@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { App, TerraformStack, TerraformVariable } from "cdktf";
 import { parseWorkerConfig } from "../../../agent/worker/config";
+import agentRelease from "../../../agent/worker/release.json";
 import { gzip } from "../../../modules/user-data/gzip";
 import { USER_DATA_LIMIT_BYTES } from "../../../modules/user-data/user-data";
 import { type WorkerUserDataProps, workerUserData } from "../../../modules/user-data/worker-user-data";
@@ -82,6 +84,11 @@ test("cloud-init gets one shell script whose configuration the agent takes", () 
   expect(document.endsWith("\nboot\n")).toBe(true);
   expect(parseWorkerConfig(fileIn(document, "/etc/holdfast/worker.json"))).toEqual({
     ...settings,
+    agentRelease: {
+      ...settings.agentRelease,
+      version: agentRelease.version,
+      sha256: createHash("sha256").update(readFileSync("dist/worker-agent.mjs")).digest("hex"),
+    },
     launchHookName: launchHook.name,
     launchHookTimeoutSeconds: launchHook.heartbeatTimeoutSeconds,
     terminateHookName: terminateHook.name,

@@ -1,9 +1,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { rollCommand, type Surroundings } from "../../../scripts/rolling-update/cli/roll-command";
+import { rollCommand } from "../../../scripts/rolling-update/cli/roll-command";
+import type { Surroundings } from "../../../scripts/rolling-update/cli/surroundings";
 import { eventSchema } from "../../../scripts/rolling-update/events";
 import { planSchema } from "../../../scripts/rolling-update/plan";
+import { parseSettings } from "../../../scripts/rolling-update/settings";
 import { MemoryStore } from "../../../scripts/rolling-update/simulator/memory-store";
 import { Monitor } from "../../../scripts/rolling-update/simulator/monitor";
 import { SimulatedAws } from "../../../scripts/rolling-update/simulator/simulated-aws";
@@ -12,14 +14,18 @@ const folder = mkdtempSync(join(tmpdir(), "holdfast-cli-"));
 const manifestFile = join(folder, "orders.json");
 afterAll(() => rmSync(folder, { recursive: true }));
 
+const noChannel = { run: () => Promise.reject(new Error("no node is reached in these tests")) };
+
 /** `holdfast roll …` against the simulator; nothing of the machine's own credentials is used. */
-async function cli(aws: SimulatedAws, store: MemoryStore, ...args: string[]) {
-  writeFileSync(manifestFile, JSON.stringify(aws.deployment()));
+async function cli(aws: SimulatedAws, store: MemoryStore, ...given: (string | { manifest: unknown })[]) {
+  const args = given.filter((arg) => typeof arg === "string");
+  const { manifest } = given.find((arg) => typeof arg !== "string") ?? { manifest: aws.deployment() };
+  if (manifest !== undefined) writeFileSync(manifestFile, JSON.stringify(manifest));
   const process = aws.clock.process();
   const out: string[] = [];
   const sink = { isTTY: false, write: (text: string) => out.push(text) } as unknown as NodeJS.WriteStream;
   const surroundings: Surroundings = {
-    connect: () => ({ cloud: aws.connect(process), store: store.connect(process) }),
+    connect: () => ({ cloud: aws.connect(process), store: store.connect(process), channel: noChannel }),
     clock: process,
     stdout: sink,
     stderr: sink,
@@ -29,7 +35,9 @@ async function cli(aws: SimulatedAws, store: MemoryStore, ...args: string[]) {
   const command = rollCommand(surroundings, (value) => {
     code = value;
   });
-  const done = command.parseAsync([...args, "--cluster", manifestFile], { from: "user" });
+  const done = command.parseAsync(manifest === undefined ? args : [...args, "--cluster", manifestFile], {
+    from: "user",
+  });
   await aws.clock.run(done);
   return { code, out: out.join(""), lines: out.join("").trim().split("\n") };
 }
@@ -109,7 +117,44 @@ describe("holdfast roll", () => {
     aws.release();
 
     expect((await cli(aws, store, "run", "--yes", "--confirm-after-first")).code).toBe(3);
-    expect((await cli(aws, store, "resume", "--confirm-after-first", "--confirm")).code).toBe(0);
+    expect((await cli(aws, store, "resume", "--confirm")).code).toBe(0);
+  });
+
+  test("R19: resume goes on with every option the roll was begun with, but for those it is given", async () => {
+    const aws = await SimulatedAws.running();
+    const store = new MemoryStore();
+    aws.release();
+    const begun = ["--confirm-after-first", "--bake", "90s", "--alarms", "errors", "--check-timeout", "7s"];
+    await cli(aws, store, "run", "--yes", "--strategy", "scale-zero", "--on-failure", "rollback", ...begun);
+
+    const { code } = await cli(aws, store, "resume", "--confirm", "--bake", "2m");
+    const { roll } = JSON.parse((await cli(aws, store, "status", "--json")).out);
+
+    expect(code).toBe(0);
+    expect(roll.settings).toEqual(
+      parseSettings({
+        confirmAfterFirst: true,
+        bakeMs: 120_000,
+        alarms: ["errors"],
+        checks: { timeoutMs: 7_000 },
+        strategy: "scale-zero",
+        onFailure: "rollback",
+      }),
+    );
+    expect(aws.mutations.map(({ method }) => method)).not.toContain("suspendLaunch");
+  });
+
+  test("R18: resuming an irreversible roll does not make it reversible", async () => {
+    const aws = await SimulatedAws.running();
+    const store = new MemoryStore();
+    aws.release();
+    await cli(aws, store, "run", "--yes", "--irreversible", "--confirm-after-first");
+    await cli(aws, store, "resume", "--confirm");
+
+    const { code, out } = await cli(aws, store, "rollback", "--yes");
+
+    expect(code).toBe(6);
+    expect(out).toContain("IRREVERSIBLE");
   });
 
   test("R17: recover replaces the one node that is named, and no other", async () => {
@@ -153,6 +198,46 @@ describe("holdfast roll", () => {
     expect(code).toBe(5);
     expect(out).toContain("ana@laptop");
     expect((await cli(aws, store, "pause")).out).toContain("asked ana@laptop to pause");
+  });
+
+  test.each<[string, object, string]>([
+    ["account", { accountId: "999999999999" }, "WRONG_ACCOUNT"],
+    ["region", { region: "eu-central-1" }, "WRONG_REGION"],
+    ["cluster", { tag: { key: "holdfast:cluster", value: "billing" } }, "WRONG_CLUSTER"],
+  ])(
+    "R22: another %s than the manifest's ends every command that changes with 6, before it does",
+    async (_what, wrong, code) => {
+      const aws = await SimulatedAws.running();
+      aws.release();
+
+      for (const command of [["run", "--yes"], ["resume"], ["rollback", "--yes"], ["recover", "01", "--yes"]]) {
+        const store = new MemoryStore();
+        const ended = await cli(aws, store, ...command, { manifest: { ...aws.deployment(), ...wrong } });
+
+        expect(ended).toMatchObject({ code: 6, out: expect.stringContaining(code) });
+        expect((await store.list("")).size).toBe(0);
+      }
+      expect(aws.mutations).toEqual([]);
+    },
+  );
+
+  test("without a manifest a command says where one comes from", async () => {
+    const aws = await SimulatedAws.running();
+
+    const { code, out } = await cli(aws, new MemoryStore(), "plan", { manifest: undefined });
+
+    expect(code).toBe(6);
+    expect(out).toContain("HOLDFAST_CLUSTER");
+  });
+
+  test("every command shows how it is used", () => {
+    const command = rollCommand({} as Surroundings, () => {});
+
+    for (const each of command.commands) {
+      const shown: string[] = [];
+      each.configureOutput({ writeOut: (text) => void shown.push(text) }).outputHelp();
+      expect(shown.join("")).toMatch(new RegExp(`Examples:\\n {2}\\$ holdfast roll ${each.name()}`));
+    }
   });
 
   test("R22: policy prints a document for this cluster", async () => {

@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { connect } from "node:net";
 import { promisify } from "node:util";
 import type { ManifestNode } from "../manifest";
+import type { NodeChannel } from "../node-channel";
 import { type ClusterProbe, HEALTHY, type NodeHealth, unhealthy } from "../probe";
 import { bounded } from "./bounded";
 
@@ -44,6 +45,18 @@ export function commandCheck(command: string, args: readonly string[], timeoutMs
         throw new Error(stderr?.trim().split("\n").at(-1) || `${command} ended with ${String(code)}`);
       }
     });
+}
+
+/** A line of shell that ends with 0 on the node itself. */
+export function onNodeCheck(channel: NodeChannel, line: string, timeoutMs: number): NodeCheck {
+  return async ({ id }) => {
+    try {
+      await channel.run(id, ["/bin/sh", "-c", line], timeoutMs);
+      return HEALTHY;
+    } catch (error) {
+      return unhealthy((error as Error).message);
+    }
+  };
 }
 
 /** A cluster that serves as long as a majority of its nodes passes every check; it has no leader this probe knows of. */

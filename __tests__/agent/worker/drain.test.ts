@@ -1,0 +1,233 @@
+import type { Aws, AwsParameters } from "../../../agent/host/aws";
+import { createLog } from "../../../agent/host/log";
+import { runAgent } from "../../../agent/worker/agent";
+import { ec2Cloud } from "../../../agent/worker/cloud";
+import type { ControlPlaneClient } from "../../../agent/worker/control-plane-client";
+import type { CdcStatus, DaemonApi } from "../../../agent/worker/daemon/daemon-api";
+import type { DaemonEnd, DaemonHost } from "../../../agent/worker/daemon/daemon-host";
+import { daemonQuirks } from "../../../agent/worker/daemon/quirks";
+import { type Drain, type DrainMode, QUIESCE_MS, quiesceAt, tightened } from "../../../agent/worker/drain";
+import { INSTANCE, INSTANCE_CONFIG } from "./instance-config";
+import { grantOf } from "./jobs/supervised";
+
+const STATE = "meta-data/autoscaling/target-lifecycle-state";
+const SPOT = "meta-data/spot/instance-action";
+const HOOK_TIMEOUT_SECONDS = 300;
+
+beforeEach(() => {
+  jest.useFakeTimers({ now: Date.UTC(2026, 0, 2, 3, 4, 0) });
+});
+afterEach(() => {
+  jest.useRealTimers();
+});
+
+interface Event {
+  readonly what: string;
+  readonly at: number;
+}
+
+/** A worker with one job, on a clock that the test moves; the daemon answers but does not stop before `stopsAfterMs`. */
+async function workerWithJob({ stopsAfterMs = 0, mode = "handoff" as DrainMode, deadlineSeconds = 600 } = {}) {
+  const metadata = new Map([[STATE, "InService"]]);
+  const events: Event[] = [];
+  const lines: string[] = [];
+  const note = (what: string) => void events.push({ what, at: Date.now() });
+  const grants = [grantOf()];
+  let isGone = false;
+  let finish: (end: DaemonEnd) => void = () => {};
+  const ended = new Promise<DaemonEnd>((resolve) => {
+    finish = (end) => {
+      if (!isGone) note("daemon gone");
+      isGone = true;
+      resolve(end);
+    };
+  });
+  const status = { state: "running", confirmed_lsn: 1n, pending_events: 0, snapshot_chunks_done: 0 } as const;
+  const host: DaemonHost = {
+    survivors: async () => [],
+    start: async ({ record }) => {
+      note("daemon started");
+      Object.assign(status, { slot_name: record.slotName, tables: record.tables });
+      return {
+        record,
+        ended,
+        signal: async (signal) => {
+          note(signal);
+          finish({ status: null, signal });
+        },
+        memoryBytes: async () => undefined,
+        lastLines: async () => [],
+        forget: async () => {},
+      };
+    },
+  };
+  const api: DaemonApi = {
+    health: async () => ({ status: "serving", stage: "cdc", stage_detail: "", error_detail: "" }),
+    status: async () => status as unknown as CdcStatus,
+    figures: async () => undefined,
+    pause: async () => true,
+    stop: async () => {
+      note("asked to stop");
+      setTimeout(() => finish({ status: 0, signal: null }), stopsAfterMs);
+      return true;
+    },
+  };
+  const post: ControlPlaneClient["post"] = (name, message, _token, { signal } = {}) => {
+    note(name === "heartbeat" ? `heartbeat ${(message as { state: string }).state}` : name);
+    const answers: Readonly<Record<string, object>> = {
+      register: { protocol: 1, token: "session", progressMs: 30_000, metricsMs: 60_000 },
+      heartbeat: { leaseMs: 60_000, nextMs: 10_000, actions: [] },
+    };
+    if (name !== "claim") return Promise.resolve((answers[name] ?? {}) as never);
+    const given = grants.splice(0);
+    if (given.length > 0) return Promise.resolve({ grants: given, nextMs: 1, actions: [] } as never);
+    return new Promise((_, reject) =>
+      signal?.addEventListener("abort", () => {
+        note("claim hung up");
+        reject(new Error("hung up"));
+      }),
+    );
+  };
+  const call = async (_service: string, action: string, params: AwsParameters) => {
+    if (action !== "PutMetricData") {
+      note(action === "SetInstanceProtection" ? `protected ${params["ProtectedFromScaleIn"]}` : action);
+    }
+    return {};
+  };
+  const aws = { region: "us-east-1", call } as unknown as Aws;
+  const log = createLog((line) => void lines.push(line));
+  const imds = { get: async (path: string) => metadata.get(path) };
+  const drain = { mode, deadlineSeconds };
+  const config = { ...INSTANCE_CONFIG, drain, terminateHookTimeoutSeconds: HOOK_TIMEOUT_SECONDS };
+  const running = runAgent(
+    {
+      worker: { workerId: INSTANCE, agentVersion: "0.2.0", daemonVersion: "2.4.0", pool: "docs", labels: {}, slots: 2 },
+      drain,
+    },
+    {
+      log,
+      host,
+      api: () => api,
+      ports: { take: async () => 21_000, keep: () => {}, putBack: () => {} },
+      controlPlane: { post },
+      deploymentToken: async () => "token",
+      quirks: daemonQuirks({ kind: "dbmazz", version: "2.4.0" }),
+      writeLease: () => {},
+      notify: async () => {},
+      watchdogPeriodMs: undefined,
+      cloud: ec2Cloud({ config, instanceId: INSTANCE, aws, imds, log }),
+    },
+    { stop: new AbortController().signal, handOver: new AbortController().signal },
+  );
+  await jest.advanceTimersByTimeAsync(5_000);
+  const of = (what: string) => events.filter((event) => event.what === what);
+  expect(of("daemon started")).toHaveLength(1);
+  return {
+    metadata,
+    events,
+    lines,
+    of,
+    at: (what: string) => of(what)[0]?.at ?? Number.NaN,
+    pass: (ms: number) => jest.advanceTimersByTimeAsync(ms),
+    running,
+  };
+}
+
+describe("R32:", () => {
+  test("at the target state Terminated claims stop within 5 s, the hook is prolonged, and it is completed within 5 s of the last job", async () => {
+    const worker = await workerWithJob({ stopsAfterMs: 400_000 });
+    const { at, events, metadata, of, pass } = worker;
+
+    // WHEN the same state is read a thousand times
+    const told = Date.now();
+    metadata.set(STATE, "Terminated");
+    await pass(2_000_000);
+    await worker.running;
+
+    // THEN
+    expect(at("claim hung up") - told).toBeLessThanOrEqual(5_000);
+    expect(at("heartbeat draining") - told).toBeLessThanOrEqual(5_000);
+    expect(of("claim").filter((claim) => claim.at > told + 5_000)).toEqual([]);
+    expect(of("asked to stop")).toHaveLength(1);
+    expect(worker.lines.filter((line) => line.includes('"draining"'))).toHaveLength(1);
+    const beats = [told, ...of("RecordLifecycleActionHeartbeat").map((beat) => beat.at)];
+    for (const [i, beat] of beats.slice(1).entries()) {
+      expect(beat - (beats[i] ?? 0)).toBeLessThanOrEqual((HOOK_TIMEOUT_SECONDS * 1_000) / 3 + 2_000);
+    }
+    const gone = at("daemon gone");
+    expect(beats.at(-1)).toBeGreaterThan(gone - (HOOK_TIMEOUT_SECONDS * 1_000) / 3);
+    expect(of("CompleteLifecycleAction")).toHaveLength(1);
+    expect(at("CompleteLifecycleAction") - gone).toBeLessThanOrEqual(5_000);
+    // The job's last word, then the goodbye, then the hook.
+    const order = ["daemon gone", "release", "deregister", "CompleteLifecycleAction"];
+    expect(events.map(({ what }) => what).filter((what) => order.includes(what))).toEqual(order);
+  });
+
+  test("a spot notice of two minutes that comes meanwhile leaves the notice's time less 20 s", async () => {
+    const worker = await workerWithJob({ stopsAfterMs: 3_600_000, deadlineSeconds: 1_800 });
+    const { at, metadata, pass } = worker;
+    metadata.set(STATE, "Terminated");
+    await pass(60_000);
+
+    const ends = Date.now() + 120_000;
+    metadata.set(SPOT, JSON.stringify({ action: "terminate", time: new Date(ends).toISOString() }));
+    await pass(200_000);
+    await worker.running;
+
+    expect(at("daemon gone")).toBeLessThanOrEqual(ends - 20_000 + 1_000);
+    expect(at("CompleteLifecycleAction")).toBeLessThanOrEqual(ends - 15_000);
+  });
+
+  test("a job that may finish is left alone until it must be stopped for the deadline", async () => {
+    const worker = await workerWithJob({ mode: "finish", deadlineSeconds: 600 });
+    const { at, metadata, pass } = worker;
+    const told = Date.now();
+    metadata.set(STATE, "Terminated");
+    await pass(700_000);
+    await worker.running;
+
+    expect(at("asked to stop") - told).toBeGreaterThanOrEqual(600_000 - QUIESCE_MS);
+    expect(at("daemon gone") - told).toBeLessThanOrEqual(605_000);
+  });
+
+  test("a rebalance recommendation drains, gives protection up and waits for the group's word", async () => {
+    const worker = await workerWithJob();
+    const { at, metadata, of, pass } = worker;
+    expect(of("protected true")).toHaveLength(1);
+    const dropped = of("protected false").length;
+    metadata.set("meta-data/events/recommendations/rebalance", JSON.stringify({ noticeTime: "2026-01-02T03:04:05Z" }));
+    await pass(60_000);
+    expect(of("protected false")).toHaveLength(dropped + 1);
+    expect(of("release")).toHaveLength(1);
+    expect(of("deregister")).toEqual([]);
+
+    metadata.set(STATE, "Terminated");
+    await pass(20_000);
+    await worker.running;
+    expect(at("CompleteLifecycleAction")).toBeGreaterThan(at("deregister") - 1);
+  });
+});
+
+test("R33: protection is raised before a job is taken up, and dropped once none is left", async () => {
+  const { at, metadata, of, pass, running } = await workerWithJob({ stopsAfterMs: 5_000 });
+  expect(at("protected true")).toBeLessThanOrEqual(at("started"));
+  metadata.set(STATE, "Terminated");
+  await pass(60_000);
+  await running;
+  expect(of("protected true")).toHaveLength(1);
+});
+
+describe("a drain that is asked for again", () => {
+  const held: Drain = { source: "control plane", mode: "finish", deadlineAt: 1_000 };
+
+  test.each<[string, Drain, Drain]>([
+    ["with more time changes nothing", { source: "stop", mode: "finish", deadlineAt: 2_000 }, held],
+    ["with less time has less", { source: "stop", mode: "finish", deadlineAt: 500 }, { ...held, deadlineAt: 500 }],
+    ["as a handoff is one", { source: "stop", mode: "handoff", deadlineAt: 2_000 }, { ...held, mode: "handoff" }],
+  ])("%s", (_, asked, result) => expect(tightened(held, asked)).toEqual(result));
+
+  test("a handoff begins at once, a finish only in time for the deadline", () => {
+    expect(quiesceAt({ ...held, mode: "handoff" }, 7)).toBe(7);
+    expect(quiesceAt({ ...held, deadlineAt: 100_000 }, 7)).toBe(100_000 - QUIESCE_MS);
+  });
+});

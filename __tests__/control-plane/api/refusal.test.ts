@@ -1,0 +1,19 @@
+import { Client } from "pg";
+import { toRefusal } from "../../../control-plane/api/refusal";
+
+test("a connection to the database that ended means try again, as node-postgres says it", async () => {
+  // GIVEN a client that was ended: no code, a message alone
+  const client = new Client({ host: "127.0.0.1", port: 1 });
+  await client.connect().catch(() => undefined);
+  const error = await client.query("select 1").catch((reason: Error) => reason);
+  expect(error).not.toHaveProperty("code");
+  // THEN the worker is told to come again, and not that the control plane has a defect
+  expect(toRefusal(error)).toMatchObject({ status: 503, code: "unavailable" });
+  for (const message of ["Connection terminated unexpectedly", "timeout exceeded when trying to connect"]) {
+    expect(toRefusal(new Error(message))).toMatchObject({ status: 503, code: "unavailable" });
+  }
+});
+
+test("any other error without a code stays a defect", () => {
+  expect(toRefusal(new Error("jobs terminated"))).toBeUndefined();
+});

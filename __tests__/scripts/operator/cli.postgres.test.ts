@@ -1,0 +1,204 @@
+import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Command, CommanderError } from "commander";
+import { ensureOperator } from "../../../control-plane/store/first-operator";
+import { operatorCommands } from "../../../scripts/operator/commands";
+import { startCopy, TestWorker } from "../../control-plane/api/clients";
+import { startTestPostgres, type TestPostgres } from "../../support/postgres";
+import { useScratch } from "../../support/scratch";
+
+let postgres: TestPostgres;
+beforeAll(async () => {
+  postgres = await startTestPostgres();
+}, 120_000);
+afterAll(() => postgres.stop(), 60_000);
+
+const scratch = useScratch();
+let copy: Awaited<ReturnType<typeof startCopy>>;
+let environment: Record<string, string>;
+let said: string[];
+beforeEach(async () => {
+  const { pool, url } = await postgres.freshDatabase();
+  const tokenFile = join(scratch.path, "operator-token");
+  await ensureOperator(pool, tokenFile);
+  copy = await startCopy(url);
+  said = [];
+  environment = { HOLDFAST_URL: copy.controlPlane.url, HOLDFAST_TOKEN_FILE: tokenFile };
+}, 60_000);
+afterEach(() => copy.controlPlane.stop(), 60_000);
+
+interface Outcome {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs `holdfast <line>`; `{}` stands for the scratch directory. */
+async function holdfast(line: string, variables: Record<string, string> = environment): Promise<Outcome> {
+  const told = { out: "", err: "" };
+  let code = -1;
+  const program = new Command("holdfast").exitOverride();
+  const surroundings = {
+    environment: variables,
+    out: (text: string) => (told.out += text),
+    err: (text: string) => (told.err += text),
+    exit: (status: number) => {
+      code = status;
+    },
+  };
+  for (const group of operatorCommands(surroundings)) {
+    program.addCommand(group);
+    for (const command of [group, ...group.commands]) {
+      command.exitOverride().configureOutput({ writeOut: surroundings.out, writeErr: surroundings.err });
+    }
+  }
+  const words = line.replaceAll("{}", scratch.path).split(" ");
+  try {
+    await program.parseAsync(words, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    code = error.exitCode;
+  }
+  said.push(told.out, told.err);
+  return { code, ...told };
+}
+
+async function done(line: string, variables?: Record<string, string>): Promise<string> {
+  const { code, out, err } = await holdfast(line, variables);
+  expect([code, err]).toEqual([0, ""]);
+  return out;
+}
+
+/** A deployment with a job between two datasources. */
+async function shop(): Promise<void> {
+  writeFileSync(join(scratch.path, "password"), "canary-password\n");
+  await done("deployment create shop");
+  const rest = "--engine postgres --at postgres://db:5432/shop --user cdc --password-file {}/password";
+  await done(`datasource create orders-db ${rest}`);
+  await done("datasource create copy-db --engine postgres --at postgres://db/copy --user cdc", {
+    ...environment,
+    HOLDFAST_DATASOURCE_PASSWORD: "canary-password",
+  });
+  await done(
+    "job create orders --source orders-db --sink copy-db --tables public.orders,public.items --label disk=ssd",
+  );
+}
+
+it("takes a deployment from nothing to a job that a worker runs, and ends it again", async () => {
+  await shop();
+  await done("token create --kind deployment --out {}/deployment-token");
+  const deploymentToken = readFileSync(join(scratch.path, "deployment-token"), "utf8").trim();
+  expect(statSync(join(scratch.path, "deployment-token")).mode & 0o777).toBe(0o600);
+  const worker = await new TestWorker(copy.controlPlane.url, deploymentToken, "i-1").open();
+
+  expect(await done("job list")).toMatch(/^orders +pending +orders-db +copy-db/m);
+  expect(JSON.parse(await done("deployment show shop --json"))).toEqual({
+    name: "shop",
+    id: expect.any(String),
+    datasources: 2,
+    workers: 1,
+    jobs: { pending: 1 },
+  });
+  expect(await done("worker list")).toMatch(/^i-1 +healthy +default +0 +4 +1\.0\.0$/m);
+  expect(await done("job pause orders")).toBe("job orders is paused\n");
+  expect(await done("job run orders")).toBe("job orders is pending\n");
+  expect(await done("worker drain i-1")).toContain("worker i-1 drains");
+  expect((await worker.beat()).actions).toMatchObject([{ kind: "drain" }]);
+  expect(await done("worker show i-1")).toMatch(/^state: +draining$/m);
+  expect(await done("job stop orders")).toBe("job orders is stopped\n");
+
+  const used = await holdfast("datasource delete orders-db");
+  expect(used).toMatchObject({ code: 1, out: "" });
+  expect(used.err).toContain("CONFLICT: jobs use the datasource: orders; delete them first");
+  expect(await done("job delete orders")).toBe("job orders is deleted\n");
+  expect(await done("datasource delete orders-db")).toBe("deleted datasource orders-db\n");
+  expect(JSON.parse(await done("datasource list --json"))).toMatchObject([{ name: "copy-db", jobs: 0 }]);
+  expect(await done("audit list")).toMatch(/datasource\.delete/);
+  expect(await done("audit verify")).toContain("every entry fits");
+});
+
+it("says nothing secret, whatever it is asked", async () => {
+  await shop();
+  await done("datasource change orders-db --password-file {}/password");
+  await done("token create --all-deployments --out {}/second-operator");
+  for (const line of [
+    "datasource show orders-db",
+    "datasource list --json",
+    "token list --all-deployments --json",
+    "job show orders",
+    "audit list",
+  ]) {
+    await done(line);
+  }
+  const text = said.join("\n");
+  for (const file of ["operator-token", "second-operator", "password"]) {
+    expect(text).not.toContain(readFileSync(join(scratch.path, file), "utf8").trim());
+  }
+  expect(text).toContain("version 2");
+});
+
+it("control-plane 25: rotates a token with an overlap and revokes one at once", async () => {
+  await done("deployment create shop");
+  const made = JSON.parse(await done("token create --all-deployments --out {}/second --json"));
+  const second = { ...environment, HOLDFAST_TOKEN_FILE: join(scratch.path, "second") };
+
+  await done(`token rotate ${made.id} --all-deployments --overlap 1h --out {}/third`);
+  await done("deployment list", second);
+  const third = { ...environment, HOLDFAST_TOKEN_FILE: join(scratch.path, "third") };
+  await done("deployment list", third);
+
+  await done(`token revoke ${made.id} --all-deployments`);
+  const refused = await holdfast("deployment list", second);
+  expect(refused).toMatchObject({ code: 1, out: "" });
+  expect(refused.err).toContain("TOKEN_INVALID: the token is missing, unknown, expired or revoked");
+  expect(refused.err).toContain("next: set HOLDFAST_TOKEN_FILE");
+  await done("deployment list", third);
+});
+
+it("names what is wrong, where, and what to do next", async () => {
+  expect(await holdfast("job list")).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/DEPLOYMENT_MISSING[\s\S]*next: holdfast deployment create <name>/),
+  });
+  await shop();
+  const unknown = JSON.parse((await holdfast("job show nope --json")).out);
+  expect(unknown).toEqual({
+    error: { code: "JOB_UNKNOWN", message: "there is no job nope; there are orders", next: "holdfast job list" },
+  });
+  expect((await holdfast("job create x --source nope --sink copy-db --tables t")).err).toContain(
+    "there is no datasource nope; there are copy-db, orders-db",
+  );
+  const credentials =
+    "datasource create x --engine postgres --at postgres://u:p@db/shop --user u --password-file {}/password";
+  expect((await holdfast(credentials)).err).toContain("INVALID_MESSAGE: url: the URL must not hold credentials");
+  expect((await holdfast("datasource create x --engine postgres --at postgres://db/x --user u")).err).toContain(
+    "SECRET_MISSING: the datasource's password is missing\n  next: name a file with --password-file (- for standard input)",
+  );
+  expect((await holdfast("job list", { ...environment, HOLDFAST_URL: "http://127.0.0.1:1" })).err).toMatch(
+    /CONTROL_PLANE_UNREACHABLE[\s\S]*where: GET http:\/\/127\.0\.0\.1:1\//,
+  );
+  expect((await holdfast("job list", { HOLDFAST_URL: "http://u:p@h" })).err).toContain("URL_INVALID");
+  await done("deployment create another");
+  expect((await holdfast("job list")).err).toContain("there are several: another, shop");
+  await done("job list --deployment shop");
+});
+
+it("explains each command with examples", async () => {
+  for (const group of ["deployment", "datasource", "job", "worker", "token", "audit"]) {
+    const { code, out } = await holdfast(`${group} --help`);
+    expect(code).toBe(0);
+    expect(out).toMatch(new RegExp(`Examples:\\n  \\$ .*holdfast ${group} `));
+  }
+});
+
+it("makes the first operator's token once, and anew only when nobody else may operate", async () => {
+  const { pool } = await postgres.freshDatabase();
+  const file = join(scratch.path, "first");
+  expect(await ensureOperator(pool, undefined)).toBe("missing");
+  expect(await Promise.all([ensureOperator(pool, file), ensureOperator(pool, file)])).toEqual(
+    expect.arrayContaining(["issued", "present"]),
+  );
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  await pool.query("update tokens set revoked_at = now()");
+  expect(await ensureOperator(pool, file)).toBe("issued");
+});

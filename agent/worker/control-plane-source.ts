@@ -1,0 +1,104 @@
+import { randomUUID } from "node:crypto";
+import type { Grant, JobRef, MessageName, Request } from "../../control-plane/protocol";
+import { type Log, reason } from "../host/log";
+import { fullJitterMs, sleep } from "../host/waiting";
+import { type ControlPlaneClient, ControlPlaneError } from "./control-plane-client";
+import type { JobSource, Taken } from "./jobs/job-source";
+import type { Orders } from "./orders";
+import type { SessionState } from "./session";
+
+export interface ControlPlaneSourceProps {
+  readonly controlPlane: ControlPlaneClient;
+  readonly session: Pick<SessionState, "token" | "open">;
+  readonly orders: Orders;
+  readonly log: Log;
+  /** Ends the trying to be heard: the agent is gone in a moment. */
+  readonly ending: AbortSignal;
+}
+
+/** Shorter than what proxies between worker and server allow. */
+const PARK_MS = 45_000;
+const ANSWER_MS = 10_000;
+const BACKOFF = { baseMs: 250, capMs: 10_000 };
+const NO_SESSION_MS = 200;
+/** Answers that bring orders come at once, for as long as the orders are not done. */
+const ORDERED_MS = 1_000;
+
+/** Jobs from the control plane. */
+export function controlPlaneSource(props: ControlPlaneSourceProps): JobSource {
+  const { controlPlane, session, orders, log, ending } = props;
+
+  /** Says it until it is heard; undefined when it never will be, or the trying ends. */
+  const deliver = async <Name extends MessageName>(name: Name, message: Request<Name>): Promise<Taken | undefined> => {
+    for (let attempt = 1; !ending.aborted; attempt++) {
+      // Between two sessions nothing is this worker's: the next one's first heartbeat says what runs.
+      if (!session.open || !session.token) {
+        await sleep(NO_SESSION_MS, ending);
+        continue;
+      }
+      try {
+        await controlPlane.post(name, message, session.token);
+        return "taken";
+      } catch (error) {
+        const { status, code, retryAfterMs } = asRefusal(error);
+        if (code === "fenced") return "fenced";
+        if (status === 400 || status === 413 || status === 426) {
+          log.error("not understood", { message: name, reason: reason(error) });
+          return undefined;
+        }
+        log.warn("not heard", { message: name, attempt, reason: reason(error) });
+        await sleep(Math.max(fullJitterMs(attempt, BACKOFF), retryAfterMs), ending);
+      }
+    }
+    return undefined;
+  };
+
+  let failures = 0;
+  return {
+    async claim(freeSlots, signal): Promise<readonly Grant[]> {
+      const { token } = session;
+      if (!token) return [];
+      const message = { claimId: randomUUID(), freeSlots, waitMs: PARK_MS };
+      try {
+        const answer = await controlPlane.post("claim", message, token, { timeoutMs: PARK_MS + ANSWER_MS, signal });
+        failures = 0;
+        orders.obey(answer.actions);
+        if (answer.grants.length === 0) {
+          await sleep(Math.max(answer.nextMs, answer.actions.length > 0 ? ORDERED_MS : 0), signal);
+        }
+        return answer.grants;
+      } catch (error) {
+        if (signal.aborted) return [];
+        const { retryAfterMs } = asRefusal(error);
+        log.warn("no answer to a claim", { reason: reason(error) });
+        await sleep(Math.max(fullJitterMs(++failures, BACKOFF), retryAfterMs), signal);
+        return [];
+      }
+    },
+    async started(ref) {
+      if (!session.token) return undefined;
+      try {
+        await controlPlane.post("started", ref, session.token);
+        return "taken";
+      } catch (error) {
+        log.warn("start not confirmed", { ...ref, reason: reason(error) });
+        return asRefusal(error).code === "fenced" ? "fenced" : undefined;
+      }
+    },
+    progress: (ref, checkpoint, lastConfirmed) =>
+      deliver("progress", {
+        ...refOf(ref),
+        checkpoint,
+        ...(lastConfirmed === undefined ? {} : { gapPossible: { lastConfirmed } }),
+      }),
+    report: (ref, report) => deliver("report", { ...refOf(ref), ...report }),
+    release: (ref, why, checkpoint) =>
+      deliver("release", { reason: why, jobs: [{ ...refOf(ref), ...(checkpoint ? { checkpoint } : {}) }] }),
+  };
+}
+
+const refOf = ({ jobId, fence }: JobRef): JobRef => ({ jobId, fence });
+
+function asRefusal(error: unknown): Pick<ControlPlaneError, "status" | "code" | "retryAfterMs"> {
+  return error instanceof ControlPlaneError ? error : { status: 0, code: "", retryAfterMs: 0 };
+}

@@ -1,0 +1,136 @@
+import { createHash } from "node:crypto";
+import type { Connection, Grant } from "../../../control-plane/protocol";
+import type { DaemonQuirks } from "./quirks";
+
+/** A job that cannot be handed to a daemon: the message names every setting at fault, and never its value. */
+export class JobSettingsError extends Error {
+  override readonly name = "JobSettingsError";
+}
+
+/** What a daemon is started with, and by what it is known again. */
+export interface DaemonEnvironment {
+  /** The whole environment: nothing is inherited. Holds the credentials. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** As `/status` names it. */
+  readonly slotName: string;
+  readonly tables: readonly string[];
+  readonly flushIntervalMs: number;
+  /** The process ends by itself once the tables are copied. */
+  readonly snapshotOnly: boolean;
+  /** The start may skip changes since the last checkpoint. */
+  readonly gapPossible: boolean;
+  /** Values that no log may show. */
+  readonly secrets: readonly string[];
+}
+
+type Rule = (value: string) => boolean;
+
+const whole =
+  (min: number, max: number): Rule =>
+  (value) =>
+    /^\d{1,15}$/.test(value) && Number(value) >= min && Number(value) <= max;
+const flag: Rule = (value) => value === "true" || value === "false";
+const text: Rule = (value) => value !== "" && !/[\n\0]/.test(value);
+
+/**
+ * Settings that a job or one of its connections may give, each under its variable's name. A daemon takes a bad number for
+ * its default without a word, so they are checked here.
+ */
+const SETTINGS: Readonly<Record<string, Rule>> = {
+  SOURCE_SLOT_NAME: (value) => /^[a-z0-9_]{1,63}$/.test(value),
+  SOURCE_PUBLICATION_NAME: (value) => /^[a-z_][a-z0-9_]{0,62}$/.test(value),
+  MYSQL_SERVER_ID: whole(1, 4_294_967_295),
+  MYSQL_GTID_ENABLED: flag,
+  MYSQL_TLS_SKIP_VERIFY: flag,
+  SINK_PORT: whole(1, 65_535),
+  SINK_DATABASE: text,
+  SINK_SCHEMA: text,
+  SINK_SNOWFLAKE_ACCOUNT: text,
+  SINK_SNOWFLAKE_WAREHOUSE: text,
+  SINK_SNOWFLAKE_ROLE: text,
+  SINK_SNOWFLAKE_SOFT_DELETE: flag,
+  SINK_SNOWFLAKE_MERGE_INTERVAL_MS: whole(1, 86_400_000),
+  SINK_SNOWFLAKE_FLUSH_FILES: whole(1, 1_000_000),
+  SINK_SNOWFLAKE_FLUSH_BYTES: whole(1, 1_099_511_627_776),
+  FLUSH_SIZE: whole(1, 1_000_000),
+  FLUSH_INTERVAL_MS: whole(1, 600_000),
+  SNAPSHOT_CHUNK_SIZE: whole(1, 1_000_000),
+  SNAPSHOT_PARALLEL_WORKERS: whole(1, 32),
+  INITIAL_SNAPSHOT_ONLY: flag,
+  RUST_LOG: (value) => /^[\w:=,-]{1,200}$/.test(value),
+};
+
+const DEFAULT_FLUSH_INTERVAL_MS = 5_000;
+
+/**
+ * The environment that makes a daemon run this job, complete: what a daemon would guess is always set.
+ *
+ * @param port of the daemon's control API.
+ * @throws JobSettingsError
+ */
+export function daemonEnvironment(grant: Grant, port: number, quirks: DaemonQuirks): DaemonEnvironment {
+  const { jobId, fence, spec } = grant;
+  const faults: string[] = [];
+  const settings = { ...spec.source.options, ...spec.sink.options, ...spec.options };
+  for (const [name, value] of Object.entries(settings)) {
+    if (name === "sslmode") continue;
+    if (!Object.hasOwn(SETTINGS, name)) faults.push(`${name} is not a setting of a job`);
+    else if (!SETTINGS[name]?.(value)) faults.push(`${name} has a value that no daemon would take as it stands`);
+  }
+  const bad = spec.tables.filter((table) => table.trim() === "" || /[,\n\0]/.test(table));
+  if (bad.length > 0)
+    faults.push(`tables: ${bad.map((table) => JSON.stringify(table)).join(", ")} cannot be in a list`);
+  for (const side of ["source", "sink"] as const) {
+    if (!URL.canParse(spec[side].url)) faults.push(`${side}.url is not a URL`);
+  }
+  if (faults.length > 0) throw new JobSettingsError(`the job's settings are not usable: ${faults.join("; ")}`);
+
+  const key = jobId.replaceAll("-", "");
+  const restart = fence > 1;
+  const slotLost = restart && quirks.inactiveSlotDropped && /^postgres/.test(spec.source.engine);
+  const { SINK_DATABASE: database = databaseOf(spec.sink), ...given } = withoutTls(settings);
+  const variables: Record<string, string> = {
+    NO_COLOR: "1",
+    RUST_LOG: "info",
+    SOURCE_SLOT_NAME: `holdfast_${key}`,
+    SOURCE_PUBLICATION_NAME: `holdfast_${key}`,
+    // A checkpoint is found again by this number: it belongs to the job.
+    MYSQL_SERVER_ID: String(1 + (createHash("sha256").update(jobId).digest().readUInt32BE() % 4_294_967_294)),
+    FLUSH_INTERVAL_MS: String(DEFAULT_FLUSH_INTERVAL_MS),
+    ...given,
+    SOURCE_TYPE: spec.source.engine,
+    SOURCE_URL: withCredentials(spec.source),
+    TABLES: spec.tables.join(","),
+    SINK_TYPE: spec.sink.engine,
+    SINK_URL: /^postgres/.test(spec.sink.engine) ? withCredentials(spec.sink) : spec.sink.url,
+    SINK_DATABASE: database,
+    SINK_USER: spec.sink.user,
+    SINK_PASSWORD: spec.sink.password,
+    DO_SNAPSHOT: String(spec.snapshot || slotLost),
+    DBMAZZ_CONTROL_PORT: String(port),
+    HOLDFAST_FENCE: String(fence),
+  };
+  return {
+    variables,
+    slotName: /^mysql/.test(spec.source.engine) ? "mysql_source" : (variables["SOURCE_SLOT_NAME"] ?? ""),
+    tables: spec.tables,
+    flushIntervalMs: Number(variables["FLUSH_INTERVAL_MS"]),
+    snapshotOnly: variables["INITIAL_SNAPSHOT_ONLY"] === "true",
+    gapPossible: slotLost,
+    secrets: [spec.source.password, spec.sink.password].flatMap((secret) =>
+      secret === "" ? [] : [secret, encodeURIComponent(secret)],
+    ),
+  };
+}
+
+function withCredentials({ url, user, password, options }: Connection): string {
+  const complete = new URL(url);
+  complete.username = encodeURIComponent(user);
+  complete.password = encodeURIComponent(password);
+  if (options["sslmode"]) complete.searchParams.set("sslmode", options["sslmode"]);
+  return complete.href;
+}
+
+const withoutTls = ({ sslmode: _, ...settings }: Readonly<Record<string, string>>): Record<string, string> => settings;
+
+const databaseOf = ({ url }: Connection): string => decodeURIComponent(new URL(url).pathname.slice(1));

@@ -1,0 +1,70 @@
+import { mkdir, readFile, readlink } from "node:fs/promises";
+import { createLog, type Log, reason } from "../host/log";
+import { notifySystemd, watchdogPeriodMs } from "../host/systemd";
+import { type AgentSignals, runAgent } from "./agent";
+import { ec2Cloud } from "./cloud";
+import { controlPlaneClient } from "./control-plane-client";
+import { daemonApi } from "./daemon/daemon-api";
+import { PortPool } from "./daemon/free-port";
+import { processHost } from "./daemon/process-host";
+import { daemonQuirks } from "./daemon/quirks";
+import { fetchDeploymentToken } from "./deployment-token";
+import { guardFiles } from "./guard";
+import { guarded } from "./guard-process";
+import { type Instance, instance } from "./instance";
+import { writeLease } from "./lease-keeper";
+import { PATHS, TOKEN_CREDENTIAL } from "./paths";
+import release from "./release.json";
+
+/** Runs the agent on an instance of a fleet. */
+export async function runInstanceAgent(signals: AgentSignals): Promise<void> {
+  const log = createLog();
+  const here = await instance();
+  const { config, imds, identity, aws } = here;
+  const files = guardFiles(PATHS.state);
+  await mkdir(files.jobs, { recursive: true, mode: 0o700 });
+  const guard = [process.execPath, process.argv[1] ?? "", "guard", "--directory", PATHS.state] as const;
+  const version = await daemonVersion();
+  await runAgent(
+    {
+      worker: {
+        workerId: identity.instanceId,
+        agentVersion: release.version,
+        daemonVersion: version,
+        pool: config.pool,
+        labels: config.labels ?? {},
+        slots: config.slots,
+      },
+      drain: config.drain,
+    },
+    {
+      controlPlane: controlPlaneClient(config.controlPlaneUrl),
+      deploymentToken: (anew) => deploymentToken(anew, here, log),
+      log,
+      host: guarded(processHost({ command: [PATHS.daemon], directory: files.jobs }), PATHS.state, [...guard]),
+      ports: new PortPool(PATHS.ports),
+      quirks: daemonQuirks({ kind: "dbmazz", version }),
+      api: daemonApi,
+      writeLease: (lease) => writeLease(files.lease, lease),
+      notify: (state) => notifySystemd(state).catch((error) => log.warn("systemd not told", { reason: reason(error) })),
+      watchdogPeriodMs: watchdogPeriodMs(),
+      cloud: ec2Cloud({ config, instanceId: identity.instanceId, aws, imds, log }),
+    },
+    signals,
+  );
+}
+
+async function deploymentToken(anew: boolean, { aws, config }: Instance, log: Log): Promise<string> {
+  const credentials = process.env["CREDENTIALS_DIRECTORY"];
+  const value =
+    anew || !credentials
+      ? await fetchDeploymentToken(aws, config.token)
+      : (await readFile(`${credentials}/${TOKEN_CREDENTIAL}`, "utf8")).trim();
+  log.redact(value);
+  return value;
+}
+
+/** The version is the folder that the link points into; "none" where no daemon was installed. */
+async function daemonVersion(): Promise<string> {
+  return (await readlink(PATHS.daemon).catch(() => "none")).split("/").at(-2) ?? "none";
+}

@@ -1,0 +1,226 @@
+import type { Grant, JobRef, Request } from "../../../control-plane/protocol";
+import { reason } from "../../host/log";
+import type { DaemonHost, DaemonProcess } from "../daemon/daemon-host";
+import { type DaemonEnvironment, daemonEnvironment, JobSettingsError } from "../daemon/environment";
+import type { PortPool } from "../daemon/free-port";
+import type { LeaseKeeper } from "../lease-keeper";
+import { type JobPorts, type StopOrder, SupervisedJob } from "./job";
+
+export interface SupervisorPorts extends JobPorts {
+  readonly host: DaemonHost;
+  readonly ports: Pick<PortPool, "take" | "keep" | "putBack">;
+  /** Resolves with whether this machine may hold a job now; asked before a grant is taken up. */
+  readonly admit: () => Promise<boolean>;
+  readonly lease: Pick<LeaseKeeper, "valid" | "lapses">;
+  /** Told whenever a job came or went. */
+  readonly changed: () => void;
+}
+
+/** Between two attempts to say that a grant is taken up. */
+const STARTED_RETRY_MS = 1_000;
+
+/** The jobs of one worker: one daemon each, in at most so many slots. */
+export class JobSupervisor {
+  private readonly jobs = new Map<string, SupervisedJob>();
+  private readonly daemons = new Map<string, DaemonProcess>();
+  private lost: JobRef[] = [];
+
+  constructor(
+    private readonly slots: number,
+    private readonly ports: SupervisorPorts,
+  ) {}
+
+  get free(): number {
+    return Math.max(0, this.slots - this.jobs.size);
+  }
+
+  /** Jobs that hold a slot, until their last word is said. */
+  get used(): number {
+    return this.jobs.size;
+  }
+
+  /** Jobs whose daemon does not serve. */
+  get unhealthy(): number {
+    return [...this.jobs.values()].filter(({ healthy, alive }) => alive && !healthy).length;
+  }
+
+  /** What heartbeats list: everything of which a daemon may be alive. */
+  running(): Request<"heartbeat">["running"] {
+    return [...this.jobs.values()].filter(({ alive }) => alive).map((job) => job.heartbeatEntry());
+  }
+
+  /** Jobs whose daemons ended because the lease ran out, until a heartbeat that lists them was answered. */
+  get released(): readonly JobRef[] {
+    return this.lost;
+  }
+
+  releasedHeard(heard: readonly JobRef[]): void {
+    this.lost = this.lost.filter((ref) => !heard.includes(ref));
+  }
+
+  /** Takes up the daemons that an earlier life of the agent left alive. */
+  async adopt(): Promise<void> {
+    for (const daemon of await this.ports.host.survivors()) {
+      const { record } = daemon;
+      this.ports.ports.keep(record.port);
+      const job = this.enter(record, record.onDisconnect);
+      this.ports.log.info("job found running", { ...job.ref, job: record.name, port: record.port });
+      // The lease that counts is the session's that is about to open; the guard has kept the one before.
+      this.live(job, daemon, undefined, this.ports.lease.lapses);
+    }
+  }
+
+  /**
+   * Takes up a grant. Resolves at once; a grant that the lease's end overtook, or that came twice, is not started.
+   *
+   * @param lapses how often the lease had run out when the grant was asked for.
+   */
+  start(grant: Grant, lapses: number): void {
+    const { lease, log } = this.ports;
+    if (this.jobs.get(grant.jobId)?.ref.fence === grant.fence) return;
+    if (!lease.valid || lease.lapses !== lapses || this.jobs.has(grant.jobId) || this.free === 0) {
+      this.decline(grant);
+      return;
+    }
+    const job = this.enter(grant, grant.spec.onDisconnect);
+    log.info("job granted", { ...job.ref, job: grant.spec.name, attempt: grant.attempt });
+    void this.launch(job, grant, lapses);
+  }
+
+  /** Gives a grant back that came too late to be taken up. */
+  decline({ jobId, fence }: JobRef): void {
+    this.lost.push({ jobId, fence });
+    this.ports.changed();
+  }
+
+  /** Whether the job is here under that fence; then its daemon is ended as ordered. */
+  stop(ref: JobRef, order: StopOrder): boolean {
+    const job = this.jobs.get(ref.jobId);
+    if (!job || job.ref.fence !== ref.fence) return false;
+    job.stop(order);
+    return true;
+  }
+
+  /** Ends every daemon; with `cause` `lease` only those that may not outlive it. */
+  stopAll(order: StopOrder): void {
+    for (const job of this.jobs.values()) {
+      if (order.cause !== "lease" || job.onDisconnect === "stop") job.stop(order);
+    }
+  }
+
+  /** Figures of every job that gave any. */
+  async metrics(): Promise<Request<"metrics">["jobs"]> {
+    const all = [...this.jobs.values()].map(async (job) =>
+      job.metrics(await this.daemons.get(job.ref.jobId)?.memoryBytes()),
+    );
+    return (await Promise.all(all)).filter((figures) => figures !== undefined);
+  }
+
+  /** The largest lag that a daemon told since this was last asked; undefined when none did. */
+  takeLargestLagMs(): number | undefined {
+    let largest: number | undefined;
+    for (const job of this.jobs.values()) {
+      if (job.largestLagMs !== undefined) largest = Math.max(largest ?? 0, job.largestLagMs);
+      job.largestLagMs = undefined;
+    }
+    return largest;
+  }
+
+  private enter(ref: JobRef, onDisconnect: "stop" | "keep"): SupervisedJob {
+    const job = new SupervisedJob(ref, onDisconnect, this.ports);
+    this.jobs.set(ref.jobId, job);
+    this.ports.changed();
+    return job;
+  }
+
+  private leave(job: SupervisedJob): void {
+    if (this.jobs.get(job.ref.jobId) === job) this.jobs.delete(job.ref.jobId);
+    this.ports.changed();
+  }
+
+  private async launch(job: SupervisedJob, grant: Grant, lapses: number): Promise<void> {
+    const { host, lease, log, ports, quirks } = this.ports;
+    const deadlineAt = performance.now() + grant.deadlineMs;
+    let port: number | undefined;
+    try {
+      port = await ports.take();
+      const environment = daemonEnvironment(grant, port, quirks);
+      job.secrets = environment.secrets;
+      const overtaken = () => !lease.valid || lease.lapses !== lapses || job.stopOrder !== undefined;
+      const admitted = await this.ports.admit();
+      if (!admitted || !(await this.confirm(job, deadlineAt, overtaken)) || overtaken()) {
+        ports.putBack(port);
+        return this.refuse(job);
+      }
+      const record = recordOf(grant, port, environment);
+      const daemon = await host.start({ record, variables: environment.variables });
+      log.info("daemon started", { ...job.ref, job: grant.spec.name, port });
+      const gapAfter = environment.gapPossible ? (grant.resume?.position ?? "") : undefined;
+      this.live(job, daemon, gapAfter, lapses);
+    } catch (error) {
+      if (port !== undefined) ports.putBack(port);
+      const what = error instanceof JobSettingsError ? "" : "the daemon could not be started: ";
+      log.warn("job not started", { ...job.ref, reason: reason(error) });
+      job.alive = false;
+      await job.voice.end({
+        kind: "report",
+        report: { outcome: "failed", error: `${what}${reason(error)}`.slice(0, 4_000), logTail: [] },
+      });
+      this.leave(job);
+    }
+  }
+
+  /** Says that the job is about to run, until that is heard or the grant is over. */
+  private async confirm(job: SupervisedJob, deadlineAt: number, overtaken: () => boolean): Promise<boolean> {
+    const { source } = this.ports;
+    while (!overtaken() && performance.now() < deadlineAt) {
+      const answer = await source.started(job.ref);
+      if (answer === "taken") return true;
+      if (answer === "fenced") {
+        job.stop({ mode: "kill", cause: "fenced" });
+        return false;
+      }
+      await new Promise((resolve) => setTimeout(resolve, STARTED_RETRY_MS));
+    }
+    return false;
+  }
+
+  /** The grant was not taken up: it is free at once, unless it is somebody else's already. */
+  private refuse(job: SupervisedJob): void {
+    this.ports.log.warn("grant not taken up", { ...job.ref });
+    job.alive = false;
+    if (job.stopOrder?.cause !== "fenced") this.lost.push(job.ref);
+    this.leave(job);
+  }
+
+  private live(job: SupervisedJob, daemon: DaemonProcess, gapAfter: string | undefined, lapses: number): void {
+    const { lease, log, ports } = this.ports;
+    const { jobId } = job.ref;
+    this.daemons.set(jobId, daemon);
+    const leaseLost = () => !lease.valid || lease.lapses !== lapses;
+    void job.follow(daemon, gapAfter, leaseLost).then(async (departure) => {
+      this.daemons.delete(jobId);
+      await daemon.forget();
+      ports.putBack(daemon.record.port);
+      if (departure === "lost to the lease") this.lost.push(job.ref);
+      log.info("job left", { ...job.ref, job: daemon.record.name, departure });
+      this.leave(job);
+    });
+  }
+}
+
+function recordOf(grant: Grant, port: number, environment: DaemonEnvironment) {
+  const { slotName, tables, flushIntervalMs, snapshotOnly } = environment;
+  return {
+    jobId: grant.jobId,
+    fence: grant.fence,
+    name: grant.spec.name,
+    onDisconnect: grant.spec.onDisconnect,
+    port,
+    slotName,
+    tables,
+    flushIntervalMs,
+    snapshotOnly,
+    seq: grant.resume?.seq ?? -1,
+  };
+}

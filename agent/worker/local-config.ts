@@ -1,0 +1,34 @@
+import * as z from "zod";
+
+const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, "letters, digits, dots, dashes, underscores");
+
+const LocalConfig = z.strictObject({
+  controlPlaneUrl: z.url({ protocol: /^https?$/ }),
+  /** A file that only its owner may read. */
+  deploymentTokenFile: z.string().min(1),
+  workerId: name,
+  pool: name.default("default"),
+  labels: z.record(z.string().max(128), z.string().max(256)).default({}),
+  slots: z.int().min(1).max(200).default(4),
+  /** Holds what the agent must find again: its daemons' records and the lease. */
+  stateDirectory: z.string().min(1),
+  daemon: z.strictObject({
+    kind: z.enum(["reference", "dbmazz"]).default("reference"),
+    version: z.string().min(1),
+    command: z.tuple([z.string().min(1)], z.string()),
+  }),
+  drain: z
+    .strictObject({ mode: z.enum(["handoff", "finish"]), deadlineSeconds: z.int().min(1).max(172_800) })
+    .default({ mode: "handoff", deadlineSeconds: 60 }),
+});
+
+/** A worker on a machine of one's own: daemons are plain processes, and there is no cloud around it. */
+export type LocalConfig = z.infer<typeof LocalConfig>;
+
+/** @throws Error with one line per fault, each naming its setting. */
+export function parseLocalConfig(text: string): LocalConfig {
+  const parsed = LocalConfig.safeParse(JSON.parse(text));
+  if (parsed.success) return parsed.data;
+  const lines = parsed.error.issues.map(({ path, message }) => `${path.join(".") || "the file"}: ${message}`);
+  throw new Error(`the worker's configuration is not usable\n  ${lines.join("\n  ")}`);
+}

@@ -1,0 +1,61 @@
+/** The worker agent's program: `run` on an instance of a fleet, `local` on a machine of one's own; both start `guard`. */
+import { readFile } from "node:fs/promises";
+import { parseArgs } from "node:util";
+import { createLog, reason } from "../host/log";
+import type { AgentSignals } from "./agent";
+import { runInstanceAgent } from "./instance-agent";
+import { runLocalAgent, runLocalGuard } from "./local";
+import { parseLocalConfig } from "./local-config";
+
+const HELP = `usage: worker-agent.mjs local --config FILE
+
+Runs jobs of a control plane on this machine, each as a process of its own. docs/worker-agent.md describes the file.
+
+  SIGTERM, SIGINT  gives every job back, says goodbye, ends
+  SIGHUP           ends at once and leaves the daemons running; start it again within the lease
+`;
+
+function signals(): AgentSignals {
+  const stop = new AbortController();
+  const handOver = new AbortController();
+  process.on("SIGTERM", () => stop.abort());
+  process.on("SIGINT", () => stop.abort());
+  process.on("SIGHUP", () => handOver.abort());
+  return { stop: stop.signal, handOver: handOver.signal };
+}
+
+const option = (name: "config" | "directory"): string => {
+  const { values } = parseArgs({
+    args: process.argv.slice(3),
+    options: { config: { type: "string" }, directory: { type: "string" } },
+  });
+  const value = values[name];
+  if (value === undefined) throw new Error(`--${name} is missing\n${HELP}`);
+  return value;
+};
+
+const commands: Readonly<Record<string, () => Promise<void>>> = {
+  local: async () => {
+    const config = parseLocalConfig(await readFile(option("config"), "utf8"));
+    await runLocalAgent(config, createLog(), signals());
+  },
+  run: () => runInstanceAgent(signals()),
+  guard: () => {
+    // It outlives the terminal and whoever started it.
+    for (const name of ["SIGHUP", "SIGINT", "SIGTERM"] as const) process.on(name, () => {});
+    return runLocalGuard(option("directory"));
+  },
+};
+
+const command = commands[process.argv[2] ?? ""];
+if (!command) {
+  process.stdout.write(HELP);
+  process.exit(process.argv[2] === "--help" ? 0 : 2);
+}
+command().then(
+  () => process.exit(0),
+  (error) => {
+    console.error(reason(error));
+    process.exit(1);
+  },
+);

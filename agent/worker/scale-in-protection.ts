@@ -1,0 +1,51 @@
+import type { Aws } from "../host/aws";
+import { type Log, reason } from "../host/log";
+
+/** Keeps the group from choosing this instance when it scales in. */
+export interface ScaleInProtection {
+  /** Resolves with whether the instance is protected now. */
+  raise(): Promise<boolean>;
+  /** From now on the group may take the instance. */
+  drop(): Promise<void>;
+}
+
+/** Between two attempts to drop it: an instance that is not yet in service cannot be asked. */
+const RETRY_MS = 30_000;
+
+/**
+ * Calls once per change of state. What fails is logged and tried again with the next wish: without protection no job is taken.
+ * https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_SetInstanceProtection.html
+ */
+export function scaleInProtection(aws: Aws, groupName: string, instanceId: string, log: Log): ScaleInProtection {
+  // Unknown: an earlier life of the agent may have raised it.
+  let held: boolean | undefined;
+  let failedAt = Number.NEGATIVE_INFINITY;
+  let line: Promise<unknown> = Promise.resolve();
+  const set = (wanted: boolean): Promise<boolean> => {
+    const done = line.then(async () => {
+      if (held === wanted) return true;
+      if (!wanted && performance.now() - failedAt < RETRY_MS) return false;
+      try {
+        await aws.call("autoscaling", "SetInstanceProtection", {
+          AutoScalingGroupName: groupName,
+          InstanceIds: [instanceId],
+          ProtectedFromScaleIn: wanted,
+        });
+        held = wanted;
+        log.info("scale-in protection changed", { protected: wanted });
+        return true;
+      } catch (error) {
+        held = undefined;
+        failedAt = performance.now();
+        log.warn("scale-in protection not changed", { wanted, reason: reason(error) });
+        return false;
+      }
+    });
+    line = done;
+    return done;
+  };
+  return {
+    raise: () => set(true),
+    drop: async () => void (await set(false)),
+  };
+}

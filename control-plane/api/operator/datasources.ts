@@ -1,0 +1,96 @@
+import * as z from "zod";
+import { createDatasource } from "../../store/catalog";
+import { changeDatasource, deleteDatasource } from "../../store/datasources";
+import { listDatasources } from "../../store/inventory";
+import type { ApiContext } from "../context";
+import type { Routes } from "../routes";
+import {
+  actorOf,
+  conflictsRefused,
+  DEPLOYMENT,
+  done,
+  listing,
+  name,
+  notFound,
+  reachable,
+  settings,
+  text,
+  withId,
+} from "./reach";
+
+const url = z.url().max(4096).refine(hasNoCredentials, "the URL must not hold credentials: use user and password");
+
+const NewDatasource = z.strictObject({
+  name,
+  engine: z.enum(["postgres", "mysql", "starrocks", "snowflake"]),
+  url,
+  user: text,
+  password: text,
+  options: settings,
+});
+
+/** What is left out stays. Workers get the change with their next grant of a job. */
+const Change = z
+  .strictObject({ url, user: text, password: text, options: settings })
+  .partial()
+  .refine((change) => Object.keys(change).length > 0, "name what to change: url, user, password or options");
+
+export function addDatasourceRoutes(routes: Routes, api: ApiContext): void {
+  const { pool, keyring } = api;
+  const datasources = `${DEPLOYMENT}/datasources`;
+  routes.add({
+    method: "post",
+    path: datasources,
+    summary: "Create a datasource; its password is sealed and never shown again",
+    token: "operator",
+    body: NewDatasource,
+    answer: withId,
+    handle: async (call) => {
+      const deploymentId = await reachable(api, call);
+      const created = createDatasource(pool, keyring, deploymentId, call.body, actorOf(call.holder));
+      return { id: await conflictsRefused(created) };
+    },
+  });
+  routes.add({
+    method: "get",
+    path: datasources,
+    summary: "List datasources",
+    token: "operator",
+    answer: listing,
+    handle: async (call) => await listDatasources(pool, await reachable(api, call)),
+  });
+  routes.add({
+    method: "post",
+    path: `${datasources}/{datasourceId}`,
+    summary: "Change a datasource: its URL, user, password or options",
+    token: "operator",
+    body: Change,
+    answer: z.object({ version: z.int() }),
+    handle: async (call) => {
+      const deploymentId = await reachable(api, call);
+      const id = call.params["datasourceId"] ?? "";
+      const version = await changeDatasource(pool, keyring, { deploymentId, id }, call.body, actorOf(call.holder));
+      if (version === "not_found") throw notFound("datasource", id);
+      return { version };
+    },
+  });
+  routes.add({
+    method: "delete",
+    path: `${datasources}/{datasourceId}`,
+    summary: "Delete a datasource that no job uses, and its password with it",
+    token: "operator",
+    answer: done,
+    handle: async (call) => {
+      const deploymentId = await reachable(api, call);
+      const id = call.params["datasourceId"] ?? "";
+      const deleted = await conflictsRefused(deleteDatasource(pool, { deploymentId, id }, actorOf(call.holder)));
+      if (deleted === "not_found") throw notFound("datasource", id);
+      return {};
+    },
+  });
+}
+
+function hasNoCredentials(value: string): boolean {
+  const { username, password } = new URL(value);
+  return username === "" && password === "";
+}

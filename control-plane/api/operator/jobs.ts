@@ -1,0 +1,106 @@
+import * as z from "zod";
+import { createJob } from "../../store/catalog";
+import { transaction } from "../../store/database";
+import { listJobs, readJob } from "../../store/inventory";
+import { applyToJob } from "../../store/jobs";
+import type { ApiContext } from "../context";
+import { RequestRefused } from "../refusal";
+import type { Call, Routes } from "../routes";
+import {
+  actorOf,
+  conflictsRefused,
+  DEPLOYMENT,
+  entry,
+  listing,
+  name,
+  notFound,
+  reachable,
+  settings,
+  withId,
+} from "./reach";
+
+const NewJob = z.strictObject({
+  name,
+  sourceId: z.uuid(),
+  sinkId: z.uuid(),
+  tables: z.array(z.string().min(1).max(256)).min(1).max(10_000),
+  snapshot: z.boolean().default(true),
+  options: settings,
+  pool: name.default("default"),
+  /** Labels a worker must have, with these values. */
+  labels: z.record(z.string().max(128), z.string().max(256)).default({}),
+  /** Smaller is sooner. */
+  priority: z.int().min(0).max(1_000).default(100),
+  onDisconnect: z.enum(["stop", "keep"]).default("stop"),
+  maxRetries: z.int().min(0).max(1_000).default(10),
+  /** Without it the job waits in state `created` until it is run. */
+  run: z.boolean().default(true),
+});
+
+export function addJobRoutes(routes: Routes, api: ApiContext): void {
+  const { pool } = api;
+  routes.add({
+    method: "post",
+    path: `${DEPLOYMENT}/jobs`,
+    summary: "Create a job",
+    token: "operator",
+    body: NewJob,
+    answer: withId,
+    handle: async (call) => {
+      const deploymentId = await reachable(api, call);
+      const id = await conflictsRefused(createJob(pool, deploymentId, call.body, actorOf(call.holder)));
+      if (call.body.run) await wish(api, call, deploymentId, id, "run");
+      return { id };
+    },
+  });
+  routes.add({
+    method: "get",
+    path: `${DEPLOYMENT}/jobs`,
+    summary: "List jobs",
+    token: "operator",
+    answer: listing,
+    handle: async (call) => await listJobs(pool, await reachable(api, call)),
+  });
+  routes.add({
+    method: "get",
+    path: `${DEPLOYMENT}/jobs/{jobId}`,
+    summary: "Show a job",
+    token: "operator",
+    answer: entry,
+    handle: async (call) => {
+      const jobId = call.params["jobId"] ?? "";
+      const job = await readJob(pool, await reachable(api, call), jobId);
+      if (!job) throw notFound("job", jobId);
+      return job;
+    },
+  });
+  for (const desired of ["run", "pause", "stop", "delete"] as const) {
+    routes.add({
+      method: "post",
+      path: `${DEPLOYMENT}/jobs/{jobId}/${desired}`,
+      summary: `Ask a job to ${desired}`,
+      token: "operator",
+      answer: z.object({ state: z.string() }),
+      handle: async (call) => await wish(api, call, await reachable(api, call), call.params["jobId"] ?? "", desired),
+    });
+  }
+}
+
+async function wish(
+  api: ApiContext,
+  { holder }: Call<unknown>,
+  deploymentId: string,
+  jobId: string,
+  desired: "run" | "pause" | "stop" | "delete",
+): Promise<{ state: string }> {
+  const job = await transaction(api.pool, (tx) =>
+    applyToJob(tx, jobId, { type: desired }, actorOf(holder), deploymentId),
+  );
+  if (job === "not_found") throw notFound("job", jobId);
+  if (typeof job === "string") {
+    throw new RequestRefused(409, "conflict", `the job cannot ${desired} in the state it is in: read it to see which`);
+  }
+  if (job.session) api.waker.sessionTouched(job.session);
+  else api.waker.jobsReady();
+  return { state: job.state };
+}

@@ -1,0 +1,60 @@
+import { Command, InvalidArgumentError } from "commander";
+import * as z from "zod";
+import { cells, deploymentAction, type OperatorContext, type OperatorSurroundings } from "../operator-command";
+import { OperatorError } from "../operator-error";
+import { table } from "../table";
+
+const Entries = z.array(z.looseObject({ seq: z.int() }));
+
+export function auditCommand(surroundings: OperatorSurroundings): Command {
+  const group = new Command("audit").description("who did what: the log that is only ever added to").addHelpText(
+    "after",
+    `
+Examples:
+  $ holdfast audit list --after 500
+  $ holdfast audit verify --all-deployments`,
+  );
+
+  auditAction(
+    group
+      .command("list")
+      .description("list entries, oldest first, at most 500")
+      .option("--after <number>", "begin after this entry", parseEntry, 0),
+    surroundings,
+    async ({ api, flags, print }, base) => {
+      const entries = await api.get(`${base}/audit?after=${flags["after"]}`, Entries);
+      const rows = entries.map((entry) => cells(entry, "seq", "at", "actor", "action", "subject", "detail"));
+      print(entries, table(["#", "AT", "ACTOR", "ACTION", "SUBJECT", "DETAIL"], rows));
+    },
+  );
+
+  auditAction(
+    group.command("verify").description("recompute the log's chain of hashes; fails when an entry does not fit"),
+    surroundings,
+    async ({ api, print }, base) => {
+      const { tamperedAt } = await api.get(`${base}/audit/verify`, z.object({ tamperedAt: z.int().nullable() }));
+      if (tamperedAt !== null) {
+        throw new OperatorError("AUDIT_TAMPERED", `entry ${tamperedAt} was changed, removed or put in`, {
+          where: base,
+          next: `holdfast audit list --after ${Math.max(0, tamperedAt - 2)}, and compare with a backup`,
+        });
+      }
+      print({ tamperedAt }, "every entry fits the one before");
+    },
+  );
+  return group;
+}
+
+function auditAction(
+  command: Command,
+  surroundings: OperatorSurroundings,
+  act: (context: OperatorContext, base: string) => Promise<void>,
+): Command {
+  command.option("--all-deployments", "what concerns all deployments");
+  return deploymentAction(command, surroundings, act, ({ flags }) => (flags["allDeployments"] ? "/api/v1" : undefined));
+}
+
+function parseEntry(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError("write the number of an entry");
+  return Number(text);
+}

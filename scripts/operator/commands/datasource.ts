@@ -1,0 +1,130 @@
+import { Command, Option } from "commander";
+import * as z from "zod";
+import {
+  cells,
+  collectPair,
+  deploymentAction,
+  Listed,
+  type OperatorContext,
+  type OperatorSurroundings,
+  oneOf,
+} from "../operator-command";
+import { readSecret } from "../secret";
+import { facts, table } from "../table";
+
+const ENGINES = ["postgres", "mysql", "starrocks", "snowflake"];
+const PASSWORD_FILE = "--password-file";
+
+export function datasourceCommand(surroundings: OperatorSurroundings): Command {
+  const group = new Command("datasource").description("databases that jobs read from and write to").addHelpText(
+    "after",
+    `
+Examples:
+  $ holdfast datasource create orders --engine postgres --at postgres://db.internal:5432/shop --user cdc --password-file ./password
+  $ pass show shop/cdc | holdfast datasource change orders --password-file -
+  $ holdfast datasource list`,
+  );
+
+  deploymentAction(
+    withSettings(
+      group.command("create").description("create a datasource; its password is sealed and never shown again"),
+    ).addOption(new Option("--engine <engine>", "what it is").choices(ENGINES).makeOptionMandatory()),
+    surroundings,
+    async (context, base) => {
+      const {
+        api,
+        flags,
+        args: [name = ""],
+        print,
+      } = context;
+      const wanted = {
+        name,
+        engine: flags["engine"],
+        url: flags["at"],
+        user: flags["user"],
+        password: passwordOf(context),
+        options: flags["option"] ?? {},
+      };
+      const { id } = await api.post(`${base}/datasources`, wanted, z.object({ id: z.string() }));
+      print({ id, name }, `created datasource ${name}`);
+    },
+  );
+
+  deploymentAction(
+    withSettings(
+      group.command("change").description("change a datasource; jobs that run take it up with their next start"),
+    ),
+    surroundings,
+    async (context, base) => {
+      const {
+        api,
+        flags,
+        args: [wanted = ""],
+        print,
+      } = context;
+      const { id, name } = await found(context, base, wanted);
+      const isNewPassword = flags["passwordFile"] !== undefined || context.environment["HOLDFAST_DATASOURCE_PASSWORD"];
+      const change = {
+        ...(flags["at"] !== undefined && { url: flags["at"] }),
+        ...(flags["user"] !== undefined && { user: flags["user"] }),
+        ...(flags["option"] !== undefined && { options: flags["option"] }),
+        ...(isNewPassword && { password: passwordOf(context) }),
+      };
+      const { version } = await api.post(`${base}/datasources/${id}`, change, z.object({ version: z.int() }));
+      print({ id, name, version }, `changed datasource ${name}, version ${version}`);
+    },
+  );
+
+  deploymentAction(
+    group.command("list").description("list datasources"),
+    surroundings,
+    async ({ api, print }, base) => {
+      const all = await api.get(`${base}/datasources`, z.array(Listed));
+      const rows = all.map((each) => cells(each, "name", "engine", "url", "user", "jobs"));
+      print(all, table(["NAME", "ENGINE", "URL", "USER", "JOBS"], rows));
+    },
+  );
+
+  deploymentAction(
+    group.command("show").description("show a datasource, without its password").argument("<name>", "name or id"),
+    surroundings,
+    async (context, base) => {
+      const datasource = await found(context, base, context.args[0] ?? "");
+      context.print(datasource, facts(datasource));
+    },
+  );
+
+  deploymentAction(
+    group.command("delete").description("delete a datasource that no job uses").argument("<name>", "name or id"),
+    surroundings,
+    async (context, base) => {
+      const { id, name } = await found(context, base, context.args[0] ?? "");
+      await context.api.delete(`${base}/datasources/${id}`);
+      context.print({ id, name }, `deleted datasource ${name}`);
+    },
+  );
+  return group;
+}
+
+function withSettings(command: Command): Command {
+  return command
+    .argument("<name>", "its name in the deployment")
+    .option("--at <url>", "where it is, without credentials: postgres://host:5432/database")
+    .option("--user <user>", "who logs in")
+    .option(
+      `${PASSWORD_FILE} <file>`,
+      "file of the password, - for standard input (default: HOLDFAST_DATASOURCE_PASSWORD)",
+    )
+    .option("--option <key=value>", "a setting of the daemon; may be repeated", collectPair);
+}
+
+function passwordOf({ flags, environment }: OperatorContext): string {
+  const file = flags["passwordFile"] as string | undefined;
+  const variable = "HOLDFAST_DATASOURCE_PASSWORD";
+  return readSecret({ what: "the datasource's password", variable, environment, file, option: PASSWORD_FILE });
+}
+
+async function found({ api }: OperatorContext, base: string, wanted: string): Promise<Listed> {
+  const all = await api.get(`${base}/datasources`, z.array(Listed));
+  return oneOf(all, "datasource", wanted, "holdfast datasource list");
+}

@@ -1,0 +1,138 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import * as z from "zod";
+import {
+  cells,
+  collectPair,
+  deploymentAction,
+  Listed,
+  type OperatorContext,
+  type OperatorSurroundings,
+  oneOf,
+} from "../operator-command";
+import { facts, table } from "../table";
+
+const Job = Listed.extend({
+  state: z.string(),
+  metrics: z.looseObject({ lagMs: z.number().optional() }).nullish(),
+});
+
+/** What a job can be asked to do, and how that is told. */
+const WISHES = {
+  run: "queue a job; a worker claims it and goes on from its last checkpoint",
+  pause: "let a job reach a checkpoint and rest until it is run",
+  stop: "end a job; its slot stays, so that it can be run again",
+  delete: "end a job for good and remove what it keeps in its source",
+} as const;
+
+export function jobCommand(surroundings: OperatorSurroundings): Command {
+  const group = new Command("job").description("jobs: what is copied from where to where").addHelpText(
+    "after",
+    `
+Examples:
+  $ holdfast job create orders --source orders-db --sink warehouse --tables public.orders,public.items
+  $ holdfast job list
+  $ holdfast job show orders --json
+  $ holdfast job pause orders && holdfast job run orders`,
+  );
+
+  deploymentAction(
+    group
+      .command("create")
+      .description("create a job and run it")
+      .argument("<name>", "its name in the deployment")
+      .requiredOption("--source <datasource>", "name or id of the datasource to read")
+      .requiredOption("--sink <datasource>", "name or id of the datasource to write")
+      .requiredOption("--tables <list>", "tables, separated by commas", parseList)
+      .option("--no-snapshot", "do not copy the tables' present rows first")
+      .option("--no-run", "create it at rest; holdfast job run starts it")
+      .option("--pool <pool>", "the pool of workers that may run it", "default")
+      .option("--label <key=value>", "a label its worker must have; may be repeated", collectPair)
+      .option("--option <key=value>", "a setting of the daemon; may be repeated", collectPair)
+      .option("--priority <number>", "0 to 1000, smaller is sooner", parseWhole)
+      .option("--max-retries <number>", "failures in a row before it is given up", parseWhole)
+      .addOption(
+        new Option("--on-disconnect <what>", "what its worker does when the control plane is out of reach").choices([
+          "stop",
+          "keep",
+        ]),
+      ),
+    surroundings,
+    async (context, base) => {
+      const {
+        api,
+        flags,
+        args: [name = ""],
+        print,
+      } = context;
+      const datasources = await api.get(`${base}/datasources`, z.array(Listed));
+      const idOf = (wanted: unknown) => oneOf(datasources, "datasource", String(wanted), "holdfast datasource list").id;
+      const wanted = {
+        name,
+        sourceId: idOf(flags["source"]),
+        sinkId: idOf(flags["sink"]),
+        tables: flags["tables"],
+        snapshot: flags["snapshot"],
+        run: flags["run"],
+        pool: flags["pool"],
+        labels: flags["label"],
+        options: flags["option"],
+        priority: flags["priority"],
+        maxRetries: flags["maxRetries"],
+        onDisconnect: flags["onDisconnect"],
+      };
+      const { id } = await api.post(`${base}/jobs`, wanted, z.object({ id: z.string() }));
+      print({ id, name }, `created job ${name}${flags["run"] ? "; a worker will claim it" : ""}`);
+    },
+  );
+
+  deploymentAction(group.command("list").description("list jobs"), surroundings, async ({ api, print }, base) => {
+    const all = await api.get(`${base}/jobs`, z.array(Job));
+    const rows = all.map((job) => [
+      ...cells(job, "name", "state", "phase", "workerId", "source", "sink"),
+      job.metrics?.lagMs === undefined ? "" : `${job.metrics.lagMs} ms`,
+      ...cells(job, "failures"),
+    ]);
+    print(all, table(["NAME", "STATE", "PHASE", "WORKER", "SOURCE", "SINK", "LAG", "FAILURES"], rows));
+  });
+
+  deploymentAction(
+    group.command("show").description("show a job").argument("<name>", "name or id"),
+    surroundings,
+    async (context, base) => {
+      const { id } = await found(context, base);
+      const job = await context.api.get(`${base}/jobs/${id}`, Job);
+      context.print(job, facts(job));
+    },
+  );
+
+  for (const [wish, description] of Object.entries(WISHES)) {
+    deploymentAction(
+      group.command(wish).description(description).argument("<name>", "name or id"),
+      surroundings,
+      async (context, base) => {
+        const { id, name, state: before } = await found(context, base);
+        const { state } = await context.api.post(`${base}/jobs/${id}/${wish}`, {}, z.object({ state: z.string() }));
+        const waits = state === before && ["starting", "running"].includes(state);
+        const text = waits ? `asked the worker of job ${name} to ${wish} it` : `job ${name} is ${state}`;
+        context.print({ id, name, state }, text);
+      },
+    );
+  }
+  return group;
+}
+
+async function found({ api, args: [wanted = ""] }: OperatorContext, base: string): Promise<z.output<typeof Job>> {
+  return oneOf(await api.get(`${base}/jobs`, z.array(Job)), "job", wanted, "holdfast job list");
+}
+
+function parseList(text: string): string[] {
+  return text
+    .split(",")
+    .map((item) => item.trim())
+    .filter((item) => item !== "");
+}
+
+function parseWhole(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("write a whole number");
+  return Number(text);
+}

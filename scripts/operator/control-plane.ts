@@ -1,0 +1,76 @@
+import * as z from "zod";
+import { OperatorError } from "./operator-error";
+
+/** One attempt takes no longer than this. */
+const TIMEOUT_MS = 30_000;
+
+const Refusal = z.object({ error: z.object({ code: z.string(), message: z.string() }) });
+
+/** What to do about a refusal, by its code. */
+const NEXT: Readonly<Record<string, string>> = {
+  token_invalid:
+    "set HOLDFAST_TOKEN_FILE to the file of a valid operator token; its issuer can make one: holdfast token create",
+  token_scope: "use the token of an operator who may do this",
+  rate_limited: "wait a moment and repeat the command",
+  unavailable: "repeat the command; the control plane's /readyz says when its database answers",
+  internal: "read the control plane's log",
+};
+
+/** The control plane's operator API. */
+export interface ControlPlaneApi {
+  readonly url: string;
+  get<Answer extends z.ZodType>(path: string, answer: Answer): Promise<z.output<Answer>>;
+  post<Answer extends z.ZodType>(path: string, body: unknown, answer: Answer): Promise<z.output<Answer>>;
+  delete(path: string): Promise<void>;
+}
+
+/**
+ * @param token of an operator.
+ * @throws OperatorError from each call: CONTROL_PLANE_UNREACHABLE, or the refusal's own code in capitals.
+ */
+export function controlPlaneApi(url: string, token: string): ControlPlaneApi {
+  const ask = async (method: string, path: string, body?: unknown): Promise<unknown> => {
+    const where = `${method} ${url}${path}`;
+    const answer = await fetch(`${url}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      redirect: "error",
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    }).catch((error: Error) => {
+      throw new OperatorError("CONTROL_PLANE_UNREACHABLE", `the control plane does not answer: ${reasonOf(error)}`, {
+        where,
+        next: "check --url or HOLDFAST_URL; npm start runs a control plane on this machine",
+      });
+    });
+    const json: unknown = await answer.json().catch(() => undefined);
+    if (answer.ok && json !== undefined) return json;
+    throw refused(json, answer.status, where);
+  };
+  return {
+    url,
+    get: async (path, answer) => answer.parse(await ask("GET", path)),
+    post: async (path, body, answer) => answer.parse(await ask("POST", path, body)),
+    delete: async (path) => void (await ask("DELETE", path)),
+  };
+}
+
+function refused(json: unknown, status: number, where: string): OperatorError {
+  const refusal = Refusal.safeParse(json);
+  if (!refusal.success) {
+    return new OperatorError("NOT_A_CONTROL_PLANE", `answered ${status}, but not as a control plane does`, {
+      where,
+      next: "check --url or HOLDFAST_URL",
+    });
+  }
+  const { code, message } = refusal.data.error;
+  const next = NEXT[code];
+  return new OperatorError(code.toUpperCase(), message, { where, ...(next !== undefined && { next }) });
+}
+
+/** `fetch` hides what happened in its cause. */
+function reasonOf(error: Error): string {
+  const { cause } = error;
+  if (!(cause instanceof Error)) return error.message;
+  return (cause as NodeJS.ErrnoException).code ?? cause.message;
+}

@@ -1,0 +1,28 @@
+import pc from "picocolors";
+
+/** Rows under a head, each column as wide as its widest cell. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (cells: readonly string[]) =>
+    cells
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd();
+  return [pc.dim(line(head)), ...rows.map(line)].join("\n");
+}
+
+/** `name: value`, one a line, without what is empty. */
+export function facts(entries: Readonly<Record<string, unknown>>): string {
+  const shown = Object.entries(entries).filter(([, value]) => shownAs(value) !== "");
+  const width = Math.max(0, ...shown.map(([name]) => name.length)) + 1;
+  return shown.map(([name, value]) => `${`${name}:`.padEnd(width)} ${shownAs(value)}`).join("\n");
+}
+
+export function shownAs(value: unknown): string {
+  if (value === null || value === undefined) return "";
+  if (Array.isArray(value)) return value.map(shownAs).join(", ");
+  if (typeof value !== "object") return String(value);
+  return Object.entries(value)
+    .map(([key, inner]) => `${key}=${shownAs(inner)}`)
+    .join(", ");
+}
