@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { operatorCommands } from "./operator/commands";
+import { rehearseCommand } from "./rehearse/rehearse-command";
 import { EXIT } from "./rolling-update/cli/exit-codes";
 import { rollCommand } from "./rolling-update/cli/roll-command";
 import { awsSurroundings } from "./rolling-update/cli/surroundings";
@@ -17,6 +18,7 @@ const GROUPS: readonly Command[] = [
     err: (text) => process.stderr.write(text),
     exit,
   }),
+  rehearseCommand((text) => process.stdout.write(text)),
 ];
 
 async function main(): Promise<void> {

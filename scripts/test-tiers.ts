@@ -42,7 +42,8 @@ export const TEST_TIERS: readonly TestTier[] = [
   {
     name: "podman",
     proves: "user data under real systemd and cloud-init",
-    commands: ["podman", "runc", "mmdebstrap"],
+    commands: ["podman", "runc", "mmdebstrap", "ip", "iptables", "nsenter", "losetup", "flock"],
+    asRoot: true,
   },
   { name: "shellcheck", proves: "the examples' node config scripts", commands: ["shellcheck"] },
   { name: "postgres", proves: "a real PostgreSQL server", commands: ["initdb", "postgres"] },

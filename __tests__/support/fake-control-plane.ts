@@ -25,7 +25,10 @@ export interface FakeControlPlane extends RunningServer {
 const LEASE = { leaseMs: 30_000, nextMs: 200 };
 
 /** The worker's side of the control plane: checks each message against the protocol's schemas and each token. */
-export async function startControlPlane(deploymentToken: string): Promise<FakeControlPlane> {
+export async function startControlPlane(
+  deploymentToken: string,
+  options: { readonly host?: string } = {},
+): Promise<FakeControlPlane> {
   const messages: ReceivedMessage[] = [];
   const sessions = new Set<string>();
 
@@ -50,7 +53,7 @@ export async function startControlPlane(deploymentToken: string): Promise<FakeCo
     const message = { name, token, body: parsed.data as ReceivedMessage["body"], at: Date.now() };
     messages.push(message);
     return plane.intercept?.(message) ?? usualAnswer(message);
-  });
+  }, options);
 
   const plane: FakeControlPlane = {
     ...server,

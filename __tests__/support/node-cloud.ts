@@ -1,6 +1,6 @@
 import { type AwsCall, type FakeAws, type FakeAwsState, startAws, xmlError } from "./fake-aws";
 import type { HttpAnswer } from "./http-server";
-import { type FakeImds, startImds } from "./imds";
+import { type FakeImds, type FakeImdsOptions, startImds } from "./imds";
 import type { LoopVolume } from "./loop-volume";
 
 export const INSTANCE_ID = "i-0a1b2c3d4e5f60718";
@@ -18,6 +18,7 @@ export interface NodeCloudOptions {
   /** @default "Pending:Wait" */
   readonly lifecycleState?: string;
   readonly aws?: Omit<FakeAwsState, "waitingHooks">;
+  readonly imds?: FakeImdsOptions;
 }
 
 /** What EC2 and Auto Scaling do for one node: its volume, its instance and its launch hook, with their rules of refusal. */
@@ -44,7 +45,7 @@ export interface NodeCloud {
 
 export async function startNodeCloud(options: NodeCloudOptions): Promise<NodeCloud> {
   const { volume, holder, instances = {}, attachMs = 0 } = options;
-  const [aws, imds] = await Promise.all([startAws({ ...options.aws, waitingHooks: [HOOK] }), startImds()]);
+  const [aws, imds] = await Promise.all([startAws({ ...options.aws, waitingHooks: [HOOK] }), startImds(options.imds)]);
   const tags = new Map<string, Map<string, string>>();
   const history: [id: string, key: string, value: string][] = [];
   const attachments: string[] = [];

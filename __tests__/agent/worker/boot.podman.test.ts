@@ -7,8 +7,8 @@ import { workerUserData } from "../../../modules/user-data/worker-user-data";
 import { type FakeAws, startAws } from "../../support/fake-aws";
 import { type FakeControlPlane, refusal, startControlPlane } from "../../support/fake-control-plane";
 import { FAKE_CREDENTIALS, type FakeImds, startImds } from "../../support/imds";
-import { instanceImage } from "../../support/instance/image";
-import { type Instance, PATIENCE_MS, startInstance } from "../../support/instance/instance";
+import { type Instance, startInstance } from "../../support/instance/instance";
+import { useLab } from "../../support/instance/lab";
 import { fileIn, MINIMAL_WORKER, SECRET_ARN, unpacked } from "../../support/user-data";
 
 const TOKEN = "canary-deployment-token-51c0";
@@ -19,15 +19,13 @@ let aws: FakeAws;
 let controlPlane: FakeControlPlane;
 let instance: Instance | undefined;
 
-jest.setTimeout(3 * PATIENCE_MS);
-
-beforeAll(() => {
-  instanceImage();
-}, 3 * PATIENCE_MS);
+const bench = useLab();
 
 beforeEach(async () => {
-  imds = await startImds();
+  const host = bench.lab().network.hostAddress;
+  imds = await startImds({ host });
   aws = await startAws({
+    host,
     waitingHooks: ["launch"],
     secrets: { [SECRET_ARN]: TOKEN },
     objects: {
@@ -35,21 +33,24 @@ beforeEach(async () => {
       "releases/dbmazz/2.4.0/dbmazz-linux-amd64": DAEMON,
     },
   });
-  controlPlane = await startControlPlane(TOKEN);
+  controlPlane = await startControlPlane(TOKEN, { host });
 });
 
 afterEach(async () => {
-  instance?.remove();
+  await instance?.remove();
   instance = undefined;
   await Promise.all([imds.close(), aws.close(), controlPlane.close()]);
 });
 
+/** The control plane of this test has no certificate, and the fleet takes plain HTTP for the loopback interface alone. */
+const PLANE_URL = "http://127.0.0.1:1";
+
 /** What the fleet would put into the launch template. */
 function renderUserData(): string {
   const stack = new TerraformStack(new App(), "stack");
-  return workerUserData(stack, "user-data", {
+  const { base64 } = workerUserData(stack, "user-data", {
     ...MINIMAL_WORKER,
-    controlPlaneUrl: controlPlane.endpoint,
+    controlPlaneUrl: PLANE_URL,
     hooks: { beforeInstall: "echo before >/run/before", afterInstall: "test -f /run/before; id -u >/run/after" },
     daemonRelease: {
       bucket: "releases",
@@ -57,12 +58,17 @@ function renderUserData(): string {
       version: "2.4.0",
       sha256: { x86_64: createHash("sha256").update(DAEMON).digest("hex") },
     },
-  }).base64;
+  });
+  return unpacked(base64).replace(PLANE_URL, controlPlane.endpoint);
 }
 
-function bootWorkerInstance(): Instance {
-  imds.set("user-data", Buffer.from(renderUserData(), "base64"));
-  instance = startInstance({ metadata: imds.endpoint, aws: aws.endpoint });
+async function bootWorkerInstance(): Promise<Instance> {
+  imds.set("user-data", gzipSync(renderUserData()));
+  return startMachine();
+}
+
+async function startMachine(): Promise<Instance> {
+  instance = await startInstance(bench, { metadataPort: imds.port, aws: aws.endpoint });
   return instance;
 }
 
@@ -71,7 +77,7 @@ const hookResults = () => aws.callsOf("CompleteLifecycleAction").map(({ params }
 
 test("R21: rendered user data boots under cloud-init and systemd, registers, and only then completes the launch hook", async () => {
   // WHEN
-  const worker = bootWorkerInstance();
+  const worker = await bootWorkerInstance();
   await worker.until("the launch hook is completed", () => hookResults().length > 0);
 
   // THEN
@@ -126,7 +132,7 @@ test("R21: a worker that cannot get its token abandons its hook, says why in its
     body: JSON.stringify({ __type: "AccessDeniedException", Message: "not authorized to perform GetSecretValue" }),
   }));
 
-  const worker = bootWorkerInstance();
+  const worker = await bootWorkerInstance();
   await worker.until("the machine is off", () => !worker.isRunning());
 
   expect(hookResults()).toEqual(["ABANDON"]);
@@ -138,13 +144,13 @@ test("R21: a worker that cannot get its token abandons its hook, says why in its
 
 test("R21: where the program itself cannot run, the shell abandons the hook with a signed call, and powers off", async () => {
   // GIVEN
-  const document = unpacked(renderUserData());
+  const document = renderUserData();
   const program = fileIn(document, "/opt/holdfast/worker.mjs");
   imds.set("user-data", gzipSync(document.replace(program, () => "process.exit(7)")));
 
   // WHEN
-  instance = startInstance({ metadata: imds.endpoint, aws: aws.endpoint });
-  await instance.until("the machine is off", () => !instance?.isRunning());
+  const machine = await startMachine();
+  await machine.until("the machine is off", () => !machine.isRunning());
 
   // THEN
   expect(aws.callsOf("CompleteLifecycleAction")[0]?.params).toMatchObject({
@@ -166,7 +172,7 @@ describe("an agent on an instance in service", () => {
 
   async function workerInService(): Promise<Instance> {
     imds.set("meta-data/autoscaling/target-lifecycle-state", "InService");
-    const worker = bootWorkerInstance();
+    const worker = await bootWorkerInstance();
     await worker.until("it is in service", async () => (await worker.exec("ls", "/var/lib/holdfast")) === "in-service");
     return worker;
   }

@@ -1,88 +1,61 @@
-import { execFile } from "node:child_process";
-import { randomUUID } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { instanceImage, podman, podmanEnvironment } from "./image";
+import type { LaunchedInstance, Machine } from "../../../scripts/emulator/machines";
+import { containerMachines } from "../../../scripts/rehearse/machines/container-machines";
+import { CommandFailed } from "../../../scripts/rehearse/machines/host-command";
+import { type TestLab, until } from "./lab";
 
+/** An instance of a test: one whose user data a fake metadata service holds. */
 export interface Instance {
-  /** Runs a command inside; its output, also when it fails. The services of the test go on answering meanwhile. */
+  /** Runs a command inside; its output, also when it fails. */
   exec(...command: string[]): Promise<string>;
-  /** Waits until a condition holds. @throws Error with the boot's logs after {@link PATIENCE_MS}. */
+  /** Waits until a condition holds. @throws Error with the boot's logs where it never does. */
   until(what: string, holds: () => boolean | Promise<boolean>): Promise<void>;
   isRunning(): boolean;
-  remove(): void;
+  remove(): Promise<void>;
 }
 
-/** No measure of anything: longer than the slowest machine needs, so that only what never happens fails. */
-export const PATIENCE_MS = 300_000;
-
 export interface InstanceEndpoints {
-  readonly metadata: string;
+  /** Of the metadata service, on the lab's host address. */
+  readonly metadataPort: number;
+  /** The URL at which machines reach AWS. */
   readonly aws: string;
 }
 
-/**
- * A container that stands for an EC2 instance: real systemd, real cloud-init, user data from the metadata service. It shares
- * the machine's network, so that the services of a test are reached on 127.0.0.1.
- */
-export function startInstance({ metadata, aws }: InstanceEndpoints): Instance {
-  const folder = mkdtempSync(join(tmpdir(), "holdfast-instance-"));
-  const cloudInit = join(folder, "cloud-init.cfg");
-  const systemd = join(folder, "systemd.conf");
-  // ds-identify reads the first line without a YAML parser.
-  writeFileSync(
-    cloudInit,
-    `datasource_list: [ Ec2 ]
-datasource: { Ec2: { strict_id: true, timeout: 5, max_wait: 60, metadata_urls: ["${metadata}"] } }
-network: { config: disabled }
-locale: false
-`,
-  );
-  const environment = `AWS_EC2_METADATA_SERVICE_ENDPOINT=${metadata} AWS_ENDPOINT_URL=${aws}`;
-  writeFileSync(systemd, `[Manager]\nDefaultEnvironment=${environment}\n`);
+/** A machine for the instance that {@link startImds} describes. */
+export async function startInstance({ lab, image }: TestLab, endpoints: InstanceEndpoints): Promise<Instance> {
+  const machines = await containerMachines({
+    lab: lab(),
+    image: image(),
+    metadataPort: endpoints.metadataPort,
+    environment: () => ({ AWS_ENDPOINT_URL: endpoints.aws }),
+  });
+  return instanceOf(await machines.start(launchedInstance(`10.${lab().id}.0.10`)));
+}
 
-  const name = `holdfast-${randomUUID().slice(0, 8)}`;
-  const mounts = {
-    [cloudInit]: "/etc/cloud/cloud.cfg.d/90-instance.cfg",
-    [systemd]: "/etc/systemd/system.conf.d/endpoints.conf",
-    [process.execPath]: "/usr/local/bin/node",
+/** What EC2 would call the instance with this address. */
+export function launchedInstance(privateIp: string, id = "i-0a1b2c3d4e5f60718"): LaunchedInstance {
+  const [, , third = "0", fourth = "0"] = privateIp.split(".");
+  const tail = [third, fourth].map((number) => Number(number).toString(16).padStart(2, "0")).join(":");
+  return {
+    id,
+    imageId: "ami-0123456789abcdef0",
+    hostname: `ip-${privateIp.replaceAll(".", "-")}`,
+    privateIp,
+    macAddress: `02:42:0a:00:${tail}`,
   };
-  podman([
-    "run",
-    "--detach",
-    `--name=${name}`,
-    "--network=host",
-    "--hostname=worker",
-    "--systemd=always",
-    "--cap-add=SYS_ADMIN",
-    ...Object.entries(mounts).map(([from, to]) => `--volume=${from}:${to}:ro`),
-    instanceImage(),
-  ]);
+}
 
+export function instanceOf(machine: Machine): Instance {
+  let running = true;
+  void machine.ended.finally(() => {
+    running = false;
+  });
   const exec = (...command: string[]) =>
-    new Promise<string>((resolve) => {
-      execFile("podman", ["exec", name, ...command], { env: podmanEnvironment() }, (error, stdout, stderr) =>
-        resolve((error ? stdout + stderr : stdout).trim()),
-      );
-    });
+    machine.exec(...command).catch((error: Error) => (error instanceof CommandFailed ? error.output : error.message));
+  const logs = () => exec("sh", "-c", "tail -n 40 /var/log/cloud-init-output.log /var/log/holdfast/*");
   return {
     exec,
-    isRunning: () => podman(["inspect", "--format={{.State.Running}}", name]) === "true",
-    async until(what, holds) {
-      const deadline = performance.now() + PATIENCE_MS;
-      while (!(await holds())) {
-        if (performance.now() > deadline) {
-          const log = await exec("sh", "-c", "tail -n 40 /var/log/cloud-init-output.log /var/log/holdfast/*");
-          throw new Error(`${what}: not within ${PATIENCE_MS / 1000} s\n${log}`);
-        }
-        await sleep(200);
-      }
-    },
-    remove() {
-      podman(["rm", "--force", "--time=0", name]);
-      rmSync(folder, { recursive: true });
-    },
+    until: (what, holds) => until(what, holds, async () => `${await logs()}\n${await machine.console()}`),
+    isRunning: () => running,
+    remove: () => machine.kill(),
   };
 }

@@ -11,21 +11,19 @@ sed -i 's#"/sys/hypervisor/uuid"#"/etc/instance/hypervisor-uuid"#' \
   "$root/usr/lib/python3/dist-packages/cloudinit/sources/DataSourceEc2.py"
 mkdir "$root/etc/instance"
 echo ec2ab000-0000-0000-0000-000000000001 >"$root/etc/instance/hypervisor-uuid"
+# ds-identify reads the first line without a YAML parser.
+cat >"$root/etc/cloud/cloud.cfg.d/90-instance.cfg" <<'CONFIG'
+datasource_list: [ Ec2 ]
+datasource: { Ec2: { strict_id: true, timeout: 5, max_wait: 60 } }
+network: { config: disabled }
+locale: false
+CONFIG
 
 # Without a DHCP client nothing waits for DHCP: the container's network is up from the start.
 rm -f "$root/sbin/dhclient"
 
-# Outside containers systemd makes mounts propagate by itself; LoadCredential= needs it.
-cat >"$root/etc/systemd/system/shared-mounts.service" <<'UNIT'
-[Unit]
-DefaultDependencies=no
-Before=sysinit.target
-
-[Service]
-Type=oneshot
-ExecStart=/bin/mount --make-rshared /
-
-[Install]
-WantedBy=sysinit.target
-UNIT
-chroot "$root" systemctl enable shared-mounts.service
+# Cluster software runs once a node is configured, not because it is installed.
+for service in etcd zookeeper; do
+  [ ! -e "$root/etc/init.d/$service" ] && [ ! -e "$root/lib/systemd/system/$service.service" ] ||
+    chroot "$root" systemctl disable "$service"
+done

@@ -1,0 +1,58 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { openLab, removeAbandonedLabs } from "../../scripts/rehearse/machines/lab";
+import { LAB_LABEL, podman } from "../../scripts/rehearse/machines/podman";
+import { useLab } from "../support/instance/lab";
+import { sh } from "../support/loop-volume";
+
+const bench = useLab();
+
+/** Everything on this machine that bears the lab's number. */
+async function remainsOf(lab: string): Promise<Record<string, string>> {
+  return {
+    containers: await podman("ps", "--all", "--format={{.Names}}", `--filter=label=${LAB_LABEL}=${lab}`),
+    devices: sh(`losetup --list --noheadings --output BACK-FILE | grep holdfast-lab-${lab}/ || true`),
+    links: sh(`ip -oneline link show | grep -oE '(holdfast|hf)${lab}[^:@]*' || true`),
+    namespaces: sh(`ip netns list | grep holdfast${lab}- || true`),
+    routes: sh(`ip route show | grep holdfast${lab} || true`),
+    directory: existsSync(`/var/tmp/holdfast-lab-${lab}`) ? "there" : "",
+  };
+}
+
+const NOTHING = { containers: "", devices: "", links: "", namespaces: "", routes: "", directory: "" };
+
+test("what a killed lab leaves is removed; a lab whose process lives is not touched", async () => {
+  // GIVEN a lab with a running machine and an attached volume, whose process gets no chance to clean up
+  const program = join(__dirname, "run-lab.ts");
+  const child = spawn(process.execPath, ["--import", "tsx", program, bench.image()], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [lab]: string[] = await once(createInterface({ input: child.stdout }), "line");
+  expect(lab).toMatch(/^\d+$/);
+  const before = await remainsOf(String(lab));
+  for (const kind of Object.keys(NOTHING)) expect([kind, before[kind]]).not.toEqual([kind, ""]);
+  expect(await removeAbandonedLabs()).not.toContain(lab);
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  const own = await remainsOf(bench.lab().id);
+
+  // WHEN
+  const removed = await removeAbandonedLabs();
+
+  // THEN
+  expect(removed).toContain(lab);
+  expect(removed).not.toContain(bench.lab().id);
+  expect(await remainsOf(String(lab))).toEqual(NOTHING);
+  expect(await remainsOf(bench.lab().id)).toEqual(own);
+});
+
+test("each lab has a network of its own, and closing it leaves nothing", async () => {
+  const [one, other] = await Promise.all([openLab(), openLab()]);
+  expect(new Set([one.id, other.id, bench.lab().id]).size).toBe(3);
+  await Promise.all([one.close(), other.close()]);
+  expect(await remainsOf(one.id)).toEqual(NOTHING);
+  expect(await remainsOf(other.id)).toEqual(NOTHING);
+});
