@@ -62,6 +62,18 @@ const dataVolume = z.strictObject({
   kms_key_arn: z.string().optional(),
 });
 
+const rollingUpdate = z.strictObject({
+  when: z.enum(["apply", "none"]).default("apply").describe("`none`: an apply replaces no instance; roll by hand."),
+  role_arn: z
+    .string()
+    .optional()
+    .describe("Role that the roller assumes; without it, the credentials in the environment."),
+  options: z
+    .array(z.string())
+    .default([])
+    .describe("Further options of `holdfast roll run`, such as `--check-tcp`, `2379`."),
+});
+
 /**
  * What the published module takes, and a document of the kind `stateful-cluster` says: one schema.
  *
@@ -169,6 +181,11 @@ export const clusterInputs = z.strictObject({
     .array(z.string())
     .default([])
     .describe("Keys that encrypt the data volumes, secrets or scripts, for the nodes' role."),
+  rolling_update: rollingUpdate
+    .default({ when: "apply", options: [] })
+    .describe(
+      "When and how an apply replaces the nodes whose launch template it changed, one at a time; needs Node.js 20 or later where Terraform runs.",
+    ),
   tags: tags.default({}).describe("Tags of every instance and group, beside the provider's default tags."),
 });
 

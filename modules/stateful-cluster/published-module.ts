@@ -1,6 +1,6 @@
 import type { PublishedModule } from "../publish/published-module";
 import { nodeModule } from "../stateful-node/node-module";
-import { clusterModule } from "./cluster-module";
+import { clusterModule, ROLLER } from "./cluster-module";
 
 const EXAMPLE = `terraform {
   required_version = ">= 1.7"
@@ -88,6 +88,9 @@ export const STATEFUL_CLUSTER_MODULE: PublishedModule = {
     "prashantkalkar/stateful_application_module v0.8.0: an existing user changes `source` alone.",
   root: clusterModule,
   nested: { "node-module": nodeModule },
-  assets: [{ from: "examples/zookeeper/node-config-script.sh", to: "zookeeper-node-config-script.sh" }],
+  assets: [
+    { from: "dist/roll.mjs", to: ROLLER },
+    { from: "examples/zookeeper/node-config-script.sh", to: "zookeeper-node-config-script.sh" },
+  ],
   examples: [{ name: "zookeeper", mainTf: EXAMPLE }],
 };

@@ -11,6 +11,9 @@ export const nodeNames = (cluster: string, nodeId: string) => ({
 });
 
 export const LAUNCH_HOOK_TIMEOUT_SECONDS = 3600;
+
+/** Tag of every group and instance of a cluster: the roller changes nothing that does not carry it. */
+export const CLUSTER_TAG = "holdfast:cluster";
 export const DATA_DEVICE = "/dev/sdf";
 
 export interface NodeConfigurationInput {

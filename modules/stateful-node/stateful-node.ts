@@ -9,7 +9,13 @@ import { Construct } from "constructs";
 import { addDynamicBlock } from "../publish/dynamic-block";
 import { hcl } from "../publish/expressions";
 import { UserData } from "../user-data/user-data";
-import { LAUNCH_HOOK_TIMEOUT_SECONDS, nodeConfiguration, nodeNames, volumesOf } from "./node-configuration";
+import {
+  CLUSTER_TAG,
+  LAUNCH_HOOK_TIMEOUT_SECONDS,
+  nodeConfiguration,
+  nodeNames,
+  volumesOf,
+} from "./node-configuration";
 import type { DataVolumeProps, StatefulNodeProps } from "./node-props";
 import { checkNode } from "./node-rules";
 
@@ -24,6 +30,17 @@ const GROUP_METRICS = [
   "GroupTerminatingInstances",
   "GroupTotalInstances",
 ];
+
+/** One node as the rolling update knows it: an entry of its manifest. Values may be tokens. */
+export interface RollTarget {
+  readonly id: string;
+  readonly group: string;
+  readonly interfaceId: string;
+  readonly volumeIds: readonly string[];
+  readonly zone: string;
+  readonly ip: string;
+  readonly template: { readonly id: string; readonly version: number };
+}
 
 /** Tags that nodes put on their own volumes and that Terraform leaves alone. */
 const AGENT_TAG = "holdfast:initialised";
@@ -44,6 +61,7 @@ export class StatefulNode extends Construct {
   /** The newest version, which the group launches. */
   public readonly launchTemplateVersion: string;
   public readonly dataVolumeId: string;
+  public readonly rollTarget: RollTarget;
   /** What the agent reads on the instance, and so what a changed template version means; values may be tokens. */
   public readonly configuration: Readonly<Record<string, unknown>>;
 
@@ -95,6 +113,15 @@ export class StatefulNode extends Construct {
     this.launchTemplateId = template.id;
     this.launchTemplateVersion = Token.asString(template.latestVersion);
     this.dataVolumeId = volumeIds["data"] as string;
+    this.rollTarget = {
+      id: props.nodeId,
+      group: group.name,
+      interfaceId: networkInterface.id,
+      volumeIds: Object.values(volumeIds),
+      zone: subnet.availabilityZone,
+      ip: props.nodeIp,
+      template: { id: template.id, version: template.latestVersion },
+    };
   }
 
   private volume(name: string, volume: DataVolumeProps, subnet: DataAwsSubnet, props: StatefulNodeProps): EbsVolume {
@@ -181,7 +208,10 @@ export class StatefulNode extends Construct {
       enabledMetrics: GROUP_METRICS,
       metricsGranularity: "1Minute",
       waitForCapacityTimeout: props.waitForCapacity ?? "0",
-      tag: [{ key: "Name", value: name, propagateAtLaunch: true }],
+      tag: [
+        { key: "Name", value: name, propagateAtLaunch: true },
+        { key: CLUSTER_TAG, value: props.clusterName, propagateAtLaunch: true },
+      ],
     });
     addDynamicBlock(group, {
       block: "tag",

@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { writeModule } from "../../../modules/publish/write-module";
@@ -24,11 +24,18 @@ async function root(module: "former" | "ours"): Promise<Terraform> {
   return terraform;
 }
 
+/** Says how the cluster is rolled, beside the caller's own words. */
+function override(rollingUpdate: object): void {
+  const file = { module: { cluster: { rolling_update: rollingUpdate } } };
+  writeFileSync(join(directory, "rolling_override.tf.json"), JSON.stringify(file));
+}
+
 const byAction = (changes: readonly PlannedChange[], action: string) =>
   changes.filter(({ change }) => change.actions.includes(action)).map(({ address }) => address);
 const node = (id: string, ...resources: string[]) =>
   resources.map((resource) => `module.cluster.module.cluster_nodes["${id}"].${resource}`);
 const every = (...resources: string[]) => ["00", "01", "02"].flatMap((id) => node(id, ...resources));
+const TRIGGER = "module.cluster.null_resource.roll_instances[0]";
 const TEMPLATE = ["aws_autoscaling_group.node_asg", "aws_launch_template.node"];
 
 // One cluster, since Terraform and its provider take their time: made by the former module, taken over in the first test.
@@ -40,21 +47,35 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-test("a cluster of the former module goes on under ours: only templates, their groups and the policy change", async () => {
+test("a cluster of the former module goes on under ours: templates, groups and the policy change, and the roll is due", async () => {
   ours = await root("ours");
   const { changes } = await ours.plan();
 
-  expect(byAction(changes, "delete")).toEqual([]);
-  expect(byAction(changes, "create")).toEqual([]);
+  // The trigger holds nothing: replaced, it runs, as the former one did whenever a template changed.
+  expect(byAction(changes, "delete")).toEqual([TRIGGER]);
+  expect(byAction(changes, "create")).toEqual([TRIGGER]);
   expect(byAction(changes, "update").sort()).toEqual(
     ["module.cluster.aws_iam_policy.node_policy", ...every(...TEMPLATE)].sort(),
   );
 });
 
-test("applied, it is what it was: nothing changes in the next plan", async () => {
+test("a roll that does not come to its end stops the apply, and Terraform says why and what is next", async () => {
+  override({ options: ["--check-command", "false", "--poll", "1s", "--gate-timeout", "2s"] });
+
+  const failed = await ours.apply().catch((error: Error) => error.message.replace(/\s+/g, " "));
+
+  expect(failed).toContain("GATE_CLOSED: no node was let go for");
+  expect(failed).toContain("why: node 00: false ended with 1");
+  expect(failed).toContain("next: repair the node that is named, then `holdfast roll resume`");
+});
+
+test("rolled by hand, it has no trigger; applied, nothing changes in the next plan", async () => {
+  override({ when: "none" });
+
   await ours.apply();
 
   expect((await ours.plan()).changes).toEqual([]);
+  expect((await ours.state()).filter((address) => address.includes("null_resource"))).toEqual([]);
   const { asg_names, role } = await ours.outputs();
   expect({ asg_names, role }).toEqual({ asg_names: before["asg_names"], role: before["role"] });
 });
