@@ -1,28 +1,26 @@
 import { TerraformOutput } from "cdktf";
-import type { z } from "zod";
 import { clusterInputs } from "../modules/stateful-cluster/cluster-inputs";
+import { rollManifest } from "../modules/stateful-cluster/roll-trigger";
 import { StatefulCluster } from "../modules/stateful-cluster/stateful-cluster";
 import type { DataVolumeProps, NodeFileProps, NodeScriptProps } from "../modules/stateful-node/node-props";
+import { type ClusterDocument, clusterDocument } from "./cluster-document";
 import { defineKind } from "./deployment-kind";
-
-/** The published module's inputs; the document's name is the cluster's. */
-const schema = clusterInputs.omit({ app_name: true, jq_download_url: true, asg_inservice_timeout_in_mins: true });
-
-type Document = { readonly name: string } & z.output<typeof schema>;
 
 export const statefulCluster = defineKind({
   kind: "stateful-cluster",
   summary: "A cluster whose nodes keep their address and their data, such as ZooKeeper, etcd or Kafka.",
-  schema,
+  schema: clusterDocument,
   build: (stack, document) => {
     const cluster = new StatefulCluster(stack, "cluster", clusterProps(document));
     new TerraformOutput(stack, "asg_names", { value: [...cluster.nodes.values()].map((node) => node.groupName) });
+    const targets = [...cluster.nodes.values()].map((node) => node.rollTarget);
+    new TerraformOutput(stack, "roll_manifest", { value: rollManifest(stack, document.name, targets) });
     new TerraformOutput(stack, "node_iam_role_name", { value: cluster.roleName });
   },
 });
 
 /** From the words of the document to those of the construct. */
-function clusterProps(document: Document): ConstructorParameters<typeof StatefulCluster>[2] {
+function clusterProps(document: ClusterDocument): ConstructorParameters<typeof StatefulCluster>[2] {
   const { root_volume: root } = document;
   return {
     clusterName: document.name,
@@ -31,7 +29,19 @@ function clusterProps(document: Document): ConstructorParameters<typeof Stateful
     ...(document.node_key_name === null ? {} : { keyName: document.node_key_name }),
     securityGroupIds: document.security_groups,
     dataVolume: volumeProps(document.default_data_volume),
-    rootVolume: { deviceName: root.device_name, sizeGiB: root.size_in_gibs, type: root.type },
+    ...(Object.keys(document.additional_data_volumes).length === 0
+      ? {}
+      : {
+          additionalVolumes: Object.fromEntries(
+            Object.entries(document.additional_data_volumes).map(([name, volume]) => [name, volumeProps(volume)]),
+          ),
+        }),
+    rootVolume: {
+      deviceName: root.device_name,
+      sizeGiB: root.size_in_gibs,
+      type: root.type,
+      ...(document.root_volume_kms_key_arn === null ? {} : { kmsKeyArn: document.root_volume_kms_key_arn }),
+    },
     nodes: document.nodes.map((node) => ({
       nodeId: node.node_id,
       nodeIp: node.node_ip,
@@ -60,14 +70,29 @@ function clusterProps(document: Document): ConstructorParameters<typeof Stateful
     finalSnapshot: document.final_snapshot,
     kmsKeyArns: document.kms_key_arns,
     tags: document.tags,
+    ...(document.snapshots === null ? {} : { snapshots: snapshotProps(document.snapshots) }),
+    ...(document.alarms === null ? {} : { alarms: alarmProps(document.alarms) }),
   };
 }
+
+const snapshotProps = ({ every_hours, start_at, keep }: NonNullable<ClusterDocument["snapshots"]>) => ({
+  everyHours: every_hours,
+  startAt: start_at,
+  keep,
+});
+
+const alarmProps = (alarms: NonNullable<ClusterDocument["alarms"]>) => ({
+  topicArns: alarms.topic_arns,
+  belowCapacityMinutes: alarms.below_capacity_minutes,
+  burstBalancePercent: alarms.burst_balance_percent,
+  volumeLatencyMs: alarms.volume_latency_ms,
+});
 
 /** A map of strings, as Terraform's callers write it, with its numbers as numbers. */
 const numbersIn = (texts: Readonly<Record<string, string>>) =>
   Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, /^\d+$/.test(text) ? Number(text) : text]));
 
-function volumeProps(volume: Document["default_data_volume"]): DataVolumeProps {
+function volumeProps(volume: ClusterDocument["default_data_volume"]): DataVolumeProps {
   return {
     deviceName: volume.device_name,
     sizeGiB: volume.size_in_gibs,
@@ -84,13 +109,13 @@ function volumeProps(volume: Document["default_data_volume"]): DataVolumeProps {
   };
 }
 
-function filesOf({ node_files, node_secret_files }: Document, nodeId: string): NodeFileProps[] {
+function filesOf({ node_files, node_secret_files }: ClusterDocument, nodeId: string): NodeFileProps[] {
   const plain = node_files.filter((entry) => entry.node_id === nodeId).flatMap((entry) => entry.node_files_toupload);
   const secret = node_secret_files.filter((file) => file.node_id === undefined || file.node_id === nodeId);
   return [
     ...plain.map(({ destination, contents, owner, group, mode }) => ({
       path: destination,
-      content: inline(contents),
+      content: { text: contents },
       ...(owner === undefined ? {} : { user: owner }),
       ...(group === undefined ? {} : { group }),
       ...(mode === undefined ? {} : { mode }),
@@ -105,25 +130,10 @@ function filesOf({ node_files, node_secret_files }: Document, nodeId: string): N
   ];
 }
 
-/** @throws Error if the document names no script. */
-function scriptProps(document: Document): NodeScriptProps {
+function scriptProps(document: ClusterDocument): NodeScriptProps {
   const { node_config_script: script, node_config_script_s3_url: url } = document;
-  if (url !== null) {
-    const [bucket = "", ...key] = url.slice("s3://".length).split("/");
-    const { node_config_script_s3_version_id: versionId, node_config_script_s3_sha256: sha256 } = document;
-    return { s3: { bucket, key: key.join("/"), versionId, sha256 } };
-  }
-  if (script === null) {
-    throw new Error(
-      "node_config_script or node_config_script_s3_url must be given: without it a node cannot join its cluster",
-    );
-  }
-  return inline(script);
-}
-
-/** Text stays text, since that is what compresses; what is no UTF-8 stays base64. */
-function inline(base64: string): { readonly text: string } | { readonly base64: string } {
-  const bytes = Buffer.from(base64, "base64");
-  const text = bytes.toString("utf8");
-  return Buffer.from(text).equals(bytes) ? { text } : { base64 };
+  if (url === null) return { text: script ?? "" };
+  const [bucket = "", ...key] = url.slice("s3://".length).split("/");
+  const { node_config_script_s3_version_id: versionId, node_config_script_s3_sha256: sha256 } = document;
+  return { s3: { bucket, key: key.join("/"), versionId, sha256 } };
 }

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { writeModule } from "../../modules/publish/write-module";
 import { PUBLISHED_MODULES } from "../../modules/published-modules";
 import { LOG_GROUP_MODULE } from "../fixtures/log-group-module";
@@ -34,13 +35,13 @@ test("an HCL root that calls a published module is valid, applies, converges and
   expect(await terraform.state()).toEqual([]);
 });
 
-test.each(
-  PUBLISHED_MODULES.flatMap((module) => module.examples.map((example) => [module.name, example.name, module] as const)),
-)(
-  "the module %s, called as its example %s calls it, applies, converges and leaves nothing",
-  async (_module, example, module) => {
-    writeModule(module, scratch.path);
-    const terraform = await aws.terraform(scratch.path, `examples/${example}`);
+test.each(PUBLISHED_MODULES.map((module) => [module.name, module] as const))(
+  "the module %s, called as all of its examples call it, applies, converges and leaves nothing",
+  async (_name, module) => {
+    writeModule(module, join(scratch.path, "module"));
+    const call = ({ name }: { name: string }) => `module "${name}" {\n  source = "../module/examples/${name}"\n}\n`;
+    scratch.write("root/main.tf", module.examples.map(call).join("\n"));
+    const terraform = await aws.terraform(scratch.path, "root");
 
     await terraform.validate();
     await terraform.apply();

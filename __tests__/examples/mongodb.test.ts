@@ -91,7 +91,7 @@ describe("configure_cluster_node", () => {
       ].join("\n"),
     );
     expect(node.read("/etc/systemd/system/mongod.service.d/data.conf")).toBe(
-      "[Unit]\nRequiresMountsFor=/data/mongodb\n",
+      "[Unit]\nRequiresMountsFor=/data/mongodb/journal\n",
     );
     expect(node.calls.slice(3)).toEqual([
       "systemctl daemon-reload",

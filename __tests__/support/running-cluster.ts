@@ -51,7 +51,7 @@ export interface ServerKind {
 }
 
 const ATTEMPTS = 3;
-const PATIENCE_MS = 120_000;
+export const PATIENCE_MS = 120_000;
 
 /** Starts real servers as plain processes; a port that somebody took in the meantime costs another attempt. */
 export async function startServers(kind: ServerKind): Promise<RunningCluster> {

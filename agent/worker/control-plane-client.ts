@@ -51,7 +51,7 @@ export function controlPlaneClient(baseUrl: string): ControlPlaneClient {
           headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
           body: JSON.stringify(message),
           redirect: "error",
-          signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(signal ? [signal] : [])]),
+          signal: AbortSignal.any([AbortSignal.timeout(Math.ceil(timeoutMs)), ...(signal ? [signal] : [])]),
         });
         status = response.status;
         const answer = await response.json();

@@ -23,6 +23,8 @@ export interface SessionWork {
 
 /** Between two attempts to register. */
 const REGISTER_BACKOFF = { baseMs: 500, capMs: 60_000 };
+/** Between two heartbeats of which the first was not answered: a lease may be at stake. */
+const HEARTBEAT_BACKOFF = { baseMs: 500, capMs: 10_000 };
 const FIRST_HEARTBEAT_TIMEOUT_MS = 10_000;
 
 /** What a session needs from outside. */
@@ -149,7 +151,7 @@ async function sendHeartbeats(
       await status(`heartbeat failed: ${reason(error)}`);
       if (isClosed(error)) await work.closed();
       if (isRefused(error)) return answered;
-      nextMs = Math.max(periodMs, fullJitterMs(++failures, REGISTER_BACKOFF, random), retryAfterMs(error));
+      nextMs = Math.max(periodMs, fullJitterMs(++failures, HEARTBEAT_BACKOFF, random), retryAfterMs(error));
     }
   }
 }

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { LeaseTiming } from "../lease/timing";
 import { type Keyring, parseKeyring } from "../store/seal";
+import type { StatusPageAccess } from "./status-routes";
 
 const milliseconds = z.string().regex(/^\d+$/, "write milliseconds as a whole number").transform(Number);
 
@@ -19,6 +20,16 @@ const Environment = z.object({
     .default("7600")
     .transform(Number),
   HOLDFAST_OPERATOR_TOKEN_FILE: z.string().min(1).optional(),
+  HOLDFAST_STATUS_PAGE: z.enum(["off", "token", "open"]).default("token"),
+  HOLDFAST_RETENTION_DAYS: z
+    .string()
+    .regex(/^[1-9]\d{0,3}$/, "write a number of days, from 1 to 9999")
+    .default("30")
+    .transform(Number),
+  HOLDFAST_CLOUDWATCH_NAMESPACE: z
+    .string()
+    .regex(/^[\w./#:-]{1,255}$/, "write a CloudWatch namespace: {product}/workers")
+    .optional(),
   HOLDFAST_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
   HOLDFAST_HEARTBEAT_MS: milliseconds.optional(),
   HOLDFAST_WORKER_LEASE_MS: milliseconds.optional(),
@@ -32,6 +43,10 @@ export interface Configuration {
   readonly port: number;
   readonly logLevel: string;
   readonly operatorTokenFile?: string;
+  readonly statusPage: StatusPageAccess;
+  readonly retentionDays: number;
+  /** Where the backlog of each pool is published. */
+  readonly cloudWatchNamespace?: string;
   readonly timing: LeaseTiming;
 }
 
@@ -55,6 +70,9 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
     host: data.HOLDFAST_HOST,
     port: data.HOLDFAST_PORT,
     logLevel: data.HOLDFAST_LOG_LEVEL,
+    statusPage: data.HOLDFAST_STATUS_PAGE,
+    retentionDays: data.HOLDFAST_RETENTION_DAYS,
+    ...(data.HOLDFAST_CLOUDWATCH_NAMESPACE && { cloudWatchNamespace: data.HOLDFAST_CLOUDWATCH_NAMESPACE }),
     ...(data.HOLDFAST_OPERATOR_TOKEN_FILE && { operatorTokenFile: data.HOLDFAST_OPERATOR_TOKEN_FILE }),
     timing: timing.data,
   };

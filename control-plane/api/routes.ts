@@ -36,6 +36,16 @@ export interface Call<Body> {
 const BODY_LIMIT_BYTES = 1_048_576;
 const UUID_PARAM = z.uuid();
 
+type Scheme = (header: string) => string | undefined;
+
+const BEARER: Scheme = (header) => /^Bearer (\S{8,256})$/.exec(header)?.[1];
+
+/** RFC 7617: the token is the password. */
+const BASIC: Scheme = (header) => {
+  const pair = /^Basic ([\w+/=]{8,512})$/.exec(header)?.[1];
+  return pair && /^[^:]*:(\S{8,256})$/.exec(Buffer.from(pair, "base64").toString("utf8"))?.[1];
+};
+
 /** Routes with what all of them share: tokens, limits, refusals, telemetry, and the OpenAPI document. */
 export class Routes {
   readonly app = new OpenAPIHono<Bindings>();
@@ -77,14 +87,35 @@ export class Routes {
     });
   }
 
+  /** A page for people. A browser asks them for a name, which does not matter, and for a password: an operator's token. */
+  addPage(
+    path: string,
+    isOpen: boolean,
+    render: (c: Context<Bindings>, holder: TokenHolder | undefined) => Promise<Response>,
+  ): void {
+    this.app.get(path, async (c) => {
+      const startedAt = performance.now();
+      try {
+        const answer = await render(c, isOpen ? undefined : await this.authenticate(c, "operator", BASIC));
+        this.api.telemetry.answered(path, 200, (performance.now() - startedAt) / 1_000);
+        return answer;
+      } catch (error) {
+        const refusal = this.refuse(c, path, startedAt, error);
+        if (refusal.status === 401)
+          refusal.headers.set("www-authenticate", 'Basic realm="Holdfast: an operator\'s token"');
+        return refusal;
+      }
+    });
+  }
+
   /** The OpenAPI 3.1 document of all routes. */
   document(): object {
     return this.app.getOpenAPI31Document({ openapi: "3.1.0", info: { title: "Holdfast control plane", version: "1" } });
   }
 
-  private async authenticate(c: Context<Bindings>, kind: TokenKind): Promise<TokenHolder> {
+  private async authenticate(c: Context<Bindings>, kind: TokenKind, scheme = BEARER): Promise<TokenHolder> {
     const address = c.env.incoming?.socket.remoteAddress ?? "unknown";
-    const token = /^Bearer (\S{8,256})$/.exec(c.req.header("authorization") ?? "")?.[1];
+    const token = scheme(c.req.header("authorization") ?? "");
     const holder = token ? await findTokenHolder(this.api.pool, token) : null;
     if (!holder) {
       refuseWhenLimited(this.failures.take(address));

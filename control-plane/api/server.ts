@@ -9,9 +9,12 @@ import { Heartbeats } from "../store/heartbeats";
 import { migrate } from "../store/migrate";
 import type { Keyring } from "../store/seal";
 import { pulse, sweep } from "../store/sweeper";
+import type { PublishBacklog } from "./cloudwatch";
 import type { ApiContext } from "./context";
+import { keepHouse } from "./housekeeping";
 import { addOperatorRoutes } from "./operator/routes";
 import { Routes } from "./routes";
+import { addStatusRoutes, type StatusPageAccess } from "./status-routes";
 import { Telemetry } from "./telemetry";
 import { Waker } from "./waker";
 import { addWorkerRoutes } from "./worker-routes";
@@ -30,6 +33,18 @@ export interface ControlPlaneProps {
    * @default - nowhere: without an operator, a warning is logged
    */
   readonly operatorTokenFile?: string;
+  /** @default - "token" */
+  readonly statusPage?: StatusPageAccess;
+  /**
+   * How long deleted jobs, closed sessions and ended tokens are kept.
+   * @default 30
+   */
+  readonly retentionDays?: number;
+  /**
+   * Told each minute, by one of all copies, how much work waits in each pool.
+   * @default - nobody is told
+   */
+  readonly publishBacklog?: PublishBacklog;
   /** @default - a free port */
   readonly port?: number;
   /** @default "127.0.0.1" */
@@ -62,10 +77,15 @@ export async function startControlPlane(props: ControlPlaneProps): Promise<Contr
   const routes = new Routes(api);
   addWorkerRoutes(routes, api);
   addOperatorRoutes(routes, api);
+  addStatusRoutes(routes, api, props.statusPage ?? "token");
   addHealth(routes, api);
 
   waker.start();
   const keeping = keepTime(api);
+  const housekeeping = keepHouse(api, {
+    retentionDays: props.retentionDays ?? 30,
+    publishBacklog: props.publishBacklog,
+  });
   const server = await listening(routes, props);
   const { port } = server.address() as AddressInfo;
   const url = `http://${props.host ?? "127.0.0.1"}:${port}`;
@@ -77,6 +97,7 @@ export async function startControlPlane(props: ControlPlaneProps): Promise<Contr
       const closed = new Promise((resolve) => server.close(resolve));
       await waker.stop();
       await keeping.stop();
+      await housekeeping.stop();
       await heartbeats.flush();
       server.closeIdleConnections();
       await closed;

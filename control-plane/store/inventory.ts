@@ -6,7 +6,8 @@ type Listed = Record<string, unknown>;
 const JOB = `
   select j.id, j.name, j.pool, j.labels, j.priority, j.state, j.desired, j.fence, j.failures, j.max_retries as "maxRetries",
     j.on_disconnect as "onDisconnect", s.worker_id as "workerId", j.checkpoint_phase as phase, j.checkpoint_position as position,
-    source.name as source, sink.name as sink, j.tables, j.gap_after as "gapAfter", j.last_error as "lastError", m.figures as metrics
+    source.name as source, sink.name as sink, j.tables, j.gap_after as "gapAfter", j.last_error as "lastError", m.figures as metrics,
+    (extract(epoch from now() - m.measured_at) * 1000)::bigint as "metricsAgeMs"
   from jobs j join datasources source on source.id = j.source_id join datasources sink on sink.id = j.sink_id
     left join sessions s on s.id = j.session_id left join job_metrics m on m.job_id = j.id and m.fence = j.fence
   where j.deployment_id = $1 and j.state <> 'deleted'`;

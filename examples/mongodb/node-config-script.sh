@@ -18,9 +18,9 @@ security: { keyFile: $KEY }
 systemLog: { destination: syslog }
 CONFIG
 
-  # A reboot starts MongoDB only on its mounted data.
+  # A reboot starts MongoDB only on its mounted data, and on its journal where that has a volume of its own.
   install -d /etc/systemd/system/mongod.service.d
-  printf '[Unit]\nRequiresMountsFor=%s\n' "$DATA" >/etc/systemd/system/mongod.service.d/data.conf
+  printf '[Unit]\nRequiresMountsFor=%s/journal\n' "$DATA" >/etc/systemd/system/mongod.service.d/data.conf
   systemctl daemon-reload
   systemctl enable mongod
   systemctl restart mongod

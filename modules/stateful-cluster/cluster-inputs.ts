@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { SNAPSHOT_HOURS } from "./volume-snapshots";
 
 const base64 = z.string().regex(/^[A-Za-z0-9+/=\s]*$/);
 const owner = (what: string) => z.string().min(1).describe(what);
@@ -22,20 +23,36 @@ const node = z.strictObject({
   tags: tags.default({}).describe("Tags of this node's instance and group."),
 });
 
-const nodeFiles = z.strictObject({
-  node_id: z.string(),
-  node_files_toupload: z
-    .array(
-      z.strictObject({
-        contents: base64.describe("Content in base64."),
-        destination: z.string().startsWith("/"),
-        owner: owner("User that owns it.").optional(),
-        group: owner("Its group.").optional(),
-        mode: mode.optional(),
-      }),
-    )
-    .default([]),
-});
+/** What a node may say of its own data volume in node_data_disk. */
+export const DATA_DISK_KEYS = [
+  "device_name",
+  "size_in_gibs",
+  "type",
+  "iops",
+  "throughput_mib_per_sec",
+  "mount_path",
+  "file_system_type",
+  "mount_path_owner_user",
+  "mount_path_owner_group",
+  "kms_key_arn",
+];
+
+/** The files of one node, whose contents are written as `contents` says. */
+export const nodeFiles = (contents: z.ZodString) =>
+  z.strictObject({
+    node_id: z.string(),
+    node_files_toupload: z
+      .array(
+        z.strictObject({
+          contents,
+          destination: z.string().startsWith("/"),
+          owner: owner("User that owns it.").optional(),
+          group: owner("Its group.").optional(),
+          mode: mode.optional(),
+        }),
+      )
+      .default([]),
+  });
 
 const secretFile = z.strictObject({
   node_id: z.string().optional().describe("Node that gets it; every node without."),
@@ -63,7 +80,7 @@ const dataVolume = z.strictObject({
 });
 
 const rollingUpdate = z.strictObject({
-  when: z.enum(["apply", "none"]).default("apply").describe("`none`: an apply replaces no instance; roll by hand."),
+  when: z.enum(["apply", "none"]).default("none").describe("`none`: an apply replaces no instance; roll by hand."),
   role_arn: z
     .string()
     .optional()
@@ -74,8 +91,26 @@ const rollingUpdate = z.strictObject({
     .describe("Further options of `holdfast roll run`, such as `--check-tcp`, `2379`."),
 });
 
+const additionalVolume = dataVolume.extend({ device_name: z.string().startsWith("/dev/") });
+
+const snapshots = z.strictObject({
+  every_hours: z.literal(SNAPSHOT_HOURS).default(24),
+  start_at: z
+    .string()
+    .regex(/^([01]\d|2[0-3]):[0-5]\d$/)
+    .default("03:00"),
+  keep: z.number().min(1).max(1_000).default(7),
+});
+
+const alarms = z.strictObject({
+  topic_arns: z.array(z.string()).describe("SNS topics that are told."),
+  below_capacity_minutes: z.number().min(1).max(1_440).default(30),
+  burst_balance_percent: z.number().min(1).max(100).default(20),
+  volume_latency_ms: z.number().min(1).default(100),
+});
+
 /**
- * What the published module takes, and a document of the kind `stateful-cluster` says: one schema.
+ * What the published module takes. A document of the kind `stateful-cluster` says the same, with text where Terraform has base64.
  *
  * The names, types and defaults up to `jq_download_url` are those of the module that this one stands in for.
  */
@@ -93,7 +128,7 @@ export const clusterInputs = z.strictObject({
   instance_type: z.string().describe("Instance type of the nodes."),
   security_groups: z.array(z.string()).describe("Security groups of the nodes' interfaces."),
   nodes: setOf(node).min(1).describe("The nodes: identity, address, subnet, and what is different about each."),
-  node_files: setOf(nodeFiles)
+  node_files: setOf(nodeFiles(base64.describe("Content in base64.")))
     .default([])
     .describe(
       "Files of each node, apart from `nodes` because they may be sensitive. Every node may read its user data: no secrets here.",
@@ -182,11 +217,40 @@ export const clusterInputs = z.strictObject({
     .default([])
     .describe("Keys that encrypt the data volumes, secrets or scripts, for the nodes' role."),
   rolling_update: rollingUpdate
-    .default({ when: "apply", options: [] })
+    .default({ when: "none", options: [] })
     .describe(
-      "When and how an apply replaces the nodes whose launch template it changed, one at a time; needs Node.js 20 or later where Terraform runs.",
+      'Whether an apply (`when = "apply"`) replaces the nodes whose launch template it changed, one at a time, and how; needs Node.js 20 or later where Terraform runs.',
     ),
   tags: tags.default({}).describe("Tags of every instance and group, beside the provider's default tags."),
+  additional_data_volumes: z
+    .record(z.string().regex(/^[A-Za-z0-9-]{1,32}$/), additionalVolume)
+    .default({})
+    .describe("Further data volumes of every node by name, each with a device_name and a mount_path of its own."),
+  root_volume_kms_key_arn: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe(
+      "Key that encrypts the root volumes; the Auto Scaling service gets a grant for it. Without it, the account's default key for EBS.",
+    ),
+  snapshots: snapshots
+    .nullable()
+    .default(null)
+    .describe(
+      "Snapshots of every data volume by Data Lifecycle Manager; {} for one a day at 03:00 UTC of which 7 are kept.",
+    ),
+  alarms: alarms
+    .nullable()
+    .default(null)
+    .describe(
+      "Alarms of every node (out of service, boot failed, volume latency, burst balance) and who is told of them; none by default.",
+    ),
+  manage_launch_hook: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Whether a change of asg_lifecycle_hook_heartbeat_timeout reaches groups that exist. Once true it stays true: false would delete the hook.",
+    ),
 });
 
 export type ClusterInputs = z.output<typeof clusterInputs>;

@@ -1,13 +1,16 @@
-import { TerraformHclModule, TerraformLocal, Token } from "cdktf";
+import { TerraformHclModule, TerraformLocal, type TerraformResource, Token } from "cdktf";
 import type { Construct } from "constructs";
 import { hcl, PATH_MODULE, variableString } from "../publish/expressions";
 import { AWS_PROVIDER, ModuleStack, NULL_PROVIDER } from "../publish/module-stack";
 import { declareOutput, declareVariables } from "../publish/variables";
 import type { RollTarget } from "../stateful-node/stateful-node";
+import { EbsKeyGrant } from "../worker-access/ebs-key-grant";
+import { BootFailedAlarm } from "./boot-failed-alarm";
 import { ClusterAccess } from "./cluster-access";
 import { QUORUM_CHECK, UNPINNED_SCRIPT_CHECK } from "./cluster-checks";
-import { clusterInputs } from "./cluster-inputs";
+import { clusterInputs, DATA_DISK_KEYS } from "./cluster-inputs";
 import { RollTrigger } from "./roll-trigger";
+import { SNAPSHOT_TAG, VolumeSnapshots } from "./volume-snapshots";
 
 /** Constructs whose names in Terraform are promised and are not their ids. */
 const ADDRESSES = {
@@ -17,20 +20,14 @@ const ADDRESSES = {
   "Default/optional_statements": "optional_statements",
   "Default/node_policy_document": "node_policy",
   "roll/roll_instances": "roll_instances",
+  "key_grant/grant": "root_volume_key",
+  "volume_snapshots/role": "snapshots",
+  "volume_snapshots/role_policy": "snapshots",
+  "volume_snapshots/policy": "snapshots",
+  "boot_failed/rule": "boot_failed",
+  "boot_failed/topic": "boot_failed",
+  "boot_failed/alarm": "boot_failed",
 };
-
-const DATA_DISK_KEYS = [
-  "device_name",
-  "size_in_gibs",
-  "type",
-  "iops",
-  "throughput_mib_per_sec",
-  "mount_path",
-  "file_system_type",
-  "mount_path_owner_user",
-  "mount_path_owner_group",
-  "kms_key_arn",
-];
 
 const VALIDATIONS = {
   nodes: [
@@ -50,6 +47,13 @@ const VALIDATIONS = {
       condition:
         'alltrue([for n in var.nodes : contains(["ext4", "xfs"], lookup(n.node_data_disk, "file_system_type", "xfs"))])',
       errorMessage: "file_system_type in node_data_disk must be ext4 or xfs.",
+    },
+  ],
+  additional_data_volumes: [
+    {
+      condition:
+        "length(distinct(concat([var.default_data_volume.device_name], [for v in values(var.additional_data_volumes) : v.device_name]))) == length(var.additional_data_volumes) + 1",
+      errorMessage: "Every volume in additional_data_volumes must have a device_name of its own.",
     },
   ],
   node_secret_files: [
@@ -102,18 +106,34 @@ const ROLL_OPTIONS = `concat(
   var.rolling_update.options,
 )`;
 
+const VOLUME_NAMES = `flatten([for n in var.nodes : concat(
+  ["\${var.app_name}-data-\${n.node_id}"],
+  [for name in keys(var.additional_data_volumes) : "\${var.app_name}-data-\${n.node_id}-\${name}"]
+)])`;
+
+/** Those of the volumes, and what the caller adds. */
+const KMS_KEYS = `distinct(compact(concat(
+  var.kms_key_arns,
+  [var.default_data_volume.kms_key_arn],
+  [for n in var.nodes : lookup(n.node_data_disk, "kms_key_arn", null)],
+  [for v in values(var.additional_data_volumes) : v.kms_key_arn]
+)))`;
+
+/** The tags of a volume, with the one by which snapshots are taken if they are. */
+const markedTags = (volume: string) =>
+  `merge(${volume}.tags, { for key, value in { "${SNAPSHOT_TAG}" = var.app_name } : key => value if var.snapshots != null })`;
+
 /** The module of a whole cluster: what its nodes share, and one nested module per node under its node_id. */
 export function clusterModule(scope: Construct, id: string): ModuleStack {
   const stack = new ModuleStack(scope, id, { providers: [AWS_PROVIDER, NULL_PROVIDER], addresses: ADDRESSES });
   const variables = declareVariables(stack, clusterInputs, { validations: VALIDATIONS });
   new TerraformLocal(stack, "node_by_id", hcl("{ for n in var.nodes : n.node_id => n }"));
 
-  const names = (prefix: string) =>
-    Token.asList(hcl(`[for n in var.nodes : "\${var.app_name}-${prefix}-\${n.node_id}"]`));
+  const groupNames = hcl('[for n in var.nodes : "${var.app_name}-node-${n.node_id}"]');
   const access = new ClusterAccess(stack, "Default", {
     clusterName: variableString(variables.app_name),
-    volumeNames: names("data"),
-    groupNames: names("node"),
+    volumeNames: Token.asList(hcl(VOLUME_NAMES)),
+    groupNames: Token.asList(groupNames),
     objectArns: Token.asList(
       hcl(
         `${IN_S3} ? ["arn:\${data.aws_partition.current.partition}:s3:::\${trimprefix(var.node_config_script_s3_url, "s3://")}"] : []`,
@@ -124,7 +144,26 @@ export function clusterModule(scope: Construct, id: string): ModuleStack {
         `[for f in var.node_secret_files : f.secret_arn != null ? f.secret_arn : "arn:\${data.aws_partition.current.partition}:ssm:\${data.aws_region.current.id}:\${data.aws_caller_identity.current.account_id}:parameter/\${trimprefix(f.parameter_name, "/")}"]`,
       ),
     ),
-    kmsKeyArns: Token.asList(variables.kms_key_arns.value),
+    kmsKeyArns: Token.asList(hcl(KMS_KEYS)),
+  });
+  const grant = new EbsKeyGrant(stack, "key_grant", {
+    name: variableString(variables.app_name),
+    kmsKeyArn: variableString(variables.root_volume_kms_key_arn),
+  });
+  for (const resource of grant.node.children as TerraformResource[]) {
+    resource.addOverride("count", hcl("var.root_volume_kms_key_arn == null ? 0 : 1"));
+  }
+  new VolumeSnapshots(stack, "volume_snapshots", {
+    clusterName: variableString(variables.app_name),
+    everyHours: Token.asNumber(hcl("try(var.snapshots.every_hours, null)")),
+    startAt: Token.asString(hcl("try(var.snapshots.start_at, null)")),
+    keep: Token.asNumber(hcl("try(var.snapshots.keep, null)")),
+    enabled: "var.snapshots != null",
+  });
+  new BootFailedAlarm(stack, "boot_failed", {
+    clusterName: variableString(variables.app_name),
+    topicArns: Token.asList(hcl("var.alarms == null ? [] : var.alarms.topic_arns")),
+    enabled: "var.alarms != null",
   });
 
   const nodes = new TerraformHclModule(stack, "cluster_nodes", {
@@ -140,8 +179,14 @@ export function clusterModule(scope: Construct, id: string): ModuleStack {
       instance_type: hcl("coalesce(each.value.instance_type, var.instance_type)"),
       security_groups: hcl("var.security_groups"),
       instance_profile_name: access.instanceProfileName,
-      data_volume: hcl("merge(var.default_data_volume, each.value.node_data_disk)"),
+      data_volume: hcl(
+        `merge(var.default_data_volume, each.value.node_data_disk, { tags = ${markedTags("var.default_data_volume")} })`,
+      ),
+      additional_data_volumes: hcl(
+        `{ for name, v in var.additional_data_volumes : name => merge(v, { tags = ${markedTags("v")} }) }`,
+      ),
       root_volume: hcl("var.root_volume"),
+      root_volume_kms_key_arn: hcl("var.root_volume_kms_key_arn"),
       files: hcl(FILES),
       script: hcl(SCRIPT),
       launch_hook_timeout_seconds: hcl("var.asg_lifecycle_hook_heartbeat_timeout"),
@@ -153,6 +198,8 @@ export function clusterModule(scope: Construct, id: string): ModuleStack {
       tags: hcl("merge(var.tags, each.value.tags)"),
       wait_for_capacity_timeout: hcl("var.wait_for_capacity_timeout"),
       final_snapshot: hcl("var.final_snapshot"),
+      manage_launch_hook: hcl("var.manage_launch_hook"),
+      alarms: hcl("var.alarms"),
     },
   });
   nodes.addOverride("for_each", hcl("local.node_by_id"));

@@ -1,83 +1,20 @@
-import type { PublishedModule } from "../publish/published-module";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { ModuleAsset, ModuleExample, PublishedModule } from "../publish/published-module";
 import { nodeModule } from "../stateful-node/node-module";
 import { clusterModule, ROLLER } from "./cluster-module";
 
-const EXAMPLE = `terraform {
-  required_version = ">= 1.7"
-  required_providers {
-    aws = {
-      source  = "hashicorp/aws"
-      version = ">= 5.100.0, < 7.0.0"
-    }
-  }
-}
+const EXAMPLES = join(__dirname, "../../examples");
 
-provider "aws" {
-  region = "us-west-2"
-}
-
-resource "aws_vpc" "zookeeper" {
-  cidr_block = "10.50.0.0/24"
-}
-
-resource "aws_subnet" "zookeeper" {
-  for_each = { us-west-2a = 0, us-west-2b = 1, us-west-2c = 2 }
-
-  vpc_id            = aws_vpc.zookeeper.id
-  availability_zone = each.key
-  cidr_block        = cidrsubnet(aws_vpc.zookeeper.cidr_block, 4, each.value)
-}
-
-resource "aws_security_group" "zookeeper" {
-  name   = "zookeeper"
-  vpc_id = aws_vpc.zookeeper.id
-}
-
-locals {
-  nodes = [
-    for index, subnet in values(aws_subnet.zookeeper) : {
-      node_id        = format("%02d", index)
-      node_ip        = cidrhost(subnet.cidr_block, 10)
-      node_subnet_id = subnet.id
-    }
-  ]
-}
-
-module "zookeeper" {
-  source = "../.."
-
-  app_name        = "zookeeper"
-  node_image      = "ami-0123456789abcdef0"
-  instance_type   = "t3.small"
-  security_groups = [aws_security_group.zookeeper.id]
-  nodes           = local.nodes
-
-  default_data_volume = {
-    size_in_gibs           = 20
-    type                   = "gp3"
-    mount_path             = "/data"
-    mount_params           = ["noatime"]
-    file_system_type       = "xfs"
-    mount_path_owner_user  = "zookeeper"
-    mount_path_owner_group = "zookeeper"
-  }
-
-  node_files = [
-    for node in local.nodes : {
-      node_id = node.node_id
-      node_files_toupload = [{
-        destination = "/etc/holdfast/zookeeper-ensemble"
-        contents    = base64encode(join("", [for n in local.nodes : "\${n.node_id} \${n.node_ip}\\n"]))
-      }]
-    }
-  ]
-  node_config_script = filebase64("\${path.module}/../../zookeeper-node-config-script.sh")
-}
-
-output "groups" {
-  value = module.zookeeper.asg_names
-}
-`;
+/** A folder of `examples/`: a configuration, and the node config script that it names. */
+const example = (name: string): ModuleExample => ({
+  name,
+  mainTf: readFileSync(join(EXAMPLES, name, "main.tf"), "utf8"),
+});
+const script = (name: string): ModuleAsset => ({
+  from: `examples/${name}/node-config-script.sh`,
+  to: `examples/${name}/node-config-script.sh`,
+});
 
 export const STATEFUL_CLUSTER_MODULE: PublishedModule = {
   name: "stateful-cluster",
@@ -88,9 +25,6 @@ export const STATEFUL_CLUSTER_MODULE: PublishedModule = {
     "prashantkalkar/stateful_application_module v0.8.0: an existing user changes `source` alone.",
   root: clusterModule,
   nested: { "node-module": nodeModule },
-  assets: [
-    { from: "dist/roll.mjs", to: ROLLER },
-    { from: "examples/zookeeper/node-config-script.sh", to: "zookeeper-node-config-script.sh" },
-  ],
-  examples: [{ name: "zookeeper", mainTf: EXAMPLE }],
+  assets: [{ from: "dist/roll.mjs", to: ROLLER }, ...["zookeeper", "etcd", "kafka", "mongodb"].map(script)],
+  examples: [example("zookeeper"), example("etcd"), example("kafka"), example("mongodb")],
 };

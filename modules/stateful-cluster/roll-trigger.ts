@@ -2,7 +2,7 @@ import { Resource as NullResource } from "@cdktf/provider-null/lib/resource";
 import { Fn, Token } from "cdktf";
 import { Construct } from "constructs";
 import { AwsEnvironment } from "../iam/aws-environment";
-import { CLUSTER_TAG } from "../stateful-node/node-configuration";
+import { CLUSTER_TAG } from "../stateful-node/node-names";
 import type { RollTarget } from "../stateful-node/stateful-node";
 
 export interface RollTriggerProps {
@@ -14,6 +14,13 @@ export interface RollTriggerProps {
   readonly program: string;
   /** Options of `holdfast roll run`; may be a token, as a whole. @default - none */
   readonly options?: string[];
+}
+
+/** A cluster's manifest, for `holdfast roll --cluster`: JSON, which names the account, the region and the groups that are meant. */
+export function rollManifest(scope: Construct, clusterName: string, nodes: readonly RollTarget[]): string {
+  const { accountId, region } = AwsEnvironment.of(scope);
+  const tag = { key: CLUSTER_TAG, value: clusterName };
+  return Token.asString(Fn.jsonencode({ cluster: clusterName, accountId, region, tag, nodes }));
 }
 
 /**
@@ -32,16 +39,7 @@ export class RollTrigger extends Construct {
   public constructor(scope: Construct, id: string, props: RollTriggerProps) {
     super(scope, id);
     const { clusterName, nodes, program, options = [] } = props;
-    const { accountId, region } = AwsEnvironment.of(this);
-    this.manifest = Token.asString(
-      Fn.jsonencode({
-        cluster: clusterName,
-        accountId,
-        region,
-        tag: { key: CLUSTER_TAG, value: clusterName },
-        nodes,
-      }),
-    );
+    this.manifest = rollManifest(this, clusterName, nodes);
     this.resource = new NullResource(this, "roll_instances", {
       triggers: { nodes: Token.asString(Fn.jsonencode(nodes)) },
       provisioners: [

@@ -1,11 +1,15 @@
 import { Annotations, Token } from "cdktf";
 import { Construct } from "constructs";
 import { AwsEnvironment } from "../iam/aws-environment";
-import { nodeNames, volumesOf } from "../stateful-node/node-configuration";
+import { nodeNames } from "../stateful-node/node-names";
 import type { DataVolumeProps, NodeFileProps, NodeScriptProps, StatefulNodeProps } from "../stateful-node/node-props";
+import { volumesOf } from "../stateful-node/node-rules";
 import { StatefulNode } from "../stateful-node/stateful-node";
+import { EbsKeyGrant } from "../worker-access/ebs-key-grant";
+import { BootFailedAlarm } from "./boot-failed-alarm";
 import { ClusterAccess } from "./cluster-access";
 import { quorumWarning } from "./cluster-checks";
+import { SNAPSHOT_TAG, type SnapshotSchedule, VolumeSnapshots } from "./volume-snapshots";
 
 /** One node: its identity, and what is different about it. */
 export interface ClusterNodeProps {
@@ -29,7 +33,7 @@ export interface ClusterNodeProps {
 
 type SharedProps = Omit<
   StatefulNodeProps,
-  "nodeId" | "nodeIp" | "subnetId" | "instanceProfileName" | "files" | "script"
+  "nodeId" | "nodeIp" | "subnetId" | "instanceProfileName" | "files" | "script" | "additionalVolumes"
 >;
 
 /** What the nodes share, as in {@link StatefulNodeProps}, and the nodes. */
@@ -38,6 +42,10 @@ export interface StatefulClusterProps extends SharedProps {
   /** Of every node. @default - none */
   readonly files?: readonly NodeFileProps[];
   readonly script: NodeScriptProps;
+  /** Of every node, by name. @default - none */
+  readonly additionalVolumes?: Readonly<Record<string, DataVolumeProps>>;
+  /** Of every data volume, `{}` for one a day of which seven are kept. @default - no snapshots */
+  readonly snapshots?: SnapshotSchedule;
   /** ARNs of keys that encrypt secrets or scripts, beside those of the volumes. @default - none */
   readonly kmsKeyArns?: readonly string[];
 }
@@ -60,11 +68,13 @@ export class StatefulCluster extends Construct {
 
   public constructor(scope: Construct, id: string, props: StatefulClusterProps) {
     super(scope, id);
-    const { nodes, files = [], script, kmsKeyArns = [], ...shared } = props;
+    const { nodes, files = [], script, kmsKeyArns = [], additionalVolumes, snapshots, ...shared } = props;
     checkNodes(props);
     const warning = quorumWarning(props.clusterName, nodes.length);
     if (warning !== undefined) Annotations.of(this).addWarning(warning);
 
+    const marked = (volume: DataVolumeProps): DataVolumeProps =>
+      snapshots === undefined ? volume : { ...volume, tags: { ...volume.tags, [SNAPSHOT_TAG]: props.clusterName } };
     const resolved = nodes.map((node) => ({
       ...shared,
       nodeId: node.nodeId,
@@ -72,7 +82,14 @@ export class StatefulCluster extends Construct {
       subnetId: node.subnetId,
       imageId: node.imageId ?? shared.imageId,
       instanceType: node.instanceType ?? shared.instanceType,
-      dataVolume: { ...shared.dataVolume, ...node.dataVolume },
+      dataVolume: marked({ ...shared.dataVolume, ...node.dataVolume }),
+      ...(additionalVolumes === undefined
+        ? {}
+        : {
+            additionalVolumes: Object.fromEntries(
+              Object.entries(additionalVolumes).map(([name, volume]) => [name, marked(volume)]),
+            ),
+          }),
       files: [...files, ...(node.files ?? [])],
       tags: { ...shared.tags, ...node.tags },
       script,
@@ -93,6 +110,14 @@ export class StatefulCluster extends Construct {
         ...resolved.flatMap((node) => Object.values(volumesOf(node)).map(({ kmsKeyArn }) => kmsKeyArn)),
       ]),
     });
+    if (shared.rootVolume?.kmsKeyArn !== undefined) {
+      new EbsKeyGrant(this, "root_volume_key", { name: props.clusterName, kmsKeyArn: shared.rootVolume.kmsKeyArn });
+    }
+    if (snapshots !== undefined)
+      new VolumeSnapshots(this, "snapshots", { ...snapshots, clusterName: props.clusterName });
+    if (shared.alarms !== undefined) {
+      new BootFailedAlarm(this, "boot_failed", { ...shared.alarms, clusterName: props.clusterName });
+    }
     this.roleName = access.roleName;
     this.nodes = new Map(
       resolved.map((node) => [

@@ -1,32 +1,19 @@
 import { Token } from "cdktf";
-import type { DataVolumeProps, NodeFileProps, StatefulNodeProps } from "./node-props";
-
-/** Names in AWS that follow from a cluster's and a node's: promised, since users and policies refer to them. */
-export const nodeNames = (cluster: string, nodeId: string) => ({
-  /** Of the group and its launch template. */
-  group: `${cluster}-node-${nodeId}`,
-  volume: `${cluster}-data-${nodeId}`,
-  interface: `${cluster}-interface-${nodeId}`,
-  launchHook: `${cluster}-node-asg-hook`,
-});
+import { nodeNames } from "./node-names";
+import type { NodeFileProps, StatefulNodeProps } from "./node-props";
+import type { NodeVolumes } from "./node-volumes";
 
 export const LAUNCH_HOOK_TIMEOUT_SECONDS = 3600;
 
-/** Tag of every group and instance of a cluster: the roller changes nothing that does not carry it. */
-export const CLUSTER_TAG = "holdfast:cluster";
-export const DATA_DEVICE = "/dev/sdf";
-
 export interface NodeConfigurationInput {
   readonly props: StatefulNodeProps;
-  /** Id of each volume, by the name under which the layouts refer to it. */
-  readonly volumeIds: Readonly<Record<string, string>>;
+  readonly volumes: NodeVolumes["configuration"];
 }
 
 /** What the agent on the instance reads as its configuration; values may be tokens. */
-export function nodeConfiguration({ props, volumeIds }: NodeConfigurationInput): Record<string, unknown> {
+export function nodeConfiguration({ props, volumes }: NodeConfigurationInput): Record<string, unknown> {
   const { clusterName, nodeId, deadlines = {}, files = [] } = props;
   const names = nodeNames(clusterName, nodeId);
-  const volumes = volumesOf(props);
   return {
     cluster: clusterName,
     nodeId,
@@ -40,31 +27,10 @@ export function nodeConfiguration({ props, volumeIds }: NodeConfigurationInput):
       configure: deadlines.configureSeconds ?? 3_600,
       health: deadlines.healthSeconds ?? 14_400,
     },
-    volumes: Object.fromEntries(
-      Object.entries(volumes).map(([name, { deviceName = DATA_DEVICE }]) => [
-        name,
-        { volumeId: volumeIds[name], deviceName },
-      ]),
-    ),
-    data: Object.entries(volumes).map(([name, volume]) => ({
-      layout: "filesystem",
-      volume: name,
-      format: volume.format,
-      path: volume.mountPath,
-      options: volume.mountOptions ?? [],
-      user: volume.ownerUser,
-      group: volume.ownerGroup,
-    })),
+    ...volumes,
     files: Token.isUnresolved(files) ? files : (files as readonly NodeFileProps[]).map(heldFile),
     script: props.script,
   };
-}
-
-/** Every data volume of a node by name; `data` is the first one's. */
-export function volumesOf(
-  props: Pick<StatefulNodeProps, "dataVolume" | "additionalVolumes">,
-): Readonly<Record<string, DataVolumeProps>> {
-  return { data: props.dataVolume, ...props.additionalVolumes };
 }
 
 function heldFile({ path, user = "root", group = "root", mode, content }: NodeFileProps) {

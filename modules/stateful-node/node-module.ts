@@ -1,6 +1,13 @@
 import { Token } from "cdktf";
 import type { Construct } from "constructs";
-import { variableList, variableNumber, variableString, variableValue } from "../publish/expressions";
+import {
+  hcl,
+  variableBoolean,
+  variableList,
+  variableNumber,
+  variableString,
+  variableValue,
+} from "../publish/expressions";
 import { ModuleStack } from "../publish/module-stack";
 import { declareOutput, declareVariable } from "../publish/variables";
 import { jsonTemplate } from "../user-data/json-text";
@@ -13,6 +20,9 @@ export const DATA_VOLUME_TYPE = `object({
   mount_path = string, file_system_type = string, mount_params = optional(list(string), []),
   mount_path_owner_user = string, mount_path_owner_group = string, tags = optional(map(string), {}), kms_key_arn = optional(string)
 })`.replace(/\s+/g, " ");
+
+const ALARMS_TYPE =
+  "object({ topic_arns = list(string), below_capacity_minutes = number, burst_balance_percent = number, volume_latency_ms = number })";
 
 export const ROOT_VOLUME_TYPE = "object({ device_name = string, size_in_gibs = number, type = string })";
 
@@ -28,6 +38,8 @@ const VARIABLES = {
   security_groups: ["list(string)", "Security groups of the node's interface."],
   instance_profile_name: ["string", "Instance profile of the cluster."],
   data_volume: [DATA_VOLUME_TYPE, "The node's data volume."],
+  additional_data_volumes: [`map(${DATA_VOLUME_TYPE})`, "Further data volumes of the node, by name."],
+  root_volume_kms_key_arn: ["string", "Key of the root volume; null for the account's."],
   root_volume: [ROOT_VOLUME_TYPE, "The instance's root volume."],
   files: ["any", "Files that the agent places, as it takes them."],
   script: ["any", "Where the node config script comes from, as the agent takes it."],
@@ -43,10 +55,35 @@ const VARIABLES = {
   tags: ["map(string)", "Tags of instance and group."],
   wait_for_capacity_timeout: ["string", "How long an apply waits for the first instance."],
   final_snapshot: ["bool", "Whether a destroyed data volume leaves a snapshot."],
+  manage_launch_hook: ["bool", "Whether the launch hook is a resource of its own."],
+  alarms: [ALARMS_TYPE, "Thresholds and topics; null for no alarms."],
 } as const satisfies Readonly<Record<string, readonly [type: string, description: string]>>;
 
+const NULLABLE = ["node_key_name", "root_volume_kms_key_arn", "alarms"];
+
+/** From the words of the input to those of the construct. */
+const ADDITIONAL_VOLUMES = `{ for name, v in var.additional_data_volumes : name => {
+  deviceName = v.device_name
+  sizeGiB = v.size_in_gibs
+  type = v.type
+  iops = v.iops
+  throughput = v.throughput_mib_per_sec
+  kmsKeyArn = v.kms_key_arn
+  mountPath = v.mount_path
+  format = v.file_system_type
+  mountOptions = v.mount_params
+  ownerUser = v.mount_path_owner_user
+  ownerGroup = v.mount_path_owner_group
+  tags = v.tags
+} }`;
+
 /** Constructs whose names in Terraform are promised and are not their ids. */
-const ADDRESSES = { "Default/default_tags": "current" };
+const ADDRESSES = {
+  "Default/default_tags": "current",
+  "Default/alarms/below_capacity": "below_capacity",
+  "Default/alarms/volume_latency": "volume_latency",
+  "Default/alarms/volume_burst_balance": "volume_burst_balance",
+};
 
 /** The module of one node, which the cluster's module calls for each of its nodes. */
 export function nodeModule(scope: Construct, id: string): ModuleStack {
@@ -57,7 +94,7 @@ export function nodeModule(scope: Construct, id: string): ModuleStack {
       declareVariable(stack, name, {
         type,
         description,
-        ...(name === "node_key_name" ? { nullable: true } : {}),
+        ...(NULLABLE.includes(name) ? { nullable: true } : {}),
         ...(name === "script"
           ? {
               validations: [
@@ -99,10 +136,12 @@ export function nodeModule(scope: Construct, id: string): ModuleStack {
       ownerGroup: text("data_volume", "mount_path_owner_group"),
       tags: Token.asStringMap(variableValue(volume, "tags")),
     },
+    additionalVolumes: hcl(ADDITIONAL_VOLUMES),
     rootVolume: {
       deviceName: text("root_volume", "device_name"),
       sizeGiB: number("root_volume", "size_in_gibs"),
       type: text("root_volume", "type"),
+      kmsKeyArn: text("root_volume_kms_key_arn"),
     },
     files: variableValue(variables.files),
     script: variableValue(variables.script) as unknown as NodeScriptProps,
@@ -117,6 +156,14 @@ export function nodeModule(scope: Construct, id: string): ModuleStack {
     tags: Token.asStringMap(variableValue(variables.tags)),
     waitForCapacity: text("wait_for_capacity_timeout"),
     finalSnapshot: variableValue(variables.final_snapshot) as unknown as boolean,
+    manageLaunchHook: variableBoolean(variables.manage_launch_hook),
+    alarms: {
+      topicArns: Token.asList(hcl("var.alarms == null ? [] : var.alarms.topic_arns")),
+      belowCapacityMinutes: Token.asNumber(hcl("try(var.alarms.below_capacity_minutes, null)")),
+      burstBalancePercent: Token.asNumber(hcl("try(var.alarms.burst_balance_percent, null)")),
+      volumeLatencyMs: Token.asNumber(hcl("try(var.alarms.volume_latency_ms, null)")),
+      enabled: "var.alarms != null",
+    },
     // A module's caller cannot choose it, and with it no node could ever be removed.
     preventDestroy: false,
   });

@@ -1,7 +1,11 @@
 import type { IResolvable } from "cdktf";
+import type { NodeAlarmsProps, NodeAlarmThresholds } from "./node-alarms";
 
 /** A filesystem that a blank data volume may get. */
 export type DataFormat = "ext4" | "xfs";
+
+/** The name that a data volume is attached under unless another is given. */
+export const DATA_DEVICE = "/dev/sdf";
 
 /** An EBS volume that belongs to a node and outlives its instances. Values may be tokens. */
 export interface DataVolumeProps {
@@ -31,6 +35,8 @@ export interface RootVolumeProps {
   readonly deviceName: string;
   readonly sizeGiB: number;
   readonly type: string;
+  /** ARN of the key that encrypts it; the Auto Scaling service needs a grant for it. @default - the account's default key for EBS */
+  readonly kmsKeyArn?: string;
 }
 
 /** A file placed before the node config script runs. */
@@ -96,8 +102,11 @@ export interface StatefulNodeProps {
   /** May be a token. */
   readonly instanceProfileName: string;
   readonly dataVolume: DataVolumeProps;
-  /** By name, letters, digits and dashes; a token only as a whole. @default - none */
-  readonly additionalVolumes?: Readonly<Record<string, DataVolumeProps>>;
+  /**
+   * By name: letters, digits and dashes, and not `data`. A token only as a whole, whose values then may have null for what is optional.
+   * @default - none
+   */
+  readonly additionalVolumes?: Readonly<Record<string, DataVolumeProps>> | IResolvable;
   /** @default - 16 GiB of gp3 as /dev/xvda */
   readonly rootVolume?: RootVolumeProps;
   /** May be a token, as a whole. @default - none */
@@ -119,6 +128,14 @@ export interface StatefulNodeProps {
    * @default "0": it does not wait
    */
   readonly waitForCapacity?: string;
+  /**
+   * Whether the launch hook is also a resource of its own, so that a later change of its timeout reaches the group: the hook that a group
+   * is made with is never looked at again. May be a token.
+   * @default true
+   */
+  readonly manageLaunchHook?: boolean;
+  /** @default - none */
+  readonly alarms?: NodeAlarmThresholds & Pick<NodeAlarmsProps, "topicArns" | "enabled">;
   /** Whether Terraform refuses to destroy the data volumes; a literal. @default true */
   readonly preventDestroy?: boolean;
   /** Whether a data volume that is destroyed leaves a snapshot. @default false */

@@ -1,6 +1,13 @@
 import { Token } from "cdktf";
-import { volumesOf } from "./node-configuration";
-import type { StatefulNodeProps } from "./node-props";
+import { DATA_DEVICE, type DataVolumeProps, type StatefulNodeProps } from "./node-props";
+
+/** Every data volume of a node by name, `data` first, as far as they are known before Terraform runs. */
+export function volumesOf({
+  dataVolume,
+  additionalVolumes = {},
+}: Pick<StatefulNodeProps, "dataVolume" | "additionalVolumes">): Readonly<Record<string, DataVolumeProps>> {
+  return { data: dataVolume, ...(Token.isUnresolved(additionalVolumes) ? {} : (additionalVolumes as object)) };
+}
 
 /** Refuses what cannot work on one node; what is known to Terraform only is not looked at. */
 export function checkNode(props: StatefulNodeProps): void {
@@ -11,6 +18,13 @@ export function checkNode(props: StatefulNodeProps): void {
   if (hook !== undefined && !Token.isUnresolved(hook) && (hook < 30 || hook > 7_200)) {
     refuse(`launchHookTimeoutSeconds (${hook}) must be from 30 to 7200`);
   }
+  if (!Token.isUnresolved(props.additionalVolumes)) {
+    for (const name of Object.keys(props.additionalVolumes ?? {})) {
+      if (name === "data" || !/^[A-Za-z0-9-]+$/.test(name)) {
+        refuse(`additionalVolumes has the name ${name}, which should be letters, digits and dashes, and not data`);
+      }
+    }
+  }
   const volumes = Object.entries(volumesOf(props));
   for (const [field, value] of [
     ["deviceName", "deviceName"],
@@ -18,7 +32,7 @@ export function checkNode(props: StatefulNodeProps): void {
   ] as const) {
     const owners = new Map<string, string>();
     for (const [name, volume] of volumes) {
-      const text = volume[value] ?? "/dev/sdf";
+      const text = volume[value] ?? DATA_DEVICE;
       if (Token.isUnresolved(text)) continue;
       const other = owners.get(text);
       if (other !== undefined) refuse(`volumes ${other} and ${name} have the same ${field} (${text})`);

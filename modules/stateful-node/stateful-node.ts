@@ -1,23 +1,20 @@
 import { AutoscalingGroup } from "@cdktf/provider-aws/lib/autoscaling-group";
+import { AutoscalingLifecycleHook } from "@cdktf/provider-aws/lib/autoscaling-lifecycle-hook";
 import { DataAwsDefaultTags } from "@cdktf/provider-aws/lib/data-aws-default-tags";
 import { DataAwsSubnet } from "@cdktf/provider-aws/lib/data-aws-subnet";
-import { EbsVolume } from "@cdktf/provider-aws/lib/ebs-volume";
 import { LaunchTemplate } from "@cdktf/provider-aws/lib/launch-template";
 import { NetworkInterface } from "@cdktf/provider-aws/lib/network-interface";
-import { Fn, type TerraformResourceLifecycle, Token } from "cdktf";
+import { Fn, Token } from "cdktf";
 import { Construct } from "constructs";
 import { addDynamicBlock } from "../publish/dynamic-block";
 import { hcl } from "../publish/expressions";
 import { UserData } from "../user-data/user-data";
-import {
-  CLUSTER_TAG,
-  LAUNCH_HOOK_TIMEOUT_SECONDS,
-  nodeConfiguration,
-  nodeNames,
-  volumesOf,
-} from "./node-configuration";
-import type { DataVolumeProps, StatefulNodeProps } from "./node-props";
+import { NodeAlarms } from "./node-alarms";
+import { LAUNCH_HOOK_TIMEOUT_SECONDS, nodeConfiguration } from "./node-configuration";
+import { CLUSTER_TAG, nodeNames } from "./node-names";
+import type { RootVolumeProps, StatefulNodeProps } from "./node-props";
 import { checkNode } from "./node-rules";
+import { NodeVolumes } from "./node-volumes";
 
 /** https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-metrics.html */
 const GROUP_METRICS = [
@@ -41,9 +38,6 @@ export interface RollTarget {
   readonly ip: string;
   readonly template: { readonly id: string; readonly version: number };
 }
-
-/** Tags that nodes put on their own volumes and that Terraform leaves alone. */
-const AGENT_TAG = "holdfast:initialised";
 
 /**
  * One node of a stateful cluster: an address and data that outlive every instance, and an Auto Scaling group of one that replaces
@@ -79,11 +73,8 @@ export class StatefulNode extends Construct {
       // The primary interface of a running instance can be neither detached nor replaced: see the group's preconditions.
       lifecycle: { ignoreChanges: ["subnet_id", "private_ips"] },
     });
-    const volumes = Object.entries(volumesOf(props)).map(
-      ([name, volume]) => [name, this.volume(name, volume, subnet, props)] as const,
-    );
-    const volumeIds = Object.fromEntries(volumes.map(([name, { id: volumeId }]) => [name, volumeId]));
-    this.configuration = nodeConfiguration({ props, volumeIds });
+    const volumes = new NodeVolumes(this, "Default", props, subnet);
+    this.configuration = nodeConfiguration({ props, volumes: volumes.configuration });
 
     const userData = new UserData(this, "user_data", {
       owner: `node ${Token.isUnresolved(props.nodeId) ? "configuration" : props.nodeId}`,
@@ -93,12 +84,7 @@ export class StatefulNode extends Construct {
     const template = this.launchTemplate(props, networkInterface, userData);
     const group = this.group(props, subnet, template);
     group.addOverride("lifecycle.precondition", [
-      ...volumes.map(([name, volume]) => ({
-        condition: hcl(`${volume.fqn}.availability_zone == ${subnet.fqn}.availability_zone`),
-        error_message:
-          `Node ${props.nodeId}: volume ${name} is in \${${volume.fqn}.availability_zone}, subnet ${props.subnetId} in ` +
-          `\${${subnet.fqn}.availability_zone}. A volume cannot leave its zone: give a subnet of that zone, or copy the data through a snapshot.`,
-      })),
+      ...volumes.preconditions(props.nodeId, subnet, props.subnetId),
       {
         condition: hcl(`${networkInterface.fqn}.subnet_id == ${subnet.fqn}.id`),
         error_message: `Node ${props.nodeId}: its interface is in \${${networkInterface.fqn}.subnet_id}, not ${props.subnetId}. ${MOVE_REMEDY}`,
@@ -112,39 +98,19 @@ export class StatefulNode extends Construct {
     this.groupName = group.name;
     this.launchTemplateId = template.id;
     this.launchTemplateVersion = Token.asString(template.latestVersion);
-    this.dataVolumeId = volumeIds["data"] as string;
+    this.dataVolumeId = volumes.dataVolumeId;
     this.rollTarget = {
       id: props.nodeId,
       group: group.name,
       interfaceId: networkInterface.id,
-      volumeIds: Object.values(volumeIds),
+      volumeIds: Token.asList(hcl(`values(${volumes.byName})[*].id`)),
       zone: subnet.availabilityZone,
       ip: props.nodeIp,
       template: { id: template.id, version: template.latestVersion },
     };
-  }
-
-  private volume(name: string, volume: DataVolumeProps, subnet: DataAwsSubnet, props: StatefulNodeProps): EbsVolume {
-    const names = nodeNames(props.clusterName, props.nodeId);
-    const { preventDestroy = true, finalSnapshot } = props;
-    const own = { Name: name === "data" ? names.volume : `${names.volume}-${name}` };
-    const lifecycle: TerraformResourceLifecycle = {
-      // A volume stays where its data are; where that contradicts the subnet, the group's precondition says so.
-      ignoreChanges: ["availability_zone", `tags["${AGENT_TAG}"]`, `tags_all["${AGENT_TAG}"]`],
-      ...(preventDestroy ? { preventDestroy } : {}),
-    };
-    return new EbsVolume(this, name === "data" ? "node_data" : `node_data_${name}`, {
-      availabilityZone: subnet.availabilityZone,
-      size: volume.sizeGiB,
-      type: volume.type,
-      ...(volume.iops === undefined ? {} : { iops: volume.iops }),
-      ...(volume.throughput === undefined ? {} : { throughput: volume.throughput }),
-      ...(volume.kmsKeyArn === undefined ? {} : { kmsKeyId: volume.kmsKeyArn }),
-      ...(finalSnapshot === undefined ? {} : { finalSnapshot }),
-      encrypted: true,
-      tags: volume.tags === undefined ? own : (Token.asStringMap(Fn.merge([volume.tags, own])) as typeof own),
-      lifecycle,
-    });
+    if (props.alarms !== undefined) {
+      new NodeAlarms(this, "alarms", { ...props.alarms, groupName: names.group, volumes: volumes.byName });
+    }
   }
 
   private launchTemplate(
@@ -152,7 +118,7 @@ export class StatefulNode extends Construct {
     networkInterface: NetworkInterface,
     userData: UserData,
   ): LaunchTemplate {
-    const root = props.rootVolume ?? { deviceName: "/dev/xvda", sizeGiB: 16, type: "gp3" };
+    const root: RootVolumeProps = props.rootVolume ?? { deviceName: "/dev/xvda", sizeGiB: 16, type: "gp3" };
     return new LaunchTemplate(this, "node", {
       name: nodeNames(props.clusterName, props.nodeId).group,
       imageId: props.imageId,
@@ -168,6 +134,7 @@ export class StatefulNode extends Construct {
             volumeSize: root.sizeGiB,
             volumeType: root.type,
             encrypted: "true",
+            ...(root.kmsKeyArn === undefined ? {} : { kmsKeyId: root.kmsKeyArn }),
             deleteOnTermination: "true",
           },
         },
@@ -191,20 +158,19 @@ export class StatefulNode extends Construct {
   private group(props: StatefulNodeProps, subnet: DataAwsSubnet, template: LaunchTemplate): AutoscalingGroup {
     const { group: name, launchHook } = nodeNames(props.clusterName, props.nodeId);
     const defaultTags = new DataAwsDefaultTags(this, "default_tags", {});
+    const hook = {
+      name: launchHook,
+      lifecycleTransition: "autoscaling:EC2_INSTANCE_LAUNCHING",
+      defaultResult: "ABANDON",
+      heartbeatTimeout: props.launchHookTimeoutSeconds ?? LAUNCH_HOOK_TIMEOUT_SECONDS,
+    };
     const group = new AutoscalingGroup(this, "node_asg", {
       name,
       minSize: 1,
       maxSize: 1,
       availabilityZones: [subnet.availabilityZone],
       launchTemplate: { id: template.id, version: Token.asString(template.latestVersion) },
-      initialLifecycleHook: [
-        {
-          name: launchHook,
-          lifecycleTransition: "autoscaling:EC2_INSTANCE_LAUNCHING",
-          defaultResult: "ABANDON",
-          heartbeatTimeout: props.launchHookTimeoutSeconds ?? LAUNCH_HOOK_TIMEOUT_SECONDS,
-        },
-      ],
+      initialLifecycleHook: [hook],
       enabledMetrics: GROUP_METRICS,
       metricsGranularity: "1Minute",
       waitForCapacityTimeout: props.waitForCapacity ?? "0",
@@ -218,6 +184,13 @@ export class StatefulNode extends Construct {
       forEach: Fn.merge([defaultTags.tags, props.tags ?? {}]),
       content: { key: "${tag.key}", value: "${tag.value}", propagate_at_launch: true },
     });
+    const { manageLaunchHook = true } = props;
+    if (manageLaunchHook !== false) {
+      const managed = new AutoscalingLifecycleHook(this, "launch_hook", { ...hook, autoscalingGroupName: group.name });
+      if (Token.isUnresolved(manageLaunchHook)) {
+        managed.addOverride("count", Fn.conditional(manageLaunchHook, 1, 0));
+      }
+    }
     return group;
   }
 }

@@ -118,6 +118,7 @@ async function startLocalControlPlane(
     logger: createLogger("info", fileDestination(state.file("control-plane.log"))),
     port,
     operatorTokenFile,
+    statusPage: "open",
   });
 }
 

@@ -104,7 +104,7 @@ async function settled(
 
 function introduction({ url, operatorTokenFile }: Fleet, stateFolder: string): string {
   return [
-    `local fleet: ${url}`,
+    `local fleet: ${url}, its status page`,
     `  state: ${relative(process.cwd(), stateFolder) || stateFolder}; the next start goes on from it, delete it to begin anew`,
     "  try:   export " + `HOLDFAST_URL=${url} HOLDFAST_TOKEN_FILE=${operatorTokenFile}`,
     "         npm run --silent holdfast -- job list",

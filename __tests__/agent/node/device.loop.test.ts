@@ -36,7 +36,7 @@ const udevLink = (serial: string, device = volume.device) =>
 const find = (deviceName = "/dev/sdf", sizeGiB = volume.sizeGiB) =>
   findDevice({ volumeId: VOLUME_ID, sizeGiB }, deviceName, tree);
 
-describe("on NVMe a volume is found by its id", () => {
+describe("mount_volume.sh L17-26: on NVMe a volume is found by its id, on any distribution", () => {
   test("through udev's link", async () => {
     udevLink(SERIAL);
 

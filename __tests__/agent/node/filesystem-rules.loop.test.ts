@@ -131,7 +131,7 @@ describe("a fresh volume", () => {
     });
   });
 
-  test("is not formatted while it is tagged as initialised", async () => {
+  test("mount_volume.sh L28-39: is not formatted while it is tagged as initialised", async () => {
     const volume = newVolume();
     const before = volume.digest();
 
@@ -142,7 +142,7 @@ describe("a fresh volume", () => {
     expect(volume.digest()).toBe(before);
   });
 
-  test("is not formatted if it was made from a snapshot", async () => {
+  test("mount_volume.sh L28-39: is not formatted if it was made from a snapshot", async () => {
     const volume = newVolume();
     const before = volume.digest();
 
@@ -214,6 +214,15 @@ describe("a volume with a filesystem", () => {
     expect(ownerOf("records")).toBe("daemon");
     const { logged } = await prepare(volume, { path, user: "no-such-user" });
     expect(logged.join("")).toContain("owner of the data volume does not exist here");
+  });
+
+  test("mount_volume.sh L118: whose owner cannot be changed stops the boot, and says where", async () => {
+    const volume = newVolume();
+    const { path } = await prepare(volume);
+    writeFileSync(join(path, "records"), "");
+    sh(`chattr +i '${join(path, "records")}'`);
+
+    await expect(prepare(volume, { path, user: "nobody" })).rejects.toThrow(/records.*Operation not permitted/s);
   });
 
   test("that is mounted elsewhere is not mounted a second time", async () => {
@@ -303,7 +312,7 @@ test("mount_volume.sh L28-39: an unreadable device is an error, though blkid fin
 });
 
 describe("formatting", () => {
-  test("looks once more under the device's lock: what became a filesystem meanwhile is not formatted", async () => {
+  test("mount_volume.sh L28-39: looks once more under the device's lock: what became a filesystem meanwhile is not formatted", async () => {
     const volume = newVolume();
     expect(await inspectDevice(volume.device)).toEqual({ kind: "blank" });
     withData(volume, "mkfs.ext4 -q");

@@ -10,6 +10,7 @@ import type { ControlPlane } from "../../../control-plane/api/server";
 import { DEFAULT_TIMING, type LeaseTiming } from "../../../control-plane/lease/timing";
 import { openDatabase } from "../../../control-plane/store/database";
 import { Operator, startCopy } from "../../control-plane/api/clients";
+import { type Cable, layCable } from "../../support/cable";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres";
 import { eventually } from "../daemon/eventually";
 
@@ -37,7 +38,8 @@ export interface Machine {
   /** Creates a source with a table `item` of three rows, an empty sink, and a job between them. */
   createJob(name: string, props?: object): Promise<TestJob>;
   startAgent(workerId: string, config?: object, directory?: string): RunningAgent;
-  stopControlPlane(): Promise<void>;
+  /** The agents' way to the control plane. */
+  readonly cable: Cable;
 }
 
 export interface TestJob {
@@ -59,6 +61,7 @@ export function useMachine(timing: LeaseTiming = DEFAULT_TIMING): Machine {
   const agents: RunningAgent[] = [];
   const directories = new Set<string>();
   let names = 0;
+  let cable: Cable;
 
   beforeAll(async () => {
     postgres = await startTestPostgres(DECODABLE);
@@ -66,6 +69,7 @@ export function useMachine(timing: LeaseTiming = DEFAULT_TIMING): Machine {
   beforeEach(async () => {
     const { url } = await postgres.freshDatabase();
     copy = await startCopy(url, timing);
+    cable = await layCable(copy.controlPlane.url);
     operator = await Operator.create(copy.controlPlane.url, url);
   });
   afterEach(async () => {
@@ -73,6 +77,7 @@ export function useMachine(timing: LeaseTiming = DEFAULT_TIMING): Machine {
     await Promise.all(agents.splice(0).map(({ ended }) => ended));
     for (const directory of directories) await endDaemons(directory);
     directories.clear();
+    await cable.close();
     await copy.controlPlane.stop();
     await dropSlots(postgres);
   });
@@ -108,7 +113,9 @@ export function useMachine(timing: LeaseTiming = DEFAULT_TIMING): Machine {
     get logs() {
       return copy.logs;
     },
-    stopControlPlane: () => copy.controlPlane.stop(),
+    get cable() {
+      return cable;
+    },
     async createJob(name, props = {}) {
       const source = await postgres.freshDatabase({ migrated: false });
       const sink = await postgres.freshDatabase({ migrated: false });
@@ -152,7 +159,7 @@ export function useMachine(timing: LeaseTiming = DEFAULT_TIMING): Machine {
       writeFileSync(tokenFile, operator.deploymentToken, { mode: 0o600 });
       const file = join(directory, "config.json");
       const settings = {
-        controlPlaneUrl: copy.controlPlane.url,
+        controlPlaneUrl: cable.url,
         deploymentTokenFile: tokenFile,
         workerId,
         stateDirectory: join(directory, "state"),

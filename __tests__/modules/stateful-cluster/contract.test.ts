@@ -205,9 +205,9 @@ describe("the trigger of the roll", () => {
   const trigger = main.resource.null_resource.roll_instances;
   const run = trigger.provisioner[0]["local-exec"];
 
-  test("stands where it stood, unless the caller rolls by hand", () => {
+  test("stands where it stood, if the caller wants applies to roll", () => {
     expect(trigger.count).toBe('${var.rolling_update.when == "apply" ? 1 : 0}');
-    expect(variables["rolling_update"]?.default).toEqual({ when: "apply", options: [] });
+    expect(variables["rolling_update"]?.default).toEqual({ when: "none", options: [] });
   });
 
   test("R22: runs the module's own roller on this account, region and cluster, with the role that was given", () => {

@@ -24,12 +24,6 @@ async function root(module: "former" | "ours"): Promise<Terraform> {
   return terraform;
 }
 
-/** Says how the cluster is rolled, beside the caller's own words. */
-function override(rollingUpdate: object): void {
-  const file = { module: { cluster: { rolling_update: rollingUpdate } } };
-  writeFileSync(join(directory, "rolling_override.tf.json"), JSON.stringify(file));
-}
-
 const byAction = (changes: readonly PlannedChange[], action: string) =>
   changes.filter(({ change }) => change.actions.includes(action)).map(({ address }) => address);
 const node = (id: string, ...resources: string[]) =>
@@ -47,31 +41,19 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-test("a cluster of the former module goes on under ours: templates, groups and the policy change, and the roll is due", async () => {
+test("a cluster of the former module goes on under ours: only templates, their groups and the policy change, and the trigger goes", async () => {
   ours = await root("ours");
   const { changes } = await ours.plan();
 
-  // The trigger holds nothing: replaced, it runs, as the former one did whenever a template changed.
+  // It holds nothing, and its end does nothing.
   expect(byAction(changes, "delete")).toEqual([TRIGGER]);
-  expect(byAction(changes, "create")).toEqual([TRIGGER]);
+  expect(byAction(changes, "create")).toEqual([]);
   expect(byAction(changes, "update").sort()).toEqual(
     ["module.cluster.aws_iam_policy.node_policy", ...every(...TEMPLATE)].sort(),
   );
 });
 
-test("a roll that does not come to its end stops the apply, and Terraform says why and what is next", async () => {
-  override({ options: ["--check-command", "false", "--poll", "1s", "--gate-timeout", "2s"] });
-
-  const failed = await ours.apply().catch((error: Error) => error.message.replace(/\s+/g, " "));
-
-  expect(failed).toContain("GATE_CLOSED: no node was let go for");
-  expect(failed).toContain("why: node 00: false ended with 1");
-  expect(failed).toContain("next: repair the node that is named, then `holdfast roll resume`");
-});
-
-test("rolled by hand, it has no trigger; applied, nothing changes in the next plan", async () => {
-  override({ when: "none" });
-
+test("applied, it is what it was, without the trigger: nothing changes in the next plan", async () => {
   await ours.apply();
 
   expect((await ours.plan()).changes).toEqual([]);
@@ -110,6 +92,65 @@ test.each<[string, string[], RegExp]>([
 ])("what would %s is refused at plan", async (_what, options, message) => {
   await expect(ours.plan(...options)).rejects.toThrow(message);
 });
+
+test("every option beyond the former module's adds to what is there: nothing is replaced, no interface is touched", async () => {
+  const override = join(directory, "options_override.tf.json");
+  writeFileSync(override, JSON.stringify({ module: { cluster: OPTIONS } }));
+  const { changes } = await ours.plan().finally(() => rmSync(override));
+
+  expect(byAction(changes, "delete")).toEqual([]);
+  expect(byAction(changes, "update").sort()).toEqual(
+    ["module.cluster.aws_iam_policy.node_policy", ...every(...TEMPLATE, "aws_ebs_volume.node_data")].sort(),
+  );
+  expect(byAction(changes, "create").sort()).toEqual(
+    [
+      "module.cluster.aws_cloudwatch_event_rule.boot_failed[0]",
+      "module.cluster.aws_cloudwatch_event_target.boot_failed[0]",
+      "module.cluster.aws_cloudwatch_metric_alarm.boot_failed[0]",
+      "module.cluster.aws_dlm_lifecycle_policy.snapshots[0]",
+      "module.cluster.aws_iam_role.snapshots[0]",
+      "module.cluster.aws_iam_role_policy_attachment.snapshots[0]",
+      "module.cluster.aws_kms_grant.root_volume_key[0]",
+      ...every(
+        "aws_autoscaling_lifecycle_hook.launch_hook[0]",
+        "aws_cloudwatch_metric_alarm.below_capacity[0]",
+        'aws_cloudwatch_metric_alarm.volume_burst_balance["wal"]',
+        'aws_cloudwatch_metric_alarm.volume_latency["data"]',
+        'aws_cloudwatch_metric_alarm.volume_latency["wal"]',
+        'aws_ebs_volume.node_data_additional["wal"]',
+      ),
+    ].sort(),
+  );
+  const policy = changes.find(({ type }) => type === "aws_dlm_lifecycle_policy")?.change.after;
+  expect(policy?.["policy_details"]).toMatchObject([
+    {
+      target_tags: { "holdfast:snapshots": "kafka" },
+      schedule: [{ create_rule: [{ interval: 12, times: ["03:00"] }], retain_rule: [{ count: 7 }] }],
+    },
+  ]);
+  const volumes = changes.filter(({ type }) => type === "aws_ebs_volume").map(({ change }) => change.after?.["tags"]);
+  expect(volumes.every((tags) => (tags as Record<string, string>)["holdfast:snapshots"] === "kafka")).toBe(true);
+});
+
+const KEY = "arn:aws:kms:us-west-2:123456789012:key/8a2e1f0c-0000-4000-8000-000000000001";
+const OPTIONS = {
+  snapshots: { every_hours: 12 },
+  alarms: { topic_arns: ["arn:aws:sns:us-west-2:123456789012:operators"] },
+  manage_launch_hook: true,
+  root_volume_kms_key_arn: KEY,
+  additional_data_volumes: {
+    wal: {
+      device_name: "/dev/sdg",
+      size_in_gibs: 10,
+      type: "gp2",
+      mount_path: "/wal",
+      file_system_type: "ext4",
+      mount_path_owner_user: "kafka",
+      mount_path_owner_group: "kafka",
+      kms_key_arn: KEY,
+    },
+  },
+};
 
 /** Text that a compressor makes little of. */
 function incompressible(characters: number): string {

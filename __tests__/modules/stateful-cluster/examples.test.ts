@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { StatefulCluster } from "../../../modules/stateful-cluster/stateful-cluster";
 import { gzip } from "../../../modules/user-data/gzip";
 import { USER_DATA_LIMIT_BYTES } from "../../../modules/user-data/user-data";
@@ -11,11 +11,22 @@ const scripts = readdirSync(EXAMPLES, { recursive: true, encoding: "utf8" }).fil
   name.endsWith("node-config-script.sh"),
 );
 
-test("there are examples", () => {
-  expect(scripts.length).toBeGreaterThanOrEqual(2);
+/** Those that lie in S3, for which user data has no room beside the agent. */
+const IN_S3 = /^(kafka|mongodb)\//;
+
+test("there is an example, with its configuration and its page, of each application", () => {
+  const folders = scripts.map((name) => dirname(name)).sort();
+
+  expect(folders).toEqual(["etcd", "kafka", "mongodb", "zookeeper"]);
+  for (const folder of folders) {
+    expect(readdirSync(join(EXAMPLES, folder)).sort()).toEqual(["README.md", "main.tf", "node-config-script.sh"]);
+    expect(readFileSync(join(EXAMPLES, folder, "main.tf"), "utf8").includes("node_config_script_s3_version_id")).toBe(
+      IN_S3.test(`${folder}/`),
+    );
+  }
 });
 
-test.each(scripts)("%s defines both functions, and fits into user data with its files", (name) => {
+test.each(scripts)("%s defines both functions, and its node's user data fits", (name) => {
   const path = join(EXAMPLES, name);
   const defined = execFileSync("bash", ["-euc", 'source "$1"; declare -F', "bash", path], { encoding: "utf8" });
 
@@ -32,7 +43,9 @@ test.each(scripts)("%s defines both functions, and fits into user data with its 
         nodes: ["00", "01", "02"].map((nodeId, i) => ({ nodeId, nodeIp: `10.0.${i}.10`, subnetId: `subnet-${i}` })),
         files: [{ path: "/etc/holdfast/members", content: { text: members } }],
         dataVolume: { sizeGiB: 20, type: "gp3", mountPath: "/data", format: "xfs", ownerUser: "a", ownerGroup: "a" },
-        script: { text: readFileSync(path, "utf8") },
+        script: IN_S3.test(name)
+          ? { s3: { bucket: "scripts", key: name, versionId: "3sL4kqtJlcpXroDTDmJ", sha256: "0".repeat(64) } }
+          : { text: readFileSync(path, "utf8") },
       }),
   );
 
@@ -49,7 +62,7 @@ function userDataBytes(stack: Synthesized): number[] {
       /\$\{jsonencode\(aws_ebs_volume[^)]*\)\}/g,
       '"vol-0123456789abcdef0"',
     );
-    expect(text).toContain("wait_for_healthy_cluster");
+    expect(text).toMatch(/wait_for_healthy_cluster|"s3":/);
     return Buffer.from(program, "base64").length + gzip(text ?? "").length;
   });
 }

@@ -1,3 +1,4 @@
+import { BOOT_TAG, failureLine } from "../../../agent/node/report";
 import { StatefulCluster, type StatefulClusterProps } from "../../../modules/stateful-cluster/stateful-cluster";
 import { synthesize, synthesizedResources } from "../../support/synthesize";
 import { awsStack } from "../../support/synthesized-stack";
@@ -59,10 +60,14 @@ describe("each node of a cluster", () => {
     const wal = { ...PROPS.dataVolume, deviceName: "/dev/sdg", mountPath: "/wal", sizeGiB: 8 };
     const stack = cluster({ nodes: [node("00")], additionalVolumes: { wal } });
 
-    expect(synthesizedResources(stack, "aws_ebs_volume").map(({ attributes }) => attributes["tags"])).toEqual([
-      { Name: "zookeeper-data-00" },
-      { Name: "zookeeper-data-00-wal" },
-    ]);
+    const [first, additional] = synthesizedResources(stack, "aws_ebs_volume").map(({ attributes }) => attributes);
+    expect(first?.["tags"]).toEqual({ Name: "zookeeper-data-00" });
+    expect(additional).toMatchObject({
+      for_each: expect.stringMatching(/^\$\{local\.\w*additional_volumes\w*\}$/),
+      tags: expect.stringContaining("zookeeper-data-00-${each.key}"),
+      encrypted: true,
+      lifecycle: { prevent_destroy: true },
+    });
     expect(JSON.stringify(stack)).toContain("/wal");
   });
 });
@@ -124,6 +129,155 @@ describe("Terraform around the nodes", () => {
     expect(optional).toContain(secret);
     expect(optional).toMatch(/:parameter\/zk\/password/);
     expect(optional).toContain('"mode":"0400"'.replaceAll('"', '\\"'));
+  });
+});
+
+describe("what the former module's user data got wrong", () => {
+  /** What the agent of the first node reads, once Terraform has put the volume's id in. */
+  function configuration(change: Partial<StatefulClusterProps>): Record<string, never> {
+    const [text = ""] = Object.values((cluster({ nodes: [node("00")], ...change })["locals"] ?? {}) as object);
+    const [, json = ""] = /<<'@end-of-file@'\n(.*)\n@end-of-file@/s.exec(text) ?? [];
+    return JSON.parse(json.replace(/\$\{jsonencode\([^)]*\)\}/g, '"known-later"').replace(/([$%])\1\{/g, "$1{"));
+  }
+
+  test("node_userdata.sh L6-38: a value arrives as it is, whatever the shell or Terraform would make of it", () => {
+    const text = "a b; reboot\n'$(reboot)' \"${HOME}\" %{if} \\n `id` EOF\n";
+    const path = "/etc/a file;$(id)";
+
+    expect(configuration({ files: [{ path, content: { text } }], script: { text } })).toMatchObject({
+      files: [{ path, content: { text } }],
+      script: { text },
+    });
+  });
+
+  test("node_userdata.sh L45: a file has owner and mode, and a secret is for its owner alone", () => {
+    const files = [
+      { path: "/etc/a", user: "zookeeper", group: "zookeeper", mode: "0640", content: { text: "" } },
+      { path: "/etc/key", content: { parameter: "/zk/key" } },
+    ];
+
+    expect(configuration({ files })["files"]).toEqual([
+      files[0],
+      { path: "/etc/key", user: "root", group: "root", mode: "0400", content: { parameter: "/zk/key" } },
+    ]);
+  });
+
+  test("node_userdata.sh L92-109: another version of a script in S3 is another template, and the role may read that object alone", () => {
+    const s3 = { bucket: "scripts", key: "zk/node.sh", versionId: "v1", sha256: null };
+    const first = cluster({ script: { s3 } });
+    const locals = (stack: typeof first) => JSON.stringify(stack["locals"]);
+
+    expect(locals(cluster({ script: { s3: { ...s3, versionId: "v2" } } }))).not.toBe(locals(first));
+    expect(locals(cluster({ script: { s3: { ...s3, sha256: "0".repeat(64) } } }))).not.toBe(locals(first));
+    expect(first["locals"]).toMatchObject(
+      Object.fromEntries(
+        Object.keys(first["locals"] as object)
+          .filter((name) => name.includes("optional_statements"))
+          .map((name) => [
+            name,
+            expect.arrayContaining([
+              {
+                sid: "ReadScripts",
+                actions: ["s3:GetObject", "s3:GetObjectVersion"],
+                resources: [expect.stringMatching(/^arn:\$\{.*\}:s3:::scripts\/zk\/node\.sh$/)],
+              },
+            ]),
+          ]),
+      ),
+    );
+    expect(Object.keys(first["locals"] as object).some((name) => name.includes("optional_statements"))).toBe(true);
+  });
+});
+
+describe("what a cluster may have beyond its nodes", () => {
+  test("snapshots of every data volume, by a tag of the cluster's own", () => {
+    const stack = cluster({
+      snapshots: { everyHours: 6 },
+      additionalVolumes: { wal: { ...PROPS.dataVolume, deviceName: "/dev/sdg", mountPath: "/wal" } },
+    });
+    const [policy] = synthesizedResources(stack, "aws_dlm_lifecycle_policy");
+
+    expect(policy?.attributes["policy_details"]).toMatchObject({
+      resource_types: ["VOLUME"],
+      target_tags: { "holdfast:snapshots": "zookeeper" },
+      schedule: [
+        {
+          copy_tags: true,
+          create_rule: { interval: 6, interval_unit: "HOURS", times: ["03:00"] },
+          retain_rule: { count: 7 },
+        },
+      ],
+    });
+    for (const { attributes } of synthesizedResources(stack, "aws_ebs_volume").filter(
+      ({ attributes }) => !("for_each" in attributes),
+    )) {
+      expect(JSON.stringify(attributes["tags"])).toContain("holdfast:snapshots");
+    }
+    expect(JSON.stringify(stack["locals"])).toContain("holdfast:snapshots");
+  });
+
+  test("alarms: each node out of service, slow or exhausted volumes, and a boot that failed", () => {
+    const stack = cluster({
+      alarms: { topicArns: ["arn:aws:sns:us-west-2:111122223333:operators"], volumeLatencyMs: 50 },
+    });
+    const alarms = synthesizedResources(stack, "aws_cloudwatch_metric_alarm").map(({ attributes }) => attributes);
+    const named = (name: string) => alarms.find((alarm) => alarm["alarm_name"] === name);
+
+    expect(alarms).toHaveLength(3 * 3 + 1);
+    expect(named("zookeeper-node-00-below-capacity")).toMatchObject({
+      metric_name: "GroupInServiceInstances",
+      threshold: 1,
+      comparison_operator: "LessThanThreshold",
+      evaluation_periods: 30,
+    });
+    expect(named("zookeeper-node-00-${each.key}-latency")).toMatchObject({ threshold: 50 });
+    expect(named("zookeeper-node-00-${each.key}-burst-balance")?.["for_each"]).toContain(
+      'contains(["gp2", "st1", "sc1"], volume.type)',
+    );
+    expect(named("zookeeper-boot-failed")).toMatchObject({ dimensions: { RuleName: "zookeeper-boot-failed" } });
+    for (const alarm of alarms)
+      expect(alarm["alarm_actions"]).toEqual(["arn:aws:sns:us-west-2:111122223333:operators"]);
+  });
+
+  test("a failed boot is told by the tag that its agent writes, and by a launch that was given up", () => {
+    const [rule] = synthesizedResources(cluster({ alarms: { topicArns: [] } }), "aws_cloudwatch_event_rule");
+    const pattern = JSON.parse(String(rule?.attributes["event_pattern"]));
+
+    expect(pattern.$or[0].detail).toEqual({
+      "changed-tag-keys": [BOOT_TAG],
+      service: ["ec2"],
+      "resource-type": ["instance"],
+      tags: {
+        [BOOT_TAG]: [{ prefix: failureLine({ step: "health", code: "c", message: "m", remedy: "" }).slice(0, 6) }],
+        Name: [{ prefix: "zookeeper-node-" }],
+      },
+    });
+    expect(pattern.$or[1]).toMatchObject({ "detail-type": ["EC2 Instance Launch Unsuccessful"] });
+    expect(JSON.stringify(pattern).length).toBeLessThan(2_048);
+  });
+
+  test("a key of its own on the root volumes, with the grant without which no instance would start", () => {
+    const kmsKeyArn = "arn:aws:kms:us-west-2:111122223333:key/8a2e1f0c-0000-4000-8000-000000000001";
+    const stack = cluster({ rootVolume: { deviceName: "/dev/xvda", sizeGiB: 16, type: "gp3", kmsKeyArn } });
+    const [grant] = synthesizedResources(stack, "aws_kms_grant");
+
+    expect(grant?.attributes).toMatchObject({
+      key_id: kmsKeyArn,
+      grantee_principal: expect.stringContaining("AWSServiceRoleForAutoScaling"),
+      operations: expect.arrayContaining(["CreateGrant", "Decrypt", "GenerateDataKeyWithoutPlaintext"]),
+    });
+  });
+
+  test("a launch hook of its own, so that a new timeout reaches groups that exist", () => {
+    const hooks = synthesizedResources(cluster({ launchHookTimeoutSeconds: 900 }), "aws_autoscaling_lifecycle_hook");
+
+    expect(hooks).toHaveLength(3);
+    expect(hooks[0]?.attributes).toMatchObject({
+      name: "zookeeper-node-asg-hook",
+      heartbeat_timeout: 900,
+      default_result: "ABANDON",
+    });
+    expect(synthesizedResources(cluster({ manageLaunchHook: false }), "aws_autoscaling_lifecycle_hook")).toEqual([]);
   });
 });
 

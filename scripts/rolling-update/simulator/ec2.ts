@@ -1,9 +1,7 @@
-import { CloudError, type Instance, type NetworkInterface, type TemplateVersion, type Volume } from "../cloud";
-import { Timeline } from "./timeline";
-import type { Scheduler } from "./virtual-clock";
-
-/** EC2 would not start the instance; the message is what a scaling activity shows. */
-export class LaunchRefused extends Error {}
+import { AwsError } from "../../emulator/aws-error";
+import { Ec2Rules, type InstanceRecord } from "../../emulator/ec2/ec2-rules";
+import type { Scheduler } from "../../emulator/scheduler";
+import { CloudError, type NetworkInterface, type TemplateVersion, type Volume } from "../cloud";
 
 export interface Ec2Timings {
   /** From RunInstances to `running`. */
@@ -14,37 +12,28 @@ export interface Ec2Timings {
   detachMs: () => number;
 }
 
-export interface InstanceRecord extends Instance {
+export interface SimulatedInstance extends InstanceRecord {
+  readonly tags: Readonly<Record<string, string>>;
   readonly zone: string;
   readonly template: TemplateVersion;
   readonly interfaceId: string;
 }
 
 /** Instances, fixed interfaces, volumes and launch templates of one region. */
-export class Ec2 {
-  readonly instances = new Map<string, Timeline<InstanceRecord>>();
-  readonly interfaces = new Map<string, Timeline<NetworkInterface>>();
-  readonly volumes = new Map<string, Timeline<Volume>>();
+export class Ec2 extends Ec2Rules<SimulatedInstance, NetworkInterface, Volume> {
   readonly impaired = new Set<string>();
   readonly console = new Map<string, string>();
   readonly #templates = new Map<string, { versions: TemplateVersion[]; defaultVersion: number }>();
   #launched = 0;
-  /** Told of every instance that has stopped running, whatever ended it. */
-  onTerminated: (instanceId: string) => void = () => {};
   /** A reason to refuse the next launch of this template version, in EC2's words. */
   launchFault: (template: TemplateVersion) => string | undefined = () => undefined;
 
-  constructor(
-    private readonly scheduler: Scheduler,
-    private readonly timings: Ec2Timings,
-  ) {}
-
-  addInterface(record: NetworkInterface): void {
-    this.interfaces.set(record.id, new Timeline(this.scheduler, record));
-  }
-
-  addVolume(record: Volume): void {
-    this.volumes.set(record.id, new Timeline(this.scheduler, record));
+  constructor(scheduler: Scheduler, timings: Ec2Timings) {
+    super(scheduler, {
+      start: (_instance, running) => scheduler.after(timings.startMs(), running),
+      shutdown: (_id, gone) => scheduler.after(timings.shutdownMs(), gone),
+      detach: (_id, _volumes, free) => scheduler.after(timings.detachMs(), free),
+    });
   }
 
   /** Adds the next version of a template and gives its number. */
@@ -75,64 +64,25 @@ export class Ec2 {
     return found;
   }
 
-  /**
-   * Starts an instance on its template's interface.
-   * An interface belongs to one instance at a time, and the primary one stays until that instance is terminated:
-   * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-eni.html
-   */
+  /** Starts an instance on its template's interface. @throws AwsError where EC2 refuses. */
   launch(template: TemplateVersion, zone: string, tags: Readonly<Record<string, string>>): string {
     const fault = this.launchFault(template);
-    if (fault) throw new LaunchRefused(fault);
+    if (fault) throw new AwsError("InsufficientInstanceCapacity", fault);
     const interfaceId = template.interfaces[0]?.id ?? "";
-    const card = this.interfaces.get(interfaceId);
-    if (!card) throw new LaunchRefused(`The networkInterface ID '${interfaceId}' does not exist`);
-    if (card.current.status !== "available") throw new LaunchRefused(`Interface: [${interfaceId}] in use.`);
+    this.assertFree([interfaceId]);
     const id = `i-${(++this.#launched).toString(16).padStart(17, "0")}`;
-    this.instances.set(id, new Timeline(this.scheduler, { id, state: "pending", tags, zone, template, interfaceId }));
-    card.set({ status: "in-use", instanceId: id });
-    this.scheduler.after(this.timings.startMs(), () => {
-      if (this.#is(id, "pending")) this.instances.get(id)?.set({ state: "running" });
-    });
+    this.begin({ id, state: "pending", tags, zone, template, interfaceId, interfaceIds: [interfaceId] });
     return id;
   }
 
-  /** A volume is attached to one instance at a time (VolumeInUse); false while it is not available. */
-  attach(volumeId: string, instanceId: string): boolean {
-    const volume = this.volumes.get(volumeId);
-    if (volume?.current.state !== "available" || !this.#is(instanceId, "running")) return false;
-    volume.set({ state: "in-use", instanceId });
-    return true;
-  }
-
-  /**
-   * Terminating is idempotent; interface and volumes come free when the instance is gone, not before.
-   * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/terminating-instances.html
-   */
-  terminate(id: string): void {
-    const instance = this.instances.get(id);
-    if (!instance || this.#is(id, "shutting-down") || this.#is(id, "terminated")) return;
-    instance.set({ state: "shutting-down" });
-    this.scheduler.after(this.timings.shutdownMs(), () => {
-      instance.set({ state: "terminated" });
-      const card = this.interfaces.get(instance.current.interfaceId);
-      card?.set({ status: "available" });
-      this.scheduler.after(this.timings.detachMs(), () => this.#detachVolumes(id));
-      this.onTerminated(id);
-    });
-  }
-
-  state(id: string): Instance["state"] | undefined {
-    return this.instances.get(id)?.current.state;
-  }
-
-  #is(id: string, state: Instance["state"]): boolean {
-    return this.state(id) === state;
-  }
-
-  #detachVolumes(instanceId: string): void {
-    for (const volume of this.volumes.values()) {
-      if (volume.current.state === "in-use" && volume.current.instanceId === instanceId)
-        volume.set({ state: "available" });
+  /** False while the volume cannot be attached. */
+  tryAttach(volumeId: string, instanceId: string): boolean {
+    try {
+      this.attach(volumeId, instanceId);
+      return true;
+    } catch (error) {
+      if (error instanceof AwsError) return false;
+      throw error;
     }
   }
 }

@@ -1,8 +1,9 @@
+import type { Scheduler } from "../../emulator/scheduler";
 import type { ManifestNode } from "../manifest";
 import { type ClusterProbe, HEALTHY, unhealthy } from "../probe";
 import type { AutoScaling } from "./auto-scaling";
 import type { Ec2 } from "./ec2";
-import type { Process, Scheduler } from "./virtual-clock";
+import type { Process } from "./virtual-clock";
 
 /** What a template version's instances do once they run. */
 export interface GuestProgram {
@@ -117,7 +118,7 @@ export class Guests {
   /** A node attaches its own data volumes and waits for those the old instance still holds. */
   #attachVolumes(node: ManifestNode, instanceId: string, then: () => void): void {
     const missing = node.volumeIds.filter((id) => this.ec2.volumes.get(id)?.current.instanceId !== instanceId);
-    const left = missing.filter((id) => !this.ec2.attach(id, instanceId));
+    const left = missing.filter((id) => !this.ec2.tryAttach(id, instanceId));
     if (left.length === 0) then();
     else if (this.ec2.state(instanceId) === "running") {
       this.scheduler.after(5_000, () => this.#attachVolumes(node, instanceId, then));

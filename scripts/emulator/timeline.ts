@@ -1,4 +1,4 @@
-import type { Scheduler } from "./virtual-clock";
+import type { Scheduler } from "./scheduler";
 
 /**
  * A value and what it was before, so that a read can be answered from the past.

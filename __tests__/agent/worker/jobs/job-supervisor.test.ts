@@ -1,0 +1,197 @@
+import { eventually } from "../../daemon/eventually";
+import { grantOf, PASSWORD, supervised } from "./supervised";
+
+jest.setTimeout(120_000);
+
+let closing: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closing) await close();
+  closing = [];
+});
+
+function worker(props: Parameters<typeof supervised>[0] = {}) {
+  const parts = supervised(props);
+  closing.push(() => parts.host.close());
+  const idle = () => eventually("no job is left", async () => expect(parts.jobs.used).toBe(0), 60_000);
+  const streaming = () =>
+    eventually("all stream", async () => {
+      const running = parts.jobs.running();
+      expect(running.length).toBeGreaterThan(0);
+      expect(running.filter(({ phase, status }) => phase !== "streaming" || status !== "running")).toEqual([]);
+    });
+  return { ...parts, idle, streaming };
+}
+
+test("R26: no drain, no stop without its content type, and the slot goes only with the job", async () => {
+  // GIVEN jobs that end in every way there is, one daemon that takes a stop for nothing, and one that answers nothing
+  const { host, jobs, idle } = worker({ slots: 10 });
+  const ways = ["quiesce", "cleanup", "kill", "drain", "deaf", "stubborn"] as const;
+  const grants = new Map(ways.map((way) => [way, grantOf()]));
+  const jobOf = (way: (typeof ways)[number]) => grants.get(way) ?? grantOf();
+  host.faults = ({ record }) => ({
+    ignoresStop: record.jobId === jobOf("stubborn").jobId,
+    deaf: record.jobId === jobOf("deaf").jobId,
+  });
+  for (const grant of grants.values()) jobs.start(grant, 0);
+  await eventually("all have started", async () => expect(host.daemons).toHaveLength(ways.length));
+
+  // WHEN
+  jobs.stop(jobOf("quiesce"), { mode: "quiesce", cause: "order" });
+  jobs.stop(jobOf("cleanup"), { mode: "cleanup", cause: "order" });
+  jobs.stop(jobOf("kill"), { mode: "kill", cause: "fenced" });
+  for (const way of ["drain", "deaf", "stubborn"] as const) {
+    jobs.stop(jobOf(way), { mode: "quiesce", cause: "drain", deadlineAt: performance.now() + 8_000 });
+  }
+  await idle();
+
+  // THEN
+  const stops = host.requests.filter(({ path }) => path === "POST cdc/stop");
+  expect(stops.length).toBeGreaterThanOrEqual(4);
+  expect(host.requests.map(({ path }) => path)).not.toContain("POST cdc/drain");
+  expect(stops.filter(({ contentType }) => contentType !== "application/json")).toEqual([]);
+  const dropping = stops.filter(({ body }) => JSON.parse(body).skip_slot_cleanup !== true);
+  expect(dropping.map(({ job }) => job)).toEqual([jobOf("cleanup").jobId]);
+  const dropped = host.daemons.filter(({ slotDropped }) => slotDropped);
+  expect(dropped.map(({ launch }) => launch.record.jobId)).toEqual([jobOf("cleanup").jobId]);
+});
+
+test("R27: a daemon that ends unasked has failed, status 0 included, and its last 50 lines go along, redacted", async () => {
+  const { host, jobs, source, lines, idle, streaming } = worker();
+  const grant = grantOf();
+  jobs.start(grant, 0);
+  await streaming();
+
+  // WHEN its stream breaks, which dbmazz takes for an end
+  const [daemon] = host.daemons;
+  for (let i = 1; i <= 80; i++) daemon?.output.push(`line ${i} of postgres://cdc:${PASSWORD}@db/shop`);
+  daemon?.output.push(`password is ${PASSWORD}`, `and ${encodeURIComponent(PASSWORD)}`);
+  await daemon?.end({ status: 0, signal: null });
+  await idle();
+
+  // THEN
+  const [{ report } = { report: undefined }] = source.of("report");
+  expect(report).toMatchObject({ outcome: "failed", exitCode: 0, error: expect.stringContaining("unasked") });
+  expect(report?.logTail).toHaveLength(50);
+  expect(report?.logTail.at(0)).toMatch(/^line 33 of postgres:\/\/\[redacted\]@/);
+  expect(report?.logTail.at(-2)).toBe("password is [redacted]");
+  const said = JSON.stringify(source.words) + lines.join("");
+  expect(said).not.toContain(PASSWORD);
+  expect(said).not.toContain(encodeURIComponent(PASSWORD));
+});
+
+test("R28: a start after the first, of a PostgreSQL job on a daemon that makes its slot anew, copies again and is told as a possible gap", async () => {
+  const { host, jobs, source } = worker();
+  const resume = { seq: 7, phase: "streaming" as const, position: "0/1800028" };
+  const first = grantOf({ fence: 1 });
+  const restarted = grantOf({ fence: 2, attempt: 2, resume });
+  const mysql = grantOf({
+    fence: 2,
+    resume,
+    spec: {
+      source: { engine: "mysql", url: "mysql://db.internal:3306/shop", user: "cdc", password: PASSWORD, options: {} },
+    },
+  });
+  for (const grant of [first, restarted, mysql]) jobs.start(grant, 0);
+  await eventually("all have started", async () => expect(host.daemons).toHaveLength(3));
+  await eventually("the gap is told", async () => expect(source.of("progress").length).toBeGreaterThan(0));
+
+  const copies = new Map(host.daemons.map(({ launch }) => [launch.record.jobId, launch.variables["DO_SNAPSHOT"]]));
+  expect(copies.get(first.jobId)).toBe("false");
+  expect(copies.get(restarted.jobId)).toBe("true");
+  expect(copies.get(mysql.jobId)).toBe("false");
+  const gaps = source.of("progress").filter(({ gapAfter }) => gapAfter !== undefined);
+  expect(gaps.map(({ ref, gapAfter }) => [ref.jobId, gapAfter])).toEqual([[restarted.jobId, "0/1800028"]]);
+  expect(gaps[0]?.checkpoint.seq).toBe(8);
+});
+
+test("R28: a daemon that keeps its slot is started again where it was", async () => {
+  const { host, jobs, source, streaming } = worker({ daemon: { kind: "reference", version: "0.1.0" } });
+  jobs.start(grantOf({ fence: 3, resume: { seq: 7, phase: "streaming", position: "0/1800028" } }), 0);
+  await streaming();
+
+  expect(host.daemons[0]?.variables["DO_SNAPSHOT"]).toBe("false");
+  expect(source.of("progress").filter(({ gapAfter }) => gapAfter !== undefined)).toEqual([]);
+});
+
+describe("R29:", () => {
+  test("a failed setup is told within 15 s, in its own words less secrets, and the idle process is killed", async () => {
+    const { host, jobs, source, idle } = worker();
+    const why = `publication "p" needs ownership (as cdc:${PASSWORD})`;
+    host.faults = () => ({ setupError: why });
+    jobs.start(grantOf(), 0);
+    await eventually("it is told", async () => expect(source.of("report")).toHaveLength(1), 15_000);
+    await idle();
+
+    expect(source.of("report")[0]?.report.error).toBe(
+      'setup failed: publication "p" needs ownership (as cdc:[redacted])',
+    );
+    expect(host.daemons[0]?.signals).toEqual(["SIGKILL"]);
+  });
+
+  test.each([
+    ["slot", { slotName: "somebody_else" }],
+    ["tables", { tables: ["orders"] }],
+  ])("a daemon that answers with a foreign %s is not ours", async (_, foreign) => {
+    const { host, jobs, source, idle } = worker();
+    host.faults = ({ record }) => ({ answersAs: { slotName: record.slotName, tables: record.tables, ...foreign } });
+    jobs.start(grantOf(), 0);
+    await idle();
+
+    expect(source.of("report")[0]?.report).toMatchObject({
+      outcome: "failed",
+      error: expect.stringContaining("answered by another one"),
+    });
+    // The stranger was asked nothing but what it is.
+    expect(host.requests.filter(({ path }) => path.startsWith("POST"))).toEqual([]);
+    expect(host.daemons[0]?.signals).toEqual(["SIGKILL"]);
+  });
+});
+
+test("a quiesced job is stopped only when what was pending has reached the sink, and its last position goes along", async () => {
+  const { host, jobs, source, idle, streaming } = worker();
+  const grant = grantOf();
+  jobs.start(grant, 0);
+  await streaming();
+  const [daemon] = host.daemons;
+  if (!daemon) throw new Error("no daemon");
+  daemon.pending = 12;
+  setTimeout(() => {
+    daemon.pending = 0;
+    daemon.confirmed += 4_096n;
+  }, 300);
+  const final = daemon.confirmed + 4_096n;
+
+  jobs.stop(grant, { mode: "quiesce", cause: "drain" });
+  await idle();
+
+  const [release] = source.of("release");
+  const [high, low] = [final >> 32n, final & 0xffff_ffffn];
+  const position = `${high.toString(16)}/${low.toString(16)}`.toUpperCase();
+  expect(release).toMatchObject({ reason: "drain", checkpoint: { position, phase: "streaming" } });
+});
+
+test("a grant that the end of the lease overtook starts nothing and is released", async () => {
+  const { host, jobs, lease, source } = worker();
+  const [late, stale] = [grantOf(), grantOf()];
+  lease.valid = false;
+  jobs.start(late, 0);
+  Object.assign(lease, { valid: true, lapses: 1 });
+  jobs.start(stale, 0);
+
+  expect(jobs.released.map(({ jobId }) => jobId)).toEqual([late.jobId, stale.jobId]);
+  expect(jobs.used).toBe(0);
+  expect(source.words).toEqual([]);
+  expect(host.daemons).toEqual([]);
+});
+
+test("a setting that no daemon would take is told, by name and without its value, before anything is started", async () => {
+  const { host, jobs, source, idle } = worker();
+  jobs.start(grantOf({ spec: { options: { FLUSH_SIZE: "canary-value", NODE_OPTIONS: "--inspect" } } }), 0);
+  await idle();
+
+  const error = source.of("report")[0]?.report.error;
+  expect(error).toContain("FLUSH_SIZE has a value that no daemon would take");
+  expect(error).toContain("NODE_OPTIONS is not a setting of a job");
+  expect(error).not.toContain("canary-value");
+  expect(host.daemons).toEqual([]);
+});

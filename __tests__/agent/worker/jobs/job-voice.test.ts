@@ -1,0 +1,78 @@
+import { randomUUID } from "node:crypto";
+import type { JobSource, Taken } from "../../../../agent/worker/jobs/job-source";
+import { JobVoice } from "../../../../agent/worker/jobs/job-voice";
+import { isHeld, type Job, type JobEvent, transition } from "../../../../control-plane/lease/job";
+import { seededRandom } from "../../../support/seeded-random";
+
+const ORDERS = 10_000;
+const SEED = 20_261_121;
+const HOLDER = { session: "s", fence: 3 };
+const HELD: Job = {
+  state: "running",
+  desired: "run",
+  fence: 3,
+  session: "s",
+  reported: null,
+  failures: 0,
+  maxRetries: 10,
+  onDisconnect: "stop",
+};
+
+type Said = "progress" | "report" | "release";
+const isTerminal = (said: Said | undefined) => said === "report" || said === "release";
+
+/** A source that answers after some turns of the event loop, in one of the ways that it may. */
+function slowSource(random: () => number, said: Said[]): JobSource {
+  const take = (word: Said) => async (): Promise<Taken | undefined> => {
+    said.push(word);
+    for (let turns = Math.floor(random() * 4); turns > 0; turns--) await Promise.resolve();
+    return random() < 0.1 ? "fenced" : random() < 0.1 ? undefined : "taken";
+  };
+  return {
+    claim: async () => [],
+    started: async () => "taken",
+    progress: take("progress"),
+    report: take("report"),
+    release: take("release"),
+  };
+}
+
+test(`R25: nothing is said of a job after its last word, and nothing more is accepted, in ${ORDERS} random orders (seed ${SEED})`, async () => {
+  const random = seededRandom(SEED);
+  for (let order = 0; order < ORDERS; order++) {
+    // GIVEN everything that may happen to a job at its end, in some order
+    const said: Said[] = [];
+    const voice = new JobVoice({ jobId: randomUUID(), fence: 3 }, slowSource(random, said), () => {});
+    const endings: Promise<void>[] = [];
+    for (let events = 1 + Math.floor(random() * 8); events > 0; events--) {
+      const event = random();
+      if (event < 0.6) voice.progress({ seq: events, phase: "streaming", position: "0/1" });
+      else if (event < 0.75) {
+        endings.push(voice.end({ kind: "report", report: { outcome: "failed", logTail: [] } }));
+      } else if (event < 0.9) endings.push(voice.end({ kind: "release", reason: "drain" }));
+      else voice.silence();
+      if (random() < 0.5) await Promise.resolve();
+    }
+    await Promise.all(endings);
+    for (let turns = 0; turns < 40; turns++) await Promise.resolve();
+
+    // THEN the last word is the last
+    const end = said.findIndex(isTerminal);
+    expect(said.slice(end < 0 ? said.length : end + 1)).toEqual([]);
+
+    // AND whatever a network repeats and reorders, what was accepted as the end stays the end
+    const repeated = said.flatMap((word) => (random() < 0.5 ? [word, word] : [word])).sort(() => random() - 0.5);
+    let job: Job = HELD;
+    for (const word of repeated) {
+      const was = job;
+      const next = transition(job, eventOf(word));
+      if (typeof next !== "string") job = next;
+      if (!isHeld(was)) expect(job).toEqual(was);
+    }
+  }
+});
+
+function eventOf(said: Said): JobEvent {
+  if (said === "report") return { type: "report", by: HOLDER, outcome: "failed" };
+  return { type: said === "release" ? "release" : "started", by: HOLDER };
+}

@@ -1,0 +1,90 @@
+import { issueToken } from "../../../control-plane/store/tokens";
+import { startTestPostgres, type TestPostgres } from "../../support/postgres";
+import { Operator, send, startCopy, TestWorker } from "./clients";
+
+let postgres: TestPostgres;
+let copy: Awaited<ReturnType<typeof startCopy>>;
+let operator: Operator;
+let pool: Awaited<ReturnType<TestPostgres["freshDatabase"]>>["pool"];
+beforeAll(async () => {
+  postgres = await startTestPostgres();
+}, 120_000);
+afterAll(() => postgres.stop(), 60_000);
+beforeEach(async () => {
+  const database = await postgres.freshDatabase();
+  pool = database.pool;
+  copy = await startCopy(database.url);
+  operator = await Operator.create(copy.controlPlane.url, database.url);
+}, 60_000);
+afterEach(() => copy.controlPlane.stop(), 60_000);
+
+async function page(token = operator.token, scheme = "Basic"): Promise<Response> {
+  const credentials = scheme === "Basic" ? Buffer.from(`me:${token}`).toString("base64") : token;
+  return await fetch(copy.controlPlane.url, { headers: { authorization: `${scheme} ${credentials}` } });
+}
+
+it("control-plane 30: shows jobs and workers as they are, and a job of a silent worker as in trouble", async () => {
+  await operator.createJob("orders");
+  const worker = await new TestWorker(copy.controlPlane.url, operator.deploymentToken, "i-1").open();
+  expect(await (await page()).text()).toMatch(/orders<\/th><td class="warn">pending</);
+  const [grant] = (await worker.claim()).grants;
+  const ref = { jobId: grant?.jobId ?? "", fence: grant?.fence ?? 0 };
+  await worker.ask("started", ref);
+  const figures = { lagBytes: 1, lagMs: 1_500, eventsPerSecond: 12, eventsTotal: 1, memoryBytes: 1, cpuMillicores: 1 };
+  await worker.ask("metrics", { jobs: [{ ...ref, ...figures }], host: { memoryBytes: 1, cpuMillicores: 1 } });
+
+  const running = await (await page()).text();
+  expect(running).toMatch(/orders<\/th><td class="good">running</);
+  expect(running).toMatch(/1\.5 s<\/td>\s*<td class="number">12</);
+  expect(running).toMatch(/i-1<\/th><td class="good">healthy</);
+
+  await pool.query("update leases set expires_at = now() - interval '9 seconds'");
+  await pool.query("update job_metrics set measured_at = now() - interval '10 minutes'");
+  const silent = await (await page()).text();
+  expect(silent).toContain("<title>1 in trouble");
+  expect(silent).toContain("running, but its worker is silent");
+  expect(silent).toMatch(/i-1<\/th><td class="bad">silent for \d+ s</);
+  expect(silent).not.toContain("1.5 s");
+});
+
+it("escapes whatever workers say, and holds no secret", async () => {
+  await operator.createJob("orders", { maxRetries: 0 });
+  const worker = await new TestWorker(copy.controlPlane.url, operator.deploymentToken, "i-1").open();
+  const [grant] = (await worker.claim()).grants;
+  const ref = { jobId: grant?.jobId ?? "", fence: grant?.fence ?? 0 };
+  await worker.ask("started", ref);
+  await worker.ask("report", { ...ref, outcome: "failed", error: "<img src=x onerror=alert(1)>", logTail: [] });
+
+  const answer = await page();
+  const text = await answer.text();
+  expect(text).toMatch(/class="bad">failed<small>&lt;img src=x/);
+  expect(text).not.toContain("<img");
+  for (const secret of ["canary-password", operator.token, operator.deploymentToken])
+    expect(text).not.toContain(secret);
+  expect(answer.headers.get("content-security-policy")).toContain("default-src 'none'");
+  expect(Buffer.byteLength(text)).toBeLessThan(60 * 1024);
+});
+
+it("is for operators, each of whom sees the own deployments", async () => {
+  const other = await send(copy.controlPlane.url, "/api/v1/deployments", operator.token, { name: "other" });
+  const { token } = await issueToken(pool, { kind: "operator", deploymentId: other.body.id });
+
+  const own = await (await page(token)).text();
+  expect(own).toContain("deployment-other");
+  expect(own).not.toContain("deployment-shop");
+
+  for (const [wrong, scheme] of [
+    [operator.deploymentToken, "Basic"],
+    ["hfo_unknown-token", "Basic"],
+    [operator.token, "Bearer"],
+  ] as const) {
+    const refused = await page(wrong, scheme);
+    expect([401, 403]).toContain(refused.status);
+    expect(await refused.text()).not.toContain("deployment-");
+  }
+  const nobody = await fetch(copy.controlPlane.url);
+  expect([nobody.status, nobody.headers.get("www-authenticate")]).toEqual([
+    401,
+    expect.stringContaining("Basic realm="),
+  ]);
+});

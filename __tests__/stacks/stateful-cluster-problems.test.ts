@@ -1,0 +1,218 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse, stringify } from "yaml";
+import { readDeployments } from "../../stacks/deployments";
+import { KINDS } from "../../stacks/kinds";
+import { synthesize } from "../../stacks/synthesize";
+import { useScratch } from "../support/scratch";
+import type { Block } from "../support/synthesized-stack";
+
+const EXAMPLE = readFileSync(join(__dirname, "../../deployments/zookeeper.yaml"), "utf8");
+const scratch = useScratch();
+
+/** Synthesizes the example with a change. */
+function deploy(change: (document: Block) => void): Block {
+  const document: Block = parse(EXAMPLE);
+  change(document);
+  const outdir = join(scratch.path, "out");
+  const file = scratch.write("zookeeper.yaml", stringify(document, { aliasDuplicateObjects: false }));
+  const [stack] = synthesize(readDeployments([file], KINDS), outdir);
+  return JSON.parse(readFileSync(join(outdir, stack?.path ?? ""), "utf8"));
+}
+
+/** What reading, or else synthesizing, the example with a change objects to, without the lines' places. */
+function problems(change: (document: Block) => void): string[] {
+  try {
+    deploy(change);
+  } catch (error) {
+    expect(existsSync(join(scratch.path, "out"))).toBe(false);
+    return (error as Error).message
+      .replaceAll(`${scratch.path}/zookeeper.yaml:`, "")
+      .split("\n")
+      .map((line) => line.replace(/^\d+:\d+: /, ""));
+  }
+  throw new Error("nothing was objected to");
+}
+
+test("the example synthesizes offline: three nodes, their alarms, the script as it lies in examples/", () => {
+  const { resource, terraform } = deploy(() => {});
+
+  expect(Object.keys(resource.aws_autoscaling_group)).toHaveLength(3);
+  expect(Object.values<Block>(resource.aws_ebs_volume).map(({ size }) => size)).toEqual([20, 20, 40]);
+  expect(Object.values<Block>(resource.aws_cloudwatch_metric_alarm).map(({ alarm_name }) => alarm_name)).toContain(
+    "zookeeper-boot-failed",
+  );
+  expect(terraform.required_providers.aws.version).toBe(">= 5.100.0, < 7.0.0");
+  expect(parse(EXAMPLE).node_config_script).toBe(
+    readFileSync(join(__dirname, "../../examples/zookeeper/node-config-script.sh"), "utf8"),
+  );
+});
+
+test("every option of a document reaches a resource", () => {
+  const { resource } = deploy((document) => {
+    document["snapshots"] = { every_hours: 6, keep: 28 };
+    document["root_volume_kms_key_arn"] = "arn:aws:kms:us-west-2:111122223333:key/8a2e1f0c-0000-4000-8000-000000000001";
+    document["additional_data_volumes"] = {
+      txlog: { ...document["default_data_volume"], device_name: "/dev/sdg", mount_path: "/txlog" },
+    };
+  });
+  const only = (type: string) => Object.values<Block>(resource[type])[0];
+
+  expect(only("aws_dlm_lifecycle_policy")?.policy_details.schedule[0]).toMatchObject({
+    create_rule: { interval: 6 },
+    retain_rule: { count: 28 },
+  });
+  expect(only("aws_kms_grant")?.operations).toContain("CreateGrant");
+  expect(only("aws_launch_template")?.block_device_mappings[0].ebs.kms_key_id).toMatch(/^arn:aws:kms:/);
+  expect(Object.keys(resource.aws_ebs_volume)).toHaveLength(6);
+  expect(Object.keys(resource.aws_autoscaling_lifecycle_hook)).toHaveLength(3);
+});
+
+test.each<[string, (document: Block) => void, string[]]>([
+  [
+    "no script",
+    (document) => delete document["node_config_script"],
+    [
+      "node_config_script: should be given, or node_config_script_s3_url: without a script no node can join its cluster",
+    ],
+  ],
+  [
+    "a pin without a script to pin",
+    (document) => Object.assign(document, { node_config_script_s3_version_id: "v1" }),
+    ['node_config_script_s3_version_id: got "v1"; pins nothing: node_config_script_s3_url is not given'],
+  ],
+  [
+    "a checksum that is none",
+    (document) =>
+      Object.assign(document, { node_config_script_s3_url: "s3://b/k", node_config_script_s3_sha256: "abc" }),
+    ['node_config_script_s3_sha256: got "abc"; expected text matching ^[0-9a-f]{64}$ or null'],
+  ],
+  [
+    "a node id twice",
+    ({ nodes }) => Object.assign(nodes[2], { node_id: "00" }),
+    ['nodes[2].node_id: got "00"; should be unique; nodes[0] has it too'],
+  ],
+  [
+    "an address twice",
+    ({ nodes }) => Object.assign(nodes[1], { node_ip: "10.50.0.10" }),
+    ['nodes[1].node_ip: got "10.50.0.10"; should be unique; nodes[0] has it too'],
+  ],
+  [
+    "an address that is none",
+    ({ nodes }) => Object.assign(nodes[1], { node_ip: "10.50.0.300" }),
+    ['nodes[1].node_ip: got "10.50.0.300"; expected an IPv4 address such as 10.0.0.7'],
+  ],
+  [
+    "a node id that YAML made a number",
+    ({ nodes }) => Object.assign(nodes[1], { node_id: 1 }),
+    ["nodes[1].node_id: got 1; expected text matching ^[A-Za-z0-9._-]{1,64}$"],
+  ],
+  [
+    "no nodes",
+    (document) => Object.assign(document, { nodes: [], node_files: [] }),
+    [expect.stringMatching(/^nodes: got a list; expected a list of at least 1/) as never],
+  ],
+  [
+    "a key of a node's disk",
+    ({ nodes }) => Object.assign(nodes[0], { node_data_disk: { size: "40" } }),
+    [
+      'nodes[0].node_data_disk.size: got "40"; should not be there; a node may have its own device_name, size_in_gibs, type, iops, throughput_mib_per_sec, mount_path, file_system_type, mount_path_owner_user, mount_path_owner_group, kms_key_arn',
+    ],
+  ],
+  [
+    "a misspelt key",
+    (document) => Object.assign(document, { node_imag: "ami-1" }),
+    ["node_imag: unknown key; did you mean node_image?"],
+  ],
+  [
+    "a key of the module that a document has no use for",
+    (document) => Object.assign(document, { manage_launch_hook: true }),
+    [expect.stringMatching(/^manage_launch_hook: unknown key/) as never],
+  ],
+  [
+    "a filesystem that no blank volume gets",
+    ({ default_data_volume }) => Object.assign(default_data_volume, { file_system_type: "btrfs" }),
+    ['default_data_volume.file_system_type: got "btrfs"; expected one of ext4, xfs'],
+  ],
+  [
+    "a relative mount path",
+    ({ default_data_volume }) => Object.assign(default_data_volume, { mount_path: "data" }),
+    ['default_data_volume.mount_path: got "data"; expected text matching ^\\/\\S*[^\\s/]$'],
+  ],
+  [
+    "throughput of a volume that has none",
+    ({ default_data_volume }) => Object.assign(default_data_volume, { type: "gp2", throughput_mib_per_sec: 250 }),
+    ["zookeeper: node 00: throughput of volume data (250) is for gp3 volumes, its type is gp2"],
+  ],
+  [
+    "two volumes in one place",
+    (document) =>
+      Object.assign(document, {
+        additional_data_volumes: { log: { ...document["default_data_volume"], device_name: "/dev/sdf" } },
+      }),
+    [
+      'additional_data_volumes.log.mount_path: got "/data"; should be its own; default_data_volume has it too',
+      'additional_data_volumes.log.device_name: got "/dev/sdf"; should be its own; default_data_volume has it too',
+    ],
+  ],
+  [
+    "a further volume without a device name",
+    (document) =>
+      Object.assign(document, {
+        additional_data_volumes: { log: { ...document["default_data_volume"], mount_path: "/log" } },
+      }),
+    [expect.stringMatching(/^additional_data_volumes\.log\.device_name: missing; expected text/) as never],
+  ],
+  [
+    "files of a node that there is not",
+    ({ node_files }) => Object.assign(node_files[1], { node_id: "07" }),
+    ['node_files[1].node_id: got "07"; should be the node_id of a node; there are 00, 01, 02'],
+  ],
+  [
+    "a secret of two sources",
+    (document) =>
+      Object.assign(document, {
+        node_secret_files: [{ destination: "/etc/key", secret_arn: "arn:x", parameter_name: "/y" }],
+      }),
+    ["node_secret_files[0]: got a map; should have one of secret_arn and parameter_name"],
+  ],
+  [
+    "a mode that is not octal",
+    (document) =>
+      Object.assign(document, { node_secret_files: [{ destination: "/etc/key", secret_arn: "arn:x", mode: "999" }] }),
+    ['node_secret_files[0].mode: got "999"; expected text matching ^0[0-7]{3}$'],
+  ],
+  [
+    "a hook beyond Auto Scaling's limit",
+    (document) => Object.assign(document, { asg_lifecycle_hook_heartbeat_timeout: 9_000 }),
+    ["asg_lifecycle_hook_heartbeat_timeout: got 9000; expected a number from 30 to 7200"],
+  ],
+  [
+    "snapshots at an interval that there is not",
+    (document) => Object.assign(document, { snapshots: { every_hours: 5 } }),
+    ["snapshots.every_hours: got 5; expected one of 1, 2, 3, 4, 6, 8, 12, 24"],
+  ],
+  [
+    "a time of day that is none",
+    (document) => Object.assign(document, { snapshots: { start_at: "25:00" } }),
+    ['snapshots.start_at: got "25:00"; expected text matching ^([01]\\d|2[0-3]):[0-5]\\d$'],
+  ],
+  [
+    "alarms for nobody",
+    (document) => Object.assign(document, { alarms: {} }),
+    ["alarms.topic_arns: missing; expected a list of text"],
+  ],
+])("refuses %s, and writes nothing", (_what, change, expected) => {
+  expect(problems(change)).toEqual(expected);
+});
+
+test("what differs is warned of, not refused: an even number of nodes", () => {
+  const document: Block = parse(EXAMPLE);
+  document["nodes"].pop();
+  document["node_files"].pop();
+  const file = scratch.write("even.yaml", stringify(document, { aliasDuplicateObjects: false }));
+
+  const [stack] = synthesize(readDeployments([file], KINDS), join(scratch.path, "out"));
+
+  expect(stack?.warnings).toEqual([expect.stringContaining("cluster zookeeper has 2 nodes: a quorum survives")]);
+});

@@ -1,0 +1,72 @@
+import { readBacklog } from "../store/backlog";
+import { takeDuty } from "../store/duties";
+import { deletePast } from "../store/retention";
+import type { PublishBacklog } from "./cloudwatch";
+import type { ApiContext } from "./context";
+
+export interface HousekeepingProps {
+  /** How long what has ended is kept. */
+  readonly retentionDays: number;
+  /** @default - nobody is told how much work waits */
+  readonly publishBacklog?: PublishBacklog | undefined;
+}
+
+interface Duty {
+  readonly name: string;
+  readonly periodSeconds: number;
+  readonly perform: () => Promise<void>;
+}
+
+const LOOK_MS = 5_000;
+const MINUTE_MS = 60_000;
+
+/** Does what one copy does for all. A duty that fails is logged and comes again with its next period. */
+export function keepHouse(api: ApiContext, props: HousekeepingProps, lookMs = LOOK_MS): { stop(): Promise<void> } {
+  const duties = dutiesOf(api, props);
+  let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
+  const round = async (): Promise<void> => {
+    for (const { name, periodSeconds, perform } of duties) {
+      if (stopped) return;
+      try {
+        if (await takeDuty(api.pool, name, periodSeconds)) await perform();
+      } catch (error) {
+        api.logger.warn({ duty: name, error: String(error) }, "a duty failed and is done again when it is next due");
+      }
+    }
+    if (!stopped) timer = setTimeout(next, lookMs);
+  };
+  let current = round();
+  const next = (): void => {
+    current = round();
+  };
+  return {
+    stop: async () => {
+      stopped = true;
+      clearTimeout(timer);
+      await current;
+    },
+  };
+}
+
+function dutiesOf({ pool, logger }: ApiContext, { retentionDays, publishBacklog }: HousekeepingProps): Duty[] {
+  const retention: Duty = {
+    name: "retention",
+    periodSeconds: 3_600,
+    perform: async () => {
+      const rows = await deletePast(pool, retentionDays);
+      if (rows > 0) logger.info({ rows, retentionDays }, "deleted what ended long ago");
+    },
+  };
+  if (!publishBacklog) return [retention];
+  const backlog: Duty = {
+    name: "backlog",
+    periodSeconds: 60,
+    perform: async () => {
+      const { rows } = await pool.query<{ at: Date }>("select now() as at");
+      const at = rows[0]?.at.getTime() ?? 0;
+      await publishBacklog(await readBacklog(pool), new Date(at - (at % MINUTE_MS)));
+    },
+  };
+  return [backlog, retention];
+}

@@ -1,0 +1,39 @@
+/** Bounds what piles up. The audit log is not among it: it is only ever added to. */
+import type { Queryable } from "./database";
+
+/** Few enough to be quick, so that no transaction holds vacuum up. */
+const PORTION = 1_000;
+
+/**
+ * In this order, so that nothing goes before what refers to it. What is sealed left its row when the datasource was deleted; what these
+ * rows still tell is who there was and when.
+ */
+const PAST = [
+  ["jobs", "deleted_at < now() - make_interval(days => $1)"],
+  [
+    "datasources d",
+    `deleted_at < now() - make_interval(days => $1)
+       and not exists (select 1 from jobs j where d.id in (j.source_id, j.sink_id))`,
+  ],
+  [
+    "sessions s",
+    `closed_at < now() - make_interval(days => $1) and not exists (select 1 from jobs j where j.session_id = s.id)`,
+  ],
+  ["tokens", "least(revoked_at, expires_at) < now() - make_interval(days => $1)"],
+] as const;
+
+/** Deletes what ended more than `days` ago and gives how many rows that were. Portions are committed one by one. */
+export async function deletePast(db: Queryable, days: number, portion = PORTION): Promise<number> {
+  let deleted = 0;
+  for (const [table, condition] of PAST) {
+    const [name] = table.split(" ");
+    for (let more = portion; more === portion; deleted += more) {
+      const { rowCount } = await db.query(
+        `delete from ${name} where id = any(array(select id from ${table} where ${condition} limit ${portion} for update skip locked))`,
+        [days],
+      );
+      more = rowCount ?? 0;
+    }
+  }
+  return deleted;
+}

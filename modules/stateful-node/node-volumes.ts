@@ -1,0 +1,151 @@
+import type { DataAwsSubnet } from "@cdktf/provider-aws/lib/data-aws-subnet";
+import { EbsVolume, type EbsVolumeConfig } from "@cdktf/provider-aws/lib/ebs-volume";
+import { Fn, type IResolvable, TerraformLocal, type TerraformResourceLifecycle, Token } from "cdktf";
+import { Construct } from "constructs";
+import { hcl } from "../publish/expressions";
+import { nodeNames } from "./node-names";
+import { DATA_DEVICE, type DataVolumeProps, type StatefulNodeProps } from "./node-props";
+
+/** Tags that nodes put on their own volumes and that Terraform leaves alone. */
+const AGENT_TAG = "holdfast:initialised";
+const VOLUME_NAME = Token.asString(hcl("each.key"));
+
+/** A volume of a node, as conditions of other resources see it. */
+interface PlacedVolume {
+  /** In messages; may be a token. */
+  readonly name: string;
+  /** Terraform expressions. */
+  readonly zone: string;
+  readonly each: string;
+}
+
+/**
+ * The data volumes of a node: `node_data`, which every node has, and `node_data_additional`, one for each name.
+ *
+ * A volume stays where its data are: that its zone is not the subnet's is for the group's precondition to say, not for Terraform to
+ * correct by replacing it.
+ */
+export class NodeVolumes extends Construct {
+  public readonly dataVolumeId: string;
+  /** Terraform expression of a map from each volume's name to its `id` and its `type`. */
+  public readonly byName: string;
+  /** What the agent reads: the volumes by name, and what is made of them. */
+  public readonly configuration: { readonly volumes: unknown; readonly data: unknown };
+  readonly #data: EbsVolume;
+  readonly #additional: EbsVolume | undefined;
+
+  public constructor(scope: Construct, id: string, props: StatefulNodeProps, subnet: DataAwsSubnet) {
+    super(scope, id);
+    const { dataVolume, additionalVolumes } = props;
+    const names = nodeNames(props.clusterName, props.nodeId);
+    const shared = { availabilityZone: subnet.availabilityZone, encrypted: true, ...retention(props) };
+
+    this.#data = new EbsVolume(this, "node_data", {
+      ...shared,
+      ...settings(dataVolume),
+      tags: tagged(dataVolume.tags, names.volume),
+    });
+    this.dataVolumeId = this.#data.id;
+    const first = { volumeId: this.#data.id, deviceName: dataVolume.deviceName ?? DATA_DEVICE };
+    const layout = layoutOf("data", dataVolume);
+    const data = `{ data = { id = ${this.#data.fqn}.id, type = ${this.#data.fqn}.type } }`;
+    if (additionalVolumes === undefined) {
+      this.byName = data;
+      this.configuration = { volumes: { data: first }, data: [layout] };
+      return;
+    }
+    const local = new TerraformLocal(this, "additional_volumes", additionalVolumes);
+    const wanted = `local.${local.friendlyUniqueId}`;
+    this.#additional = new EbsVolume(this, "node_data_additional", {
+      ...shared,
+      size: Token.asNumber(hcl("each.value.sizeGiB")),
+      type: Token.asString(hcl("each.value.type")),
+      iops: Token.asNumber(hcl("try(each.value.iops, null)")),
+      throughput: Token.asNumber(hcl("try(each.value.throughput, null)")),
+      kmsKeyId: Token.asString(hcl("try(each.value.kmsKeyArn, null)")),
+      tags: Token.asStringMap(
+        Fn.merge([hcl("try(each.value.tags, {})"), { Name: `${names.volume}-${VOLUME_NAME}` }]),
+      ) as Record<string, string>,
+    });
+    this.#additional.addOverride("for_each", hcl(wanted));
+    const { fqn } = this.#additional;
+    this.byName = `merge(${data}, { for name, volume in ${fqn} : name => { id = volume.id, type = volume.type } })`;
+    this.configuration = {
+      volumes: Fn.merge([
+        { data: first },
+        hcl(
+          `{ for name, v in ${wanted} : name => { volumeId = ${fqn}[name].id, deviceName = try(coalesce(v.deviceName), "${DATA_DEVICE}") } }`,
+        ),
+      ]),
+      data: Fn.concat([
+        [layout],
+        hcl(
+          `[for name, v in ${wanted} : { layout = "filesystem", volume = name, format = v.format, path = v.mountPath, ` +
+            "options = try(coalesce(v.mountOptions, []), []), user = v.ownerUser, group = v.ownerGroup }]",
+        ) as unknown as string[],
+      ]),
+    };
+  }
+
+  /** What must hold of every volume before an instance may be launched in the zone of `subnet`. */
+  public preconditions(node: string, subnet: DataAwsSubnet, subnetId: string) {
+    const zone = `${subnet.fqn}.availability_zone`;
+    const condition = ({ name, zone: own, each }: PlacedVolume) => ({
+      condition: hcl(each),
+      error_message:
+        `Node ${node}: ${name} in \${${own}}, subnet ${subnetId} in \${${zone}}. A volume cannot leave its zone: give a subnet of ` +
+        "that zone, or copy the data through a snapshot.",
+    });
+    const own = `${this.#data.fqn}.availability_zone`;
+    const first = condition({ name: "volume data is", zone: own, each: `${own} == ${zone}` });
+    if (this.#additional === undefined) return [first];
+    const zones = `values(${this.#additional.fqn})[*].availability_zone`;
+    return [
+      first,
+      condition({
+        name: "additional volumes are",
+        zone: `join(", ", distinct(${zones}))`,
+        each: `alltrue([for own in ${zones} : own == ${zone}])`,
+      }),
+    ];
+  }
+}
+
+function retention({ preventDestroy = true, finalSnapshot }: StatefulNodeProps) {
+  const lifecycle: TerraformResourceLifecycle = {
+    ignoreChanges: ["availability_zone", `tags["${AGENT_TAG}"]`, `tags_all["${AGENT_TAG}"]`],
+    ...(preventDestroy ? { preventDestroy } : {}),
+  };
+  return { lifecycle, ...(finalSnapshot === undefined ? {} : { finalSnapshot }) };
+}
+
+function settings(
+  volume: DataVolumeProps,
+): Pick<EbsVolumeConfig, "size" | "type" | "iops" | "throughput" | "kmsKeyId"> {
+  return {
+    size: volume.sizeGiB,
+    type: volume.type,
+    ...(volume.iops === undefined ? {} : { iops: volume.iops }),
+    ...(volume.throughput === undefined ? {} : { throughput: volume.throughput }),
+    ...(volume.kmsKeyArn === undefined ? {} : { kmsKeyId: volume.kmsKeyArn }),
+  };
+}
+
+function tagged(tags: DataVolumeProps["tags"], name: string): Record<string, string> {
+  return tags === undefined
+    ? { Name: name }
+    : (Token.asStringMap(Fn.merge([tags, { Name: name }]) as IResolvable) as Record<string, string>);
+}
+
+/** As the agent takes it. */
+function layoutOf(name: string, volume: DataVolumeProps) {
+  return {
+    layout: "filesystem",
+    volume: name,
+    format: volume.format,
+    path: volume.mountPath,
+    options: volume.mountOptions ?? [],
+    user: volume.ownerUser,
+    group: volume.ownerGroup,
+  };
+}

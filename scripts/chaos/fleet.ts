@@ -1,0 +1,95 @@
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { type ControlPlaneCopy, startCopy } from "./control-plane-copy";
+import { type DatabaseServers, startDatabases, stopDatabases } from "./databases";
+import { Operator } from "./operator";
+import { copyName, type FleetSize, type Link, SERVERS, type ServerName } from "./schedule";
+import { type Destination, SeverableProxy } from "./severable-proxy";
+import { type Roads, Worker } from "./worker";
+
+/** Everything that runs: three database servers, copies of the control plane, workers, and the roads between them. */
+export interface ChaosFleet {
+  readonly size: FleetSize;
+  readonly databases: DatabaseServers;
+  readonly copies: readonly ControlPlaneCopy[];
+  readonly workers: readonly Worker[];
+  readonly operator: Operator;
+  /** By the job's number. */
+  readonly jobIds: readonly string[];
+  /** Cuts what joins two parties; gives what heals it. */
+  cut(link: Link): () => void;
+  /** Ends every process that belongs to it. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Brings a fleet up in an empty folder. What was started is ended again when a later part fails.
+ *
+ * @throws Error when a part does not come up.
+ */
+export async function startChaosFleet(size: FleetSize, directory: string): Promise<ChaosFleet> {
+  const parts: (() => Promise<unknown>)[] = [];
+  const stop = async () => {
+    for (const end of parts.splice(0).reverse()) await end();
+  };
+  const proxy = async (destinations: readonly Destination[]) => {
+    const listening = await SeverableProxy.listen(destinations);
+    parts.push(() => listening.close());
+    return listening;
+  };
+  try {
+    const databases = await startDatabases(directory, size.jobs);
+    parts.push(() => stopDatabases(databases));
+    const servers = Object.fromEntries(SERVERS.map((name) => [name, { name, port: databases[name].port }])) as Readonly<
+      Record<ServerName, Destination>
+    >;
+
+    const keyring = `chaos:${randomBytes(32).toString("hex")}`;
+    const operatorTokenFile = join(directory, "operator-token");
+    const copies: ControlPlaneCopy[] = [];
+    for (let number = 0; number < size.controlPlanes; number++) {
+      const toStore = await proxy([servers.store]);
+      const name = copyName(number);
+      const storeUrl = databases.store.cluster.url;
+      const copy = startCopy({ name, directory, keyring, operatorTokenFile, storeUrl, toStore });
+      parts.push(() => copy.program.stop());
+      copies.push(copy);
+    }
+    const listeners = copies.map(({ destination }) => destination);
+    const operator = await Operator.first(listeners, operatorTokenFile);
+    const deploymentTokenFile = join(directory, "deployment-token");
+    const jobIds = await operator.describeJobs(databases, size.jobs, deploymentTokenFile);
+
+    // Two workers can run all the jobs of three.
+    const slots = Math.ceil(size.jobs / Math.max(1, size.workers - 1));
+    const workers: Worker[] = [];
+    const allRoads: Roads[] = [];
+    for (let number = 0; number < size.workers; number++) {
+      const roads: Roads = {
+        "control-plane": await proxy(listeners),
+        source: await proxy([servers.source]),
+        sink: await proxy([servers.sink]),
+      };
+      const worker = new Worker({ number, directory, deploymentTokenFile, slots, roads });
+      parts.push(() => worker.destroy());
+      workers.push(worker);
+      allRoads.push(roads);
+    }
+
+    const cut = (link: Link): (() => void) => {
+      if (link.from === "control-plane") return item(copies, link.copy).toStore.cut(servers.store);
+      const road = item(allRoads, link.worker)[link.to];
+      return road.cut(link.to === "control-plane" ? item(listeners, link.copy) : servers[link.to]);
+    };
+    return { size, databases, copies, workers, operator, jobIds, cut, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function item<T>(items: readonly T[], index: number): T {
+  const found = items[index];
+  if (found === undefined) throw new Error(`there is no number ${index} of ${items.length}`);
+  return found;
+}

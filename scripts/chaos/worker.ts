@@ -1,0 +1,128 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { identify } from "../up/process-identity";
+import { Program } from "./program";
+import { workerName } from "./schedule";
+import type { SeverableProxy } from "./severable-proxy";
+
+const AGENT = resolve("dist/worker-agent.mjs");
+const DAEMON = resolve("dist/daemon.mjs");
+
+export interface WorkerProps {
+  readonly number: number;
+  readonly directory: string;
+  readonly deploymentTokenFile: string;
+  readonly slots: number;
+  /** All its roads: the agent's to the control plane, its daemons' to the databases. */
+  readonly roads: Roads;
+}
+
+/** The ways that a worker alone uses. */
+export type Roads = Readonly<Record<"control-plane" | "source" | "sink", SeverableProxy>>;
+
+/** A daemon as its worker has recorded it. */
+export interface FoundDaemon {
+  readonly pid: number;
+  readonly jobId: string;
+  readonly fence: number;
+}
+
+/** A machine of the fleet: an agent, its guard and its daemons, which reach the others over roads of their own. */
+export class Worker {
+  readonly name: string;
+  readonly agent: Program;
+  readonly logFile: string;
+  private readonly state: string;
+
+  constructor({ number, directory, deploymentTokenFile, slots, roads }: WorkerProps) {
+    this.name = workerName(number);
+    this.state = join(directory, this.name);
+    this.logFile = join(directory, `${this.name}.log`);
+    mkdirSync(this.state, { recursive: true, mode: 0o700 });
+    const roadmap = join(this.state, "roads.cjs");
+    writeFileSync(roadmap, roadsOf({ SOURCE_URL: roads.source.port, SINK_URL: roads.sink.port }));
+    const config = join(this.state, "config.json");
+    const settings = {
+      controlPlaneUrl: `http://127.0.0.1:${roads["control-plane"].port}`,
+      deploymentTokenFile,
+      workerId: this.name,
+      stateDirectory: this.state,
+      slots,
+      daemon: { version: "0.1.0", command: [process.execPath, "--require", roadmap, DAEMON] },
+      drain: { mode: "handoff", deadlineSeconds: 30 },
+    };
+    writeFileSync(config, JSON.stringify(settings), { mode: 0o600 });
+    this.agent = new Program({ args: [AGENT, "local", "--config", config], cwd: this.state, logFile: this.logFile });
+  }
+
+  /** The daemons that are alive now. */
+  daemons(): readonly FoundDaemon[] {
+    const jobs = join(this.state, "jobs");
+    if (!existsSync(jobs)) return [];
+    return readdirSync(jobs).flatMap((name) => daemonIn(join(jobs, name)));
+  }
+
+  /** The agent, its guard and its daemons. */
+  everything(): readonly number[] {
+    const guard = readJson(join(this.state, "guard.json"));
+    const guardPid = guard && identify(guard.pid)?.start === guard.start ? [guard.pid as number] : [];
+    const agentPid = this.agent.pid === undefined ? [] : [this.agent.pid];
+    return [...agentPid, ...guardPid, ...this.daemons().map(({ pid }) => pid)];
+  }
+
+  /** Ends everything at once, for good. */
+  async destroy(): Promise<void> {
+    await this.agent.kill();
+    // One look may miss a daemon that was being started.
+    for (let look = 0; look < 2; look++) for (const pid of this.everything()) signal(pid, "SIGKILL");
+  }
+}
+
+/** Loaded into each daemon before its program: one datasource serves all workers, and each takes its own road to it. */
+function roadsOf(ports: Readonly<Record<string, number>>): string {
+  return `for (const [name, port] of Object.entries(${JSON.stringify(ports)})) {
+  const url = new URL(process.env[name]);
+  url.port = String(port);
+  process.env[name] = url.href;
+}
+`;
+}
+
+function daemonIn(folder: string): FoundDaemon[] {
+  const record = readJson(join(folder, "job.json"));
+  const recorded = readText(join(folder, "process"));
+  if (!record || recorded === undefined) return [];
+  const pid = Number(recorded.split("\n")[0]);
+  const start = identify(pid)?.start;
+  // The record holds the process's own line of /proc, or what ps says of its start.
+  if (start === undefined || !recorded.split(/\s+/).join(" ").includes(start.split(/\s+/).join(" "))) return [];
+  return [{ pid, jobId: record.jobId, fence: record.fence }];
+}
+
+/** Sends a signal to a process that may be gone. */
+export function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // It is.
+  }
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the agent's own files, whose fields are read one by one
+function readJson(file: string): any {
+  const text = readText(file);
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function readText(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return undefined;
+  }
+}

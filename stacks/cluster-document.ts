@@ -1,0 +1,115 @@
+import { z } from "zod";
+import { clusterInputs, DATA_DISK_KEYS, nodeFiles } from "../modules/stateful-cluster/cluster-inputs";
+import { type Finding, finding, type Rule, withRules } from "../modules/worker-fleet/schema-rules";
+
+/** What is of use to callers of the published module only. */
+const OF_THE_MODULE = {
+  app_name: true,
+  jq_download_url: true,
+  asg_inservice_timeout_in_mins: true,
+  manage_launch_hook: true,
+  rolling_update: true,
+} as const;
+
+/** The published module's inputs, with text where Terraform has base64; the document's name is the cluster's. */
+const keys = clusterInputs.omit(OF_THE_MODULE).extend({
+  node_config_script: z
+    .string()
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe("Bash text that defines configure_cluster_node and wait_for_healthy_cluster."),
+  node_files: z
+    .array(nodeFiles(z.string().describe("Content, as text.")))
+    .default([])
+    .describe("Files of each node. Every node may read its user data: no secrets here."),
+});
+
+export type ClusterDocument = { readonly name: string } & z.output<typeof keys>;
+type Keys = z.output<typeof keys>;
+
+function scriptIsGiven({ node_config_script, node_config_script_s3_url }: Keys): Finding[] {
+  return finding(
+    node_config_script === null && node_config_script_s3_url === null,
+    ["node_config_script"],
+    "should be given, or node_config_script_s3_url: without a script no node can join its cluster",
+  );
+}
+
+function pinHasScript(document: Keys): Finding[] {
+  return (["node_config_script_s3_version_id", "node_config_script_s3_sha256"] as const).flatMap((key) =>
+    finding(
+      document[key] !== null && document.node_config_script_s3_url === null,
+      [key],
+      "pins nothing: node_config_script_s3_url is not given",
+    ),
+  );
+}
+
+function nodesDiffer({ nodes }: Keys): Finding[] {
+  return (["node_id", "node_ip"] as const).flatMap((key) =>
+    nodes.flatMap((node, i) => {
+      const first = nodes.findIndex((other) => other[key] === node[key]);
+      return finding(first < i, ["nodes", i, key], `should be unique; nodes[${first}] has it too`);
+    }),
+  );
+}
+
+function disksAreKnown({ nodes }: Keys): Finding[] {
+  return nodes.flatMap(({ node_data_disk }, i) =>
+    Object.keys(node_data_disk).flatMap((key) =>
+      finding(
+        !DATA_DISK_KEYS.includes(key),
+        ["nodes", i, "node_data_disk", key],
+        `should not be there; a node may have its own ${DATA_DISK_KEYS.join(", ")}`,
+      ),
+    ),
+  );
+}
+
+function filesHaveNodes({ nodes, node_files, node_secret_files }: Keys): Finding[] {
+  const known = nodes.map(({ node_id }) => node_id);
+  const message = `should be the node_id of a node; there are ${known.join(", ")}`;
+  const check = (list: string, id: string | undefined, i: number) =>
+    finding(id !== undefined && !known.includes(id), [list, i, "node_id"], message);
+  return [
+    ...node_files.flatMap(({ node_id }, i) => check("node_files", node_id, i)),
+    ...node_secret_files.flatMap(({ node_id }, i) => check("node_secret_files", node_id, i)),
+  ];
+}
+
+function secretsHaveOneSource({ node_secret_files }: Keys): Finding[] {
+  return node_secret_files.flatMap(({ secret_arn, parameter_name }, i) =>
+    finding(
+      (secret_arn === undefined) === (parameter_name === undefined),
+      ["node_secret_files", i],
+      "should have one of secret_arn and parameter_name",
+    ),
+  );
+}
+
+function volumesDiffer({ default_data_volume: first, additional_data_volumes }: Keys): Finding[] {
+  const seen = { device_name: new Map<string, string>(), mount_path: new Map<string, string>() };
+  return (["device_name", "mount_path"] as const).flatMap((key) => {
+    seen[key].set(first[key], "default_data_volume");
+    return Object.entries(additional_data_volumes).flatMap(([name, volume]) => {
+      const other = seen[key].get(volume[key]);
+      seen[key].set(volume[key], `additional_data_volumes.${name}`);
+      const path = ["additional_data_volumes", name, key];
+      return finding(other !== undefined, path, `should be its own; ${other} has it too`);
+    });
+  });
+}
+
+const RULES: readonly Rule<Keys>[] = [
+  { reads: ["node_config_script", "node_config_script_s3_url"], findings: scriptIsGiven },
+  { reads: ["node_config_script_s3_url"], findings: pinHasScript },
+  { reads: ["nodes"], findings: nodesDiffer },
+  { reads: ["nodes"], findings: disksAreKnown },
+  { reads: ["nodes", "node_files", "node_secret_files"], findings: filesHaveNodes },
+  { reads: ["node_secret_files"], findings: secretsHaveOneSource },
+  { reads: ["default_data_volume", "additional_data_volumes"], findings: volumesDiffer },
+];
+
+/** What a document says of a stateful cluster. */
+export const clusterDocument = withRules(keys, RULES);
