@@ -17,6 +17,9 @@ const RELEASES: Readonly<Record<string, string>> = {
   "worker-agent": "agent/worker/program.ts",
 };
 
+/** Carried by the published module, to run where Terraform does. */
+const OPERATOR: Readonly<Record<string, string>> = { roll: "scripts/rolling-update/main.ts" };
+
 const OPTIONS: BuildOptions = {
   outdir: "dist",
   outExtension: { ".js": ".mjs" },
@@ -30,13 +33,19 @@ const OPTIONS: BuildOptions = {
   logLevel: "warning",
 };
 
+/** For packages that are CommonJS modules. */
+const REQUIRE = 'import{createRequire}from"node:module";const require=createRequire(import.meta.url);';
+const REFUSE_OLD_NODE =
+  'if(parseInt(process.versions.node)<20){console.error("the roller needs Node.js 20 or later, this is "+process.versions.node);process.exit(64)}';
+
 buildSync({ ...OPTIONS, entryPoints: PROGRAMS });
 buildSync({
   ...OPTIONS,
   entryPoints: RELEASES,
   external: ["pg-native"],
-  banner: { js: 'import{createRequire}from"node:module";const require=createRequire(import.meta.url);' },
+  banner: { js: REQUIRE },
 });
+buildSync({ ...OPTIONS, entryPoints: OPERATOR, banner: { js: `${REFUSE_OLD_NODE}${REQUIRE}` } });
 
 /** Programs that share their 16 KiB with what users write: they unpack themselves, a tenth smaller than gzip alone makes them. */
 const SELF_UNPACKING = ["node"];

@@ -1,7 +1,7 @@
-import { Command, CommanderError } from "commander";
+import { Command } from "commander";
 import { operatorCommands } from "./operator/commands";
 import { rehearseCommand } from "./rehearse/rehearse-command";
-import { EXIT } from "./rolling-update/cli/exit-codes";
+import { parse } from "./rolling-update/cli/parse";
 import { rollCommand } from "./rolling-update/cli/roll-command";
 import { awsSurroundings } from "./rolling-update/cli/surroundings";
 
@@ -24,15 +24,7 @@ const GROUPS: readonly Command[] = [
 async function main(): Promise<void> {
   const program = new Command("holdfast").description("worker fleets and stateful nodes on AWS");
   for (const group of GROUPS) program.addCommand(group);
-  for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
-    command.exitOverride();
-  }
-  try {
-    await program.parseAsync();
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage;
-  }
+  await parse(program);
 }
 
 void main();

@@ -8,6 +8,7 @@ const OF_THE_MODULE = {
   jq_download_url: true,
   asg_inservice_timeout_in_mins: true,
   manage_launch_hook: true,
+  rolling_update: true,
 } as const;
 
 /** The published module's inputs, with text where Terraform has base64; the document's name is the cluster's. */

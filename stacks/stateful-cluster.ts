@@ -1,5 +1,6 @@
 import { TerraformOutput } from "cdktf";
 import { clusterInputs } from "../modules/stateful-cluster/cluster-inputs";
+import { rollManifest } from "../modules/stateful-cluster/roll-trigger";
 import { StatefulCluster } from "../modules/stateful-cluster/stateful-cluster";
 import type { DataVolumeProps, NodeFileProps, NodeScriptProps } from "../modules/stateful-node/node-props";
 import { type ClusterDocument, clusterDocument } from "./cluster-document";
@@ -12,6 +13,8 @@ export const statefulCluster = defineKind({
   build: (stack, document) => {
     const cluster = new StatefulCluster(stack, "cluster", clusterProps(document));
     new TerraformOutput(stack, "asg_names", { value: [...cluster.nodes.values()].map((node) => node.groupName) });
+    const targets = [...cluster.nodes.values()].map((node) => node.rollTarget);
+    new TerraformOutput(stack, "roll_manifest", { value: rollManifest(stack, document.name, targets) });
     new TerraformOutput(stack, "node_iam_role_name", { value: cluster.roleName });
   },
 });

@@ -79,6 +79,18 @@ const dataVolume = z.strictObject({
   kms_key_arn: z.string().optional(),
 });
 
+const rollingUpdate = z.strictObject({
+  when: z.enum(["apply", "none"]).default("none").describe("`none`: an apply replaces no instance; roll by hand."),
+  role_arn: z
+    .string()
+    .optional()
+    .describe("Role that the roller assumes; without it, the credentials in the environment."),
+  options: z
+    .array(z.string())
+    .default([])
+    .describe("Further options of `holdfast roll run`, such as `--check-tcp`, `2379`."),
+});
+
 const additionalVolume = dataVolume.extend({ device_name: z.string().startsWith("/dev/") });
 
 const snapshots = z.strictObject({
@@ -204,6 +216,11 @@ export const clusterInputs = z.strictObject({
     .array(z.string())
     .default([])
     .describe("Keys that encrypt the data volumes, secrets or scripts, for the nodes' role."),
+  rolling_update: rollingUpdate
+    .default({ when: "none", options: [] })
+    .describe(
+      'Whether an apply (`when = "apply"`) replaces the nodes whose launch template it changed, one at a time, and how; needs Node.js 20 or later where Terraform runs.',
+    ),
   tags: tags.default({}).describe("Tags of every instance and group, beside the provider's default tags."),
   additional_data_volumes: z
     .record(z.string().regex(/^[A-Za-z0-9-]{1,32}$/), additionalVolume)

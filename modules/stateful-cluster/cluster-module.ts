@@ -1,13 +1,15 @@
 import { TerraformHclModule, TerraformLocal, type TerraformResource, Token } from "cdktf";
 import type { Construct } from "constructs";
-import { hcl, variableString } from "../publish/expressions";
+import { hcl, PATH_MODULE, variableString } from "../publish/expressions";
 import { AWS_PROVIDER, ModuleStack, NULL_PROVIDER } from "../publish/module-stack";
 import { declareOutput, declareVariables } from "../publish/variables";
+import type { RollTarget } from "../stateful-node/stateful-node";
 import { EbsKeyGrant } from "../worker-access/ebs-key-grant";
 import { BootFailedAlarm } from "./boot-failed-alarm";
 import { ClusterAccess } from "./cluster-access";
 import { QUORUM_CHECK, UNPINNED_SCRIPT_CHECK } from "./cluster-checks";
 import { clusterInputs, DATA_DISK_KEYS } from "./cluster-inputs";
+import { RollTrigger } from "./roll-trigger";
 import { SNAPSHOT_TAG, VolumeSnapshots } from "./volume-snapshots";
 
 /** Constructs whose names in Terraform are promised and are not their ids. */
@@ -17,6 +19,7 @@ const ADDRESSES = {
   "aws_environment/caller": "current",
   "Default/optional_statements": "optional_statements",
   "Default/node_policy_document": "node_policy",
+  "roll/roll_instances": "roll_instances",
   "key_grant/grant": "root_volume_key",
   "volume_snapshots/role": "snapshots",
   "volume_snapshots/role_policy": "snapshots",
@@ -93,6 +96,15 @@ const SCRIPT = `{ for kind, value in {
   text = ${IN_S3} ? null : try(base64decode(var.node_config_script), null)
   base64 = ${IN_S3} || can(base64decode(var.node_config_script)) ? null : var.node_config_script
 } : kind => value if value != null }`;
+
+/** The roller's bundle, in the module's directory. */
+export const ROLLER = "holdfast-roll.mjs";
+
+const ROLL_OPTIONS = `concat(
+  ["--launch-timeout", "\${var.asg_inservice_timeout_in_mins}m"],
+  var.rolling_update.role_arn == null ? [] : ["--role-arn", var.rolling_update.role_arn],
+  var.rolling_update.options,
+)`;
 
 const VOLUME_NAMES = `flatten([for n in var.nodes : concat(
   ["\${var.app_name}-data-\${n.node_id}"],
@@ -192,8 +204,13 @@ export function clusterModule(scope: Construct, id: string): ModuleStack {
   });
   nodes.addOverride("for_each", hcl("local.node_by_id"));
   stack.addOverride("check", { ...QUORUM_CHECK, ...UNPINNED_SCRIPT_CHECK });
-  // The former module rolled its nodes from a null_resource; it is forgotten, not destroyed.
-  stack.addOverride("removed", [{ from: "null_resource.roll_instances", lifecycle: { destroy: false } }]);
+  const trigger = new RollTrigger(stack, "roll", {
+    clusterName: variableString(variables.app_name),
+    nodes: hcl("[for n in module.cluster_nodes : n.roll_target]") as unknown as RollTarget[],
+    program: `${PATH_MODULE}/${ROLLER}`,
+    options: Token.asList(hcl(ROLL_OPTIONS)),
+  });
+  trigger.resource.addOverride("count", hcl('var.rolling_update.when == "apply" ? 1 : 0'));
 
   declareOutput(stack, "node_iam_role_name", {
     description: "Name of the nodes' role, for further policies.",
@@ -202,6 +219,10 @@ export function clusterModule(scope: Construct, id: string): ModuleStack {
   declareOutput(stack, "asg_names", {
     description: "Names of the nodes' Auto Scaling groups.",
     value: hcl("[for n in module.cluster_nodes : n.asg_name]"),
+  });
+  declareOutput(stack, "roll_manifest", {
+    description: "What `holdfast roll --cluster FILE` reads: `terraform output -raw roll_manifest > FILE`.",
+    value: trigger.manifest,
   });
   declareOutput(stack, "node_id_to_node_userdata_script_map", {
     description: "What each node's user data says: here a plan shows which node changes, and how.",

@@ -174,6 +174,10 @@ export function nodeModule(scope: Construct, id: string): ModuleStack {
     value: { id: node.launchTemplateId, version: node.launchTemplateVersion },
   });
   declareOutput(stack, "data_volume_id", { description: "Id of the data volume.", value: node.dataVolumeId });
+  declareOutput(stack, "roll_target", {
+    description: "The node as the rolling update knows it.",
+    value: node.rollTarget,
+  });
   declareOutput(stack, "node_userdata_script", {
     description: "What the node's user data says, as the agent reads it.",
     value: jsonTemplate(node.configuration),

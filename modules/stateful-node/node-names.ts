@@ -6,3 +6,6 @@ export const nodeNames = (cluster: string, nodeId: string) => ({
   interface: `${cluster}-interface-${nodeId}`,
   launchHook: `${cluster}-node-asg-hook`,
 });
+
+/** Tag of every group and instance of a cluster: the roller changes nothing that does not carry it. */
+export const CLUSTER_TAG = "holdfast:cluster";

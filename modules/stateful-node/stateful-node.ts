@@ -11,7 +11,7 @@ import { hcl } from "../publish/expressions";
 import { UserData } from "../user-data/user-data";
 import { NodeAlarms } from "./node-alarms";
 import { LAUNCH_HOOK_TIMEOUT_SECONDS, nodeConfiguration } from "./node-configuration";
-import { nodeNames } from "./node-names";
+import { CLUSTER_TAG, nodeNames } from "./node-names";
 import type { RootVolumeProps, StatefulNodeProps } from "./node-props";
 import { checkNode } from "./node-rules";
 import { NodeVolumes } from "./node-volumes";
@@ -27,6 +27,17 @@ const GROUP_METRICS = [
   "GroupTerminatingInstances",
   "GroupTotalInstances",
 ];
+
+/** One node as the rolling update knows it: an entry of its manifest. Values may be tokens. */
+export interface RollTarget {
+  readonly id: string;
+  readonly group: string;
+  readonly interfaceId: string;
+  readonly volumeIds: readonly string[];
+  readonly zone: string;
+  readonly ip: string;
+  readonly template: { readonly id: string; readonly version: number };
+}
 
 /**
  * One node of a stateful cluster: an address and data that outlive every instance, and an Auto Scaling group of one that replaces
@@ -44,6 +55,7 @@ export class StatefulNode extends Construct {
   /** The newest version, which the group launches. */
   public readonly launchTemplateVersion: string;
   public readonly dataVolumeId: string;
+  public readonly rollTarget: RollTarget;
   /** What the agent reads on the instance, and so what a changed template version means; values may be tokens. */
   public readonly configuration: Readonly<Record<string, unknown>>;
 
@@ -87,6 +99,15 @@ export class StatefulNode extends Construct {
     this.launchTemplateId = template.id;
     this.launchTemplateVersion = Token.asString(template.latestVersion);
     this.dataVolumeId = volumes.dataVolumeId;
+    this.rollTarget = {
+      id: props.nodeId,
+      group: group.name,
+      interfaceId: networkInterface.id,
+      volumeIds: Token.asList(hcl(`values(${volumes.byName})[*].id`)),
+      zone: subnet.availabilityZone,
+      ip: props.nodeIp,
+      template: { id: template.id, version: template.latestVersion },
+    };
     if (props.alarms !== undefined) {
       new NodeAlarms(this, "alarms", { ...props.alarms, groupName: names.group, volumes: volumes.byName });
     }
@@ -153,7 +174,10 @@ export class StatefulNode extends Construct {
       enabledMetrics: GROUP_METRICS,
       metricsGranularity: "1Minute",
       waitForCapacityTimeout: props.waitForCapacity ?? "0",
-      tag: [{ key: "Name", value: name, propagateAtLaunch: true }],
+      tag: [
+        { key: "Name", value: name, propagateAtLaunch: true },
+        { key: CLUSTER_TAG, value: props.clusterName, propagateAtLaunch: true },
+      ],
     });
     addDynamicBlock(group, {
       block: "tag",

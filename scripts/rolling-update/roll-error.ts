@@ -24,6 +24,8 @@ export type RollErrorCode =
   | "IRREVERSIBLE"
   | "NOTHING_TO_RESUME"
   | "ZONE_IMPAIRED"
+  | "NO_REFRESH"
+  | "REFRESH_FAILED"
   | "CLOUD_DENIED"
   | "CLOUD_FAILED"
   | "INTERNAL"

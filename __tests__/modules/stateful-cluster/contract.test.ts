@@ -200,3 +200,37 @@ test("each node is module.cluster_nodes[node_id]", () => {
   expect(main.module.cluster_nodes).toMatchObject({ source: "./modules/node-module", for_each: "${local.node_by_id}" });
   expect(main.locals.node_by_id).toBe("${{ for n in var.nodes : n.node_id => n }}");
 });
+
+describe("the trigger of the roll", () => {
+  const trigger = main.resource.null_resource.roll_instances;
+  const run = trigger.provisioner[0]["local-exec"];
+
+  test("stands where it stood, if the caller wants applies to roll", () => {
+    expect(trigger.count).toBe('${var.rolling_update.when == "apply" ? 1 : 0}');
+    expect(variables["rolling_update"]?.default).toEqual({ when: "none", options: [] });
+  });
+
+  test("R22: runs the module's own roller on this account, region and cluster, with the role that was given", () => {
+    expect(run.interpreter).toContain('"node", "${path.module}/holdfast-roll.mjs", "run"');
+    expect(run.interpreter).toContain('["--role-arn", var.rolling_update.role_arn]');
+    expect(run.command).toBe("--yes");
+    expect(run.environment.HOLDFAST_CLUSTER).toContain("data.aws_caller_identity.current.account_id");
+    expect(run.environment.HOLDFAST_CLUSTER).toContain("data.aws_region.current");
+    expect(STATEFUL_CLUSTER_MODULE.assets).toContainEqual({ from: "dist/roll.mjs", to: "holdfast-roll.mjs" });
+  });
+
+  test("runs again when what a node is launched from changes", () => {
+    expect(trigger.triggers.nodes).toContain("n.roll_target");
+    expect(node.output ?? json("modules/node-module/outputs.tf.json").output.roll_target.value.template).toEqual({
+      id: "${aws_launch_template.node.id}",
+      version: "${aws_launch_template.node.latest_version}",
+    });
+  });
+
+  test("R22: every group and instance carries the tag that the manifest names", () => {
+    expect(JSON.stringify(node.resource.aws_autoscaling_group.node_asg.tag)).toContain(
+      '{"key":"holdfast:cluster","propagate_at_launch":true,"value":"${var.app_name}"}',
+    );
+    expect(run.environment.HOLDFAST_CLUSTER).toContain('"holdfast:cluster"');
+  });
+});

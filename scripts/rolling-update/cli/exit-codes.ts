@@ -31,6 +31,7 @@ const BY_CODE: Partial<Record<RollErrorCode, number>> = {
   PREFLIGHT_REFUSED: EXIT.refused,
   IRREVERSIBLE: EXIT.refused,
   NOTHING_TO_RESUME: EXIT.refused,
+  NO_REFRESH: EXIT.refused,
   CLOUD_DENIED: EXIT.cloudRefused,
   CLOUD_FAILED: EXIT.cloudRefused,
 };

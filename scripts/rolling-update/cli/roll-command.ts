@@ -12,8 +12,9 @@ import type { Outcome, RollOptions, RollPorts, StopRequest } from "../roll-ports
 import type { Settings, SettingsInput } from "../settings";
 import { CommandLine, type Flags, withCluster } from "./command-line";
 import { EXIT, exitCodeOf } from "./exit-codes";
+import { fleetCommand } from "./fleet-command";
 import { onInterrupt } from "./interrupt";
-import { errorData, outcomeText, planText, rollbackText, statusText } from "./report";
+import { errorData, errorText, outcomeText, planText, rollbackText, statusText } from "./report";
 import { settingsOf, withSettings } from "./roll-settings";
 import type { Surroundings } from "./surroundings";
 
@@ -70,6 +71,7 @@ export function rollCommand(surroundings: Surroundings, exit: (code: number) => 
       const data = { outcome: { ...rest, ...(error ? { error: errorData(error) } : {}) } };
       const isText = !flags.json && surroundings.stdout.isTTY;
       surroundings.stdout.write(`${isText ? outcomeText(outcome) : JSON.stringify(data)}\n`);
+      if (error && !isText && !flags.json) surroundings.stderr.write(`${errorText(error)}\n`);
       return exitCodeOf(outcome);
     } finally {
       release();
@@ -193,6 +195,7 @@ export function rollCommand(surroundings: Surroundings, exit: (code: number) => 
     .option("--changes-groups", "include what rollback and --strategy scale-zero need")
     .option("--reaches-nodes", "include what --check-on-node and --drain-on-node need");
 
+  group.addCommand(fleetCommand(surroundings, exit));
   return group;
 }
 

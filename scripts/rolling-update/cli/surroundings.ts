@@ -1,8 +1,10 @@
+import { instanceRefreshes } from "../aws/instance-refreshes";
 import { nodeCommands } from "../aws/node-commands";
 import { parameterStore } from "../aws/parameter-store";
 import { sdkCloud } from "../aws/sdk-cloud";
 import { systemClock } from "../clock";
 import type { Cloud } from "../cloud";
+import type { InstanceRefreshes } from "../fleet/instance-refresh";
 import type { Manifest } from "../manifest";
 import type { NodeChannel } from "../node-channel";
 import type { ClusterProbe } from "../probe";
@@ -18,6 +20,7 @@ export interface Connected {
 /** Where the commands reach AWS and the terminal; tests put the simulator there. */
 export interface Surroundings {
   readonly connect: (manifest: Manifest, roleArn: string | undefined) => Connected;
+  readonly refreshes: (region: string, roleArn: string | undefined) => InstanceRefreshes;
   readonly clock: RollPorts["clock"];
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
@@ -35,6 +38,7 @@ export const awsSurroundings: Surroundings = {
       channel: nodeCommands(options, systemClock, (nodeId) => instanceOf(cloud, manifest, nodeId)),
     };
   },
+  refreshes: (region, roleArn) => instanceRefreshes({ region, ...(roleArn === undefined ? {} : { roleArn }) }),
   clock: systemClock,
   stdout: process.stdout,
   stderr: process.stderr,

@@ -1,0 +1,19 @@
+import { z } from "zod";
+import { REFRESH_STATUSES } from "./instance-refresh";
+
+/** One line of NDJSON: what following a pool prints where there is no terminal. */
+export const fleetEventSchema = z.strictObject({
+  /** ISO 8601 */
+  time: z.iso.datetime(),
+  group: z.string(),
+  refresh: z.string(),
+  kind: z.enum(["following", "progress", "waiting", "finished"]),
+  status: z.enum(REFRESH_STATUSES),
+  percent: z.number(),
+  /** Instances still to replace. */
+  remaining: z.number(),
+  /** Since the refresh was started. */
+  elapsedMs: z.number(),
+  reason: z.string().optional(),
+});
+export type FleetEvent = z.infer<typeof fleetEventSchema>;
