@@ -1,44 +1,70 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { DescribeSecurityGroupsCommand, DescribeSubnetsCommand, EC2Client } from "@aws-sdk/client-ec2";
+import { parse, stringify } from "yaml";
 import { run } from "../../scripts/emulator/child";
 import { emulatorEnvironment } from "../../scripts/emulator/terraform";
 import { useEmulatedAws } from "../support/emulator";
 import { useScratch } from "../support/scratch";
 
 const REPOSITORY = resolve(__dirname, "..", "..");
-const STACK = "production";
+const STACKS = ["production", "zookeeper"] as const;
 
 const aws = useEmulatedAws();
 const scratch = useScratch();
 
-test("cdktf deploys the ez-cdc example, finds nothing more to do, keeps its state beside it, and destroys it", async () => {
+test("cdktf deploys a worker fleet and a stateful cluster, finds nothing more to do, and destroys what holds no data", async () => {
   // GIVEN the app of cdktf.json in a directory of its own, where its state then lies too
   const app = `${REPOSITORY}/node_modules/.bin/tsx ${REPOSITORY}/main.ts`;
   const directory = join(scratch.write("project/cdktf.json", JSON.stringify({ language: "typescript", app })), "..");
+  const zookeeper = scratch.write("zookeeper.yaml", await inDefaultNetwork("zookeeper"));
   const cdktf = (...args: string[]) =>
-    run(join(REPOSITORY, "node_modules", ".bin", "cdktf"), [...args, STACK, "--skip-provider-lock"], {
+    run(join(REPOSITORY, "node_modules", ".bin", "cdktf"), [...args, "--skip-provider-lock"], {
       cwd: directory,
       env: {
         ...emulatorEnvironment(aws.emulator()),
-        HOLDFAST_DEPLOYMENTS: join(REPOSITORY, "deployments", "ez-cdc-production.yaml"),
+        HOLDFAST_DEPLOYMENTS: `${join(REPOSITORY, "deployments", "ez-cdc-production.yaml")} ${zookeeper}`,
         FORCE_COLOR: "0",
       },
     });
 
   // WHEN
-  const deployed = await cdktf("deploy", "--auto-approve");
-  const again = await cdktf("diff");
-  const destroyed = await cdktf("destroy", "--auto-approve");
+  const deployed = await cdktf("deploy", ...STACKS, "--auto-approve");
+  const again = [];
+  for (const stack of STACKS) again.push(await cdktf("diff", stack));
+  const states = STACKS.map((stack) => existsSync(join(directory, `terraform.${stack}.tfstate`)));
+  const destroyed = await cdktf("destroy", "production", "--auto-approve");
+  const refused = await cdktf("destroy", "zookeeper", "--auto-approve");
 
   // THEN
   expect(deployed).toMatchObject({
     code: 0,
     stdout: expect.stringMatching(/Apply complete! Resources: \d+ added, 0 changed/),
   });
-  expect(again).toMatchObject({ code: 0, stdout: expect.stringContaining("No changes.") });
-  expect(existsSync(join(directory, `terraform.${STACK}.tfstate`))).toBe(true);
+  for (const diff of again) expect(diff).toMatchObject({ code: 0, stdout: expect.stringContaining("No changes.") });
+  expect(states).toEqual([true, true]);
   expect(destroyed).toMatchObject({
     code: 0,
     stdout: expect.stringMatching(/Destroy complete! Resources: \d+ destroyed/),
   });
+  expect(refused).toMatchObject({ code: 1 });
+  expect(refused.stdout + refused.stderr).toMatch(/Instance cannot be destroyed[\s\S]*node_data/);
 });
+
+/** A document of `deployments/` in the network that the emulated account has from the start. */
+async function inDefaultNetwork(name: string): Promise<string> {
+  const client = new EC2Client({
+    endpoint: aws.emulator().url,
+    region: "us-west-2",
+    credentials: { accessKeyId: "emulator", secretAccessKey: "emulator" },
+  });
+  const { Subnets = [] } = await client.send(new DescribeSubnetsCommand());
+  const { SecurityGroups = [] } = await client.send(new DescribeSecurityGroupsCommand());
+  client.destroy();
+  const document = parse(readFileSync(join(REPOSITORY, "deployments", `${name}.yaml`), "utf8"));
+  document.nodes.forEach((node: { node_subnet_id?: string; node_ip?: string }, i: number) => {
+    node.node_subnet_id = Subnets[i]?.SubnetId ?? "";
+    node.node_ip = Subnets[i]?.CidrBlock?.replace(/\d+\/\d+$/, "10") ?? "";
+  });
+  return stringify({ ...document, security_groups: SecurityGroups.map(({ GroupId }) => GroupId) });
+}
