@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startEmulatedAws } from "../../scripts/emulator/emulated-aws";
+import { type EmulatedAwsOptions, startEmulatedAws } from "../../scripts/emulator/emulated-aws";
 import type { Emulator } from "../../scripts/emulator/moto";
 import { type Terraform, terraformIn } from "../../scripts/emulator/terraform";
 
@@ -15,13 +15,13 @@ export interface EmulatedAws {
 const TERRAFORM_TIMEOUT_MS = 600_000;
 
 /** Gives the tests of a file one emulated AWS, and directories to run Terraform in. */
-export function useEmulatedAws(): EmulatedAws {
+export function useEmulatedAws(options: EmulatedAwsOptions = {}): EmulatedAws {
   jest.setTimeout(TERRAFORM_TIMEOUT_MS);
   let emulator: Emulator | undefined;
   let scratch = "";
   beforeAll(async () => {
     scratch = mkdtempSync(join(tmpdir(), "holdfast-terraform-"));
-    emulator = await startEmulatedAws();
+    emulator = await startEmulatedAws(options);
   });
   afterAll(async () => {
     await emulator?.stop();

@@ -3,14 +3,16 @@ import { awsCalls } from "./aws-calls";
 import { AwsError } from "./aws-error";
 import type { AwsOfMachines, HookWait, LaunchedInstance, Machine, Machines } from "./machines";
 
+type BootResult = "CONTINUE" | "ABANDON" | undefined;
+
 /** What every guest does that boots in no time. */
 export interface InstantGuest {
   /** The volumes that an instance attaches before it completes its launch hook. @default - none */
-  readonly volumesOf?: (instance: LaunchedInstance) => readonly string[];
+  readonly volumesOf?: (instance: LaunchedInstance) => readonly string[] | Promise<readonly string[]>;
   /** From the launch hook to its end. @default - at once */
   readonly bootMs?: () => number;
   /** How the launch hook ends; undefined leaves it waiting. @default - CONTINUE */
-  readonly outcome?: (instance: LaunchedInstance) => "CONTINUE" | "ABANDON" | undefined;
+  readonly outcome?: (instance: LaunchedInstance) => BootResult | Promise<BootResult>;
 }
 
 /** Machines of no substance, for thousands: each attaches its volumes and completes its hooks, through the API, as a guest would. */
@@ -53,11 +55,12 @@ export function instantMachines(aws: AwsOfMachines, guest: InstantGuest = {}): I
   const boot = async (wait: HookWait) => {
     const instance = running.get(wait.instanceId)?.instance;
     if (!instance) return;
-    for (const [index, volumeId] of (guest.volumesOf?.(instance) ?? []).entries()) {
+    const volumeIds = (await guest.volumesOf?.(instance)) ?? [];
+    for (const [index, volumeId] of volumeIds.entries()) {
       await attach(wait.region, instance, volumeId, index);
     }
     await sleep(guest.bootMs?.() ?? 0, undefined, { ref: false });
-    const result = guest.outcome ? guest.outcome(instance) : "CONTINUE";
+    const result = guest.outcome ? await guest.outcome(instance) : "CONTINUE";
     if (running.has(instance.id) && result !== undefined) await complete(wait, result);
   };
 
