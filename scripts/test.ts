@@ -33,7 +33,8 @@ const jest = spawnSync(
     require.resolve("jest/bin/jest"),
     "--json",
     `--outputFile=${report}`,
-    "--maxWorkers=100%",
+    // Half of the time tests wait for programs they have started.
+    "--maxWorkers=150%",
     ...skipped.flatMap(({ tier }) => ["--testPathIgnorePatterns", `\\.${tier.name}\\.test\\.ts$`]),
     ...process.argv.slice(2),
   ],
