@@ -6,7 +6,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { missingCommands, TEST_TIERS } from "./test-tiers";
 
@@ -33,8 +33,8 @@ const jest = spawnSync(
     require.resolve("jest/bin/jest"),
     "--json",
     `--outputFile=${report}`,
-    // Half of the time tests wait for programs they have started.
-    "--maxWorkers=150%",
+    // One more than the processors: half of their time tests wait for programs they have started.
+    `--maxWorkers=${availableParallelism() + 1}`,
     ...skipped.flatMap(({ tier }) => ["--testPathIgnorePatterns", `\\.${tier.name}\\.test\\.ts$`]),
     ...process.argv.slice(2),
   ],

@@ -28,7 +28,7 @@ test("defect 1: the first request is a PUT for a session token: an instance that
 });
 
 test("one token serves many reads, and is renewed when it is no longer accepted", async () => {
-  const imds = imdsClient({ endpoint: service.endpoint });
+  const imds = imdsClient({ endpoint: service.endpoint, timeoutMs: 60_000 });
   await imds.get("meta-data/instance-id");
   await imds.get("meta-data/instance-id");
   service.revokeTokens();

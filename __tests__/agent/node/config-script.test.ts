@@ -90,9 +90,11 @@ describe("node_userdata.sh: the node config script", () => {
   }, 60_000);
 
   test("may leave a daemon behind that goes on writing", async () => {
-    const lines = await configure("(sleep 0.5; echo late) &\necho started");
+    const go = join(folder, "go");
+    const lines = await configure(`(until [ -e '${go}' ]; do sleep 0.1; done; echo late) &\necho started`);
 
     expect(lines).toEqual(["started"]);
+    writeFileSync(go, "");
     while (!readFileSync(join(folder, "configure_cluster_node.log"), "utf8").includes("late")) {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
