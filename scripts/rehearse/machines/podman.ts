@@ -16,8 +16,3 @@ export const LIMITS = ["--ulimit=nofile=16384:16384", "--ulimit=nproc=4096:4096"
 export function podman(...args: string[]): Promise<string> {
   return command("podman", ...ENGINE, ...args);
 }
-
-/** The command line that a person runs in a container. */
-export function shellCommand(container: string): string[] {
-  return ["podman", ...ENGINE, "exec", "--interactive", "--tty", container, "/bin/bash"];
-}
