@@ -1,6 +1,7 @@
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 import {
   type Activity,
   AutoScalingClient,
@@ -77,7 +78,7 @@ test("a release that does not come up stops the apply after one node, and Terraf
 
   const output = await terraform.apply().then(
     () => "applied",
-    (error: Error) => error.message.replace(/[\s│]+/g, " "),
+    (error: Error) => stripVTControlCharacters(error.message).replace(/[\s│]+/g, " "),
   );
 
   expect(output).toContain("null_resource.roll_instances");
