@@ -12,7 +12,7 @@ import type { DaemonQuirks } from "./daemon/quirks";
 import { type Drain, type DrainMode, type DrainSource, quiesceAt, tightened } from "./drain";
 import type { JobSource } from "./jobs/job-source";
 import { JobSupervisor } from "./jobs/job-supervisor";
-import { LeaseKeeper, type WrittenLease } from "./lease-keeper";
+import { type HandedLease, LeaseKeeper } from "./lease-keeper";
 import { type Orders, ordersTo } from "./orders";
 import { keepSession, type SessionPorts, type SessionState, type SessionWork, type WorkerDescription } from "./session";
 
@@ -27,8 +27,8 @@ export interface AgentPorts extends Pick<SessionPorts, "controlPlane" | "deploym
   readonly ports: Pick<PortPool, "take" | "keep" | "putBack">;
   readonly quirks: DaemonQuirks;
   readonly api: (port: number) => DaemonApi;
-  /** Writes the lease down for the guard. */
-  readonly writeLease: (lease: WrittenLease) => void;
+  /** Hands the lease to what ends the daemons when the agent cannot. */
+  readonly holdLease: (lease: HandedLease) => void;
   readonly notify: typeof notifySystemd;
   /** How often systemd expects a sign of life; undefined if it does not. */
   readonly watchdogPeriodMs: number | undefined;
@@ -86,8 +86,8 @@ class WorkerAgent implements AgentView {
     private readonly props: AgentProps,
     private readonly ports: AgentPorts,
   ) {
-    const { controlPlane, log, writeLease } = ports;
-    this.lease = new LeaseKeeper(writeLease, () => {
+    const { controlPlane, log, holdLease } = ports;
+    this.lease = new LeaseKeeper(holdLease, () => {
       log.warn("lease over: ending the daemons that may not outlive it");
       this.jobs.stopAll({ mode: "kill", cause: "lease" });
     });

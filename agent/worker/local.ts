@@ -1,24 +1,20 @@
 import { mkdir, readFile } from "node:fs/promises";
-import { resolve } from "node:path";
-import { createLog, type Log } from "../host/log";
+import { join, resolve } from "node:path";
+import type { Log } from "../host/log";
 import { type AgentSignals, runAgent } from "./agent";
 import { controlPlaneClient } from "./control-plane-client";
 import { daemonApi } from "./daemon/daemon-api";
 import { PortPool } from "./daemon/free-port";
 import { processHost } from "./daemon/process-host";
 import { daemonQuirks } from "./daemon/quirks";
-import { guardFiles, runGuard } from "./guard";
-import { guarded } from "./guard-process";
-import { machineInstant, writeLease } from "./lease-keeper";
 import type { LocalConfig } from "./local-config";
 import release from "./release.json";
 
-/** Runs the agent with daemons and guard as plain processes. */
+/** Runs the agent with daemons as plain processes. */
 export async function runLocalAgent(config: LocalConfig, log: Log, signals: AgentSignals): Promise<void> {
-  const directory = resolve(config.stateDirectory);
-  const files = guardFiles(directory);
-  await mkdir(files.jobs, { recursive: true, mode: 0o700 });
-  const guard = [process.execPath, process.argv[1] ?? "", "guard", "--directory", directory] as const;
+  const directory = join(resolve(config.stateDirectory), "jobs");
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const host = processHost({ command: config.daemon.command, directory });
   const token = async () => {
     const value = (await readFile(config.deploymentTokenFile, "utf8")).trim();
     log.redact(value);
@@ -40,20 +36,15 @@ export async function runLocalAgent(config: LocalConfig, log: Log, signals: Agen
       controlPlane: controlPlaneClient(config.controlPlaneUrl),
       deploymentToken: token,
       log,
-      host: guarded(processHost({ command: config.daemon.command, directory: files.jobs }), directory, [...guard]),
+      host,
       ports: new PortPool(),
       quirks: daemonQuirks(config.daemon),
       api: daemonApi,
-      writeLease: (lease) => writeLease(files.lease, lease),
+      holdLease: (lease) => host.holdLease(lease),
       notify: async () => {},
       watchdogPeriodMs: undefined,
       cloud: undefined,
     },
     signals,
   );
-}
-
-/** The guard of a local agent's directory. */
-export async function runLocalGuard(directory: string): Promise<void> {
-  await runGuard(directory, machineInstant, createLog());
 }

@@ -1,11 +1,13 @@
-/** The worker agent's program: `run` on an instance of a fleet, `local` on a machine of one's own; both start `guard`. */
+/** The worker agent's program: `run` on an instance of a fleet, beside `guard`; `local` on a machine of one's own. */
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { createLog, reason } from "../host/log";
 import type { AgentSignals } from "./agent";
+import { runGuard } from "./guard";
 import { runInstanceAgent } from "./instance-agent";
-import { runLocalAgent, runLocalGuard } from "./local";
+import { runLocalAgent } from "./local";
 import { parseLocalConfig } from "./local-config";
+import { PATHS } from "./paths";
 
 const HELP = `usage: worker-agent.mjs local --config FILE
 
@@ -24,27 +26,19 @@ function signals(): AgentSignals {
   return { stop: stop.signal, handOver: handOver.signal };
 }
 
-const option = (name: "config" | "directory"): string => {
-  const { values } = parseArgs({
-    args: process.argv.slice(3),
-    options: { config: { type: "string" }, directory: { type: "string" } },
-  });
-  const value = values[name];
-  if (value === undefined) throw new Error(`--${name} is missing\n${HELP}`);
-  return value;
-};
+function configFile(): string {
+  const { values } = parseArgs({ args: process.argv.slice(3), options: { config: { type: "string" } } });
+  if (values.config === undefined) throw new Error(`--config is missing\n${HELP}`);
+  return values.config;
+}
 
 const commands: Readonly<Record<string, () => Promise<void>>> = {
   local: async () => {
-    const config = parseLocalConfig(await readFile(option("config"), "utf8"));
+    const config = parseLocalConfig(await readFile(configFile(), "utf8"));
     await runLocalAgent(config, createLog(), signals());
   },
   run: () => runInstanceAgent(signals()),
-  guard: () => {
-    // It outlives the terminal and whoever started it.
-    for (const name of ["SIGHUP", "SIGINT", "SIGTERM"] as const) process.on(name, () => {});
-    return runLocalGuard(option("directory"));
-  },
+  guard: () => runGuard({ directory: PATHS.guard, socket: PATHS.guardSocket, daemon: PATHS.daemon }, createLog()),
 };
 
 const command = commands[process.argv[2] ?? ""];

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { identify } from "../up/process-identity";
@@ -27,7 +28,7 @@ export interface FoundDaemon {
   readonly fence: number;
 }
 
-/** A machine of the fleet: an agent, its guard and its daemons, which reach the others over roads of their own. */
+/** A machine of the fleet: an agent and its daemons, which reach the others over roads of their own. */
 export class Worker {
   readonly name: string;
   readonly agent: Program;
@@ -62,12 +63,13 @@ export class Worker {
     return readdirSync(jobs).flatMap((name) => daemonIn(join(jobs, name)));
   }
 
-  /** The agent, its guard and its daemons. */
+  /** The agent, its daemons, and what stands in the daemons' groups beside them: their leashes. */
   everything(): readonly number[] {
-    const guard = readJson(join(this.state, "guard.json"));
-    const guardPid = guard && identify(guard.pid)?.start === guard.start ? [guard.pid as number] : [];
     const agentPid = this.agent.pid === undefined ? [] : [this.agent.pid];
-    return [...agentPid, ...guardPid, ...this.daemons().map(({ pid }) => pid)];
+    const groups = this.daemons().map(({ pid }) => pid);
+    if (groups.length === 0) return agentPid;
+    const { stdout = "" } = spawnSync("pgrep", ["-g", groups.join()], { encoding: "utf8" });
+    return [...agentPid, ...stdout.split("\n").filter(Boolean).map(Number)];
   }
 
   /** Ends everything at once, for good. */

@@ -153,7 +153,7 @@ export class JobSupervisor {
         return this.refuse(job);
       }
       const record = recordOf(grant, port, environment);
-      const daemon = await host.start({ record, variables: environment.variables });
+      const daemon = await host.start({ record, ...environment });
       log.info("daemon started", { ...job.ref, job: grant.spec.name, port });
       const gapAfter = environment.gapPossible ? (grant.resume?.position ?? "") : undefined;
       this.live(job, daemon, gapAfter, lapses);
