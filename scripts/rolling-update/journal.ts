@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { type Replacement, replacementSchema } from "./replacement";
 import { settingsSchema } from "./settings";
 import type { Store } from "./store";
@@ -12,7 +12,7 @@ const rollSchema = z.strictObject({
   settings: settingsSchema,
   forced: z.array(z.string()),
   /** The roll leaves all other nodes as they are. */
-  only: z.array(z.string()).optional(),
+  only: z.optional(z.array(z.string())),
   /** An operator let the roll go on after its first node. */
   confirmedCanary: z.boolean(),
 });
