@@ -17,7 +17,7 @@ export const REPLACEMENT_STATES = [
 ] as const;
 export type ReplacementState = (typeof REPLACEMENT_STATES)[number];
 
-const templateSchema = z.strictObject({ id: z.string(), version: z.int() });
+export const templateSchema = z.strictObject({ id: z.string(), version: z.int() });
 
 const failureSchema = z.strictObject({
   code: z.custom<RollErrorCode>((code) => typeof code === "string"),
