@@ -63,7 +63,7 @@ export const TEST_TIERS: readonly TestTier[] = [
     asRoot: true,
   },
   { name: "shellcheck", proves: "the examples' node config scripts", commands: ["shellcheck"] },
-  { name: "postgres", proves: "a real PostgreSQL server", commands: ["initdb", "postgres"] },
+  { name: "postgres", proves: "a real PostgreSQL server", commands: ["initdb", "postgres", "openssl"] },
   { name: "etcd", proves: "a real etcd cluster", commands: ["etcd"] },
   {
     name: "zookeeper",
