@@ -22,7 +22,6 @@ export interface Plan {
 /** One configuration's directory and the commands that work in it; each throws an Error with what Terraform printed. */
 export interface Terraform {
   readonly init: () => Promise<void>;
-  readonly validate: () => Promise<void>;
   readonly plan: (...options: string[]) => Promise<Plan>;
   readonly apply: (...options: string[]) => Promise<void>;
   readonly destroy: (...options: string[]) => Promise<void>;
@@ -82,9 +81,6 @@ export function terraformIn(directory: string, emulator: Emulator, options: Terr
   return {
     init: async () => {
       await terraform("init", "-no-color");
-    },
-    validate: async () => {
-      await terraform("validate", "-no-color");
     },
     plan: async (...options) => {
       const plan = ["plan", "-no-color", "-detailed-exitcode", "-out=holdfast.tfplan", ...options];
