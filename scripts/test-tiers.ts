@@ -40,6 +40,23 @@ export const TEST_TIERS: readonly TestTier[] = [
     asRoot: true,
   },
   {
+    name: "lab",
+    proves: "clusters of real nodes, applied by real terraform, under real systemd and cloud-init",
+    commands: [
+      "terraform",
+      "moto_server",
+      "podman",
+      "runc",
+      "mmdebstrap",
+      "ip",
+      "iptables",
+      "nsenter",
+      "losetup",
+      "flock",
+    ],
+    asRoot: true,
+  },
+  {
     name: "terraform",
     proves: "real terraform and AWS provider against an emulated AWS",
     commands: ["terraform", "moto_server", "aws"],
@@ -49,7 +66,7 @@ export const TEST_TIERS: readonly TestTier[] = [
     proves: "real PostgreSQL servers under Patroni",
     commands: ["patroni", "etcd", "postgres", "pg_basebackup"],
   },
-  { name: "postgres", proves: "a real PostgreSQL server", commands: ["initdb", "postgres"] },
+  { name: "postgres", proves: "a real PostgreSQL server", commands: ["initdb", "postgres", "openssl"] },
   { name: "etcd", proves: "a real etcd cluster", commands: ["etcd"] },
   {
     name: "zookeeper",

@@ -4,6 +4,7 @@ import type { notifySystemd } from "../host/systemd";
 import { withDeadline } from "../host/waiting";
 import { signOfLife, trackProgress } from "../host/watchdog";
 import type { AgentView, Cloud } from "./cloud";
+import { connectionTests } from "./connection-test/connection-tests";
 import { controlPlaneSource } from "./control-plane-source";
 import type { DaemonApi } from "./daemon/daemon-api";
 import type { DaemonHost } from "./daemon/daemon-host";
@@ -94,6 +95,7 @@ class WorkerAgent implements AgentView {
     this.orders = ordersTo({
       stop: ({ mode, ...ref }) => this.jobs.stop(ref, { mode, cause: mode === "kill" ? "fenced" : "order" }),
       drain: ({ mode, deadlineMs }) => this.draining ?? this.drain("control plane", mode, deadlineMs),
+      test_connection: connectionTests({ ...ports, session: this.session }),
     });
     const { session, orders } = this;
     this.source = controlPlaneSource({ controlPlane, session, orders, log, ending: this.ending.signal });

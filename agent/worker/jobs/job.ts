@@ -4,6 +4,7 @@ import { Nap } from "../../host/nap";
 import { type CdcStatus, type DaemonApi, type Figures, type Health, lsnText } from "../daemon/daemon-api";
 import type { DaemonEnd, DaemonProcess, DaemonRecord } from "../daemon/daemon-host";
 import type { DaemonQuirks } from "../daemon/quirks";
+import { withoutSecrets } from "../without-secrets";
 import type { JobSource } from "./job-source";
 import { JobVoice, type LastWord } from "./job-voice";
 import { endNow, quiesce } from "./quiesce";
@@ -260,10 +261,8 @@ export class SupervisedJob {
     return report("failed", `the daemon ended unasked (${how})`);
   }
 
+  /** Also of a daemon whose job an earlier life of the agent was given: its secrets are not known here. */
   private redacted(text: string): string {
-    let clean = text;
-    for (const secret of this.secrets) clean = clean.replaceAll(secret, "[redacted]");
-    // Credentials of a URL, also those of a daemon whose job an earlier life of the agent was given.
-    return clean.replace(/(\w+:\/\/)[^\s/@]*@/g, "$1[redacted]@");
+    return withoutSecrets(text, this.secrets);
   }
 }
