@@ -32,7 +32,7 @@ export interface JobPorts {
 }
 
 /** How a job left this worker. */
-export type Departure = "settled" | "lost to the lease";
+export type Departure = "settled" | "failed" | "lost to the lease";
 
 const LOOK_MS = 1_000;
 /** A daemon may take this long to answer for the first time: it connects to its source before. */
@@ -128,8 +128,9 @@ export class SupervisedJob {
       this.voice.silence();
       return "lost to the lease";
     }
-    await this.voice.end(await this.lastWord(daemon, end, failure));
-    return "settled";
+    const word = await this.lastWord(daemon, end, failure);
+    await this.voice.end(word);
+    return word.kind === "report" && word.report.outcome === "failed" ? "failed" : "settled";
   }
 
   /** Looks at the daemon until it has ended or must; gives what was wrong with it, if that is why it was ended. */
