@@ -86,7 +86,7 @@ export class NodeVolumes extends Construct {
       "device name": ofEach(first.deviceName, deviceName),
       "mount path": ofEach(dataVolume.mountPath, "v.mountPath"),
     };
-    this.byName = `merge(${data}, { for name, volume in ${fqn} : name => { id = volume.id, type = volume.type } })`;
+    this.byName = `merge(${data}, { for name, volume in ${fqn} : name => { id = volume.id, type = ${wanted}[name].type } })`;
     this.configuration = {
       volumes: Fn.merge([
         { data: first },

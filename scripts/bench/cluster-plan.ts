@@ -146,12 +146,17 @@ data "aws_subnet" "this" {
   default_for_az    = true
 }
 
+data "aws_security_group" "default" {
+  name   = "default"
+  vpc_id = data.aws_subnet.this[0].vpc_id
+}
+
 module "cluster" {
   source          = "../module"
   app_name        = "bench"
   node_image      = "ami-0123456789abcdef0"
   instance_type   = "t3.small"
-  security_groups = []
+  security_groups = [data.aws_security_group.default.id]
   nodes = [
     for i in range(${nodes}) : {
       node_id        = format("%03d", i)

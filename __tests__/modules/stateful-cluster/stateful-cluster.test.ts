@@ -275,7 +275,7 @@ describe("what a cluster may have beyond its nodes", () => {
     });
     expect(named("zookeeper-node-00-${each.key}-latency")).toMatchObject({ threshold: 50 });
     expect(named("zookeeper-node-00-${each.key}-burst-balance")?.["for_each"]).toContain(
-      'contains(["gp2", "st1", "sc1"], volume.type)',
+      'contains(["gp2", "st1", "sc1"], coalesce(volume.type, "none"))',
     );
     for (const name of ["zookeeper-boot-failed", "zookeeper-launch-failed"]) {
       expect(named(name)).toMatchObject({ metric_name: "MatchedEvents", dimensions: { RuleName: name } });
