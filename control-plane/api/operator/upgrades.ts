@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { cancelUpgrade, createUpgrade, listUpgrades } from "../../store/upgrades";
+import { createUpgrade, listUpgrades, stepUpgrade, UPGRADE_STEPS, type UpgradeStep } from "../../store/upgrades";
 import type { ApiContext } from "../context";
 import type { Routes } from "../routes";
 import { actorOf, conflictsRefused, DEPLOYMENT, done, listing, name, notFound, reachable, withId } from "./reach";
@@ -24,6 +24,12 @@ const NewUpgrade = z.strictObject({
   deadlineMs: z.int().min(1_000).max(MAX_MS).default(900_000),
 });
 
+const SUMMARIES: Readonly<Record<UpgradeStep, string>> = {
+  pause: "Ask no further worker to upgrade until the upgrade is resumed",
+  resume: "Go on with a paused upgrade",
+  abort: "Ask no further worker to upgrade, for good",
+};
+
 export function addUpgradeRoutes(routes: Routes, api: ApiContext): void {
   const { pool } = api;
   routes.add({
@@ -46,17 +52,20 @@ export function addUpgradeRoutes(routes: Routes, api: ApiContext): void {
     answer: listing,
     handle: async (call) => await listUpgrades(pool, await reachable(api, call)),
   });
-  routes.add({
-    method: "post",
-    path: `${DEPLOYMENT}/upgrades/{upgradeId}/cancel`,
-    summary: "Ask no further worker to upgrade",
-    token: "operator",
-    answer: done,
-    handle: async (call) => {
-      const id = call.params["upgradeId"] ?? "";
-      const deploymentId = await reachable(api, call);
-      if (!(await cancelUpgrade(pool, deploymentId, id, actorOf(call.holder)))) throw notFound("running upgrade", id);
-      return {};
-    },
-  });
+  for (const step of UPGRADE_STEPS) {
+    routes.add({
+      method: "post",
+      path: `${DEPLOYMENT}/upgrades/{upgradeId}/${step}`,
+      summary: SUMMARIES[step],
+      token: "operator",
+      answer: done,
+      handle: async (call) => {
+        const id = call.params["upgradeId"] ?? "";
+        const deploymentId = await reachable(api, call);
+        const stepped = await stepUpgrade(pool, deploymentId, id, step, actorOf(call.holder));
+        if (!stepped) throw notFound(`${step === "resume" ? "paused" : "running"} upgrade`, id);
+        return {};
+      },
+    });
+  }
 }

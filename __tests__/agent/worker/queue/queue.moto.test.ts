@@ -224,7 +224,6 @@ test("SQS: behind the same supervisor a job runs, and a worker that leaves stops
       writeLease: () => {},
       notify: async () => {},
       watchdogPeriodMs: undefined,
-      upgrades: undefined,
       cloud: undefined,
     },
     { stop: stop.signal, handOver: new AbortController().signal },
