@@ -34,8 +34,8 @@ export interface AgentPorts extends Pick<SessionPorts, "controlPlane" | "deploym
   readonly notify: typeof notifySystemd;
   /** How often systemd expects a sign of life; undefined if it does not. */
   readonly watchdogPeriodMs: number | undefined;
-  /** Makes what upgrades the worker's programs; undefined where they are not upgraded. */
-  readonly upgrades: ((ports: UpgradePorts) => Upgrades) | undefined;
+  /** Makes what upgrades the worker's programs. @default - they are not upgraded */
+  readonly upgrades?: ((ports: UpgradePorts) => Upgrades) | undefined;
   /** EC2 and Auto Scaling around the worker; undefined on a machine of one's own. */
   readonly cloud: Cloud | undefined;
 }

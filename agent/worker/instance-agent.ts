@@ -48,7 +48,6 @@ export async function runInstanceAgent(signals: AgentSignals): Promise<AgentEnd>
       writeLease: (lease) => writeLease(files.lease, lease),
       notify: (state) => notifySystemd(state).catch((error) => log.warn("systemd not told", { reason: reason(error) })),
       watchdogPeriodMs: watchdogPeriodMs(),
-      upgrades: undefined,
       cloud: ec2Cloud({ config, instanceId: identity.instanceId, aws, imds, log }),
     },
     signals,

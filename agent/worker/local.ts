@@ -1,8 +1,11 @@
 import { mkdir, readFile } from "node:fs/promises";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
+import { awsClient } from "../host/aws";
+import { roleCredentials } from "../host/credentials";
+import { imdsClient } from "../host/imds";
 import { createLog, type Log } from "../host/log";
 import { type AgentEnd, type AgentSignals, runAgent } from "./agent";
-import { controlPlaneClient } from "./control-plane-client";
+import { type ControlPlaneClient, controlPlaneClient } from "./control-plane-client";
 import { daemonApi } from "./daemon/daemon-api";
 import { PortPool } from "./daemon/free-port";
 import { processHost } from "./daemon/process-host";
@@ -11,6 +14,8 @@ import { guardFiles, runGuard } from "./guard";
 import { guarded } from "./guard-process";
 import { machineInstant, writeLease } from "./lease-keeper";
 import type { LocalConfig } from "./local-config";
+import { HeldMessages } from "./queue/held-messages";
+import { queueControlPlane } from "./queue/queue-control-plane";
 import release from "./release.json";
 import { localUpgrades } from "./upgrade/local-upgrades";
 
@@ -21,6 +26,7 @@ export async function runLocalAgent(config: LocalConfig, log: Log, signals: Agen
   await mkdir(files.jobs, { recursive: true, mode: 0o700 });
   const guard = [process.execPath, process.argv[1] ?? "", "guard", "--directory", directory] as const;
   const token = async () => {
+    if (config.deploymentTokenFile === undefined) return "";
     const value = (await readFile(config.deploymentTokenFile, "utf8")).trim();
     log.redact(value);
     return value;
@@ -40,7 +46,7 @@ export async function runLocalAgent(config: LocalConfig, log: Log, signals: Agen
       drain: config.drain,
     },
     {
-      controlPlane: controlPlaneClient(config.controlPlaneUrl),
+      controlPlane: controlPlaneOf(config, directory, log),
       deploymentToken: token,
       log,
       host: guarded(processHost({ command: config.daemon.command, directory: files.jobs }), directory, [...guard]),
@@ -55,6 +61,19 @@ export async function runLocalAgent(config: LocalConfig, log: Log, signals: Agen
     },
     signals,
   );
+}
+
+function controlPlaneOf({ controlPlaneUrl, queue }: LocalConfig, directory: string, log: Log): ControlPlaneClient {
+  if (!queue) return controlPlaneClient(controlPlaneUrl ?? "");
+  const { url: queueUrl, region, visibilitySeconds } = queue;
+  const aws = awsClient({ region, credentials: roleCredentials(imdsClient()) });
+  return queueControlPlane({
+    aws,
+    queueUrl,
+    visibilitySeconds,
+    held: new HeldMessages(join(directory, "queue.json")),
+    log,
+  });
 }
 
 /** The guard of a local agent's directory. */
