@@ -1,7 +1,7 @@
 import { mkdir, readFile, readlink } from "node:fs/promises";
 import { createLog, type Log, reason } from "../host/log";
 import { notifySystemd, watchdogPeriodMs } from "../host/systemd";
-import { type AgentSignals, runAgent } from "./agent";
+import { type AgentEnd, type AgentSignals, runAgent } from "./agent";
 import { ec2Cloud } from "./cloud";
 import { controlPlaneClient } from "./control-plane-client";
 import { daemonApi } from "./daemon/daemon-api";
@@ -16,7 +16,7 @@ import { PATHS, TOKEN_CREDENTIAL } from "./paths";
 import release from "./release.json";
 
 /** Runs the agent on an instance of a fleet. */
-export async function runInstanceAgent(signals: AgentSignals): Promise<void> {
+export async function runInstanceAgent(signals: AgentSignals): Promise<AgentEnd> {
   const log = createLog();
   const here = await instance();
   const { config, imds, identity, aws } = here;
@@ -24,7 +24,7 @@ export async function runInstanceAgent(signals: AgentSignals): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const guard = guardClient(PATHS.guardSocket);
   const version = await daemonVersion();
-  await runAgent(
+  return await runAgent(
     {
       worker: {
         workerId: identity.instanceId,

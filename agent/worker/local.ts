@@ -1,31 +1,41 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { awsClient } from "../host/aws";
+import { roleCredentials } from "../host/credentials";
+import { imdsClient } from "../host/imds";
 import type { Log } from "../host/log";
-import { type AgentSignals, runAgent } from "./agent";
-import { controlPlaneClient } from "./control-plane-client";
+import { type AgentEnd, type AgentSignals, runAgent } from "./agent";
+import { type ControlPlaneClient, controlPlaneClient } from "./control-plane-client";
 import { daemonApi } from "./daemon/daemon-api";
 import { PortPool } from "./daemon/free-port";
 import { processHost } from "./daemon/process-host";
 import { daemonQuirks } from "./daemon/quirks";
 import type { LocalConfig } from "./local-config";
+import { HeldMessages } from "./queue/held-messages";
+import { queueControlPlane } from "./queue/queue-control-plane";
 import release from "./release.json";
+import { localUpgrades } from "./upgrade/local-upgrades";
 
 /** Runs the agent with daemons as plain processes. */
-export async function runLocalAgent(config: LocalConfig, log: Log, signals: AgentSignals): Promise<void> {
-  const directory = join(resolve(config.stateDirectory), "jobs");
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const host = processHost({ command: config.daemon.command, directory });
+export async function runLocalAgent(config: LocalConfig, log: Log, signals: AgentSignals): Promise<AgentEnd> {
+  const directory = resolve(config.stateDirectory);
+  const jobs = join(directory, "jobs");
+  await mkdir(jobs, { recursive: true, mode: 0o700 });
+  const host = processHost({ command: config.daemon.command, directory: jobs });
   const token = async () => {
+    if (config.deploymentTokenFile === undefined) return "";
     const value = (await readFile(config.deploymentTokenFile, "utf8")).trim();
     log.redact(value);
     return value;
   };
-  await runAgent(
+  const upgrades = await localUpgrades(config, directory, process.argv[1] ?? "");
+  const daemonVersion = upgrades?.daemonVersion ?? config.daemon.version;
+  return await runAgent(
     {
       worker: {
         workerId: config.workerId,
         agentVersion: release.version,
-        daemonVersion: config.daemon.version,
+        daemonVersion,
         pool: config.pool,
         labels: config.labels,
         slots: config.slots,
@@ -33,18 +43,32 @@ export async function runLocalAgent(config: LocalConfig, log: Log, signals: Agen
       drain: config.drain,
     },
     {
-      controlPlane: controlPlaneClient(config.controlPlaneUrl),
+      controlPlane: controlPlaneOf(config, directory, log),
       deploymentToken: token,
       log,
       host,
       ports: new PortPool(),
-      quirks: daemonQuirks(config.daemon),
+      quirks: daemonQuirks({ ...config.daemon, version: daemonVersion }),
       api: daemonApi,
       holdLease: (lease) => host.holdLease(lease),
       notify: async () => {},
       watchdogPeriodMs: undefined,
+      upgrades: upgrades?.of,
       cloud: undefined,
     },
     signals,
   );
+}
+
+function controlPlaneOf({ controlPlaneUrl, queue }: LocalConfig, directory: string, log: Log): ControlPlaneClient {
+  if (!queue) return controlPlaneClient(controlPlaneUrl ?? "");
+  const { url: queueUrl, region, visibilitySeconds } = queue;
+  const aws = awsClient({ region, credentials: roleCredentials(imdsClient()) });
+  return queueControlPlane({
+    aws,
+    queueUrl,
+    visibilitySeconds,
+    held: new HeldMessages(join(directory, "queue.json")),
+    log,
+  });
 }

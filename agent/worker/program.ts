@@ -8,6 +8,11 @@ import { runInstanceAgent } from "./instance-agent";
 import { runLocalAgent } from "./local";
 import { parseLocalConfig } from "./local-config";
 import { PATHS } from "./paths";
+import release from "./release.json";
+import { watchTrial } from "./upgrade/trial-watch";
+
+/** As sysexits.h has it: try again. Service managers that restart what fails do so. */
+const RESTART_STATUS = 75;
 
 const HELP = `usage: worker-agent.mjs local --config FILE
 
@@ -15,6 +20,8 @@ Runs jobs of a control plane on this machine, each as a process of its own. docs
 
   SIGTERM, SIGINT  gives every job back, says goodbye, ends
   SIGHUP           ends at once and leaves the daemons running; start it again within the lease
+
+It ends with status ${RESTART_STATUS}, and leaves the daemons running, when it wants to be started again: a program was upgraded.
 `;
 
 function signals(): AgentSignals {
@@ -26,19 +33,29 @@ function signals(): AgentSignals {
   return { stop: stop.signal, handOver: handOver.signal };
 }
 
-function configFile(): string {
-  const { values } = parseArgs({ args: process.argv.slice(3), options: { config: { type: "string" } } });
-  if (values.config === undefined) throw new Error(`--config is missing\n${HELP}`);
-  return values.config;
-}
+const option = (name: "config" | "directory"): string => {
+  const { values } = parseArgs({
+    args: process.argv.slice(3),
+    options: { config: { type: "string" }, directory: { type: "string" } },
+  });
+  const value = values[name];
+  if (value === undefined) throw new Error(`--${name} is missing\n${HELP}`);
+  return value;
+};
 
-const commands: Readonly<Record<string, () => Promise<void>>> = {
+const commands: Readonly<Record<string, () => Promise<unknown>>> = {
   local: async () => {
-    const config = parseLocalConfig(await readFile(configFile(), "utf8"));
-    await runLocalAgent(config, createLog(), signals());
+    const config = parseLocalConfig(await readFile(option("config"), "utf8"));
+    return await runLocalAgent(config, createLog(), signals());
   },
   run: () => runInstanceAgent(signals()),
   guard: () => runGuard({ directory: PATHS.guard, socket: PATHS.guardSocket, daemon: PATHS.daemon }, createLog()),
+  "watch-upgrade": () => {
+    // It outlives the terminal and whoever started it.
+    for (const name of ["SIGHUP", "SIGINT", "SIGTERM"] as const) process.on(name, () => {});
+    return watchTrial(option("directory"), createLog());
+  },
+  "--version": async () => void process.stdout.write(`${release.version}\n`),
 };
 
 const command = commands[process.argv[2] ?? ""];
@@ -47,7 +64,7 @@ if (!command) {
   process.exit(process.argv[2] === "--help" ? 0 : 2);
 }
 command().then(
-  () => process.exit(0),
+  (end) => process.exit(end === "restart" ? RESTART_STATUS : 0),
   (error) => {
     console.error(reason(error));
     process.exit(1);

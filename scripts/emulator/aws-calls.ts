@@ -15,6 +15,7 @@ const SERVICES = {
   autoscaling: { version: "2011-01-01", protocol: PROTOCOLS.autoscaling },
   ec2: { version: "2016-11-15", protocol: PROTOCOLS.ec2 },
   iam: { version: "2010-05-08", protocol: QUERY },
+  sts: { version: "2011-06-15", protocol: QUERY },
 } as const;
 
 export function awsCalls(url: string): AwsCalls {

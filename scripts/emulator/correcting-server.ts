@@ -14,15 +14,16 @@ const NOT_PASSED_ON: ReadonlySet<string> = new Set(["connection", "keep-alive", 
 const OF_THE_BODY: ReadonlySet<string> = new Set(["content-length", "x-amz-crc32"]);
 
 /**
- * Serves the AWS at `upstream` on a free port of the loopback interface, with corrections, made for the address that it
- * then has, applied to the actions that they name; everything else passes through as it is. Signatures are not checked. Where `upstream` cannot be reached, or answers
- * what cannot be read, a request is answered with 502 and the reason.
+ * Serves the AWS at `upstream` on a free port of `host`, with corrections, made for the address that it then has, applied to the
+ * actions that they name; everything else passes through as it is. Signatures are not checked. Where `upstream` cannot be
+ * reached, or answers what cannot be read, a request is answered with 502 and the reason.
  *
  * @throws Error where no port can be had.
  */
 export async function startCorrectingServer(
   upstream: string,
   correctionsAt: (url: string) => readonly Correction[],
+  host = "127.0.0.1",
 ): Promise<Emulator> {
   let corrections: readonly Correction[] = [];
   const server = createServer((incoming, outgoing) => {
@@ -36,10 +37,10 @@ export async function startCorrectingServer(
   });
   // A connection that ends while a client writes to it is a request that the client may not repeat.
   server.keepAliveTimeout = 0;
-  server.listen(0, "127.0.0.1");
+  server.listen(0, host);
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
-  const url = `http://127.0.0.1:${port}`;
+  const url = `http://${host}:${port}`;
   corrections = correctionsAt(url);
   return {
     url,

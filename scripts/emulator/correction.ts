@@ -2,7 +2,7 @@ import type { AwsError } from "./aws-error";
 import type { Tree } from "./tree";
 
 /** The services whose calls can be corrected, as their requests are signed for them. */
-export type CorrectedService = "autoscaling" | "ec2" | "logs";
+export type CorrectedService = "autoscaling" | "ec2" | "logs" | "ssm";
 
 export interface AwsRequest {
   /** The region that the request is signed for. */

@@ -13,7 +13,7 @@ export interface IncomingCall {
 /** What goes wrong in an emulated AWS, from the moment that it is set. Each takes no part until it is. */
 export interface Faults {
   /**
-   * An error in place of an action of EC2 or Auto Scaling, such as `RequestLimitExceeded` or `Throttling`.
+   * An error in place of an action of EC2, Auto Scaling or Systems Manager, such as `RequestLimitExceeded` or `Throttling`.
    * https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html
    */
   refuse: (call: IncomingCall) => AwsError | undefined;

@@ -1,26 +1,29 @@
 import type { AwsCalls } from "./aws-calls";
-import type { InstanceFacts } from "./machines";
+import type { InstanceFacts, Notice } from "./machines";
 import type { Region, Regions } from "./regions";
 import { textAt, treeAt, treesAt } from "./tree";
 
 const GONE = ["shutting-down", "terminated"];
 
 /** Reads what an instance can know of itself, as it is at this moment. */
-export function instanceFacts(regions: Regions, aws: AwsCalls) {
+export function instanceFacts(regions: Regions, aws: AwsCalls, notices: { of(instanceId: string): Notice }) {
   return async (
     of: { readonly instanceId: string } | { readonly privateIp: string },
   ): Promise<InstanceFacts | undefined> => {
     for (const region of regions.all()) {
       for (const { current } of region.instances.rules.instances.values()) {
         const isIt = "instanceId" in of ? current.id === of.instanceId : current.privateIp === of.privateIp;
-        if (isIt && (current.state !== "terminated" || "instanceId" in of)) return read(region, current.id, aws);
+        if (isIt && (current.state !== "terminated" || "instanceId" in of)) {
+          const facts = await read(region, current.id, aws);
+          return facts && { ...facts, notice: notices.of(current.id) };
+        }
       }
     }
     return undefined;
   };
 }
 
-async function read(region: Region, id: string, aws: AwsCalls): Promise<InstanceFacts | undefined> {
+async function read(region: Region, id: string, aws: AwsCalls): Promise<Omit<InstanceFacts, "notice"> | undefined> {
   const instance = region.instances.rules.instances.get(id)?.current;
   if (!instance) return undefined;
   const [described, attribute] = await Promise.all([
@@ -46,7 +49,7 @@ async function read(region: Region, id: string, aws: AwsCalls): Promise<Instance
 async function profile(region: string, arn: string, aws: AwsCalls) {
   const answer = await aws("iam", region, "GetInstanceProfile", { InstanceProfileName: arn.split("/").at(-1) ?? "" });
   const [role = {}] = treesAt(treeAt(answer, "InstanceProfile"), "Roles");
-  return { arn, role: textAt(role, "RoleName") ?? "" };
+  return { arn, role: textAt(role, "RoleName") ?? "", roleArn: textAt(role, "Arn") ?? "" };
 }
 
 function target(lifecycle: string | undefined, state: string): InstanceFacts["targetLifecycleState"] {

@@ -22,7 +22,7 @@ export interface Machine {
   detach(volumeId: string): Promise<void>;
   /** What `GetConsoleOutput` shows. */
   console(): Promise<string>;
-  /** Runs a command inside as root; what it printed. @throws Error with its output where it fails. */
+  /** Runs a command inside as root; what it printed. @throws CommandFailed, or Error where the machine does not run. */
   exec(...command: string[]): Promise<string>;
 }
 
@@ -51,13 +51,27 @@ export interface InstanceFacts extends LaunchedInstance {
   /** As the launch gave it, decoded once: what `latest/user-data` answers with. */
   readonly userData: Buffer | undefined;
   readonly tags: Readonly<Record<string, string>>;
+  /** Whether it was launched so that its metadata tells its tags. */
+  readonly tellsTags: boolean;
   /** The instance profile's ARN, and the role that it holds. */
-  readonly profile: { readonly arn: string; readonly role: string } | undefined;
+  readonly profile: { readonly arn: string; readonly role: string; readonly roleArn: string } | undefined;
   /**
    * What Auto Scaling wants the instance to become; undefined for one that is in no group.
    * https://docs.aws.amazon.com/autoscaling/ec2/userguide/retrieving-target-lifecycle-state-through-imds.html
    */
   readonly targetLifecycleState: "InService" | "Terminated" | undefined;
+  readonly notice: Notice;
+}
+
+/** What EC2 announces to an instance, through its metadata. */
+export interface Notice {
+  /**
+   * When a Spot Instance is going to be terminated; EC2 says so two minutes ahead.
+   * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html
+   */
+  readonly spotInterruptionAt?: Date;
+  /** When a raised risk of it was announced. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/rebalance-recommendations.html */
+  readonly rebalanceRecommendedAt?: Date;
 }
 
 /** An instance that has begun to wait in its group's lifecycle hooks. */

@@ -5,9 +5,14 @@ import { end } from "./child";
 
 /** An AWS of this machine's own, empty at the start and gone at the end. */
 export interface Emulator {
-  /** Where it answers, on the loopback interface alone. */
+  /** Where it answers. */
   readonly url: string;
   readonly stop: () => Promise<void>;
+}
+
+export interface Moto extends Emulator {
+  /** Its process: what is left to end where this program could not. */
+  readonly pid: number;
 }
 
 const START_DEADLINE_MS = 60_000;
@@ -18,7 +23,7 @@ const START_DEADLINE_MS = 60_000;
  * @throws Error with what it printed, where it ends or does not answer within a minute.
  * https://docs.getmoto.org/en/latest/docs/server_mode.html
  */
-export async function startMoto(): Promise<Emulator> {
+export async function startMoto(): Promise<Moto> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const child = spawn("moto_server", ["-H", "127.0.0.1", "-p", String(port)], {
@@ -42,7 +47,7 @@ export async function startMoto(): Promise<Emulator> {
     }
     await sleep(100);
   }
-  return { url, stop: () => end(child) };
+  return { url, pid: child.pid ?? 0, stop: () => end(child) };
 }
 
 async function answers(url: string): Promise<boolean> {

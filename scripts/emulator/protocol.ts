@@ -120,4 +120,4 @@ function queryAction(_headers: IncomingHttpHeaders, body: string): string | unde
 }
 
 /** By service, as requests are signed for it. */
-export const PROTOCOLS = { autoscaling: QUERY, ec2: EC2_QUERY, logs: JSON_1_1 } as const;
+export const PROTOCOLS = { autoscaling: QUERY, ec2: EC2_QUERY, logs: JSON_1_1, ssm: JSON_1_1 } as const;

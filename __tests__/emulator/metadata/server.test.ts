@@ -23,10 +23,10 @@ describe("the rules of HttpTokens=required", () => {
   );
   const ask = (request: Partial<MetadataRequest>) =>
     service.answer({ method: "GET", path: "/", headers: {}, address: "10.0.0.10", ...request });
-  const token = (address = "10.0.0.10") =>
-    String(ask({ method: "PUT", path: "/latest/api/token", headers: { [TOKEN_TTL]: "60" }, address }).body);
-  const read = (path: string, address = "10.0.0.10", session = token(address)) =>
-    ask({ path, address, headers: { "x-aws-ec2-metadata-token": session } });
+  const token = async (address = "10.0.0.10") =>
+    String((await ask({ method: "PUT", path: "/latest/api/token", headers: { [TOKEN_TTL]: "60" }, address })).body);
+  const read = async (path: string, address = "10.0.0.10", session?: string) =>
+    ask({ path, address, headers: { "x-aws-ec2-metadata-token": session ?? (await token(address)) } });
 
   test.each([
     ["no lifetime", "PUT", {}, 400],
@@ -35,41 +35,42 @@ describe("the rules of HttpTokens=required", () => {
     ["a lifetime in words", "PUT", { [TOKEN_TTL]: "long" }, 400],
     ["a proxy in between", "PUT", { [TOKEN_TTL]: "60", "x-forwarded-for": "10.0.0.99" }, 403],
     ["another method", "GET", { [TOKEN_TTL]: "60" }, 405],
-  ])("a token is refused with %s", (_case, method, headers, status) => {
-    expect(ask({ method, path: "/latest/api/token", headers }).status).toBe(status);
+  ])("a token is refused with %s", async (_case, method, headers, status) => {
+    expect((await ask({ method, path: "/latest/api/token", headers })).status).toBe(status);
   });
 
   test.each(["/", "/latest/meta-data/instance-id", "/latest/user-data", "/latest/no-such-thing"])(
     "without a token nothing is told: %s",
-    (path) => {
-      expect(ask({ path })).toEqual({ status: 401 });
-      expect(read(path, "10.0.0.10", "invented")).toEqual({ status: 401 });
+    async (path) => {
+      expect(await ask({ path })).toEqual({ status: 401 });
+      expect(await read(path, "10.0.0.10", "invented")).toEqual({ status: 401 });
     },
   );
 
-  test("a token is good for the instance that asked for it, and until it is revoked", () => {
-    const mine = token();
-    expect(read("/latest/meta-data/local-ipv4", "10.0.0.10", mine).body).toBe("10.0.0.10");
-    expect(read("/latest/meta-data/local-ipv4", "10.0.0.11", mine).status).toBe(401);
-    expect(read("/latest/meta-data/local-ipv4", "10.0.0.11").body).toBe("10.0.0.11");
+  test("a token is good for the instance that asked for it, and until it is revoked", async () => {
+    const mine = await token();
+    const address = "/latest/meta-data/local-ipv4";
+    expect(await read(address, "10.0.0.10", mine)).toMatchObject({ body: "10.0.0.10" });
+    expect(await read(address, "10.0.0.11", mine)).toEqual({ status: 401 });
+    expect(await read(address, "10.0.0.11")).toMatchObject({ body: "10.0.0.11" });
     service.revokeTokens();
-    expect(read("/latest/meta-data/local-ipv4", "10.0.0.10", mine).status).toBe(401);
+    expect(await read(address, "10.0.0.10", mine)).toEqual({ status: 401 });
   });
 
-  test("who is no instance gets nothing, not even a token", () => {
+  test("who is no instance gets nothing, not even a token", async () => {
     expect(
-      ask({ method: "PUT", path: "/latest/api/token", headers: { [TOKEN_TTL]: "60" }, address: "10.9.9.9" }),
+      await ask({ method: "PUT", path: "/latest/api/token", headers: { [TOKEN_TTL]: "60" }, address: "10.9.9.9" }),
     ).toEqual({ status: 404 });
   });
 
-  test("folders list their names, those of folders with a slash; dated versions are answered, unknown ones are not", () => {
-    expect(read("/2021-03-23/meta-data/placement/").body).toBe("availability-zone\nregion");
-    expect(String(read("/latest/meta-data/").body).split("\n")).toEqual(
+  test("folders list their names, those of folders with a slash; dated versions are answered, unknown ones are not", async () => {
+    expect(await read("/2021-03-23/meta-data/placement/")).toMatchObject({ body: "availability-zone\nregion" });
+    expect(String((await read("/latest/meta-data/")).body).split("\n")).toEqual(
       expect.arrayContaining(["instance-id", "placement/", "network/"]),
     );
-    expect(read("/2099-01-01/meta-data/instance-id").status).toBe(404);
-    expect(read("/latest/meta-data/spot/instance-action").status).toBe(404);
-    expect(ask({ method: "POST", path: "/latest/meta-data/" }).status).toBe(405);
+    expect(await read("/2099-01-01/meta-data/instance-id")).toEqual({ status: 404 });
+    expect(await read("/latest/meta-data/spot/instance-action")).toEqual({ status: 404 });
+    expect(await ask({ method: "POST", path: "/latest/meta-data/" })).toEqual({ status: 405 });
   });
 });
 

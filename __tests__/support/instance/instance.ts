@@ -1,6 +1,6 @@
+import { CommandFailed } from "../../../scripts/emulator/command-failed";
 import type { LaunchedInstance, Machine } from "../../../scripts/emulator/machines";
 import { containerMachines } from "../../../scripts/rehearse/machines/container-machines";
-import { CommandFailed } from "../../../scripts/rehearse/machines/host-command";
 import { type TestLab, until } from "./lab";
 
 /** An instance of a test: one whose user data a fake metadata service holds. */

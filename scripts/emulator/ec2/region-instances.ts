@@ -15,6 +15,7 @@ export interface RunningInstance extends InstanceRecord, LaunchedInstance {
   readonly interfaceId: string;
   readonly profileArn: string | undefined;
   readonly launchedMs: number;
+  readonly tellsTags: boolean;
 }
 
 /**
@@ -93,7 +94,9 @@ export class RegionInstances {
     for (const id of interfaceIds) await this.#learnInterface(id);
     this.rules.assertFree(interfaceIds);
     const answer = await this.aws("ec2", this.region, "RunInstances", parameters);
-    for (const described of treesAt(answer, "instancesSet")) this.rules.begin(record(described, interfaceIds));
+    for (const described of treesAt(answer, "instancesSet")) {
+      this.rules.begin(record(described, interfaceIds, parameters));
+    }
     return answer;
   }
 
@@ -155,7 +158,7 @@ export class RegionInstances {
   }
 }
 
-function record(described: Tree, interfaceIds: readonly string[]): RunningInstance {
+function record(described: Tree, interfaceIds: readonly string[], parameters: Tree): RunningInstance {
   const [card = {}] = treesAt(described, "networkInterfaceSet");
   const text = (name: string) => textAt(described, name) ?? "";
   return {
@@ -173,5 +176,7 @@ function record(described: Tree, interfaceIds: readonly string[]): RunningInstan
     interfaceId: textAt(card, "networkInterfaceId") ?? "",
     profileArn: textAt(treeAt(described, "iamInstanceProfile"), "arn"),
     launchedMs: Date.parse(text("launchTime")),
+    // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceMetadataOptionsRequest.html
+    tellsTags: textAt(treeAt(parameters, "MetadataOptions"), "InstanceMetadataTags") === "enabled",
   };
 }

@@ -46,6 +46,7 @@ export function runParameters(order: LaunchOrder, { id, version, data }: Describ
   const profile = treeAt(data, "iamInstanceProfile");
   const cards = treesAt(data, "networkInterfaceSet");
   const tags = { ...templateTags(data), ...order.tags, "aws:autoscaling:groupName": order.group };
+  const metadata = Object.entries(treeAt(data, "metadataOptions"));
   const spot = order.spot || textAt(treeAt(data, "instanceMarketOptions"), "marketType") === "spot";
   return {
     MinCount: "1",
@@ -61,6 +62,7 @@ export function runParameters(order: LaunchOrder, { id, version, data }: Describ
     ...(Object.keys(profile).length > 0
       ? { IamInstanceProfile: { ...given("Name", profile["name"]), ...given("Arn", profile["arn"]) } }
       : {}),
+    ...(metadata.length > 0 ? { MetadataOptions: Object.fromEntries(metadata.map(capitalized)) } : {}),
     ...(spot ? { InstanceMarketOptions: { MarketType: "spot" } } : {}),
     TagSpecification: [{ ResourceType: "instance", Tag: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })) }],
   };
@@ -86,6 +88,12 @@ function templateTags(data: Tree): Record<string, string> {
     treesAt(specification ?? {}, "tagSet").map((tag) => [textAt(tag, "key") ?? "", textAt(tag, "value") ?? ""]),
   );
 }
+
+/** Answers of EC2 begin their names in lower case, requests in upper case. */
+const capitalized = ([name, value]: [string, Value]): [string, Value] => [
+  `${name.charAt(0).toUpperCase()}${name.slice(1)}`,
+  value,
+];
 
 function given(name: string, value: Value | undefined): Tree {
   return value === undefined || value === "" ? {} : { [name]: value };

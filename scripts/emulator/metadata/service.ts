@@ -17,8 +17,10 @@ export interface MetadataAnswer {
   readonly body?: string | Buffer;
 }
 
+export type LeavesAt = (address: string) => Leaves | undefined | Promise<Leaves | undefined>;
+
 export interface MetadataService {
-  answer(request: MetadataRequest): MetadataAnswer;
+  answer(request: MetadataRequest): Promise<MetadataAnswer>;
   /** Session tokens given out so far are no longer accepted. */
   revokeTokens(): void;
 }
@@ -37,7 +39,7 @@ const VERSIONS = ["2009-04-04", "2018-08-17", "2021-03-23", "latest"];
  *
  * @param leavesAt what there is to tell to the instance at an address, asked at every request; undefined where no instance is.
  */
-export function metadataService(leavesAt: (address: string) => Leaves | undefined): MetadataService {
+export function metadataService(leavesAt: LeavesAt): MetadataService {
   const tokens = new Map<string, { readonly address: string; readonly until: number }>();
 
   const issueToken = ({ headers, address }: MetadataRequest): MetadataAnswer => {
@@ -55,8 +57,8 @@ export function metadataService(leavesAt: (address: string) => Leaves | undefine
   };
 
   return {
-    answer(request) {
-      const leaves = leavesAt(request.address);
+    async answer(request) {
+      const leaves = await leavesAt(request.address);
       if (leaves === undefined) return { status: 404 };
       const [version = "", ...names] = request.path.split("/").slice(1);
       const path = names.join("/");

@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Machine, Machines } from "../../emulator/machines";
+import type { LaunchedInstance, Machine, Machines } from "../../emulator/machines";
 import { startContainer } from "./container";
 import type { Lab } from "./lab";
 import { LAB_LABEL, LIMITS, podman } from "./podman";
@@ -21,63 +21,78 @@ export const containerName = (lab: Lab, instanceId: string) => `holdfast-${lab.i
 
 /**
  * Instances as containers: real systemd, real cloud-init, the address and the hardware address that EC2 gave them, and volumes
- * that appear while they run. Closing the lab removes them, too.
+ * that appear while they run. Closing the lab removes them, too; once stopped, none starts any more.
  */
 export async function containerMachines(options: ContainerMachinesOptions): Promise<Machines> {
   const { lab, image, metadataPort, environment } = options;
   const volumes = loopVolumes(join(lab.directory, "volumes"));
   const machines = new Set<Machine>();
+  const starting = new Set<Promise<Machine>>();
+  let stopped = false;
   // Refused at once, since nothing listens there: a resolver that stays silent costs cloud-init half a minute.
   const resolver = join(lab.directory, "resolv.conf");
   await writeFile(resolver, `nameserver ${lab.network.hostAddress}\noptions timeout:1 attempts:1\n`);
 
-  return {
-    async start({ id, hostname, privateIp, macAddress }) {
-      const services = join(lab.directory, `${id}.conf`);
-      const assignments = Object.entries(environment()).map(([name, value]) => `"${name}=${value}"`);
-      await writeFile(services, `[Manager]\nDefaultEnvironment=${assignments.join(" ")}\n`);
-      const mounts = {
-        [resolver]: "/etc/resolv.conf",
-        [services]: "/etc/systemd/system.conf.d/environment.conf",
-        [process.execPath]: "/usr/local/bin/node",
-      };
+  const start = async ({ id, hostname, privateIp, macAddress }: LaunchedInstance): Promise<Machine> => {
+    const services = join(lab.directory, `${id}.conf`);
+    const assignments = Object.entries(environment()).map(([name, value]) => `"${name}=${value}"`);
+    await writeFile(services, `[Manager]\nDefaultEnvironment=${assignments.join(" ")}\n`);
+    const mounts = {
+      [resolver]: "/etc/resolv.conf",
+      [services]: "/etc/systemd/system.conf.d/environment.conf",
+      [process.execPath]: "/usr/local/bin/node",
+    };
 
-      const name = containerName(lab, id);
-      const namespace = await lab.network.join({ privateIp, macAddress, metadataPort });
-      const leave = () => lab.network.leave(privateIp);
+    const name = containerName(lab, id);
+    const namespace = await lab.network.join({ privateIp, macAddress, metadataPort });
+    const leave = () => lab.network.leave(privateIp);
+    try {
+      await podman(
+        "create",
+        `--name=${name}`,
+        `--label=${LAB_LABEL}=${lab.id}`,
+        `--network=ns:${namespace}`,
+        `--hostname=${hostname}`,
+        "--systemd=always",
+        "--tty",
+        "--log-driver=k8s-file",
+        ...LIMITS,
+        // To make and mount filesystems, to reboot, and to make a directory immutable. No more: with all of them each machine's udev
+        // sees every other machine's volumes.
+        "--cap-add=SYS_ADMIN,SYS_BOOT,LINUX_IMMUTABLE,NET_ADMIN",
+        "--device-cgroup-rule=b 7:* rwm",
+        "--security-opt=unmask=/sys/dev/block",
+        ...Object.entries(mounts).map(([from, to]) => `--volume=${from}:${to}:ro`),
+        image,
+      );
+      const machine = await startContainer({ name, instanceId: id, volumes, cleanUp: leave });
+      machines.add(machine);
+      void machine.ended.catch(() => undefined).then(() => machines.delete(machine));
+      return machine;
+    } catch (error) {
+      await podman("rm", "--force", "--time=0", "--ignore", name);
+      await leave();
+      throw error;
+    }
+  };
+
+  return {
+    async start(instance) {
+      if (stopped) throw new Error(`${instance.id}: the machines of lab ${lab.id} are stopped`);
+      const machine = start(instance);
+      starting.add(machine);
       try {
-        await podman(
-          "create",
-          `--name=${name}`,
-          `--label=${LAB_LABEL}=${lab.id}`,
-          `--network=ns:${namespace}`,
-          `--hostname=${hostname}`,
-          "--systemd=always",
-          "--tty",
-          "--log-driver=k8s-file",
-          ...LIMITS,
-          // To make and mount filesystems, to reboot, to make a directory immutable, and to make rules of routing. No more: with all of them each machine's udev
-          // sees every other machine's volumes.
-          "--cap-add=SYS_ADMIN,SYS_BOOT,LINUX_IMMUTABLE,NET_ADMIN",
-          "--device-cgroup-rule=b 7:* rwm",
-          "--security-opt=unmask=/sys/dev/block",
-          ...Object.entries(mounts).map(([from, to]) => `--volume=${from}:${to}:ro`),
-          image,
-        );
-        const machine = await startContainer({ name, instanceId: id, volumes, cleanUp: leave });
-        machines.add(machine);
-        void machine.ended.catch(() => undefined).then(() => machines.delete(machine));
-        return machine;
-      } catch (error) {
-        await podman("rm", "--force", "--time=0", "--ignore", name);
-        await leave();
-        throw error;
+        return await machine;
+      } finally {
+        starting.delete(machine);
       }
     },
     createVolume: volumes.create,
     growVolume: volumes.grow,
     deleteVolume: volumes.remove,
     async stop() {
+      stopped = true;
+      await Promise.allSettled(starting);
       await Promise.all([...machines].map((machine) => machine.kill()));
       await volumes.removeAll();
     },

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { freeNetworks, type LabNetwork, labsWithNetworks, openNetwork, removeNetwork } from "./network";
-import { lives, ownIdentity } from "./owner";
+import { endProcess, identityOf, lives } from "./owner";
 import { LAB_LABEL, podman } from "./podman";
 import { removeLoopDevices } from "./volumes";
 
@@ -11,6 +11,8 @@ export interface Lab {
   readonly id: string;
   readonly directory: string;
   readonly network: LabNetwork;
+  /** Ends a process of this machine with the lab, however that ends. */
+  adopt(pid: number): Promise<void>;
   /** Removes everything that was made for the lab. */
   close(): Promise<void>;
 }
@@ -19,6 +21,7 @@ export interface Lab {
 const LABS = "/var/tmp";
 const PREFIX = "holdfast-lab-";
 const OWNER = "owner";
+const PROCESSES = "processes";
 
 /**
  * Opens a lab on a network that is free on this machine. It belongs to this process: once that has ended, however it did,
@@ -31,7 +34,13 @@ export async function openLab(): Promise<Lab> {
     const directory = await claim(id);
     if (directory === undefined) continue;
     try {
-      return { id, directory, network: await openNetwork(id), close: () => removeLab(id) };
+      return {
+        id,
+        directory,
+        network: await openNetwork(id),
+        adopt: async (pid) => writeFile(join(directory, PROCESSES, String(pid)), await identityOf(pid)),
+        close: () => removeLab(id),
+      };
     } catch (error) {
       await removeLab(id);
       throw error;
@@ -54,6 +63,7 @@ export async function removeAbandonedLabs(): Promise<string[]> {
 
 /** In the order in which one holds the other; what is gone already is passed over. */
 async function removeLab(id: string): Promise<void> {
+  for (const process of await processesOf(id)) await endProcess(process);
   const containers = await podman("ps", "--all", "--quiet", `--filter=label=${LAB_LABEL}=${id}`);
   for (const container of containers.split("\n").filter(Boolean)) {
     await podman("rm", "--force", "--time=0", "--ignore", container);
@@ -66,8 +76,9 @@ async function removeLab(id: string): Promise<void> {
 /** The directory appears with its owner in it, so no cleaner ever sees it without. @returns undefined where it is taken. */
 async function claim(id: string): Promise<string | undefined> {
   const draft = await mkdtemp(join(LABS, "holdfast-draft-"));
-  await writeFile(join(draft, OWNER), await ownIdentity());
+  await writeFile(join(draft, OWNER), await identityOf(process.pid));
   await mkdir(join(draft, "volumes"));
+  await mkdir(join(draft, PROCESSES));
   const directory = join(LABS, PREFIX + id);
   try {
     await rename(draft, directory);
@@ -83,6 +94,13 @@ async function claim(id: string): Promise<string | undefined> {
 async function isAbandoned(id: string): Promise<boolean> {
   const owner = await readFile(join(LABS, PREFIX + id, OWNER), "utf8").catch(() => undefined);
   return owner !== undefined && !(await lives(owner));
+}
+
+/** As {@link Lab.adopt} noted them. */
+async function processesOf(id: string): Promise<string[]> {
+  const notes = join(LABS, PREFIX + id, PROCESSES);
+  const names = await readdir(notes).catch(() => []);
+  return Promise.all(names.map((name) => readFile(join(notes, name), "utf8").catch(() => "")));
 }
 
 async function labsWithDirectories(): Promise<string[]> {

@@ -69,10 +69,12 @@ test("R24: a daemon ends with the newest lease that was handed on, although nobo
 });
 
 test("R24: one that stands still, or does not listen, ends as well", async () => {
-  const host = hostOf("bash", "-c", "trap '' TERM; while :; do sleep 1; done");
+  // The launcher is a bash, too, and becomes the sleep.
+  const host = hostOf("bash", "-c", "trap '' TERM; exec sleep 600");
   host.holdLease(leaseOf(600_000));
   const [still, deaf] = [await start(host), await start(host)];
-  process.kill(await runs(still, "bash"), "SIGSTOP");
+  process.kill(await runs(still, "sleep"), "SIGSTOP");
+  await runs(deaf, "sleep");
 
   host.holdLease(leaseOf(1_000));
 

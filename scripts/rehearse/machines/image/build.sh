@@ -11,8 +11,10 @@ folder=$(mktemp --directory)
 trap 'rm -r "$folder"' EXIT
 # The machine's own mirror of Debian; other repositories have no part in the image.
 sources=$(find /etc/apt/sources.list.d -name 'debian.sources' -o -name 'debian.list')
-# shellcheck disable=SC2086
-mmdebstrap --quiet --variant=minbase --include="$packages" --customize-hook="$here/customize.sh" \
+# The Java packages put links among the manual pages, which the image does not have.
+# shellcheck disable=SC2016,SC2086
+mmdebstrap --quiet --variant=minbase --include="$packages" --setup-hook='mkdir -p "$1/usr/share/man/man1"' \
+  --customize-hook="$here/customize.sh" \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
   --dpkgopt='path-exclude=/usr/share/locale/*' \
   bookworm "$folder/root.tar" $sources

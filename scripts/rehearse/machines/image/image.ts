@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { command } from "../host-command";
+import { command, succeeds } from "../host-command";
 
 /** What cloud-init, the node agent and a person in a shell need. */
 const PACKAGES = [
@@ -24,7 +24,7 @@ const PACKAGES = [
 /** Debian's packages of the cluster software in the examples. */
 export const CLUSTER_PACKAGES = {
   etcd: ["etcd-server", "etcd-client"],
-  zookeeper: ["zookeeper", "default-jre-headless", "netcat-openbsd"],
+  zookeeper: ["zookeeperd", "default-jre-headless", "netcat-openbsd"],
 } as const;
 
 const LOCK = "/run/lock/holdfast-image.lock";
@@ -41,7 +41,8 @@ export async function instanceImage(packages: readonly string[] = []): Promise<s
   const recipe = createHash("sha256").update(wanted);
   for (const script of ["build.sh", "customize.sh"]) recipe.update(await readFile(join(__dirname, script)));
   const image = `localhost/holdfast-instance:${recipe.digest("hex").slice(0, 12)}`;
-  // Two that want it at once build it once.
-  await command("flock", LOCK, join(__dirname, "build.sh"), image, wanted);
+  // Two that want it at once build it once; one that is there is not waited for.
+  if (!(await succeeds("podman", "image", "exists", image)))
+    await command("flock", LOCK, join(__dirname, "build.sh"), image, wanted);
   return image;
 }
