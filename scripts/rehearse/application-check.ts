@@ -1,4 +1,5 @@
 import { nodeCommands } from "../rolling-update/aws/node-commands";
+import { sdkSystemsManager } from "../rolling-update/aws/sdk-systems-manager";
 import { applicationOf } from "../rolling-update/cli/application";
 import { systemClock } from "../rolling-update/clock";
 import type { Manifest } from "../rolling-update/manifest";
@@ -21,7 +22,7 @@ export function applicationCheck(
         const group = nodes.find((node) => node.id === id)?.group;
         return watched.find((node) => node.group === group)?.instance;
       };
-      const channel = nodeCommands(options, systemClock, instanceOf);
+      const channel = nodeCommands(sdkSystemsManager(options), systemClock, instanceOf);
       const answers = await applicationOf(settings, { nodes, clock: systemClock, channel }).probe.health(asked);
       for (const node of asked) {
         const name = watched.find(({ group }) => group === node.group)?.name ?? node.id;

@@ -4,6 +4,7 @@ import { instanceRefreshes } from "../../rolling-update/aws/instance-refreshes";
 import { nodeCommands } from "../../rolling-update/aws/node-commands";
 import { parameterStore } from "../../rolling-update/aws/parameter-store";
 import { sdkCloud } from "../../rolling-update/aws/sdk-cloud";
+import { sdkSystemsManager } from "../../rolling-update/aws/sdk-systems-manager";
 import { applicationOf } from "../../rolling-update/cli/application";
 import { type Clock, systemClock } from "../../rolling-update/clock";
 import { type FleetOutcome, follow } from "../../rolling-update/fleet/follow";
@@ -29,7 +30,8 @@ export async function rollCluster(
     const group = nodes.find((node) => node.id === id)?.group;
     return rehearsal.watch.nodes.find((node) => node.group === group)?.instance;
   };
-  const channel = nodeCommands(options, systemClock, instanceOf);
+  const ssm = sdkSystemsManager(options);
+  const channel = nodeCommands(ssm, systemClock, instanceOf);
   const stop: StopRequest = { level: "go on" };
   const abort = () => {
     stop.level = "now";
@@ -39,7 +41,7 @@ export async function rollCluster(
     return await roll(
       {
         cloud: sdkCloud(options),
-        store: parameterStore(manifest.cluster, options),
+        store: parameterStore(manifest.cluster, ssm),
         clock: systemClock,
         ...applicationOf(settings, { nodes, clock: systemClock, channel }),
         report: ({ kind, node, phase = "", reason = "" }) => {
