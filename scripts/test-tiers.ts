@@ -17,12 +17,6 @@ export interface TestTier {
 
 export const TEST_TIERS: readonly TestTier[] = [
   {
-    name: "terraform",
-    proves: "real terraform and AWS provider against an emulated AWS",
-    commands: ["terraform", "moto_server", "aws"],
-  },
-  { name: "moto", proves: "the AWS SDK against an emulated AWS", commands: ["moto_server"] },
-  {
     name: "loop",
     proves: "real filesystems on loop devices",
     commands: [
@@ -62,8 +56,17 @@ export const TEST_TIERS: readonly TestTier[] = [
     ],
     asRoot: true,
   },
-  { name: "shellcheck", proves: "the examples' node config scripts", commands: ["shellcheck"] },
-  { name: "postgres", proves: "a real PostgreSQL server", commands: ["initdb", "postgres"] },
+  {
+    name: "terraform",
+    proves: "real terraform and AWS provider against an emulated AWS",
+    commands: ["terraform", "moto_server", "aws"],
+  },
+  {
+    name: "patroni",
+    proves: "real PostgreSQL servers under Patroni",
+    commands: ["patroni", "etcd", "postgres", "pg_basebackup"],
+  },
+  { name: "postgres", proves: "a real PostgreSQL server", commands: ["initdb", "postgres", "openssl"] },
   { name: "etcd", proves: "a real etcd cluster", commands: ["etcd"] },
   {
     name: "zookeeper",
@@ -71,12 +74,23 @@ export const TEST_TIERS: readonly TestTier[] = [
     commands: ["java"],
     files: ["/usr/share/java/zookeeper.jar", "/usr/share/java/slf4j-simple.jar"],
   },
-  {
-    name: "patroni",
-    proves: "real PostgreSQL servers under Patroni",
-    commands: ["patroni", "etcd", "postgres", "pg_basebackup"],
-  },
+  { name: "moto", proves: "the AWS SDK against an emulated AWS", commands: ["moto_server"] },
+  { name: "shellcheck", proves: "the examples' node config scripts", commands: ["shellcheck"] },
 ];
+
+/**
+ * Test files in turns: the first of every tier, the second of every tier and so on, and then those that need Node.js alone.
+ * So the long ones start early, and those that run at the same time use different parts of the machine.
+ */
+export function inTurns<T extends { readonly path: string }>(files: readonly T[]): T[] {
+  const tierOf = ({ path }: T) => TEST_TIERS.find(({ name }) => path.endsWith(`.${name}.test.ts`));
+  const tiers = TEST_TIERS.map((tier) => files.filter((file) => tierOf(file) === tier));
+  const turns = Math.max(...tiers.map(({ length }) => length));
+  return [
+    ...Array.from({ length: turns }, (_, turn) => tiers.flatMap((tier) => tier[turn] ?? [])).flat(),
+    ...files.filter((file) => tierOf(file) === undefined),
+  ];
+}
 
 /** The tier's commands that are not on PATH, its files that are not there, and the right to use them. */
 export function missingCommands(tier: TestTier): string[] {

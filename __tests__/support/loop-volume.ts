@@ -64,10 +64,9 @@ export function loopVolume({ sizeGiB = 320 / 1024, visible = true } = {}): LoopV
     },
     remove: () => {
       rmSync(link, { force: true });
-      sh(`for path in $(findmnt --noheadings --output TARGET ${device} || true); do umount "$path"; done`);
-      // A loop device keeps the flag for whoever gets it next.
-      sh(`blockdev --setrw ${device}`);
-      sh(`losetup --detach ${device}`);
+      // A loop device keeps the read-only flag for whoever gets it next.
+      sh(`for path in $(findmnt --noheadings --output TARGET ${device} || true); do umount "$path"; done
+          blockdev --setrw ${device}; losetup --detach ${device}`);
       rmSync(folder, { recursive: true });
     },
   };

@@ -1,7 +1,7 @@
 import { mkdir, readFile, readlink } from "node:fs/promises";
 import { createLog, type Log, reason } from "../host/log";
 import { notifySystemd, watchdogPeriodMs } from "../host/systemd";
-import { type AgentSignals, runAgent } from "./agent";
+import { type AgentEnd, type AgentSignals, runAgent } from "./agent";
 import { ec2Cloud } from "./cloud";
 import { controlPlaneClient } from "./control-plane-client";
 import { daemonApi } from "./daemon/daemon-api";
@@ -17,7 +17,7 @@ import { PATHS, TOKEN_CREDENTIAL } from "./paths";
 import release from "./release.json";
 
 /** Runs the agent on an instance of a fleet. */
-export async function runInstanceAgent(signals: AgentSignals): Promise<void> {
+export async function runInstanceAgent(signals: AgentSignals): Promise<AgentEnd> {
   const log = createLog();
   const here = await instance();
   const { config, imds, identity, aws } = here;
@@ -25,7 +25,7 @@ export async function runInstanceAgent(signals: AgentSignals): Promise<void> {
   await mkdir(files.jobs, { recursive: true, mode: 0o700 });
   const guard = [process.execPath, process.argv[1] ?? "", "guard", "--directory", PATHS.state] as const;
   const version = await daemonVersion();
-  await runAgent(
+  return await runAgent(
     {
       worker: {
         workerId: identity.instanceId,
@@ -48,6 +48,7 @@ export async function runInstanceAgent(signals: AgentSignals): Promise<void> {
       writeLease: (lease) => writeLease(files.lease, lease),
       notify: (state) => notifySystemd(state).catch((error) => log.warn("systemd not told", { reason: reason(error) })),
       watchdogPeriodMs: watchdogPeriodMs(),
+      upgrades: undefined,
       cloud: ec2Cloud({ config, instanceId: identity.instanceId, aws, imds, log }),
     },
     signals,

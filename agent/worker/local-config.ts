@@ -17,6 +17,14 @@ const LocalConfig = z.strictObject({
     version: z.string().min(1),
     command: z.tuple([z.string().min(1)], z.string()),
   }),
+  /** Upgrades by the control plane: the agent, and the daemon too, are started through links into folders of versions. */
+  upgrade: z
+    .strictObject({
+      /** Ed25519 public key, PEM. */
+      releaseKeyFile: z.string().min(1),
+      gateSeconds: z.int().min(1).max(3_600).default(60),
+    })
+    .optional(),
   drain: z
     .strictObject({ mode: z.enum(["handoff", "finish"]), deadlineSeconds: z.int().min(1).max(172_800) })
     .default({ mode: "handoff", deadlineSeconds: 60 }),

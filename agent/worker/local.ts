@@ -1,7 +1,7 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { createLog, type Log } from "../host/log";
-import { type AgentSignals, runAgent } from "./agent";
+import { type AgentEnd, type AgentSignals, runAgent } from "./agent";
 import { controlPlaneClient } from "./control-plane-client";
 import { daemonApi } from "./daemon/daemon-api";
 import { PortPool } from "./daemon/free-port";
@@ -12,9 +12,10 @@ import { guarded } from "./guard-process";
 import { machineInstant, writeLease } from "./lease-keeper";
 import type { LocalConfig } from "./local-config";
 import release from "./release.json";
+import { localUpgrades } from "./upgrade/local-upgrades";
 
 /** Runs the agent with daemons and guard as plain processes. */
-export async function runLocalAgent(config: LocalConfig, log: Log, signals: AgentSignals): Promise<void> {
+export async function runLocalAgent(config: LocalConfig, log: Log, signals: AgentSignals): Promise<AgentEnd> {
   const directory = resolve(config.stateDirectory);
   const files = guardFiles(directory);
   await mkdir(files.jobs, { recursive: true, mode: 0o700 });
@@ -24,12 +25,14 @@ export async function runLocalAgent(config: LocalConfig, log: Log, signals: Agen
     log.redact(value);
     return value;
   };
-  await runAgent(
+  const upgrades = await localUpgrades(config, directory, process.argv[1] ?? "");
+  const daemonVersion = upgrades?.daemonVersion ?? config.daemon.version;
+  return await runAgent(
     {
       worker: {
         workerId: config.workerId,
         agentVersion: release.version,
-        daemonVersion: config.daemon.version,
+        daemonVersion,
         pool: config.pool,
         labels: config.labels,
         slots: config.slots,
@@ -42,11 +45,12 @@ export async function runLocalAgent(config: LocalConfig, log: Log, signals: Agen
       log,
       host: guarded(processHost({ command: config.daemon.command, directory: files.jobs }), directory, [...guard]),
       ports: new PortPool(),
-      quirks: daemonQuirks(config.daemon),
+      quirks: daemonQuirks({ ...config.daemon, version: daemonVersion }),
       api: daemonApi,
       writeLease: (lease) => writeLease(files.lease, lease),
       notify: async () => {},
       watchdogPeriodMs: undefined,
+      upgrades: upgrades?.of,
       cloud: undefined,
     },
     signals,

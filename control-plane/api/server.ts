@@ -1,5 +1,6 @@
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
 import { serve } from "@hono/node-server";
 import type { Logger } from "pino";
 import { DEFAULT_TIMING, type LeaseTiming } from "../lease/timing";
@@ -49,11 +50,19 @@ export interface ControlPlaneProps {
   readonly port?: number;
   /** @default "127.0.0.1" */
   readonly host?: string;
+  /**
+   * How long a stop waits for what is under way, then again for what has to do with the database.
+   * @default 10000
+   */
+  readonly stopGraceMs?: number;
 }
 
 export interface ControlPlane {
   readonly url: string;
-  /** Answers what is under way, parked claims included, then ends. What workers hold stays theirs. */
+  /**
+   * Answers what is under way, parked claims included, then ends. What workers hold stays theirs. Connections that are busy for
+   * longer than the grace are cut; a database that hangs is waited for once more as long, then left.
+   */
   stop(): Promise<void>;
 }
 
@@ -91,10 +100,14 @@ export async function startControlPlane(props: ControlPlaneProps): Promise<Contr
   const url = `http://${props.host ?? "127.0.0.1"}:${port}`;
   logger.info({ url }, "listening");
 
-  return {
-    url,
-    stop: async () => {
-      const closed = new Promise((resolve) => server.close(resolve));
+  const stop = async (): Promise<void> => {
+    const { stopGraceMs = 10_000 } = props;
+    const closed = new Promise((resolve) => server.close(resolve));
+    const cut = setTimeout(() => {
+      logger.warn({ stopGraceMs }, "cutting connections that are still busy");
+      server.closeAllConnections();
+    }, stopGraceMs);
+    const orderly = (async () => {
       await waker.stop();
       await keeping.stop();
       await housekeeping.stop();
@@ -102,7 +115,18 @@ export async function startControlPlane(props: ControlPlaneProps): Promise<Contr
       server.closeIdleConnections();
       await closed;
       await pool.end();
-      logger.info("stopped");
+      return "stopped";
+    })();
+    const late = pause(2 * stopGraceMs, "stopped without the database, which does not answer", { ref: false });
+    logger.info(await Promise.race([orderly, late]));
+    clearTimeout(cut);
+  };
+  let stopped: Promise<void> | undefined;
+  return {
+    url,
+    stop: () => {
+      stopped ??= stop();
+      return stopped;
     },
   };
 }

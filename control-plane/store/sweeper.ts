@@ -18,12 +18,15 @@ export const LOST_JOBS = `
   select id from jobs
   where session_id = any($1) and (on_disconnect = 'stop' or state = 'starting') order by id for update`;
 
-/** Says that the control plane is up. After a gap, in which no heartbeat could arrive, the time it has been up starts anew. */
+/**
+ * Says that the control plane is up; called between two sweeps. After a gap in which a worker may have lost its lease for want of
+ * anybody to renew it, the time it has been up starts anew. A sweep that is merely late is no such gap.
+ */
 export async function pulse(db: Queryable, timing: LeaseTiming): Promise<void> {
   await db.query(
     `update pulse set seen_at = now(),
        up_since = case when now() - seen_at > make_interval(secs => $1) then now() else up_since end`,
-    [timing.heartbeatMs / 1_000],
+    [(timing.workerLeaseMs + timing.sweepMs) / 1_000],
   );
 }
 

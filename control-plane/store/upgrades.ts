@@ -54,7 +54,7 @@ export async function createUpgrade(
     );
     const id = rows[0]?.id;
     if (!id)
-      throw new CatalogConflict(`an upgrade of the ${wanted.program} runs in pool ${wanted.pool}: cancel it first`);
+      throw new CatalogConflict(`an upgrade of the ${wanted.program} runs in pool ${wanted.pool}: abort it first`);
     const { pool: workers, program, version } = wanted;
     const detail = { pool: workers, program, version };
     await recordAudit(tx, { deploymentId, actor, action: "upgrade.create", subject: id, detail });
@@ -62,15 +62,39 @@ export async function createUpgrade(
   });
 }
 
-/** No further worker is asked; those that were asked and have not begun are not asked any more. False when it does not run. */
-export async function cancelUpgrade(pool: Pool, deploymentId: string, id: string, actor: Actor): Promise<boolean> {
+/** What an operator may do to an upgrade that has not ended: from which states, and to which. */
+const STEPS = {
+  pause: { from: ["running"], to: "paused" },
+  resume: { from: ["paused"], to: "running" },
+  abort: { from: ["running", "paused"], to: "aborted" },
+} as const;
+
+export type UpgradeStep = keyof typeof STEPS;
+export const UPGRADE_STEPS = Object.keys(STEPS) as UpgradeStep[];
+
+/**
+ * While an upgrade is paused or aborted no further worker is asked, and those that were asked and have not begun are not asked again.
+ * Time in a pause counts against nobody's deadline. False when no upgrade of this id is in a state from which the step leads.
+ */
+export async function stepUpgrade(
+  pool: Pool,
+  deploymentId: string,
+  id: string,
+  step: UpgradeStep,
+  actor: Actor,
+): Promise<boolean> {
   return await transaction(pool, async (tx) => {
+    const { from, to } = STEPS[step];
     const { rowCount } = await tx.query(
-      "update upgrades set state = 'cancelled', ended_at = now() where id = $1 and deployment_id = $2 and state = 'running'",
-      [id, deploymentId],
+      `update upgrades set state = $4, ended_at = case when $4 = 'aborted' then now() end
+       where id = $1 and deployment_id = $2 and state = any($3)`,
+      [id, deploymentId, from, to],
     );
     if (rowCount !== 1) return false;
-    await recordAudit(tx, { deploymentId, actor, action: "upgrade.cancel", subject: id });
+    if (step === "resume") {
+      await tx.query("update upgrade_workers set asked_at = now() where upgrade_id = $1 and settled_at is null", [id]);
+    }
+    await recordAudit(tx, { deploymentId, actor, action: `upgrade.${step}`, subject: id });
     return true;
   });
 }

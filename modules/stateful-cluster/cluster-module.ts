@@ -5,7 +5,7 @@ import { AWS_PROVIDER, ModuleStack, NULL_PROVIDER } from "../publish/module-stac
 import { declareOutput, declareVariables } from "../publish/variables";
 import type { RollTarget } from "../stateful-node/stateful-node";
 import { EbsKeyGrant } from "../worker-access/ebs-key-grant";
-import { BootFailedAlarm } from "./boot-failed-alarm";
+import { BootAlarms } from "./boot-alarms";
 import { ClusterAccess } from "./cluster-access";
 import { QUORUM_CHECK, UNPINNED_SCRIPT_CHECK } from "./cluster-checks";
 import { clusterInputs, DATA_DISK_KEYS } from "./cluster-inputs";
@@ -24,9 +24,12 @@ const ADDRESSES = {
   "volume_snapshots/role": "snapshots",
   "volume_snapshots/role_policy": "snapshots",
   "volume_snapshots/policy": "snapshots",
-  "boot_failed/rule": "boot_failed",
-  "boot_failed/topic": "boot_failed",
-  "boot_failed/alarm": "boot_failed",
+  "boot_alarms/boot_failed/rule": "boot_failed",
+  "boot_alarms/boot_failed/topic": "boot_failed",
+  "boot_alarms/boot_failed/alarm": "boot_failed",
+  "boot_alarms/launch_failed/rule": "launch_failed",
+  "boot_alarms/launch_failed/topic": "launch_failed",
+  "boot_alarms/launch_failed/alarm": "launch_failed",
 };
 
 const VALIDATIONS = {
@@ -160,7 +163,7 @@ export function clusterModule(scope: Construct, id: string): ModuleStack {
     keep: Token.asNumber(hcl("try(var.snapshots.keep, null)")),
     enabled: "var.snapshots != null",
   });
-  new BootFailedAlarm(stack, "boot_failed", {
+  new BootAlarms(stack, "boot_alarms", {
     clusterName: variableString(variables.app_name),
     topicArns: Token.asList(hcl("var.alarms == null ? [] : var.alarms.topic_arns")),
     enabled: "var.alarms != null",

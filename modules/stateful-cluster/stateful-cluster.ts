@@ -6,7 +6,7 @@ import type { DataVolumeProps, NodeFileProps, NodeScriptProps, StatefulNodeProps
 import { volumesOf } from "../stateful-node/node-rules";
 import { StatefulNode } from "../stateful-node/stateful-node";
 import { EbsKeyGrant } from "../worker-access/ebs-key-grant";
-import { BootFailedAlarm } from "./boot-failed-alarm";
+import { BootAlarms } from "./boot-alarms";
 import { ClusterAccess } from "./cluster-access";
 import { quorumWarning } from "./cluster-checks";
 import { SNAPSHOT_TAG, type SnapshotSchedule, VolumeSnapshots } from "./volume-snapshots";
@@ -116,7 +116,7 @@ export class StatefulCluster extends Construct {
     if (snapshots !== undefined)
       new VolumeSnapshots(this, "snapshots", { ...snapshots, clusterName: props.clusterName });
     if (shared.alarms !== undefined) {
-      new BootFailedAlarm(this, "boot_failed", { ...shared.alarms, clusterName: props.clusterName });
+      new BootAlarms(this, "boot_alarms", { ...shared.alarms, clusterName: props.clusterName });
     }
     this.roleName = access.roleName;
     this.nodes = new Map(

@@ -17,20 +17,21 @@ export interface PlannedChange {
 export interface Plan {
   /** Resources that would be created, changed or destroyed. */
   readonly changes: readonly PlannedChange[];
-  readonly outputs: Readonly<Record<string, { readonly after?: unknown }>>;
 }
 
 /** One configuration's directory and the commands that work in it; each throws an Error with what Terraform printed. */
 export interface Terraform {
   readonly init: () => Promise<void>;
-  readonly validate: () => Promise<void>;
   readonly plan: (...options: string[]) => Promise<Plan>;
   readonly apply: (...options: string[]) => Promise<void>;
-  readonly destroy: () => Promise<void>;
+  readonly destroy: (...options: string[]) => Promise<void>;
   readonly outputs: () => Promise<Readonly<Record<string, unknown>>>;
   /** Addresses in the state. */
   readonly state: () => Promise<string[]>;
 }
+
+/** https://developer.hashicorp.com/terraform/cli/commands/plan#detailed-exitcode */
+const SOMETHING_TO_CHANGE = 2;
 
 /** A command that Terraform refused or failed at. */
 export class TerraformFailed extends Error {
@@ -67,32 +68,33 @@ export interface TerraformOptions {
 export function terraformIn(directory: string, emulator: Emulator, options: TerraformOptions = {}): Terraform {
   const { signal, environment } = options;
   const env = { ...emulatorEnvironment(emulator), ...environment };
-  const terraform = async (...args: string[]): Promise<string> => {
+  const finished = async (args: readonly string[], expected: readonly number[]) => {
     const { code, stdout, stderr } = await run("terraform", args, { cwd: directory, env, signal });
-    if (code !== 0) {
+    if (!expected.includes(code)) {
       throw new TerraformFailed(`terraform ${args.join(" ")}\n${stderr || stdout}`);
     }
-    return stdout;
+    return { code, stdout };
   };
+  const terraform = async (...args: string[]) => (await finished(args, [0])).stdout;
   const json = async (...args: string[]) => JSON.parse(await terraform(...args));
 
   return {
     init: async () => {
       await terraform("init", "-no-color");
     },
-    validate: async () => {
-      await terraform("validate", "-no-color");
-    },
     plan: async (...options) => {
-      await terraform("plan", "-no-color", "-out=holdfast.tfplan", ...options);
-      const { resource_changes = [], output_changes = {} } = await json("show", "-json", "holdfast.tfplan");
-      return { changes: resource_changes.filter(changesSomething), outputs: output_changes };
+      const plan = ["plan", "-no-color", "-detailed-exitcode", "-out=holdfast.tfplan", ...options];
+      const { code } = await finished(plan, [0, SOMETHING_TO_CHANGE]);
+      // Showing a plan loads the providers' schemas once more: not for one that says nothing.
+      if (code === 0) return { changes: [] };
+      const { resource_changes = [] } = await json("show", "-json", "holdfast.tfplan");
+      return { changes: resource_changes.filter(changesSomething) };
     },
     apply: async (...options) => {
       await terraform("apply", "-no-color", "-auto-approve", ...options);
     },
-    destroy: async () => {
-      await terraform("destroy", "-no-color", "-auto-approve");
+    destroy: async (...options) => {
+      await terraform("destroy", "-no-color", "-auto-approve", ...options);
     },
     outputs: async () => {
       const outputs: Record<string, { value: unknown }> = await json("output", "-json");

@@ -5,12 +5,21 @@ import { deploymentCommand } from "./commands/deployment";
 import { jobCommand } from "./commands/job";
 import { keyCommand } from "./commands/key";
 import { tokenCommand } from "./commands/token";
+import { upgradeCommand } from "./commands/upgrade";
 import { workerCommand } from "./commands/worker";
 import type { OperatorSurroundings } from "./operator-command";
 
 /** What operators do to a control plane, one group of commands for each kind of thing in it. */
 export function operatorCommands(surroundings: OperatorSurroundings): Command[] {
-  return [deploymentCommand, datasourceCommand, jobCommand, workerCommand, tokenCommand, auditCommand, keyCommand].map(
-    (group) => group(surroundings),
-  );
+  const groups = [
+    deploymentCommand,
+    datasourceCommand,
+    jobCommand,
+    workerCommand,
+    upgradeCommand,
+    tokenCommand,
+    auditCommand,
+    keyCommand,
+  ];
+  return groups.map((group) => group(surroundings));
 }

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 
 /** One line of NDJSON: what `roll run` prints where there is no terminal. */
 export const eventSchema = z.strictObject({
@@ -7,16 +7,16 @@ export const eventSchema = z.strictObject({
   cluster: z.string(),
   roll: z.string(),
   kind: z.enum(["started", "phase", "waiting", "action", "notice", "finished"]),
-  node: z.string().optional(),
-  instance: z.string().optional(),
-  phase: z.string().optional(),
+  node: z.optional(z.string()),
+  instance: z.optional(z.string()),
+  phase: z.optional(z.string()),
   /** Time in the phase for `waiting`, time of the phase that ended for `phase`, of the whole roll for `finished`. */
   elapsedMs: z.number(),
-  reason: z.string().optional(),
+  reason: z.optional(z.string()),
   /** Expected time until the roll is over, once one node has been replaced. */
-  etaMs: z.number().optional(),
+  etaMs: z.optional(z.number()),
   /** Per node and phase, on `finished`. */
-  durations: z.record(z.string(), z.record(z.string(), z.number())).optional(),
+  durations: z.optional(z.record(z.string(), z.record(z.string(), z.number()))),
 });
 export type RollEvent = z.infer<typeof eventSchema>;
 

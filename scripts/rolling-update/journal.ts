@@ -1,5 +1,5 @@
-import { z } from "zod";
-import { type Replacement, replacementSchema } from "./replacement";
+import * as z from "zod/mini";
+import { type Replacement, replacementSchema, templateSchema } from "./replacement";
 import { settingsSchema } from "./settings";
 import type { Store } from "./store";
 
@@ -12,7 +12,9 @@ const rollSchema = z.strictObject({
   settings: settingsSchema,
   forced: z.array(z.string()),
   /** The roll leaves all other nodes as they are. */
-  only: z.array(z.string()).optional(),
+  only: z.optional(z.array(z.string())),
+  /** By node id, what a rollback returns the nodes to: its own replacements no longer tell. */
+  former: z.optional(z.record(z.string(), templateSchema)),
   /** An operator let the roll go on after its first node. */
   confirmedCanary: z.boolean(),
 });

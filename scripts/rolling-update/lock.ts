@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { Clock } from "./clock";
 import { type Cloud, MUTATIONS } from "./cloud";
 import { intercept } from "./intercept";
@@ -105,6 +105,11 @@ export function fenced(cloud: Cloud, lock: Pick<Lock, "assertHeld" | "keep">): C
 export async function lockOwner(store: Store): Promise<string | undefined> {
   const { lease } = await newest(store);
   return lease && !lease.released ? lease.owner : undefined;
+}
+
+/** The number of the last ownership: it grows when another roller takes the cluster. */
+export async function lockNumber(store: Store): Promise<number> {
+  return (await newest(store)).epoch;
 }
 
 async function newest(store: Store): Promise<{ epoch: number; lease: Lease | undefined }> {

@@ -1,45 +1,45 @@
 import { readFileSync } from "node:fs";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { RollError } from "./roll-error";
+import "./schema-messages";
 
 const nodeSchema = z.strictObject({
   /** Node id of the cluster, e.g. "00". */
-  id: z.string().min(1),
+  id: z.string().check(z.minLength(1)),
   /** The node's Auto Scaling group, which holds exactly one instance. */
-  group: z.string().min(1),
+  group: z.string().check(z.minLength(1)),
   /** The fixed primary network interface. */
-  interfaceId: z.string().regex(/^eni-/, "is a network interface id (eni-...)"),
+  interfaceId: z.string().check(z.regex(/^eni-/, "is a network interface id (eni-...)")),
   /** Data volumes the node attaches at boot. */
-  volumeIds: z.array(z.string().regex(/^vol-/, "is a volume id (vol-...)")),
-  zone: z.string().min(1),
-  ip: z.string().min(1),
+  volumeIds: z.array(z.string().check(z.regex(/^vol-/, "is a volume id (vol-...)"))),
+  zone: z.string().check(z.minLength(1)),
+  ip: z.string().check(z.minLength(1)),
   /**
    * The launch template version the deployment gave the group. A roll that starts right after the deployment may read the
    * group as it was before; with this it waits until it sees what was deployed.
    */
-  template: z.strictObject({ id: z.string().min(1), version: z.number().int().positive() }).optional(),
+  template: z.optional(z.strictObject({ id: z.string().check(z.minLength(1)), version: z.int().check(z.positive()) })),
   /** Hash of configuration kept outside the launch template; compared with the instance's tag of the same meaning. */
-  configHash: z.string().optional(),
+  configHash: z.optional(z.string()),
 });
 
 const manifestSchema = z
   .strictObject({
     /** Name of the cluster; the prefix of its lock and journal. */
-    cluster: z.string().regex(/^[a-zA-Z0-9_.-]+$/, "uses letters, digits, dot, dash and underscore"),
-    accountId: z.string().regex(/^\d{12}$/, "is a 12-digit account id"),
-    region: z.string().min(1),
+    cluster: z.string().check(z.regex(/^[a-zA-Z0-9_.-]+$/, "uses letters, digits, dot, dash and underscore")),
+    accountId: z.string().check(z.regex(/^\d{12}$/, "is a 12-digit account id")),
+    region: z.string().check(z.minLength(1)),
     /** A tag every group of the cluster carries; checked before anything is changed. */
-    tag: z.strictObject({ key: z.string().min(1), value: z.string() }),
-    nodes: z.array(nodeSchema).min(1),
+    tag: z.strictObject({ key: z.string().check(z.minLength(1)), value: z.string() }),
+    nodes: z.array(nodeSchema).check(z.minLength(1)),
   })
-  .refine((manifest) => new Set(manifest.nodes.map(({ id }) => id)).size === manifest.nodes.length, {
-    path: ["nodes"],
-    message: "node ids are unique",
-  })
-  .refine((manifest) => new Set(manifest.nodes.map(({ group }) => group)).size === manifest.nodes.length, {
-    path: ["nodes"],
-    message: "every node has a group of its own",
-  });
+  .check(
+    z.refine(({ nodes }) => allDiffer(nodes.map(({ id }) => id)), { path: ["nodes"], message: "node ids are unique" }),
+    z.refine(({ nodes }) => allDiffer(nodes.map(({ group }) => group)), {
+      path: ["nodes"],
+      message: "every node has a group of its own",
+    }),
+  );
 
 /** The cluster to roll, as the deployment knows it: which account, which groups, which interfaces and volumes. */
 export type Manifest = z.infer<typeof manifestSchema>;
@@ -76,4 +76,8 @@ export function manifestFrom(file: string | undefined): Manifest {
     });
   }
   return parseManifest(value);
+}
+
+function allDiffer(texts: readonly string[]): boolean {
+  return new Set(texts).size === texts.length;
 }

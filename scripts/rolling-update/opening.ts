@@ -39,14 +39,17 @@ export async function open(
   const goesOn = earlier !== undefined && earlier.state !== "done" && [...journal.replacements.values()].every(stands);
   const resumed = options.resume ? earlier : undefined;
   const only = options.only ?? resumed?.only;
+  const going = resumed?.direction ?? direction;
+  const former = going === "rollback" ? earlier?.former : undefined;
   const record: RollRecord = {
     id: goesOn ? earlier.id : new Date(clock.now()).toISOString(),
     startedMs: goesOn ? earlier.startedMs : clock.now(),
-    direction: resumed?.direction ?? direction,
+    direction: going,
     state: "running",
     settings,
     forced: goesOn ? [...new Set([...earlier.forced, ...settings.force])] : settings.force,
     ...(only === undefined ? {} : { only: [...only] }),
+    ...(former === undefined ? {} : { former }),
     confirmedCanary: (goesOn && earlier.confirmedCanary) || options.confirmed === true,
   };
   await writeRoll(store, record);

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { Clock } from "./clock";
 import type { Cloud, Group, Hook, Template, TemplateVersion } from "./cloud";
 import { readJournal } from "./journal";
@@ -23,12 +23,12 @@ export const planSchema = z.strictObject({
       node: z.string(),
       group: z.string(),
       zone: z.string(),
-      instance: z.string().nullable(),
-      current: templateSchema.nullable(),
+      instance: z.nullable(z.string()),
+      current: z.nullable(templateSchema),
       target: templateSchema,
-      reason: z.string().nullable(),
+      reason: z.nullable(z.string()),
       /** Position in the order of replacement, from 1; null when the node stays. */
-      order: z.number().nullable(),
+      order: z.nullable(z.number()),
       risks: z.array(z.string()),
     }),
   ),

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { Template } from "./cloud";
 import { adviceFor, type LaunchFailure } from "./failures";
 import type { RollErrorCode } from "./roll-error";
@@ -17,13 +17,13 @@ export const REPLACEMENT_STATES = [
 ] as const;
 export type ReplacementState = (typeof REPLACEMENT_STATES)[number];
 
-const templateSchema = z.strictObject({ id: z.string(), version: z.number().int() });
+export const templateSchema = z.strictObject({ id: z.string(), version: z.int() });
 
 const failureSchema = z.strictObject({
   code: z.custom<RollErrorCode>((code) => typeof code === "string"),
   message: z.string(),
-  reason: z.string().optional(),
-  next: z.string().optional(),
+  reason: z.optional(z.string()),
+  next: z.optional(z.string()),
 });
 export type Failure = z.infer<typeof failureSchema>;
 
@@ -36,21 +36,21 @@ export const replacementSchema = z.strictObject({
   sinceMs: z.number(),
   startedMs: z.number(),
   /** The instance that goes; absent when the node had none. */
-  oldInstance: z.string().optional(),
+  oldInstance: z.optional(z.string()),
   /** What it was launched from: the way back. */
-  from: templateSchema.optional(),
+  from: z.optional(templateSchema),
   to: templateSchema,
   /** How the instance is replaced, and so how a hold is given back, whatever the settings of a later run. */
   strategy: strategySchema,
   /** The group is kept from launching by this roll. */
   held: z.boolean(),
   drained: z.boolean(),
-  newInstance: z.string().optional(),
-  releasedMs: z.number().optional(),
+  newInstance: z.optional(z.string()),
+  releasedMs: z.optional(z.number()),
   /** Newest scaling activity known before the launch was released. */
-  lastActivity: z.string().optional(),
-  heartbeatMs: z.number().optional(),
-  failure: failureSchema.optional(),
+  lastActivity: z.optional(z.string()),
+  heartbeatMs: z.optional(z.number()),
+  failure: z.optional(failureSchema),
   /** How long each state lasted. */
   durations: z.record(z.string(), z.number()),
 });

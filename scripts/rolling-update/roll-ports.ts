@@ -28,13 +28,18 @@ export interface RollOptions {
   readonly confirmed?: boolean;
   /** Goes on with the journal's roll, in its direction, instead of beginning another. */
   readonly resume?: boolean;
+  /** The instance this roller runs on, where that is one of the cluster: its node is left to another roller. */
+  readonly runsOn?: string;
   /** Only these nodes are replaced, and replaced whether stale or not: the others are only watched. */
   readonly only?: readonly string[];
 }
 
 export interface Outcome {
-  readonly status: "done" | "paused" | "aborted" | "failed" | "rolled back";
+  /** `handed over`: the next node is the one the roller runs on; a roller elsewhere has to resume. */
+  readonly status: "done" | "paused" | "aborted" | "failed" | "rolled back" | "handed over";
   /** Nodes replaced and validated by this roll, this run or earlier ones. */
   readonly replaced: readonly string[];
   readonly error?: RollError;
+  /** Nodes to go on from, the best first; of a roll that is handed over. */
+  readonly successors?: readonly string[];
 }

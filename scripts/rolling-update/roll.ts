@@ -1,7 +1,7 @@
 import type { Template } from "./cloud";
-import { readJournal, writeRoll } from "./journal";
+import { type RollRecord, readJournal, writeRoll } from "./journal";
 import { fenced, Lock } from "./lock";
-import type { Manifest } from "./manifest";
+import type { Manifest, ManifestNode } from "./manifest";
 import { verifyTarget } from "./preflight";
 import { isSame, type Replacement } from "./replacement";
 import { retrying } from "./retries";
@@ -19,6 +19,7 @@ export function roll(ports: RollPorts, manifest: Manifest, settings: Settings, o
   return owning(ports, manifest, options, async (own, lock) => {
     if (options.resume) {
       const { roll: record } = await readJournal(own.store);
+      if (isUnfinishedRollback(record)) return backwards(own, lock, manifest, settings, options);
       if (record === undefined || record.state === "done") {
         throw new RollError("NOTHING_TO_RESUME", "the journal holds no unfinished roll", {
           next: "`holdfast roll plan` shows what is to do",
@@ -51,6 +52,14 @@ export function touchedNodes(replacements: ReadonlyMap<string, Replacement>): (R
     const { from, to } = replacement;
     return from === undefined || isSame(from, to) ? [] : [{ ...replacement, from }];
   });
+}
+
+function isUnfinishedRollback(record: RollRecord | undefined): boolean {
+  return record?.direction === "rollback" && record.state !== "done";
+}
+
+function formerTemplates(replacements: ReadonlyMap<string, Replacement>): Record<string, Template> {
+  return Object.fromEntries(touchedNodes(replacements).map(({ node, from }) => [node, from]));
 }
 
 /** Verifies the target, then works as the cluster's only roller. */
@@ -95,22 +104,19 @@ async function backwards(
       next: "correct the release, apply it and roll forward",
     });
   }
-  const touched = touchedNodes(replacements);
-  if (touched.length === 0) {
+  const former = (isUnfinishedRollback(record) ? record?.former : undefined) ?? formerTemplates(replacements);
+  const only = Object.keys(former);
+  if (only.length === 0) {
     if (cause) return { status: "failed", replaced: [], error: cause };
     throw new RollError("NOTHING_TO_RESUME", "the journal knows no node that a roll touched");
   }
-  const only = touched.map(({ node }) => node);
-  if (record) await writeRoll(ports.store, { ...record, direction: "rollback", state: "running", only });
-  for (const { node, from } of touched) {
-    const group = manifest.nodes.find(({ id }) => id === node)?.group;
-    if (group !== undefined) await ports.cloud.setTemplate(group, from);
+  if (record) await writeRoll(ports.store, { ...record, direction: "rollback", state: "running", only, former });
+  const nodes: ManifestNode[] = [];
+  for (const node of manifest.nodes) {
+    const template = former[node.id];
+    if (template !== undefined) await ports.cloud.setTemplate(node.group, template);
+    nodes.push(template === undefined ? node : { ...node, template });
   }
-  const former = new Map(touched.map(({ node, from }) => [node, from]));
-  const nodes = manifest.nodes.map(({ template, ...node }) => {
-    const expected = former.get(node.id) ?? template;
-    return expected === undefined ? node : { ...node, template: expected };
-  });
   const outcome = await new Roller(
     ports,
     lock,

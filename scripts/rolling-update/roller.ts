@@ -16,6 +16,7 @@ import { Reporter } from "./reporter";
 import { asRollError, RollError } from "./roll-error";
 import type { Outcome, RollOptions, RollPorts } from "./roll-ports";
 import type { Settings } from "./settings";
+import { successorsAmong } from "./succession";
 import { byKey, member, observe, outage, type World } from "./world";
 
 /** One run of a roll: turns of see, decide, act, until an outcome. */
@@ -84,6 +85,7 @@ export class Roller {
     this.#health = countStreaks(this.manifest, this.#health.streaks, troubles);
     await this.lock.keep();
 
+    if (inFlight.some(({ oldInstance }) => this.#runsOn(oldInstance))) return this.#handOver(world);
     if (inFlight.length > 0) {
       await this.#advance(inFlight, world);
       if (this.#inFlight().length > 0) return this.options.stop?.level === "now" ? this.#outcome("paused") : undefined;
@@ -172,7 +174,14 @@ export class Roller {
     }
     // Never beside the first of the roll: that one is the canary.
     const isAlone = this.settings.parallelWithinZone === 1 || this.#replaced().length === 0;
-    const batch = isAlone ? [first] : await this.#gate.widen(first, open);
+    const isOwn = ({ id }: ManifestNode) => this.#runsOn(instanceOf(world, id));
+    if (isOwn(first)) return this.#handOver(world);
+    const batch = isAlone
+      ? [first]
+      : await this.#gate.widen(
+          first,
+          open.filter((node) => !isOwn(node)),
+        );
     const obstacle = await this.#gate.obstacle(batch, this.#health);
     if (obstacle !== undefined) {
       const closed = this.#gate.closed(first, obstacle);
@@ -183,6 +192,20 @@ export class Roller {
     this.#gate.opened();
     for (const node of batch) await this.#start(node, world, nowMs);
     return undefined;
+  }
+
+  /** The node this roller runs on cannot be replaced from there: its turn is another roller's, elsewhere, from the journal. */
+  async #handOver(world: World): Promise<Outcome> {
+    const waiting = await this.#candidates(world);
+    const able = this.manifest.nodes.filter(
+      ({ id }) => !this.#health.troubles.has(id) && !this.#runsOn(instanceOf(world, id)),
+    );
+    this.#reporter.say("notice", { elapsedMs: 0, reason: "the next node is the one this roller runs on" });
+    return { ...this.#outcome("handed over"), successors: successorsAmong(able, waiting) };
+  }
+
+  #runsOn(instanceId: string | undefined): boolean {
+    return instanceId !== undefined && instanceId === this.options.runsOn;
   }
 
   async #candidates(world: World): Promise<ManifestNode[]> {
@@ -254,7 +277,7 @@ export class Roller {
     if (this.#record) {
       await writeRoll(this.ports.store, {
         ...this.#record,
-        state: result.status === "rolled back" ? "done" : result.status,
+        state: recorded(result.status),
       }).catch(() => {});
       const durations = Object.fromEntries([...this.#replacements].map(([node, r]) => [node, r.durations]));
       this.#reporter.say("finished", {
@@ -303,4 +326,15 @@ export class Roller {
   #outcome(status: Outcome["status"], error?: RollError): Outcome {
     return { status, replaced: this.#replaced(), ...(error ? { error } : {}) };
   }
+}
+
+/** What the journal keeps of how a run ended. */
+function recorded(status: Outcome["status"]): RollRecord["state"] {
+  if (status === "handed over") return "paused";
+  return status === "rolled back" ? "done" : status;
+}
+
+function instanceOf(world: World, nodeId: string): string | undefined {
+  const view = world.get(nodeId);
+  return view && member(view)?.id;
 }

@@ -1,11 +1,12 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { Hook } from "./cloud";
 import { clusterSettingsSchema } from "./clusters/kinds";
 import { RollError } from "./roll-error";
+import "./schema-messages";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
-const milliseconds = z.number().int().nonnegative();
+const milliseconds = z.int().check(z.nonnegative());
 
 export const strategySchema = z.enum(["suspend-launch", "scale-zero", "group-replaces"]);
 export type Strategy = z.infer<typeof strategySchema>;
@@ -13,27 +14,29 @@ export type Strategy = z.infer<typeof strategySchema>;
 /** How the application is asked whether a node is well; all that are given must agree. */
 const checksSchema = z.strictObject({
   /** Answers 2xx; `{ip}` and `{node}` stand for the node's own. */
-  http: z.string().optional(),
+  http: z.optional(z.string()),
   /** A port that accepts. */
-  tcp: z.number().int().positive().optional(),
+  tcp: z.optional(z.int().check(z.positive())),
   /** A program here that ends with 0. */
-  command: z.string().optional(),
+  command: z.optional(z.string()),
   /** A line of shell that ends with 0 on the node. */
-  onNode: z.string().optional(),
+  onNode: z.optional(z.string()),
   /** Of one check. @default 5 s, on the node 30 s */
-  timeoutMs: milliseconds.positive().optional(),
+  timeoutMs: z.optional(milliseconds.check(z.positive())),
 });
 
 /** What takes a node out of use before it goes: a program here, or a line of shell on the node. */
 const drainSchema = z
   .strictObject({
-    command: z.string().optional(),
-    onNode: z.string().optional(),
-    undoOnNode: z.string().optional(),
+    command: z.optional(z.string()),
+    onNode: z.optional(z.string()),
+    undoOnNode: z.optional(z.string()),
   })
-  .refine(
-    ({ command, onNode }) => command === undefined || onNode === undefined,
-    "command and onNode exclude each other",
+  .check(
+    z.refine(
+      ({ command, onNode }) => command === undefined || onNode === undefined,
+      "command and onNode exclude each other",
+    ),
   );
 
 export const settingsSchema = z.strictObject({
@@ -41,44 +44,44 @@ export const settingsSchema = z.strictObject({
    * How an instance is replaced. `suspend-launch` keeps the group from launching until interface and volumes are free;
    * `scale-zero` takes the group to no instance and back; `group-replaces` leaves the order to the group.
    */
-  strategy: strategySchema.default("suspend-launch"),
+  strategy: z._default(strategySchema, "suspend-launch"),
   /** Between two looks at the world. */
-  pollMs: milliseconds.positive().default(5 * SECOND),
+  pollMs: z._default(milliseconds.check(z.positive()), 5 * SECOND),
   /** Successes of the whole cluster in a row before a node may go, and after it came. */
-  successes: z.number().int().positive().default(3),
+  successes: z._default(z.int().check(z.positive()), 3),
   /** How many nodes may be away at once; more than one only within a zone, and only if the probe accepts the set. */
-  parallelWithinZone: z.number().int().positive().default(1),
+  parallelWithinZone: z._default(z.int().check(z.positive()), 1),
   /** How long a closed gate is waited for. */
-  gateTimeoutMs: milliseconds.default(30 * MINUTE),
-  drainTimeoutMs: milliseconds.default(10 * MINUTE),
+  gateTimeoutMs: z._default(milliseconds, 30 * MINUTE),
+  drainTimeoutMs: z._default(milliseconds, 10 * MINUTE),
   /** Go on when the drain fails. */
-  forceDrain: z.boolean().default(false),
+  forceDrain: z._default(z.boolean(), false),
   /** From the request to terminate until instance, interface and volumes are free. */
-  terminateTimeoutMs: milliseconds.default(30 * MINUTE),
+  terminateTimeoutMs: z._default(milliseconds, 30 * MINUTE),
   /** From the release of the launch until the replacement is in service. */
-  launchTimeoutMs: milliseconds.default(60 * MINUTE),
+  launchTimeoutMs: z._default(milliseconds, 60 * MINUTE),
   /** From in service until the whole cluster is healthy. */
-  healthTimeoutMs: milliseconds.default(15 * MINUTE),
+  healthTimeoutMs: z._default(milliseconds, 15 * MINUTE),
   /** Time a healthy replacement is watched before the next node. */
-  bakeMs: milliseconds.default(0),
+  bakeMs: z._default(milliseconds, 0),
   /** The same for the first node. */
-  canaryBakeMs: milliseconds.default(0),
+  canaryBakeMs: z._default(milliseconds, 0),
   /** Pause after the first node, until `roll resume`. */
-  confirmAfterFirst: z.boolean().default(false),
+  confirmAfterFirst: z._default(z.boolean(), false),
   /** CloudWatch alarms that stop the roll while a replacement is validated or watched. */
-  alarms: z.array(z.string()).default([]),
+  alarms: z._default(z.array(z.string()), []),
   /** What happens to the touched nodes when one fails. */
-  onFailure: z.enum(["stop", "rollback"]).default("stop"),
+  onFailure: z._default(z.enum(["stop", "rollback"]), "stop"),
   /** The release cannot be undone (a data format changed): no rollback. */
-  irreversible: z.boolean().default(false),
+  irreversible: z._default(z.boolean(), false),
   /** Node ids to replace though they are on the target. */
-  force: z.array(z.string()).default([]),
+  force: z._default(z.array(z.string()), []),
   /** In one run, no node starts to be replaced after this. */
-  totalTimeoutMs: milliseconds.default(24 * 60 * MINUTE),
+  totalTimeoutMs: z._default(milliseconds, 24 * 60 * MINUTE),
   /** What runs on the nodes, when it is of a kind that is known: it is asked itself, and hands over by itself. */
-  application: clusterSettingsSchema.optional(),
-  checks: checksSchema.prefault({}),
-  drain: drainSchema.prefault({}),
+  application: z.optional(clusterSettingsSchema),
+  checks: z.prefault(checksSchema, {}),
+  drain: z.prefault(drainSchema, {}),
 });
 
 export type Settings = z.output<typeof settingsSchema>;

@@ -59,6 +59,7 @@ function startAgent() {
       writeLease: () => {},
       notify: async () => {},
       watchdogPeriodMs: undefined,
+      upgrades: undefined,
       cloud: ec2Cloud({ config: INSTANCE_CONFIG, instanceId: INSTANCE, aws, imds, log }),
     },
     { stop: stop.signal, handOver: new AbortController().signal },

@@ -37,7 +37,7 @@ export interface Machine {
   readonly logs: readonly string[];
   /** Creates a source with a table `item` of three rows, an empty sink, and a job between them. */
   createJob(name: string, props?: object): Promise<TestJob>;
-  startAgent(workerId: string, config?: object, directory?: string): RunningAgent;
+  startAgent(workerId: string, config?: object, directory?: string, program?: string): RunningAgent;
   /** The agents' way to the control plane. */
   readonly cable: Cable;
 }
@@ -153,7 +153,7 @@ export function useMachine(timing: LeaseTiming = DEFAULT_TIMING): Machine {
           ),
       };
     },
-    startAgent(workerId, config = {}, directory = mkdtempSync(join(tmpdir(), "holdfast-worker-"))) {
+    startAgent(workerId, config = {}, directory = mkdtempSync(join(tmpdir(), "holdfast-worker-")), program = PROGRAM) {
       directories.add(directory);
       const tokenFile = join(directory, "token");
       writeFileSync(tokenFile, operator.deploymentToken, { mode: 0o600 });
@@ -168,15 +168,15 @@ export function useMachine(timing: LeaseTiming = DEFAULT_TIMING): Machine {
         ...config,
       };
       writeFileSync(file, JSON.stringify(settings));
-      const agent = launch(file, directory);
+      const agent = launch(file, directory, program);
       agents.push(agent);
       return agent;
     },
   };
 }
 
-function launch(file: string, directory: string): RunningAgent {
-  const child = spawn(process.execPath, [PROGRAM, "local", "--config", file], {
+function launch(file: string, directory: string, program: string): RunningAgent {
+  const child = spawn(process.execPath, [program, "local", "--config", file], {
     env: { PATH: process.env["PATH"] },
     stdio: ["ignore", "pipe", "pipe"],
   });

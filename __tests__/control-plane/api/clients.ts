@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { Writable } from "node:stream";
 import { createLogger } from "../../../control-plane/api/logger";
-import { type ControlPlane, startControlPlane } from "../../../control-plane/api/server";
+import { type ControlPlane, type ControlPlaneProps, startControlPlane } from "../../../control-plane/api/server";
 import { DEFAULT_TIMING, type LeaseTiming } from "../../../control-plane/lease/timing";
 import { type Answer, checkAnswer, type MessageName, type Request, WORKER_PATH } from "../../../control-plane/protocol";
 import { openDatabase } from "../../../control-plane/store/database";
@@ -146,6 +146,7 @@ export class TestWorker {
 export async function startCopy(
   databaseUrl: string,
   timing: LeaseTiming = DEFAULT_TIMING,
+  props: Partial<ControlPlaneProps> = {},
 ): Promise<{ controlPlane: ControlPlane; logs: string[] }> {
   const logs: string[] = [];
   const sink = new Writable({
@@ -155,6 +156,6 @@ export async function startCopy(
     },
   });
   const logger = createLogger("debug", sink);
-  const controlPlane = await startControlPlane({ databaseUrl, keyring: KEYRING, logger, timing });
+  const controlPlane = await startControlPlane({ databaseUrl, keyring: KEYRING, logger, timing, ...props });
   return { controlPlane, logs };
 }

@@ -1,24 +1,10 @@
-import { startTestPostgres, type TestPostgres } from "../../support/postgres";
-import { Operator, send, startCopy, TestWorker } from "./clients";
+import { send, type TestWorker } from "./clients";
+import { useControlPlane } from "./use-control-plane";
 
-let postgres: TestPostgres;
-let copy: Awaited<ReturnType<typeof startCopy>>;
-let operator: Operator;
-let pool: Awaited<ReturnType<TestPostgres["freshDatabase"]>>["pool"];
-beforeAll(async () => {
-  postgres = await startTestPostgres();
-}, 120_000);
-afterAll(() => postgres.stop(), 60_000);
-beforeEach(async () => {
-  const database = await postgres.freshDatabase();
-  pool = database.pool;
-  copy = await startCopy(database.url);
-  operator = await Operator.create(copy.controlPlane.url, database.url);
-}, 60_000);
-afterEach(() => copy.controlPlane.stop(), 60_000);
+const plane = useControlPlane();
 
 function worker(workerId: string): TestWorker {
-  const created = new TestWorker(copy.controlPlane.url, operator.deploymentToken, workerId);
+  const created = plane.worker(workerId);
   created.features = ["stop", "drain", "test_connection"];
   return created;
 }
@@ -30,13 +16,13 @@ describe("a connection test", () => {
   ] as const;
 
   async function datasourceId(): Promise<string> {
-    return (await operator.get("/datasources")).body[0].id;
+    return (await plane.operator.get("/datasources")).body[0].id;
   }
 
   it("control-plane 29: reaches a parked worker at once, comes with credentials, and ends with an answer step by step", async () => {
     const tester = await worker("i-1").open();
     const parked = tester.claim(30_000);
-    const asked = await operator.post(`/datasources/${await datasourceId()}/test`, { role: "source" });
+    const asked = await plane.operator.post(`/datasources/${await datasourceId()}/test`, { role: "source" });
     expect(asked.status).toBe(200);
 
     const { actions } = await parked;
@@ -50,7 +36,7 @@ describe("a connection test", () => {
     ]);
     // Repeated until it is answered.
     expect((await tester.beat()).actions).toHaveLength(1);
-    const shown = async () => (await operator.get(`/connection-tests/${asked.body.id}`)).body;
+    const shown = async () => (await plane.operator.get(`/connection-tests/${asked.body.id}`)).body;
     expect(await shown()).toMatchObject({ state: "waiting", workerId: "i-1", steps: [] });
 
     await tester.ask("connection-test", { testId: asked.body.id, ok: false, steps: [...steps] });
@@ -62,17 +48,17 @@ describe("a connection test", () => {
 
   it("always ends: an answer that never comes shows as expired, and nobody is asked any more", async () => {
     const tester = await worker("i-1").open();
-    const { body } = await operator.post(`/datasources/${await datasourceId()}/test`, { role: "sink" });
-    await pool.query("update connection_tests set expires_at = now()");
+    const { body } = await plane.operator.post(`/datasources/${await datasourceId()}/test`, { role: "sink" });
+    await plane.pool.query("update connection_tests set expires_at = now()");
 
-    expect((await operator.get(`/connection-tests/${body.id}`)).body).toMatchObject({ state: "expired" });
+    expect((await plane.operator.get(`/connection-tests/${body.id}`)).body).toMatchObject({ state: "expired" });
     expect((await tester.beat()).actions).toEqual([]);
   });
 
   it("is asked of workers that can, in turn, and answered by the one that was asked", async () => {
     const path = `/datasources/${await datasourceId()}/test`;
-    const old = await new TestWorker(copy.controlPlane.url, operator.deploymentToken, "old").open();
-    expect(await operator.post(path, { role: "source" })).toMatchObject({
+    const old = await plane.worker("old").open();
+    expect(await plane.operator.post(path, { role: "source" })).toMatchObject({
       status: 409,
       body: {
         error: { message: expect.stringContaining("no worker of pool default is there that can test connections") },
@@ -80,7 +66,7 @@ describe("a connection test", () => {
     });
 
     const workers = [await worker("i-1").open(), await worker("i-2").open()];
-    for (let round = 0; round < 2; round++) await operator.post(path, { role: "source" });
+    for (let round = 0; round < 2; round++) await plane.operator.post(path, { role: "source" });
     const asked = [];
     for (const each of [old, ...workers]) asked.push((await each.beat()).actions);
     expect(asked.map((actions) => actions.length)).toEqual([0, 1, 1]);
@@ -89,16 +75,16 @@ describe("a connection test", () => {
     const testId = action?.kind === "test_connection" ? action.testId : "";
     const stranger = await workers[1]?.send("connection-test", { testId, ok: true, steps: [] });
     expect(stranger?.status).toBe(400);
-    expect((await operator.get(`/connection-tests/${testId}`)).body).toMatchObject({ state: "waiting" });
+    expect((await plane.operator.get(`/connection-tests/${testId}`)).body).toMatchObject({ state: "waiting" });
   });
 });
 
 it("control-plane 25: revoking a worker's token ends its parked claim, and nothing is taken from it any more", async () => {
   const revoked = await worker("i-1").open();
   const parked = revoked.send("claim", { claimId: crypto.randomUUID(), freeSlots: 1, waitMs: 30_000 });
-  const { sessionId } = (await operator.get("/workers")).body[0];
+  const { sessionId } = (await plane.operator.get("/workers")).body[0];
 
-  expect((await operator.post(`/workers/${sessionId}/revoke`, {})).status).toBe(200);
+  expect((await plane.operator.post(`/workers/${sessionId}/revoke`, {})).status).toBe(200);
 
   expect(await parked).toMatchObject({ status: 401, body: { error: { code: "token_invalid" } } });
   expect(await revoked.send("heartbeat", { seq: 9, state: "active", running: [], released: [] })).toMatchObject({
@@ -107,18 +93,18 @@ it("control-plane 25: revoking a worker's token ends its parked claim, and nothi
 });
 
 it("control-plane 26: keys are rotated by an operator of all deployments, and the log says so", async () => {
-  const { url } = copy.controlPlane;
-  expect(await send(url, "/api/v1/keys/rotate", operator.token, {})).toMatchObject({
+  const { url } = plane;
+  expect(await send(url, "/api/v1/keys/rotate", plane.operator.token, {})).toMatchObject({
     status: 200,
     body: { key: "k1", wrapped: 0 },
   });
-  const { body } = await send(url, "/api/v1/audit", operator.token, undefined, "GET");
+  const { body } = await send(url, "/api/v1/audit", plane.operator.token, undefined, "GET");
   expect(body.map(({ action }: { action: string }) => action)).toContain("keys.rotate");
-  expect((await send(url, "/api/v1/audit/verify", operator.token, undefined, "GET")).body).toEqual({
+  expect((await send(url, "/api/v1/audit/verify", plane.operator.token, undefined, "GET")).body).toEqual({
     tamperedAt: null,
   });
 
-  const { body: own } = await operator.post("/tokens", { kind: "operator" });
+  const { body: own } = await plane.operator.post("/tokens", { kind: "operator" });
   for (const path of ["/api/v1/keys/rotate", "/api/v1/tokens"]) {
     expect(await send(url, path, own.token, {})).toMatchObject({
       status: 403,

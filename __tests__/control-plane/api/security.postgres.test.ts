@@ -1,38 +1,19 @@
 import { randomUUID } from "node:crypto";
 import { request } from "node:http";
-import type { Pool } from "pg";
 import { LeaseTiming } from "../../../control-plane/lease/timing";
 import { WORKER_PATH } from "../../../control-plane/protocol";
 import { MESSAGES } from "../../../control-plane/protocol/schemas";
 import { openDatabase } from "../../../control-plane/store/database";
 import { issueToken } from "../../../control-plane/store/tokens";
-import { startTestPostgres, type TestPostgres } from "../../support/postgres";
 import { seededRandom } from "../../support/seeded-random";
 import { interestingValues, mutate } from "../protocol/mutate";
-import { Operator, send, startCopy, TestWorker } from "./clients";
+import { send } from "./clients";
+import { useControlPlane } from "./use-control-plane";
 
 /** Nothing runs out while a test looks at what requests change. */
 const PATIENT = LeaseTiming.parse({ serverLeaseMs: 3_600_000, grantMs: 3_600_000 });
 
-type Copy = Awaited<ReturnType<typeof startCopy>>;
-
-let postgres: TestPostgres;
-let databaseUrl: string;
-let database: Pool;
-let copy: Copy;
-let url: string;
-let operator: Operator;
-beforeAll(async () => {
-  postgres = await startTestPostgres();
-}, 120_000);
-afterAll(() => postgres.stop(), 60_000);
-beforeEach(async () => {
-  ({ url: databaseUrl, pool: database } = await postgres.freshDatabase({ migrated: false }));
-  copy = await startCopy(databaseUrl, PATIENT);
-  url = copy.controlPlane.url;
-  operator = await Operator.create(url, databaseUrl);
-}, 240_000);
-afterEach(() => copy.controlPlane.stop(), 60_000);
+const plane = useControlPlane({ timing: PATIENT });
 
 interface Operation {
   readonly method: string;
@@ -41,11 +22,11 @@ interface Operation {
 
 /** Every operation of the OpenAPI document, with ids filled in. */
 async function operations(): Promise<Operation[]> {
-  const { paths } = (await (await fetch(`${url}/openapi.json`)).json()) as { paths: Record<string, object> };
+  const { paths } = (await (await fetch(`${plane.url}/openapi.json`)).json()) as { paths: Record<string, object> };
   return Object.entries(paths).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => ({
       method: method.toUpperCase(),
-      path: path.replace("{deploymentId}", operator.deploymentId).replace(/\{\w+\}/g, randomUUID()),
+      path: path.replace("{deploymentId}", plane.operator.deploymentId).replace(/\{\w+\}/g, randomUUID()),
     })),
   );
 }
@@ -53,8 +34,8 @@ async function operations(): Promise<Operation[]> {
 /** Announces a body without sending it, and gives the answer's status. */
 async function announce(path: string, bytes: number): Promise<number | undefined> {
   return await new Promise((resolve, reject) => {
-    const headers = { "content-length": bytes, authorization: `Bearer ${operator.token}` };
-    const asked = request(`${url}${path}`, { method: "POST", headers }, (answer) => {
+    const headers = { "content-length": bytes, authorization: `Bearer ${plane.operator.token}` };
+    const asked = request(`${plane.url}${path}`, { method: "POST", headers }, (answer) => {
       resolve(answer.statusCode);
       asked.destroy();
     });
@@ -81,17 +62,23 @@ async function everything(): Promise<Record<string, string>> {
   const digests = TABLES.map(
     (table) => `(select md5(string_agg(t::text, '|' order by t::text)) from ${table} t) as ${table}`,
   );
-  return (await database.query(`select ${digests.join(", ")}`)).rows[0];
+  return (await plane.pool.query(`select ${digests.join(", ")}`)).rows[0];
 }
 
 describe("control-plane 25: every endpoint and every wrong token", () => {
   it("control-plane 25: refuses missing, malformed, unknown, expired and revoked tokens, and those of another kind", async () => {
-    const pool = openDatabase(databaseUrl, 1);
-    const scope = { kind: "operator", deploymentId: operator.deploymentId } as const;
+    const pool = openDatabase(plane.databaseUrl, 1);
+    const scope = { kind: "operator", deploymentId: plane.operator.deploymentId } as const;
     const expired = await issueToken(pool, { ...scope, expiresInMs: 1 });
     const revoked = await issueToken(pool, scope);
-    await operator.get("/jobs");
-    const revocation = await send(url, `${operator.base}/tokens/${revoked.id}`, operator.token, undefined, "DELETE");
+    await plane.operator.get("/jobs");
+    const revocation = await send(
+      plane.url,
+      `${plane.operator.base}/tokens/${revoked.id}`,
+      plane.operator.token,
+      undefined,
+      "DELETE",
+    );
     expect(revocation.status).toBe(200);
     const before = await everything();
     const all = await operations();
@@ -101,10 +88,10 @@ describe("control-plane 25: every endpoint and every wrong token", () => {
       const forWorkers = path.startsWith(WORKER_PATH);
       const statuses: number[] = [];
       for (const token of [expired.token, revoked.token, "hfo_unknown-token", "short"]) {
-        statuses.push((await send(url, path, token, method === "POST" ? {} : undefined, method)).status);
+        statuses.push((await send(plane.url, path, token, method === "POST" ? {} : undefined, method)).status);
       }
-      const otherKind = forWorkers ? operator.token : operator.deploymentToken;
-      const reply = await send(url, path, otherKind, method === "POST" ? {} : undefined, method);
+      const otherKind = forWorkers ? plane.operator.token : plane.operator.deploymentToken;
+      const reply = await send(plane.url, path, otherKind, method === "POST" ? {} : undefined, method);
       expect(reply).toMatchObject({ status: 403, body: { error: { code: "token_scope" } } });
       expect(statuses.every((status) => status === 401 || status === 429)).toBe(true);
     }
@@ -113,9 +100,9 @@ describe("control-plane 25: every endpoint and every wrong token", () => {
   }, 240_000);
 
   it("control-plane 25: an operator of one deployment neither sees nor changes another", async () => {
-    const jobId = await operator.createJob("orders");
-    const other = await send(url, "/api/v1/deployments", operator.token, { name: "other" });
-    const foreign = await send(url, `/api/v1/deployments/${other.body.id}/tokens`, operator.token, {
+    const jobId = await plane.operator.createJob("orders");
+    const other = await send(plane.url, "/api/v1/deployments", plane.operator.token, { name: "other" });
+    const foreign = await send(plane.url, `/api/v1/deployments/${other.body.id}/tokens`, plane.operator.token, {
       kind: "operator",
     });
     const before = await everything();
@@ -126,7 +113,9 @@ describe("control-plane 25: every endpoint and every wrong token", () => {
       ["POST", `/jobs/${jobId}/pause`],
       ["GET", "/audit"],
     ] as const) {
-      expect(await send(url, `${operator.base}${path}`, foreign.body.token, undefined, method)).toMatchObject({
+      expect(
+        await send(plane.url, `${plane.operator.base}${path}`, foreign.body.token, undefined, method),
+      ).toMatchObject({
         status: 404,
       });
     }
@@ -136,7 +125,7 @@ describe("control-plane 25: every endpoint and every wrong token", () => {
   it("control-plane 25: slows down whoever tries tokens", async () => {
     const statuses: number[] = [];
     for (let attempt = 0; attempt < 30; attempt++) {
-      statuses.push((await send(url, "/api/v1/deployments", `guess-${attempt}`, undefined, "GET")).status);
+      statuses.push((await send(plane.url, "/api/v1/deployments", `guess-${attempt}`, undefined, "GET")).status);
     }
 
     expect(statuses.slice(0, 20)).toEqual(Array(20).fill(401));
@@ -146,20 +135,20 @@ describe("control-plane 25: every endpoint and every wrong token", () => {
 
 describe("bad input", () => {
   it("is refused by size before it is read, and by what is wrong with it", async () => {
-    expect(await announce(`${operator.base}/jobs`, 2_000_000)).toBe(413);
+    expect(await announce(`${plane.operator.base}/jobs`, 2_000_000)).toBe(413);
 
     const datasource = { name: "db", engine: "postgres", url: "postgres://u:secret@h/db", user: "u", password: "p" };
-    const { status, body } = await operator.post("/datasources", datasource);
+    const { status, body } = await plane.operator.post("/datasources", datasource);
     expect([status, body.error.message]).toEqual([
       400,
       "url: the URL must not hold credentials: use user and password",
     ]);
-    expect((await operator.post("/jobs", { nmae: "x" })).body.error.code).toBe("invalid_message");
+    expect((await plane.operator.post("/jobs", { nmae: "x" })).body.error.code).toBe("invalid_message");
   });
 
   it("fuzz: no endpoint of the OpenAPI document answers with 5xx, and refused requests change nothing", async () => {
-    await operator.createJob("orders");
-    const worker = await new TestWorker(url, operator.deploymentToken, "i-1").open();
+    await plane.operator.createJob("orders");
+    const worker = await plane.worker("i-1").open();
     const [grant] = (await worker.claim()).grants;
     const random = seededRandom(26);
     const ref = { jobId: grant?.jobId, fence: 1 };
@@ -195,14 +184,20 @@ describe("bad input", () => {
   }, 240_000);
 
   it("fuzz: what operators get wrong changes nothing either", async () => {
-    await operator.createJob("orders");
+    await plane.operator.createJob("orders");
     let operatorsRefused = 0;
     for (const { method, path } of await operations()) {
       if (path.startsWith(WORKER_PATH)) continue;
       const before = await everything();
       const statuses: number[] = [];
       for (const body of [undefined, null, [], "x", { name: "\u0000" }, { name: 5, kind: {}, tables: [null] }]) {
-        const { status } = await send(url, path, operator.token, method === "POST" ? body : undefined, method);
+        const { status } = await send(
+          plane.url,
+          path,
+          plane.operator.token,
+          method === "POST" ? body : undefined,
+          method,
+        );
         expect(status).toBeLessThan(500);
         statuses.push(status);
       }
@@ -215,32 +210,32 @@ describe("bad input", () => {
 
 describe("control-plane 26: what leaks", () => {
   it("control-plane 26: no secret in logs, lists, errors or figures", async () => {
-    await operator.createJob("orders");
-    const worker = await new TestWorker(url, operator.deploymentToken, "i-1").open();
+    await plane.operator.createJob("orders");
+    const worker = await plane.worker("i-1").open();
     await worker.claim();
     await worker.send("progress", { password: "canary-password" });
     const seen = [
-      ...copy.logs,
-      JSON.stringify((await operator.get("/jobs")).body),
-      JSON.stringify((await operator.get("/workers")).body),
-      JSON.stringify((await operator.get("/audit")).body),
-      await (await fetch(`${url}/metrics`)).text(),
+      ...(plane.copies[0]?.logs ?? []),
+      JSON.stringify((await plane.operator.get("/jobs")).body),
+      JSON.stringify((await plane.operator.get("/workers")).body),
+      JSON.stringify((await plane.operator.get("/audit")).body),
+      await (await fetch(`${plane.url}/metrics`)).text(),
     ].join("\n");
 
     expect(seen).toContain("i-1");
     expect(seen).toContain("listening");
-    for (const secret of ["canary-password", operator.token, operator.deploymentToken, databaseUrl]) {
+    for (const secret of ["canary-password", plane.operator.token, plane.operator.deploymentToken, plane.databaseUrl]) {
       expect(seen).not.toContain(secret);
     }
   });
 
   it("shows Prometheus how jobs and requests fare, and says when it is ready", async () => {
-    await operator.createJob("orders");
+    await plane.operator.createJob("orders");
 
-    const figures = await (await fetch(`${url}/metrics`)).text();
+    const figures = await (await fetch(`${plane.url}/metrics`)).text();
     expect(figures).toContain('holdfast_jobs{state="pending"} 1');
     expect(figures).toMatch(/holdfast_request_seconds_count\{route="[^"]*jobs",status="200"\} 1/);
-    expect((await fetch(`${url}/readyz`)).status).toBe(200);
-    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+    expect((await fetch(`${plane.url}/readyz`)).status).toBe(200);
+    expect((await fetch(`${plane.url}/healthz`)).status).toBe(200);
   });
 });

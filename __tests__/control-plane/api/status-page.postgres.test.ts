@@ -1,31 +1,17 @@
 import { issueToken } from "../../../control-plane/store/tokens";
-import { startTestPostgres, type TestPostgres } from "../../support/postgres";
-import { Operator, send, startCopy, TestWorker } from "./clients";
+import { send } from "./clients";
+import { useControlPlane } from "./use-control-plane";
 
-let postgres: TestPostgres;
-let copy: Awaited<ReturnType<typeof startCopy>>;
-let operator: Operator;
-let pool: Awaited<ReturnType<TestPostgres["freshDatabase"]>>["pool"];
-beforeAll(async () => {
-  postgres = await startTestPostgres();
-}, 120_000);
-afterAll(() => postgres.stop(), 60_000);
-beforeEach(async () => {
-  const database = await postgres.freshDatabase();
-  pool = database.pool;
-  copy = await startCopy(database.url);
-  operator = await Operator.create(copy.controlPlane.url, database.url);
-}, 60_000);
-afterEach(() => copy.controlPlane.stop(), 60_000);
+const plane = useControlPlane();
 
-async function page(token = operator.token, scheme = "Basic"): Promise<Response> {
+async function page(token = plane.operator.token, scheme = "Basic"): Promise<Response> {
   const credentials = scheme === "Basic" ? Buffer.from(`me:${token}`).toString("base64") : token;
-  return await fetch(copy.controlPlane.url, { headers: { authorization: `${scheme} ${credentials}` } });
+  return await fetch(plane.url, { headers: { authorization: `${scheme} ${credentials}` } });
 }
 
 it("control-plane 30: shows jobs and workers as they are, and a job of a silent worker as in trouble", async () => {
-  await operator.createJob("orders");
-  const worker = await new TestWorker(copy.controlPlane.url, operator.deploymentToken, "i-1").open();
+  await plane.operator.createJob("orders");
+  const worker = await plane.worker("i-1").open();
   expect(await (await page()).text()).toMatch(/orders<\/th><td class="warn">pending</);
   const [grant] = (await worker.claim()).grants;
   const ref = { jobId: grant?.jobId ?? "", fence: grant?.fence ?? 0 };
@@ -38,8 +24,8 @@ it("control-plane 30: shows jobs and workers as they are, and a job of a silent 
   expect(running).toMatch(/1\.5 s<\/td>\s*<td class="number">12</);
   expect(running).toMatch(/i-1<\/th><td class="good">healthy</);
 
-  await pool.query("update leases set expires_at = now() - interval '9 seconds'");
-  await pool.query("update job_metrics set measured_at = now() - interval '10 minutes'");
+  await plane.pool.query("update leases set expires_at = now() - interval '9 seconds'");
+  await plane.pool.query("update job_metrics set measured_at = now() - interval '10 minutes'");
   const silent = await (await page()).text();
   expect(silent).toContain("<title>1 in trouble");
   expect(silent).toContain("running, but its worker is silent");
@@ -48,8 +34,8 @@ it("control-plane 30: shows jobs and workers as they are, and a job of a silent 
 });
 
 it("escapes whatever workers say, and holds no secret", async () => {
-  await operator.createJob("orders", { maxRetries: 0 });
-  const worker = await new TestWorker(copy.controlPlane.url, operator.deploymentToken, "i-1").open();
+  await plane.operator.createJob("orders", { maxRetries: 0 });
+  const worker = await plane.worker("i-1").open();
   const [grant] = (await worker.claim()).grants;
   const ref = { jobId: grant?.jobId ?? "", fence: grant?.fence ?? 0 };
   await worker.ask("started", ref);
@@ -59,30 +45,30 @@ it("escapes whatever workers say, and holds no secret", async () => {
   const text = await answer.text();
   expect(text).toMatch(/class="bad">failed<small>&lt;img src=x/);
   expect(text).not.toContain("<img");
-  for (const secret of ["canary-password", operator.token, operator.deploymentToken])
+  for (const secret of ["canary-password", plane.operator.token, plane.operator.deploymentToken])
     expect(text).not.toContain(secret);
   expect(answer.headers.get("content-security-policy")).toContain("default-src 'none'");
   expect(Buffer.byteLength(text)).toBeLessThan(60 * 1024);
 });
 
 it("is for operators, each of whom sees the own deployments", async () => {
-  const other = await send(copy.controlPlane.url, "/api/v1/deployments", operator.token, { name: "other" });
-  const { token } = await issueToken(pool, { kind: "operator", deploymentId: other.body.id });
+  const other = await send(plane.url, "/api/v1/deployments", plane.operator.token, { name: "other" });
+  const { token } = await issueToken(plane.pool, { kind: "operator", deploymentId: other.body.id });
 
   const own = await (await page(token)).text();
   expect(own).toContain("deployment-other");
   expect(own).not.toContain("deployment-shop");
 
   for (const [wrong, scheme] of [
-    [operator.deploymentToken, "Basic"],
+    [plane.operator.deploymentToken, "Basic"],
     ["hfo_unknown-token", "Basic"],
-    [operator.token, "Bearer"],
+    [plane.operator.token, "Bearer"],
   ] as const) {
     const refused = await page(wrong, scheme);
     expect([401, 403]).toContain(refused.status);
     expect(await refused.text()).not.toContain("deployment-");
   }
-  const nobody = await fetch(copy.controlPlane.url);
+  const nobody = await fetch(plane.url);
   expect([nobody.status, nobody.headers.get("www-authenticate")]).toEqual([
     401,
     expect.stringContaining("Basic realm="),

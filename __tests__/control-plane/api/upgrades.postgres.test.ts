@@ -1,27 +1,16 @@
 import { randomUUID } from "node:crypto";
 import { advanceUpgrades } from "../../../control-plane/store/upgrades";
-import { startTestPostgres, type TestPostgres } from "../../support/postgres";
-import { Operator, startCopy, TestWorker } from "./clients";
+import { TestWorker } from "./clients";
+import { useControlPlane } from "./use-control-plane";
 
-let postgres: TestPostgres;
-let copy: Awaited<ReturnType<typeof startCopy>>;
-let operator: Operator;
-let pool: Awaited<ReturnType<TestPostgres["freshDatabase"]>>["pool"];
-beforeAll(async () => {
-  postgres = await startTestPostgres();
-}, 120_000);
-afterAll(() => postgres.stop(), 60_000);
+const plane = useControlPlane();
+
+// The copy's own steps would come between those of the tests.
 beforeEach(async () => {
-  const database = await postgres.freshDatabase();
-  pool = database.pool;
-  copy = await startCopy(database.url);
-  operator = await Operator.create(copy.controlPlane.url, database.url);
-  // The copy's own steps would come between those of the tests.
-  await pool.query(
+  await plane.pool.query(
     "insert into duties values ('upgrades', 'infinity') on conflict (name) do update set due_at = excluded.due_at",
   );
-}, 60_000);
-afterEach(() => copy.controlPlane.stop(), 60_000);
+});
 
 const RELEASE = {
   program: "agent",
@@ -33,21 +22,21 @@ const RELEASE = {
 };
 
 async function worker(workerId: string, agentVersion = "1.0.0", sessionId = randomUUID()): Promise<TestWorker> {
-  const created = new TestWorker(copy.controlPlane.url, operator.deploymentToken, workerId, sessionId);
+  const created = new TestWorker(plane.url, plane.operator.deploymentToken, workerId, sessionId);
   created.features = ["upgrade"];
   created.agentVersion = agentVersion;
   return await created.open();
 }
 
 async function create(props: object = {}): Promise<string> {
-  const { status, body } = await operator.post("/upgrades", { ...RELEASE, ...props });
+  const { status, body } = await plane.operator.post("/upgrades", { ...RELEASE, ...props });
   expect([status, body.error]).toEqual([200, undefined]);
   return body.id;
 }
 
 /** Versions the workers are asked for, one step later. */
 async function asked(...workers: readonly TestWorker[]): Promise<(string | undefined)[]> {
-  await advanceUpgrades(pool);
+  await advanceUpgrades(plane.pool);
   const versions = [];
   for (const each of workers) {
     const action = (await each.beat()).actions.find(({ kind }) => kind === "upgrade");
@@ -56,7 +45,7 @@ async function asked(...workers: readonly TestWorker[]): Promise<(string | undef
   return versions;
 }
 
-const shown = async () => (await operator.get("/upgrades")).body[0];
+const shown = async () => (await plane.operator.get("/upgrades")).body[0];
 
 it("control-plane 29: asks at most a wave of workers at once, the next when those are healthy, and ends when all run it", async () => {
   const old = [await worker("i-1"), await worker("i-2"), await worker("i-3")];
@@ -73,7 +62,7 @@ it("control-plane 29: asks at most a wave of workers at once, the next when thos
   for (const name of ["i-2", "i-3"]) {
     await (await worker(name, "2.0.0")).beat({ upgrade: { campaignId, state: "healthy" } });
   }
-  await advanceUpgrades(pool);
+  await advanceUpgrades(plane.pool);
   expect(await shown()).toMatchObject({ state: "done", detail: null });
 });
 
@@ -101,28 +90,45 @@ it("gives up on a worker that is never heard of again, and lets one be healthy f
   await (await worker("i-1", "2.0.0")).beat({ upgrade: { campaignId, state: "healthy" } });
   expect(await asked(second)).toEqual([undefined]);
 
-  await pool.query("update upgrade_workers set settled_at = now() - interval '2 hours'");
+  await plane.pool.query("update upgrade_workers set settled_at = now() - interval '2 hours'");
   expect(await asked(second)).toEqual(["2.0.0"]);
-  await pool.query("update upgrade_workers set asked_at = now() - interval '1 day' where worker_id = 'i-2'");
+  await plane.pool.query("update upgrade_workers set asked_at = now() - interval '1 day' where worker_id = 'i-2'");
   expect(await asked(second)).toEqual([undefined]);
   expect(await shown()).toMatchObject({ state: "failed", detail: "i-2: was not healthy in time" });
 });
 
-it("runs one upgrade of a program in a pool, until it is cancelled, and refuses what no worker could verify", async () => {
+it("runs one upgrade of a program in a pool, until it is aborted, and refuses what no worker could verify", async () => {
   const first = await worker("i-1");
   const id = await create();
-  expect((await operator.post("/upgrades", RELEASE)).body.error.message).toContain(
+  expect((await plane.operator.post("/upgrades", RELEASE)).body.error.message).toContain(
     "an upgrade of the agent runs in pool",
   );
   await asked(first);
 
-  expect((await operator.post(`/upgrades/${id}/cancel`, {})).status).toBe(200);
+  expect((await plane.operator.post(`/upgrades/${id}/abort`, {})).status).toBe(200);
   expect(await asked(first)).toEqual([undefined]);
-  expect((await operator.post(`/upgrades/${id}/cancel`, {})).status).toBe(404);
+  expect((await plane.operator.post(`/upgrades/${id}/abort`, {})).status).toBe(404);
   await create({ version: "3.0.0", downgrade: true });
 
   for (const wrong of [{ url: "http://plain" }, { sha256: "AB" }, { signature: "" }, { waveSize: 0 }]) {
-    const { status, body } = await operator.post("/upgrades", { ...RELEASE, pool: "other", ...wrong });
+    const { status, body } = await plane.operator.post("/upgrades", { ...RELEASE, pool: "other", ...wrong });
     expect([status, body.error.message.split(":")[0]]).toEqual([400, Object.keys(wrong)[0]]);
   }
+});
+
+it("asks nobody while it is paused, lets nothing else in, and holds the pause against no worker's deadline", async () => {
+  const [first, second] = [await worker("i-1"), await worker("i-2")];
+  const id = await create();
+  expect(await asked(first, second)).toEqual(["2.0.0", undefined]);
+  const step = async (name: string) => (await plane.operator.post(`/upgrades/${id}/${name}`, {})).status;
+  expect([await step("resume"), await step("pause"), await step("pause")]).toEqual([404, 200, 404]);
+
+  expect(await asked(first, second)).toEqual([undefined, undefined]);
+  expect((await plane.operator.post("/upgrades", RELEASE)).status).toBe(409);
+  await plane.pool.query("update upgrade_workers set asked_at = now() - interval '1 day'");
+
+  expect(await step("resume")).toBe(200);
+  expect(await asked(first, second)).toEqual(["2.0.0", undefined]);
+  expect([await step("pause"), await step("abort"), await step("resume")]).toEqual([200, 200, 404]);
+  expect(await shown()).toMatchObject({ state: "aborted" });
 });

@@ -1,32 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { WORKER_PATH } from "../../../control-plane/protocol";
-import { startTestPostgres, type TestPostgres } from "../../support/postgres";
-import { Operator, send, startCopy, TestWorker } from "./clients";
+import { send } from "./clients";
+import { useControlPlane } from "./use-control-plane";
 
-type Copy = Awaited<ReturnType<typeof startCopy>>;
-
-let postgres: TestPostgres;
-let databaseUrl: string;
-let copies: Copy[] = [];
-let operator: Operator;
-beforeAll(async () => {
-  postgres = await startTestPostgres();
-}, 120_000);
-afterAll(() => postgres.stop(), 60_000);
-beforeEach(async () => {
-  databaseUrl = (await postgres.freshDatabase({ migrated: false })).url;
-  copies = await Promise.all([startCopy(databaseUrl), startCopy(databaseUrl)]);
-  operator = await Operator.create(urlOf(0), databaseUrl);
-}, 60_000);
-afterEach(() => Promise.all(copies.map(({ controlPlane }) => controlPlane.stop())), 60_000);
-
-const urlOf = (copy: number): string => copies[copy]?.controlPlane.url ?? "";
-const worker = (workerId: string, copy = 0): TestWorker =>
-  new TestWorker(urlOf(copy), operator.deploymentToken, workerId);
+const plane = useControlPlane({ copies: 2 });
+const { worker } = plane;
 
 describe("the worker API", () => {
   it("carries a job from its creation to its end", async () => {
-    const jobId = await operator.createJob("orders");
+    const jobId = await plane.operator.createJob("orders");
     const agent = await worker("i-1").open();
 
     const [grant] = (await agent.claim()).grants;
@@ -46,7 +28,7 @@ describe("the worker API", () => {
     });
     const figures = { lagBytes: 5, lagMs: 9, eventsPerSecond: 1.5, eventsTotal: 3, memoryBytes: 1, cpuMillicores: 2 };
     await agent.ask("metrics", { jobs: [{ ...ref, ...figures }], host: { memoryBytes: 1, cpuMillicores: 1 } });
-    expect((await operator.get(`/jobs/${jobId}`)).body).toMatchObject({
+    expect((await plane.operator.get(`/jobs/${jobId}`)).body).toMatchObject({
       state: "running",
       workerId: "i-1",
       phase: "streaming",
@@ -56,16 +38,16 @@ describe("the worker API", () => {
     });
 
     await agent.ask("report", { ...ref, outcome: "completed", logTail: [] });
-    expect((await operator.get(`/jobs/${jobId}`)).body).toMatchObject({ state: "completed", workerId: null });
+    expect((await plane.operator.get(`/jobs/${jobId}`)).body).toMatchObject({ state: "completed", workerId: null });
     expect(await agent.send("progress", { ...ref, checkpoint })).toMatchObject({
       status: 410,
       body: { error: { code: "fenced", jobs: [ref] } },
     });
-    expect((await operator.get("/audit/verify")).body).toEqual({ tamperedAt: null });
+    expect((await plane.operator.get("/audit/verify")).body).toEqual({ tamperedAt: null });
   });
 
   it("control-plane 29: pauses a job through the worker that runs it, and hands it on when it runs again", async () => {
-    const jobId = await operator.createJob("orders");
+    const jobId = await plane.operator.createJob("orders");
     const first = await worker("i-1").open();
     await first.claim();
     const ref = { jobId, fence: 1 };
@@ -73,14 +55,14 @@ describe("the worker API", () => {
     const running = [{ ...ref, status: "running", phase: "streaming" } as const];
 
     const parked = first.claim(20_000);
-    expect(await operator.post(`/jobs/${jobId}/pause`)).toEqual({ status: 200, body: { state: "running" } });
+    expect(await plane.operator.post(`/jobs/${jobId}/pause`)).toEqual({ status: 200, body: { state: "running" } });
     const stop = { kind: "stop", mode: "quiesce", ...ref };
     expect((await parked).actions).toEqual([stop]);
     expect((await first.beat({ running })).actions).toEqual([stop]);
     await first.ask("report", { ...ref, outcome: "stopped", logTail: [] });
-    expect((await operator.get(`/jobs/${jobId}`)).body).toMatchObject({ state: "paused" });
+    expect((await plane.operator.get(`/jobs/${jobId}`)).body).toMatchObject({ state: "paused" });
 
-    await operator.post(`/jobs/${jobId}/run`);
+    await plane.operator.post(`/jobs/${jobId}/run`);
     const second = await worker("i-2", 1).open();
     expect((await second.claim(5_000)).grants).toMatchObject([{ jobId, fence: 2 }]);
     expect((await first.beat({ running })).actions).toEqual([{ ...stop, mode: "kill" }]);
@@ -90,7 +72,7 @@ describe("the worker API", () => {
     const agent = await worker("i-1", 1).open();
     const parked = agent.claim(30_000);
 
-    const jobId = await operator.createJob("orders");
+    const jobId = await plane.operator.createJob("orders");
 
     expect((await parked).grants).toMatchObject([{ jobId, fence: 1 }]);
   });
@@ -99,17 +81,17 @@ describe("the worker API", () => {
     const gone = await worker("i-1").open();
     await gone.claimAndHangUp(300);
 
-    const jobId = await operator.createJob("orders");
+    const jobId = await plane.operator.createJob("orders");
 
     const [grant] = (await (await worker("i-2").open()).claim(20_000)).grants;
     expect(grant).toMatchObject({ jobId });
   });
 
   it("drains a worker: it is asked to hand over and gets no more work", async () => {
-    await operator.createJob("orders");
+    await plane.operator.createJob("orders");
     const agent = await worker("i-1").open();
 
-    expect(await operator.post(`/workers/${agent.sessionId}/drain`)).toMatchObject({ status: 200 });
+    expect(await plane.operator.post(`/workers/${agent.sessionId}/drain`)).toMatchObject({ status: 200 });
 
     expect((await agent.beat()).actions).toEqual([{ kind: "drain", mode: "handoff", deadlineMs: 600_000 }]);
     expect((await agent.beat({ state: "draining" })).actions).toEqual([]);
@@ -135,11 +117,13 @@ describe("the worker API", () => {
     await agent.register();
     await agent.beat();
 
-    expect((await operator.get("/workers")).body).toMatchObject([{ workerId: "i-1", sessionId: agent.sessionId }]);
+    expect((await plane.operator.get("/workers")).body).toMatchObject([
+      { workerId: "i-1", sessionId: agent.sessionId },
+    ]);
   });
 
   it("refuses an agent that speaks another version only", async () => {
-    const reply = await send(urlOf(0), `${WORKER_PATH}register`, operator.deploymentToken, {
+    const reply = await send(plane.url, `${WORKER_PATH}register`, plane.operator.deploymentToken, {
       protocols: [9],
       workerId: "i-1",
       sessionId: randomUUID(),
@@ -166,10 +150,10 @@ describe("the worker API", () => {
     const parked = agent.claim(40_000);
     await new Promise((resolve) => setTimeout(resolve, 300));
 
-    await copies[1]?.controlPlane.stop();
-    copies.length = 1;
+    await plane.copies[1]?.controlPlane.stop();
+    plane.copies.length = 1;
 
     expect((await parked).grants).toEqual([]);
-    expect((await operator.get("/workers")).body).toHaveLength(1);
+    expect((await plane.operator.get("/workers")).body).toHaveLength(1);
   });
 });

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
+import { DEFAULT_TIMING, LeaseTiming } from "../../../control-plane/lease/timing";
 import { Heartbeats } from "../../../control-plane/store/heartbeats";
 import { reportJob, startJob } from "../../../control-plane/store/holder";
 import { deregisterSession, openSession } from "../../../control-plane/store/sessions";
@@ -161,6 +161,22 @@ describe("the sweeper", () => {
       "select now() - greatest(up_since, pg_postmaster_start_time()) >= interval '30 seconds' as judged from pulse",
     );
     expect(await sweep(fleet.pool, DEFAULT_TIMING)).toBe(rows[0].judged ? 1 : 0);
+  });
+
+  it("control-plane 12: a sweep that is late, or slow, does not put off all others", async () => {
+    // Heartbeats as frequent as sweeps: between two pulses more than one is missed.
+    const timing = LeaseTiming.parse({ heartbeatMs: 500, sweepMs: 1_000 });
+    const upSince = async () => (await fleet.pool.query("select up_since from pulse")).rows[0].up_since;
+    const before = await upSince();
+    for (const lateMs of [1_000, 6_000, timing.workerLeaseMs]) {
+      await fleet.pool.query("update pulse set seen_at = now() - make_interval(secs => $1)", [lateMs / 1_000]);
+      await pulse(fleet.pool, timing);
+      expect(await upSince()).toEqual(before);
+    }
+
+    await fleet.pool.query("update pulse set seen_at = now() - make_interval(secs => $1)", [17]);
+    await pulse(fleet.pool, timing);
+    expect(await upSince()).not.toEqual(before);
   });
 
   it("control-plane 11: takes back a grant that nobody started, and refuses the start that comes too late", async () => {

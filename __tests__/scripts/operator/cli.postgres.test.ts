@@ -153,6 +153,29 @@ it("tests a connection from a worker and shows every step", async () => {
   expect(await done("key rotate")).toContain("wrapped 0 passwords with key k1");
 });
 
+it("starts an upgrade of a pool's workers, shows it, and lets it rest, go on and end", async () => {
+  await done("deployment create shop");
+  const release = `--from https://releases.example/agent.mjs --sha256 ${"ab".repeat(32)} --signature c2lnbmVk`;
+  expect((await holdfast("upgrade pause")).err).toContain("UPGRADE_MISSING: no upgrade is under way");
+  expect(await holdfast(`upgrade start engine 2.0.0 ${release}`)).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("write agent or daemon"),
+  });
+  const { id } = JSON.parse(await done(`upgrade start agent 2.0.0 ${release} --wave-size 2 --soak 5m --json`));
+
+  expect(await done("upgrade status")).toMatch(new RegExp(`^${id} +running +agent +2\\.0\\.0 +default +0 +0$`, "m"));
+  expect((await holdfast(`upgrade start agent 3.0.0 ${release}`)).err).toContain(
+    "CONFLICT: an upgrade of the agent runs",
+  );
+  expect(await done("upgrade pause")).toContain("the upgrade of the agent to 2.0.0 is paused");
+  expect(await done("upgrade resume")).toContain("goes on");
+  expect(await done(`upgrade abort ${id}`)).toContain("is aborted");
+  expect(await done(`upgrade status ${id}`)).toMatch(/^state: +aborted$/m);
+  expect(JSON.parse(await done("upgrade status --json"))).toMatchObject([{ id, state: "aborted", waveSize: 2 }]);
+  expect((await holdfast(`upgrade abort ${id}`)).err).toContain("NOT_FOUND: there is no running upgrade");
+  expect((await holdfast("upgrade status nope")).err).toContain("UPGRADE_UNKNOWN: there is no upgrade nope");
+});
+
 it("says nothing secret, whatever it is asked", async () => {
   await shop();
   await done("datasource change orders-db --password-file {}/password");
@@ -220,7 +243,7 @@ it("names what is wrong, where, and what to do next", async () => {
 });
 
 it("explains each command with examples", async () => {
-  for (const group of ["deployment", "datasource", "job", "worker", "token", "audit", "key"]) {
+  for (const group of ["deployment", "datasource", "job", "worker", "upgrade", "token", "audit", "key"]) {
     const { code, out } = await holdfast(`${group} --help`);
     expect(code).toBe(0);
     expect(out).toMatch(new RegExp(`Examples:\\n  \\$ .*holdfast ${group} `));

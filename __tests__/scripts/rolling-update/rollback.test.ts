@@ -3,7 +3,7 @@ import { parseSettings } from "../../../scripts/rolling-update/settings";
 import { MemoryStore } from "../../../scripts/rolling-update/simulator/memory-store";
 import { Monitor } from "../../../scripts/rolling-update/simulator/monitor";
 import { SimulatedAws } from "../../../scripts/rolling-update/simulator/simulated-aws";
-import { rehearse, stranded } from "../../support/rolling";
+import { rehearse, startRoll, stranded } from "../../support/rolling";
 
 /** A release whose kth node does not come up. */
 async function failingAt(k: number): Promise<{ aws: SimulatedAws; monitor: Monitor }> {
@@ -62,5 +62,50 @@ describe("rolling back", () => {
 
     expect(outcome).toMatchObject({ status: "rolled back" });
     expect(versions(aws)).toEqual(["1", "1", "1"]);
+  });
+
+  test("R18: a rollback that dies at any of its calls is resumed to its end, no node taken back twice", async () => {
+    const dying = async (nth: number) => {
+      const { aws, monitor } = await failingAt(2);
+      const store = new MemoryStore();
+      const process = aws.clock.process();
+      let calls = 0;
+      const isBackwards = () => aws.mutations.some(({ method }) => method === "setTemplate");
+      const around = async (_method: string, call: () => Promise<unknown>) => {
+        const answer = await call();
+        if (isBackwards() && ++calls === nth) process.kill();
+        return answer;
+      };
+      const settings = { onFailure: "rollback", pollMs: 20_000, successes: 1 } as const;
+      const first = startRoll(aws, { store, process, settings, connection: { around }, aroundStore: around });
+      const ended = await aws.clock.run(first.done, 4 * 3_600_000);
+      if (ended !== "still running") return { calls, nth, status: ended.outcome.status };
+      await aws.pass(91_000);
+      const { outcome } = await rehearse(aws, { store, resume: true, settings });
+      return {
+        nth,
+        // Its record may have been closed before the roller died: then there is nothing left to do.
+        status: outcome.error?.code ?? outcome.status,
+        versions: versions(aws),
+        tooMany: monitor.terminated.length > 4,
+        violations: monitor.violations,
+        stranded: stranded(aws),
+      };
+    };
+    const whole = await dying(0);
+    expect(whole).toMatchObject({ status: "rolled back" });
+
+    for (let nth = 1; nth < (whole.calls ?? 0); nth++) {
+      const result = await dying(nth);
+      if (result.calls !== undefined) continue;
+      expect(result).toEqual({
+        nth,
+        status: expect.stringMatching(/^(rolled back|NOTHING_TO_RESUME)$/),
+        versions: ["1", "1", "1", "1", "1"],
+        tooMany: false,
+        violations: [],
+        stranded: [],
+      });
+    }
   });
 });

@@ -99,10 +99,10 @@ export function daemonEnvironment(grant: Grant, port: number, quirks: DaemonQuir
     FLUSH_INTERVAL_MS: String(DEFAULT_FLUSH_INTERVAL_MS),
     ...given,
     SOURCE_TYPE: spec.source.engine,
-    SOURCE_URL: withCredentials(spec.source),
+    SOURCE_URL: connectionUrl(spec.source),
     TABLES: spec.tables.join(","),
     SINK_TYPE: spec.sink.engine,
-    SINK_URL: /^postgres/.test(spec.sink.engine) ? withCredentials(spec.sink) : spec.sink.url,
+    SINK_URL: /^postgres/.test(spec.sink.engine) ? connectionUrl(spec.sink) : spec.sink.url,
     SINK_DATABASE: database,
     SINK_USER: spec.sink.user,
     SINK_PASSWORD: spec.sink.password,
@@ -123,7 +123,8 @@ export function daemonEnvironment(grant: Grant, port: number, quirks: DaemonQuir
   };
 }
 
-function withCredentials({ url, user, password, options }: Connection): string {
+/** The URL with user, password and TLS mode, as a daemon is given it. */
+export function connectionUrl({ url, user, password, options }: Connection): string {
   const complete = new URL(url);
   complete.username = encodeURIComponent(user);
   complete.password = encodeURIComponent(password);

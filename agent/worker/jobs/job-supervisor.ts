@@ -24,6 +24,8 @@ export class JobSupervisor {
   private readonly jobs = new Map<string, SupervisedJob>();
   private readonly daemons = new Map<string, DaemonProcess>();
   private lost: JobRef[] = [];
+  /** Jobs that failed on daemons which were started here. */
+  failures = 0;
 
   constructor(
     private readonly slots: number,
@@ -156,7 +158,9 @@ export class JobSupervisor {
       const daemon = await host.start({ record, variables: environment.variables });
       log.info("daemon started", { ...job.ref, job: grant.spec.name, port });
       const gapAfter = environment.gapPossible ? (grant.resume?.position ?? "") : undefined;
-      this.live(job, daemon, gapAfter, lapses);
+      this.live(job, daemon, gapAfter, lapses, () => {
+        this.failures += 1;
+      });
     } catch (error) {
       if (port !== undefined) ports.putBack(port);
       const what = error instanceof JobSettingsError ? "" : "the daemon could not be started: ";
@@ -193,7 +197,13 @@ export class JobSupervisor {
     this.leave(job);
   }
 
-  private live(job: SupervisedJob, daemon: DaemonProcess, gapAfter: string | undefined, lapses: number): void {
+  private live(
+    job: SupervisedJob,
+    daemon: DaemonProcess,
+    gapAfter: string | undefined,
+    lapses: number,
+    failed = () => {},
+  ): void {
     const { lease, log, ports } = this.ports;
     const { jobId } = job.ref;
     this.daemons.set(jobId, daemon);
@@ -203,6 +213,7 @@ export class JobSupervisor {
       await daemon.forget();
       ports.putBack(daemon.record.port);
       if (departure === "lost to the lease") this.lost.push(job.ref);
+      if (departure === "failed") failed();
       log.info("job left", { ...job.ref, job: daemon.record.name, departure });
       this.leave(job);
     });

@@ -4,6 +4,7 @@ import { Nap } from "../../host/nap";
 import { type CdcStatus, type DaemonApi, type Figures, type Health, lsnText } from "../daemon/daemon-api";
 import type { DaemonEnd, DaemonProcess, DaemonRecord } from "../daemon/daemon-host";
 import type { DaemonQuirks } from "../daemon/quirks";
+import { withoutSecrets } from "../without-secrets";
 import type { JobSource } from "./job-source";
 import { JobVoice, type LastWord } from "./job-voice";
 import { endNow, quiesce } from "./quiesce";
@@ -31,7 +32,7 @@ export interface JobPorts {
 }
 
 /** How a job left this worker. */
-export type Departure = "settled" | "lost to the lease";
+export type Departure = "settled" | "failed" | "lost to the lease";
 
 const LOOK_MS = 1_000;
 /** A daemon may take this long to answer for the first time: it connects to its source before. */
@@ -127,8 +128,9 @@ export class SupervisedJob {
       this.voice.silence();
       return "lost to the lease";
     }
-    await this.voice.end(await this.lastWord(daemon, end, failure));
-    return "settled";
+    const word = await this.lastWord(daemon, end, failure);
+    await this.voice.end(word);
+    return word.kind === "report" && word.report.outcome === "failed" ? "failed" : "settled";
   }
 
   /** Looks at the daemon until it has ended or must; gives what was wrong with it, if that is why it was ended. */
@@ -260,10 +262,8 @@ export class SupervisedJob {
     return report("failed", `the daemon ended unasked (${how})`);
   }
 
+  /** Also of a daemon whose job an earlier life of the agent was given: its secrets are not known here. */
   private redacted(text: string): string {
-    let clean = text;
-    for (const secret of this.secrets) clean = clean.replaceAll(secret, "[redacted]");
-    // Credentials of a URL, also those of a daemon whose job an earlier life of the agent was given.
-    return clean.replace(/(\w+:\/\/)[^\s/@]*@/g, "$1[redacted]@");
+    return withoutSecrets(text, this.secrets);
   }
 }

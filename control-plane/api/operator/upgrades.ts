@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { cancelUpgrade, createUpgrade, listUpgrades } from "../../store/upgrades";
+import { createUpgrade, listUpgrades, stepUpgrade, UPGRADE_STEPS, type UpgradeStep } from "../../store/upgrades";
 import type { ApiContext } from "../context";
 import type { Routes } from "../routes";
 import { actorOf, conflictsRefused, DEPLOYMENT, done, listing, name, notFound, reachable, withId } from "./reach";
@@ -10,7 +10,11 @@ const NewUpgrade = z.strictObject({
   pool: name.default("default"),
   program: z.enum(["agent", "daemon"]),
   version: name,
-  url: z.url({ protocol: /^https$/, error: "write an https URL" }).max(4096),
+  /** Plain HTTP only where nothing leaves the worker's machine. */
+  url: z
+    .url({ protocol: /^https?$/, error: "write an https URL" })
+    .refine((url) => /^(https:|http:\/\/127\.0\.0\.1[:/])/.test(url), "write an https URL")
+    .max(4096),
   sha256: z.string().regex(/^[0-9a-f]{64}$/, "write 64 hex digits in lower case"),
   signature: z.string().regex(/^[\w+/=-]{1,4096}$/, "write the signature in base64"),
   /** Without it a worker refuses a version older than its own. */
@@ -19,6 +23,12 @@ const NewUpgrade = z.strictObject({
   soakMs: z.int().min(0).max(MAX_MS).default(60_000),
   deadlineMs: z.int().min(1_000).max(MAX_MS).default(900_000),
 });
+
+const SUMMARIES: Readonly<Record<UpgradeStep, string>> = {
+  pause: "Ask no further worker to upgrade until the upgrade is resumed",
+  resume: "Go on with a paused upgrade",
+  abort: "Ask no further worker to upgrade, for good",
+};
 
 export function addUpgradeRoutes(routes: Routes, api: ApiContext): void {
   const { pool } = api;
@@ -42,17 +52,20 @@ export function addUpgradeRoutes(routes: Routes, api: ApiContext): void {
     answer: listing,
     handle: async (call) => await listUpgrades(pool, await reachable(api, call)),
   });
-  routes.add({
-    method: "post",
-    path: `${DEPLOYMENT}/upgrades/{upgradeId}/cancel`,
-    summary: "Ask no further worker to upgrade",
-    token: "operator",
-    answer: done,
-    handle: async (call) => {
-      const id = call.params["upgradeId"] ?? "";
-      const deploymentId = await reachable(api, call);
-      if (!(await cancelUpgrade(pool, deploymentId, id, actorOf(call.holder)))) throw notFound("running upgrade", id);
-      return {};
-    },
-  });
+  for (const step of UPGRADE_STEPS) {
+    routes.add({
+      method: "post",
+      path: `${DEPLOYMENT}/upgrades/{upgradeId}/${step}`,
+      summary: SUMMARIES[step],
+      token: "operator",
+      answer: done,
+      handle: async (call) => {
+        const id = call.params["upgradeId"] ?? "";
+        const deploymentId = await reachable(api, call);
+        const stepped = await stepUpgrade(pool, deploymentId, id, step, actorOf(call.holder));
+        if (!stepped) throw notFound(`${step === "resume" ? "paused" : "running"} upgrade`, id);
+        return {};
+      },
+    });
+  }
 }

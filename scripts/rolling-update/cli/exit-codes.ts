@@ -12,6 +12,7 @@ export const EXIT = {
   refused: 6,
   cloudRefused: 7,
   rolledBack: 8,
+  handedOver: 9,
   usage: 64,
 } as const;
 
@@ -42,6 +43,7 @@ export function exitCodeOfError({ code }: RollError): number {
 
 export function exitCodeOf({ status, error }: Outcome): number {
   if (status === "rolled back") return EXIT.rolledBack;
+  if (status === "handed over") return EXIT.handedOver;
   if (error) return exitCodeOfError(error);
   return status === "done" ? EXIT.done : EXIT.paused;
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { ManifestNode } from "../manifest";
 import { HEALTHY, type NodeHealth, unhealthy } from "../probe";
 import type { ClusterAdapter, Surroundings } from "./cluster-adapter";
@@ -10,11 +10,11 @@ import { memberSettings } from "./settings";
 
 export const etcdSettingsSchema = z.strictObject({
   kind: z.literal("etcd"),
-  port: z.number().int().positive().default(2379),
+  port: z._default(z.int().check(z.positive()), 2379),
   /** Present: the client port speaks TLS. */
-  tls: tlsFilesSchema.optional(),
+  tls: z.optional(tlsFilesSchema),
   /** File with `user:password`, for a cluster with authentication. */
-  credentialsFile: z.string().optional(),
+  credentialsFile: z.optional(z.string()),
   ...memberSettings({ stop: ["systemctl", "stop", "etcd"], start: ["systemctl", "start", "etcd"] }),
 });
 export type EtcdSettings = z.output<typeof etcdSettingsSchema>;
@@ -22,15 +22,17 @@ export type EtcdSettings = z.output<typeof etcdSettingsSchema>;
 /** Numbers of 64 bits are text in the gateway's JSON; what is zero or false is left out. */
 const statusSchema = z.object({
   header: z.object({ cluster_id: z.string(), member_id: z.string() }),
-  leader: z.string().default("0"),
-  raftIndex: z.string().default("0"),
-  isLearner: z.boolean().default(false),
-  errors: z.array(z.string()).default([]),
+  leader: z._default(z.string(), "0"),
+  raftIndex: z._default(z.string(), "0"),
+  isLearner: z._default(z.boolean(), false),
+  errors: z._default(z.array(z.string()), []),
 });
 type Status = z.infer<typeof statusSchema>;
 
 const memberListSchema = z.object({
-  members: z.array(z.object({ ID: z.string(), name: z.string().default(""), isLearner: z.boolean().default(false) })),
+  members: z.array(
+    z.object({ ID: z.string(), name: z._default(z.string(), ""), isLearner: z._default(z.boolean(), false) }),
+  ),
 });
 
 const NOBODY = "0";

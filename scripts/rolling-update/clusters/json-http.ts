@@ -1,17 +1,17 @@
 import { readFileSync } from "node:fs";
 import { request as plainRequest } from "node:http";
 import { request as tlsRequest } from "node:https";
-import { z } from "zod";
+import * as z from "zod/mini";
 
 /** Files of the machine the roller runs on, PEM. */
 export const tlsFilesSchema = z.strictObject({
   /** Certificates the server's is checked against. @default those of the system */
-  ca: z.string().optional(),
+  ca: z.optional(z.string()),
   /** Certificate and key the roller shows. */
-  certificate: z.string().optional(),
-  key: z.string().optional(),
+  certificate: z.optional(z.string()),
+  key: z.optional(z.string()),
   /** Name the server's certificate is for. @default the address that is asked */
-  serverName: z.string().optional(),
+  serverName: z.optional(z.string()),
 });
 export type TlsFiles = z.infer<typeof tlsFilesSchema>;
 

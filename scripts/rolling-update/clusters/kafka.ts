@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { ManifestNode } from "../manifest";
 import { HEALTHY, type NodeHealth, unhealthy } from "../probe";
 import type { ClusterAdapter, MemberSettings, Surroundings } from "./cluster-adapter";
@@ -11,18 +11,18 @@ import { memberSettings } from "./settings";
 export const kafkaSettingsSchema = z.strictObject({
   kind: z.literal("kafka"),
   /** Port of the listener the tools speak to, on the node they run on. */
-  port: z.number().int().positive().default(9092),
+  port: z._default(z.int().check(z.positive()), 9092),
   /** Folder of kafka-topics.sh and kafka-metadata-quorum.sh on the nodes. */
-  bin: z.string().min(1).default("/opt/kafka/bin"),
+  bin: z._default(z.string().check(z.minLength(1)), "/opt/kafka/bin"),
   /** Properties file on the nodes with what the tools need to log in. */
-  commandConfig: z.string().optional(),
+  commandConfig: z.optional(z.string()),
   /** Kafka's node.id by node id. @default the node id as a number */
-  nodeIds: z.record(z.string(), z.number().int().nonnegative()).optional(),
+  nodeIds: z.optional(z.record(z.string(), z.int().check(z.nonnegative()))),
   /** A controller that was not caught up for longer is not well. */
-  maxLagMs: z.number().int().positive().default(10_000),
+  maxLagMs: z._default(z.int().check(z.positive()), 10_000),
   ...memberSettings({ stop: ["systemctl", "stop", "kafka"], start: ["systemctl", "start", "kafka"] }),
   /** A Java program that starts and asks. */
-  timeoutMs: z.number().int().positive().default(30_000),
+  timeoutMs: z._default(z.int().check(z.positive()), 30_000),
 });
 export type KafkaSettings = Omit<z.output<typeof kafkaSettingsSchema>, keyof MemberSettings> & MemberSettings;
 

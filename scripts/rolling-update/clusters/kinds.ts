@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { ClusterAdapter, Surroundings } from "./cluster-adapter";
 import { etcdCluster, etcdSettingsSchema } from "./etcd";
 import { kafkaCluster, kafkaSettingsSchema } from "./kafka";

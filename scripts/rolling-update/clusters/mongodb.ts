@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { ManifestNode } from "../manifest";
 import { HEALTHY, type NodeHealth, unhealthy } from "../probe";
 import type { ClusterAdapter, MemberSettings, Surroundings } from "./cluster-adapter";
@@ -9,16 +9,16 @@ import { memberSettings } from "./settings";
 
 export const mongodbSettingsSchema = z.strictObject({
   kind: z.literal("mongodb"),
-  port: z.number().int().positive().default(27017),
+  port: z._default(z.int().check(z.positive()), 27017),
   /**
    * File on the nodes with the connection string of the node's own member, user and password in it; only who runs the
    * shell may read it. Absent: the member is asked without logging in.
    */
-  connectionFile: z.string().optional(),
+  connectionFile: z.optional(z.string()),
   /** A secondary further behind is not well. */
-  maxLagMs: z.number().int().positive().default(10_000),
+  maxLagMs: z._default(z.int().check(z.positive()), 10_000),
   /** How long a primary that steps down does not stand again, and waits for a secondary to catch up. */
-  stepDownMs: z.number().int().positive().default(60_000),
+  stepDownMs: z._default(z.int().check(z.positive()), 60_000),
   ...memberSettings({ stop: ["systemctl", "stop", "mongod"], start: ["systemctl", "start", "mongod"] }),
 });
 export type MongodbSettings = Omit<z.output<typeof mongodbSettingsSchema>, keyof MemberSettings> & MemberSettings;
@@ -28,7 +28,7 @@ const memberSchema = z.object({
   health: z.number(),
   stateStr: z.string(),
   /** Milliseconds since the epoch; an arbiter has none. */
-  appliedMs: z.number().optional(),
+  appliedMs: z.optional(z.number()),
   votes: z.number(),
   self: z.boolean(),
 });

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { ManifestNode } from "../manifest";
 import { HEALTHY, type NodeHealth, unhealthy } from "../probe";
 import type { ClusterAdapter, Surroundings } from "./cluster-adapter";
@@ -10,12 +10,12 @@ import { memberSettings } from "./settings";
 
 export const patroniSettingsSchema = z.strictObject({
   kind: z.literal("patroni"),
-  port: z.number().int().positive().default(8008),
-  tls: tlsFilesSchema.optional(),
+  port: z._default(z.int().check(z.positive()), 8008),
+  tls: z.optional(tlsFilesSchema),
   /** File with `user:password` of the REST API, when it asks for them. */
-  credentialsFile: z.string().optional(),
+  credentialsFile: z.optional(z.string()),
   /** A replica that lacks more than this of the leader's log is not well. */
-  maxLagBytes: z.number().int().nonnegative().default(1_048_576),
+  maxLagBytes: z._default(z.int().check(z.nonnegative()), 1_048_576),
   ...memberSettings({ stop: ["systemctl", "stop", "patroni"], start: ["systemctl", "start", "patroni"] }),
 });
 export type PatroniSettings = z.output<typeof patroniSettingsSchema>;
@@ -23,16 +23,16 @@ export type PatroniSettings = z.output<typeof patroniSettingsSchema>;
 const memberSchema = z.object({
   name: z.string(),
   role: z.string(),
-  host: z.string().optional(),
-  api_url: z.string().optional(),
-  timeline: z.number().optional(),
-  lag: z.union([z.number(), z.string()]).optional(),
-  tags: z.record(z.string(), z.unknown()).default({}),
+  host: z.optional(z.string()),
+  api_url: z.optional(z.string()),
+  timeline: z.optional(z.number()),
+  lag: z.optional(z.union([z.number(), z.string()])),
+  tags: z._default(z.record(z.string(), z.unknown()), {}),
 });
 type Member = z.infer<typeof memberSchema>;
-const clusterSchema = z.object({ members: z.array(memberSchema), pause: z.boolean().default(false) });
+const clusterSchema = z.object({ members: z.array(memberSchema), pause: z._default(z.boolean(), false) });
 type ClusterView = z.infer<typeof clusterSchema>;
-const localSchema = z.object({ state: z.string(), timeline: z.number().optional() });
+const localSchema = z.object({ state: z.string(), timeline: z.optional(z.number()) });
 
 const LEADERS: readonly string[] = ["leader", "master", "primary", "standby_leader"];
 

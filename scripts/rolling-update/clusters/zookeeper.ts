@@ -1,5 +1,5 @@
 import { connect } from "node:net";
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { ManifestNode } from "../manifest";
 import { HEALTHY, type NodeHealth, unhealthy } from "../probe";
 import type { ClusterAdapter, Surroundings } from "./cluster-adapter";
@@ -9,7 +9,7 @@ import { memberSettings } from "./settings";
 
 export const zookeeperSettingsSchema = z.strictObject({
   kind: z.literal("zookeeper"),
-  port: z.number().int().positive().default(2181),
+  port: z._default(z.int().check(z.positive()), 2181),
   ...memberSettings({ stop: ["systemctl", "stop", "zookeeper"], start: ["systemctl", "start", "zookeeper"] }),
 });
 export type ZooKeeperSettings = z.output<typeof zookeeperSettingsSchema>;

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { REFRESH_STATUSES } from "./instance-refresh";
 
 /** One line of NDJSON: what following a pool prints where there is no terminal. */
@@ -14,6 +14,6 @@ export const fleetEventSchema = z.strictObject({
   remaining: z.number(),
   /** Since the refresh was started. */
   elapsedMs: z.number(),
-  reason: z.string().optional(),
+  reason: z.optional(z.string()),
 });
 export type FleetEvent = z.infer<typeof fleetEventSchema>;

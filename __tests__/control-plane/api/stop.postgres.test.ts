@@ -1,0 +1,39 @@
+import { request } from "node:http";
+import { Client } from "pg";
+import { eventually } from "../../support/eventually";
+import { useControlPlane } from "./use-control-plane";
+
+const plane = useControlPlane({ props: { stopGraceMs: 100 } });
+
+it("cuts a connection whose request never comes to its end", async () => {
+  const asked = request(`${plane.url}/api/v1/deployments`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${plane.operator.token}`, "content-length": 100, expect: "100-continue" },
+  });
+  const broken = new Promise<Error>((resolve) => asked.once("error", resolve));
+  asked.flushHeaders();
+  // The server has taken the request, and waits for its body.
+  await new Promise((resolve) => asked.once("continue", resolve));
+  asked.write("{");
+
+  await plane.copies[0]?.controlPlane.stop();
+
+  expect((await broken).message).toMatch(/socket hang up|ECONNRESET/);
+  expect(plane.copies[0]?.logs.join()).toContain("cutting connections that are still busy");
+  expect(plane.copies[0]?.logs.join()).toContain('"msg":"stopped"');
+});
+
+it("leaves a database that does not answer", async () => {
+  const [copy] = plane.copies;
+  // GIVEN a round of sweeping that waits for a lock which nobody gives up
+  const blocker = new Client(plane.databaseUrl);
+  await blocker.connect();
+  await blocker.query("begin; lock table pulse");
+  const waiting = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+  await eventually(async () => (await plane.pool.query(waiting)).rows[0]);
+
+  await copy?.controlPlane.stop();
+
+  expect(copy?.logs.join()).toContain("stopped without the database, which does not answer");
+  await blocker.end();
+});

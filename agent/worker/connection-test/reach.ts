@@ -1,0 +1,76 @@
+import { lookup } from "node:dns/promises";
+import { once } from "node:events";
+import { connect, isIP, type Socket } from "node:net";
+import type { Connection } from "../../../control-plane/protocol";
+import type { Check } from "./check";
+
+/** Where a server listens. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+const PORTS: Readonly<Record<string, number>> = {
+  "postgres:": 5432,
+  "postgresql:": 5432,
+  "mysql:": 3306,
+  "http:": 80,
+  "https:": 443,
+};
+
+/** Undefined where the URL names no host, or no port that is known. */
+export function addressOf({ url }: Connection): Address | undefined {
+  if (!URL.canParse(url)) return undefined;
+  const { hostname, port, protocol } = new URL(url);
+  const number = Number(port) || PORTS[protocol];
+  if (hostname === "" || number === undefined) return undefined;
+  // An IPv6 address stands in brackets in a URL.
+  return { host: hostname.replace(/^\[(.*)\]$/, "$1"), port: number };
+}
+
+/** Whether the name leads somewhere, and whether somebody listens there. */
+export function reachChecks(address: Address): readonly Check[] {
+  return [
+    {
+      step: "dns",
+      look: async () => {
+        if (isIP(address.host)) return `${address.host} is an address`;
+        const found = await lookup(address.host, { all: true });
+        return found.map((entry) => entry.address).join(", ");
+      },
+    },
+    {
+      step: "tcp",
+      look: async (signal) => {
+        const socket = await connected(address, signal);
+        const from = `${socket.localAddress}`;
+        socket.destroy();
+        return `${address.host}:${address.port} from ${from}`;
+      },
+    },
+  ];
+}
+
+/** An open connection. The signal ends it, later too. */
+export async function connected({ host, port }: Address, signal: AbortSignal): Promise<Socket> {
+  const socket = connect({ host, port, signal });
+  await once(socket, "connect");
+  return socket;
+}
+
+/** The first `count` bytes that the server sends; throws when it hangs up before. */
+export async function firstBytes(socket: Socket, count: number): Promise<Buffer> {
+  let received = Buffer.alloc(0);
+  while (received.length < count) {
+    const chunk = socket.read();
+    if (chunk !== null) {
+      received = Buffer.concat([received, chunk]);
+      continue;
+    }
+    if (socket.readableEnded || socket.destroyed) throw new Error("the server closed the connection without a word");
+    await Promise.race([once(socket, "readable"), once(socket, "close")]);
+  }
+  // What belongs to the next reader goes back.
+  if (received.length > count) socket.unshift(received.subarray(count));
+  return received.subarray(0, count);
+}
