@@ -69,6 +69,7 @@ export function startVirtualAgent(post: ControlPlaneClient["post"]) {
       writeLease: () => {},
       notify: async () => {},
       watchdogPeriodMs: undefined,
+      upgrades: undefined,
       cloud: undefined,
     },
     { stop: new AbortController().signal, handOver: handOver.signal },
