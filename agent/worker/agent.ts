@@ -21,6 +21,8 @@ import type { UpgradePorts, Upgrades } from "./upgrade/upgrades";
 export interface AgentProps {
   readonly worker: Omit<WorkerDescription, "features">;
   readonly drain: { readonly mode: DrainMode; readonly deadlineSeconds: number };
+  /** A job that runs for longer is let go, to run elsewhere. @default - as long as it takes */
+  readonly maxJobAgeMs?: number;
 }
 
 export interface AgentPorts extends Pick<SessionPorts, "controlPlane" | "deploymentToken"> {
@@ -85,6 +87,8 @@ class WorkerAgent implements AgentView {
   private intervals = DEFAULT_INTERVALS;
   draining: Drain | undefined;
   private going = false;
+  /** It leaves to start anew. */
+  private again = false;
   /** Grants that this machine may not take up now would only come again. */
   private claimAfter = 0;
   private ready = false;
@@ -123,6 +127,7 @@ class WorkerAgent implements AgentView {
       lease: this.lease,
       admit: () => this.admit(),
       progressMs: () => this.intervals.progressMs,
+      ...(props.maxJobAgeMs === undefined ? {} : { maxJobAgeMs: props.maxJobAgeMs }),
       changed: () => {
         this.claims.wake();
         this.changes.wake();
@@ -151,15 +156,16 @@ class WorkerAgent implements AgentView {
       ports.cloud?.run(this, this.progress, leaving.signal),
     ]);
     heard.abort();
-    await ports.notify({ stopping: true, status: "leaving" });
+    await ports.notify({ status: "leaving" });
     if (!handOver.aborted) {
       await this.sayGoodbye();
-      await ports.cloud?.left();
+      await ports.cloud?.left(this, AbortSignal.any([stop, asked]));
     }
+    await ports.notify({ stopping: true });
     this.ending.abort();
     clearInterval(ticking);
     if (pulse) clearInterval(pulse);
-    return restarting.signal.aborted ? "restart" : "asked";
+    return restarting.signal.aborted || this.again ? "restart" : "asked";
   }
 
   drain(source: DrainSource, mode: DrainMode, deadlineMs: number): void {
@@ -174,7 +180,8 @@ class WorkerAgent implements AgentView {
     this.changes.wake();
   }
 
-  leave(source: DrainSource): void {
+  leave(source: DrainSource, again = false): void {
+    this.again ||= again;
     if (!this.going) this.ports.log.info("leaving", { source });
     this.going = true;
     const { mode, deadlineSeconds } = this.props.drain;

@@ -35,6 +35,7 @@ export async function runInstanceAgent(signals: AgentSignals): Promise<AgentEnd>
         slots: config.slots,
       },
       drain: config.drain,
+      maxJobAgeMs: (config.maxJobAgeSeconds ?? Number.POSITIVE_INFINITY) * 1_000,
     },
     {
       controlPlane: controlPlaneClient(config.controlPlaneUrl),

@@ -17,6 +17,8 @@ const LocalConfig = z.strictObject({
   workerId: name,
   pool: name.default("default"),
   labels: z.record(z.string().max(128), z.string().max(256)).default({}),
+  /** A job that runs for longer is given back, to start anew. */
+  maxJobAgeSeconds: z.int().min(1).optional(),
   slots: z.int().min(1).max(200).default(4),
   /** Holds what the agent must find again: its daemons' records and the lease. */
   stateDirectory: z.string().min(1),

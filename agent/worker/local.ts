@@ -41,6 +41,7 @@ export async function runLocalAgent(config: LocalConfig, log: Log, signals: Agen
         slots: config.slots,
       },
       drain: config.drain,
+      maxJobAgeMs: (config.maxJobAgeSeconds ?? Number.POSITIVE_INFINITY) * 1_000,
     },
     {
       controlPlane: controlPlaneOf(config, directory, log),
