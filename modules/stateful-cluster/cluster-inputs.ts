@@ -107,6 +107,10 @@ const rollingUpdate = z.strictObject({
     .array(z.string())
     .default([])
     .describe("Further options of `holdfast roll run`, such as `--check-tcp`, `2379`."),
+  from_nodes: z
+    .boolean()
+    .default(false)
+    .describe("Makes the document <app_name>-roll, by which a roll is started on a node, and the role that it takes."),
 });
 
 const snapshots = z.strictObject({
@@ -233,7 +237,7 @@ export const clusterInputs = z.strictObject({
     .default([])
     .describe("Keys that encrypt the data volumes, secrets or scripts, for the nodes' role."),
   rolling_update: rollingUpdate
-    .default({ when: "none", options: [] })
+    .default({ when: "none", options: [], from_nodes: false })
     .describe(
       'Whether an apply (`when = "apply"`) replaces the nodes whose launch template it changed, one at a time, and how; needs Node.js 20 or later where Terraform runs.',
     ),

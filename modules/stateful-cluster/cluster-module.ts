@@ -9,6 +9,7 @@ import { BootAlarms } from "./boot-alarms";
 import { ClusterAccess } from "./cluster-access";
 import { QUORUM_CHECK, UNPINNED_SCRIPT_CHECK } from "./cluster-checks";
 import { ADDITIONAL_VOLUME_KEYS, clusterInputs, DATA_DISK_KEYS } from "./cluster-inputs";
+import { RollFromNodes } from "./roll-from-nodes";
 import { RollTrigger } from "./roll-trigger";
 import { SNAPSHOT_TAG, VolumeSnapshots } from "./volume-snapshots";
 
@@ -20,6 +21,9 @@ const ADDRESSES = {
   "Default/optional_statements": "optional_statements",
   "Default/node_policy_document": "node_policy",
   "roll/roll_instances": "roll_instances",
+  "roll_from_nodes/role": "roller",
+  "roll_from_nodes/role_policy": "roller",
+  "roll_from_nodes/document": "roll",
   "key_grant/grant": "root_volume_key",
   "volume_snapshots/role": "snapshots",
   "volume_snapshots/role_policy": "snapshots",
@@ -95,6 +99,9 @@ const SCRIPT = `{ for kind, value in {
 
 /** The roller's bundle, in the module's directory. */
 export const ROLLER = "holdfast-roll.mjs";
+
+/** The same for a node, in the module's directory. */
+export const ROLLER_ON_NODE = "holdfast-roll-on-node.mjs";
 
 const ROLL_OPTIONS = `concat(
   ["--launch-timeout", "\${var.asg_inservice_timeout_in_mins}m"],
@@ -219,6 +226,14 @@ export function clusterModule(scope: Construct, id: string): ModuleStack {
     options: Token.asList(hcl(ROLL_OPTIONS)),
   });
   trigger.resource.addOverride("count", hcl('var.rolling_update.when == "apply" ? 1 : 0'));
+
+  new RollFromNodes(stack, "roll_from_nodes", {
+    clusterName: variableString(variables.app_name),
+    manifest: trigger.manifest,
+    program: Token.asString(hcl(`trimspace(file("\${path.module}/${ROLLER_ON_NODE}"))`)),
+    nodeRoleArn: access.roleArn,
+    enabled: "var.rolling_update.from_nodes",
+  });
 
   declareOutput(stack, "node_iam_role_name", {
     description: "Name of the nodes' role, for further policies.",
