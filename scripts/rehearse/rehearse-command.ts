@@ -1,7 +1,9 @@
 import { type Command, Command as Commander, InvalidArgumentError, Option } from "commander";
 import { parseDuration } from "../rolling-update/cli/duration";
+import { controlCommands } from "./control/control-commands";
+import { EXIT } from "./exit-codes";
 import { removeAbandonedLabs } from "./machines/lab";
-import { EXIT, type RunFlags, runCommand } from "./run-command";
+import { type RunFlags, runCommand } from "./run-command";
 import { EVENT_FORMS, type EventName, formText } from "./scenario/event";
 import type { Surroundings } from "./surroundings";
 
@@ -45,6 +47,7 @@ export function rehearseCommand(surroundings: Surroundings): Command {
         removed.length === 0 ? "nothing to remove\n" : `removed ${removed.map((id) => `lab ${id}`).join(", ")}\n`,
       );
     });
+  for (const command of controlCommands(surroundings)) rehearse.addCommand(command);
   return rehearse;
 }
 

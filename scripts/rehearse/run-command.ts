@@ -2,8 +2,11 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import pc from "picocolors";
 import { missingCommands } from "../test-tiers";
+import { controlApp, serveControl } from "./control/control-server";
+import { announce } from "./control/session";
 import { findDeployment } from "./deployment/find";
 import { NEED_INSIDE } from "./events/acts";
+import { EXIT } from "./exit-codes";
 import { openOutput } from "./output";
 import { rehearse } from "./run";
 import { parseEvent } from "./scenario/event";
@@ -17,9 +20,6 @@ import { Story } from "./story/story";
 import { timeText } from "./story/time";
 import type { Surroundings } from "./surroundings";
 import { WrongUse } from "./wrong-use";
-
-/** What the shell is told. Stable: scripts and CI depend on them. */
-export const EXIT = { well: 0, failed: 1, wrongUse: 2, interrupted: 130 } as const;
 
 export interface RunFlags {
   readonly event?: readonly string[];
@@ -69,6 +69,7 @@ async function run(
   const endLive = tellLive(story, stdout, flags.json === true);
   const stage =
     kind === "none" ? await openInstantStage() : await openContainerStage(packagesFor(deployment.name, flags.packages));
+  const ends: (() => unknown)[] = [];
   const remarks: string[] = [...REMARKS[kind]];
   try {
     await rehearse({
@@ -79,12 +80,17 @@ async function run(
       output,
       remark: (text) => remarks.push(text),
       signal,
+      running: async (rehearsal, consoles) => {
+        const control = await serveControl(controlApp(rehearsal, consoles));
+        ends.push(await announce(deployment.name, control.url), control.stop);
+      },
       ...(flags.keep && { afterwards: () => sleep(FOREVER_MS, undefined, { signal }).catch(() => undefined) }),
     });
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
     endLive();
+    for (const end of ends) await end();
     await stage.close();
   }
   const isWhole = !signal.aborted || flags.keep === true;
