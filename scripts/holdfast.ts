@@ -18,7 +18,7 @@ const GROUPS: readonly Command[] = [
     err: (text) => process.stderr.write(text),
     exit,
   }),
-  rehearseCommand((text) => process.stdout.write(text)),
+  rehearseCommand({ stdout: process.stdout, stderr: process.stderr, exit }),
 ];
 
 async function main(): Promise<void> {

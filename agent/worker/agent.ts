@@ -13,7 +13,7 @@ import type { DaemonQuirks } from "./daemon/quirks";
 import { type Drain, type DrainMode, type DrainSource, quiesceAt, tightened } from "./drain";
 import type { JobSource } from "./jobs/job-source";
 import { JobSupervisor } from "./jobs/job-supervisor";
-import { LeaseKeeper, type WrittenLease } from "./lease-keeper";
+import { type HandedLease, LeaseKeeper } from "./lease-keeper";
 import { type Orders, ordersTo } from "./orders";
 import { keepSession, type SessionPorts, type SessionState, type SessionWork, type WorkerDescription } from "./session";
 import type { UpgradePorts, Upgrades } from "./upgrade/upgrades";
@@ -21,6 +21,8 @@ import type { UpgradePorts, Upgrades } from "./upgrade/upgrades";
 export interface AgentProps {
   readonly worker: Omit<WorkerDescription, "features">;
   readonly drain: { readonly mode: DrainMode; readonly deadlineSeconds: number };
+  /** A job that runs for longer is let go, to run elsewhere. @default - as long as it takes */
+  readonly maxJobAgeMs?: number;
 }
 
 export interface AgentPorts extends Pick<SessionPorts, "controlPlane" | "deploymentToken"> {
@@ -29,13 +31,13 @@ export interface AgentPorts extends Pick<SessionPorts, "controlPlane" | "deploym
   readonly ports: Pick<PortPool, "take" | "keep" | "putBack">;
   readonly quirks: DaemonQuirks;
   readonly api: (port: number) => DaemonApi;
-  /** Writes the lease down for the guard. */
-  readonly writeLease: (lease: WrittenLease) => void;
+  /** Hands the lease to what ends the daemons when the agent cannot. */
+  readonly holdLease: (lease: HandedLease) => void;
   readonly notify: typeof notifySystemd;
   /** How often systemd expects a sign of life; undefined if it does not. */
   readonly watchdogPeriodMs: number | undefined;
-  /** Makes what upgrades the worker's programs; undefined where they are not upgraded. */
-  readonly upgrades: ((ports: UpgradePorts) => Upgrades) | undefined;
+  /** Makes what upgrades the worker's programs. @default - they are not upgraded */
+  readonly upgrades?: ((ports: UpgradePorts) => Upgrades) | undefined;
   /** EC2 and Auto Scaling around the worker; undefined on a machine of one's own. */
   readonly cloud: Cloud | undefined;
 }
@@ -85,6 +87,8 @@ class WorkerAgent implements AgentView {
   private intervals = DEFAULT_INTERVALS;
   draining: Drain | undefined;
   private going = false;
+  /** It leaves to start anew. */
+  private again = false;
   /** Grants that this machine may not take up now would only come again. */
   private claimAfter = 0;
   private ready = false;
@@ -96,8 +100,8 @@ class WorkerAgent implements AgentView {
     private readonly props: AgentProps,
     private readonly ports: AgentPorts,
   ) {
-    const { controlPlane, log, writeLease } = ports;
-    this.lease = new LeaseKeeper(writeLease, () => {
+    const { controlPlane, log, holdLease } = ports;
+    this.lease = new LeaseKeeper(holdLease, () => {
       log.warn("lease over: ending the daemons that may not outlive it");
       this.jobs.stopAll({ mode: "kill", cause: "lease" });
     });
@@ -123,6 +127,7 @@ class WorkerAgent implements AgentView {
       lease: this.lease,
       admit: () => this.admit(),
       progressMs: () => this.intervals.progressMs,
+      ...(props.maxJobAgeMs === undefined ? {} : { maxJobAgeMs: props.maxJobAgeMs }),
       changed: () => {
         this.claims.wake();
         this.changes.wake();
@@ -151,15 +156,16 @@ class WorkerAgent implements AgentView {
       ports.cloud?.run(this, this.progress, leaving.signal),
     ]);
     heard.abort();
-    await ports.notify({ stopping: true, status: "leaving" });
+    await ports.notify({ status: "leaving" });
     if (!handOver.aborted) {
       await this.sayGoodbye();
-      await ports.cloud?.left();
+      await ports.cloud?.left(this, AbortSignal.any([stop, asked]));
     }
+    await ports.notify({ stopping: true });
     this.ending.abort();
     clearInterval(ticking);
     if (pulse) clearInterval(pulse);
-    return restarting.signal.aborted ? "restart" : "asked";
+    return restarting.signal.aborted || this.again ? "restart" : "asked";
   }
 
   drain(source: DrainSource, mode: DrainMode, deadlineMs: number): void {
@@ -174,7 +180,8 @@ class WorkerAgent implements AgentView {
     this.changes.wake();
   }
 
-  leave(source: DrainSource): void {
+  leave(source: DrainSource, again = false): void {
+    this.again ||= again;
     if (!this.going) this.ports.log.info("leaving", { source });
     this.going = true;
     const { mode, deadlineSeconds } = this.props.drain;

@@ -1,11 +1,13 @@
-/** The worker agent's program: `run` on an instance of a fleet, `local` on a machine of one's own; both start `guard`. */
+/** The worker agent's program: `run` on an instance of a fleet, beside `guard`; `local` on a machine of one's own. */
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { createLog, reason } from "../host/log";
 import type { AgentSignals } from "./agent";
+import { runGuard } from "./guard";
 import { runInstanceAgent } from "./instance-agent";
-import { runLocalAgent, runLocalGuard } from "./local";
+import { runLocalAgent } from "./local";
 import { parseLocalConfig } from "./local-config";
+import { PATHS } from "./paths";
 import release from "./release.json";
 import { watchTrial } from "./upgrade/trial-watch";
 
@@ -47,12 +49,9 @@ const commands: Readonly<Record<string, () => Promise<unknown>>> = {
     return await runLocalAgent(config, createLog(), signals());
   },
   run: () => runInstanceAgent(signals()),
-  guard: () => {
-    // It outlives the terminal and whoever started it.
-    for (const name of ["SIGHUP", "SIGINT", "SIGTERM"] as const) process.on(name, () => {});
-    return runLocalGuard(option("directory"));
-  },
+  guard: () => runGuard({ directory: PATHS.guard, socket: PATHS.guardSocket, daemon: PATHS.daemon }, createLog()),
   "watch-upgrade": () => {
+    // It outlives the terminal and whoever started it.
     for (const name of ["SIGHUP", "SIGINT", "SIGTERM"] as const) process.on(name, () => {});
     return watchTrial(option("directory"), createLog());
   },

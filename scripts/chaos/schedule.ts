@@ -22,7 +22,7 @@ export type Fault =
   | { readonly kind: "kill-daemon" | "freeze-daemon"; readonly job: number }
   | { readonly kind: "kill-control-plane" | "roll-control-plane"; readonly copy: number }
   | { readonly kind: "close-connections" | "crash-backend"; readonly server: ServerName }
-  /** `agent`: it alone stands still, its daemons and its guard go on. `machine`: everything of the worker does. */
+  /** `agent`: it alone stands still, its daemons and their leashes go on. `machine`: everything of the worker does. */
   | { readonly kind: "freeze-agent" | "freeze-machine"; readonly worker: number }
   /** The worker and every copy of the control plane. */
   | { readonly kind: "isolate-worker"; readonly worker: number }

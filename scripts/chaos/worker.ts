@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { identify } from "../up/process-identity";
@@ -32,7 +33,7 @@ export interface FoundDaemon {
   readonly fence: number;
 }
 
-/** A machine of the fleet: an agent, its guard and its daemons, which reach the others over roads of their own. */
+/** A machine of the fleet: an agent and its daemons, which reach the others over roads of their own. */
 export class Worker {
   readonly name: string;
   readonly agent: Program;
@@ -69,14 +70,14 @@ export class Worker {
     return readdirSync(jobs).flatMap((name) => daemonIn(join(jobs, name)));
   }
 
-  /** The agent, its guard, what watches over an upgrade of it, and its daemons. */
+  /** The agent, what watches over an upgrade of it, its daemons, and what stands in their groups beside them: their leashes. */
   everything(): readonly number[] {
-    const helpers = ["guard.json", "upgrade-watcher.json"].flatMap((name) => {
-      const helper = readJson(join(this.state, name));
-      return helper && identify(helper.pid)?.start === helper.start ? [helper.pid as number] : [];
-    });
+    const watcher = readJson(join(this.state, "upgrade-watcher.json"));
+    const watcherPid = watcher && identify(watcher.pid)?.start === watcher.start ? [watcher.pid as number] : [];
     const agentPid = this.agent.pid === undefined ? [] : [this.agent.pid];
-    return [...agentPid, ...helpers, ...this.daemons().map(({ pid }) => pid)];
+    const groups = this.daemons().map(({ pid }) => pid);
+    const { stdout = "" } = groups.length === 0 ? {} : spawnSync("pgrep", ["-g", groups.join()], { encoding: "utf8" });
+    return [...agentPid, ...watcherPid, ...stdout.split("\n").filter(Boolean).map(Number)];
   }
 
   /** Ends everything at once, for good. */

@@ -6,7 +6,7 @@ import type { Store } from "./store";
 
 /** How long a successor may take to own the cluster: a command is fetched within seconds. */
 const STARTS_WITHIN_MS = 120_000;
-const LOOK_AGAIN_MS = 2_000;
+const LOOK_AGAIN_MS = 1_000;
 const MOST_TRIES = 3;
 
 /**

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -197,19 +197,13 @@ function launch(file: string, directory: string, program: string): RunningAgent 
   };
 }
 
-/** Daemons and guard of a worker whose agent is gone. */
+/** Daemons of a worker whose agent is gone, with their leashes. */
 async function endDaemons(directory: string): Promise<void> {
   const alive = async () =>
     (await recordedDaemons(join(directory, "state", "jobs"))).filter(({ pid, start }) => startOf(pid) === start);
   await eventually("daemons are gone", async () => {
     for (const { pid } of await alive()) process.kill(-pid, "SIGKILL");
     expect(await alive()).toEqual([]);
-  });
-  rmSync(join(directory, "state", "lease.json"), { force: true });
-  await eventually("the guard is gone", async () =>
-    expect(readdirSync(join(directory, "state")).filter((name) => name === "guard.json")).toEqual([]),
-  ).catch((error) => {
-    throw new Error(readFileSync(join(directory, "state", "guard.log"), "utf8"), { cause: error });
   });
   rmSync(directory, { recursive: true });
 }

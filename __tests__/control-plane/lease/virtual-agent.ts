@@ -66,7 +66,7 @@ export function startVirtualAgent(post: ControlPlaneClient["post"]) {
       ports: new PortPool(),
       quirks: daemonQuirks({ kind: "dbmazz", version: "2.4.0" }),
       api: host.api,
-      writeLease: () => {},
+      holdLease: () => {},
       notify: async () => {},
       watchdogPeriodMs: undefined,
       upgrades: undefined,

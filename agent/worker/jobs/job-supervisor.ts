@@ -12,9 +12,14 @@ export interface SupervisorPorts extends JobPorts {
   /** Resolves with whether this machine may hold a job now; asked before a grant is taken up. */
   readonly admit: () => Promise<boolean>;
   readonly lease: Pick<LeaseKeeper, "valid" | "lapses">;
+  /** How long a daemon may run here. @default - as long as it takes */
+  readonly maxJobAgeMs?: number;
   /** Told whenever a job came or went. */
   readonly changed: () => void;
 }
+
+/** About 24 days; a timer takes no more. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** Between two attempts to say that a grant is taken up. */
 const STARTED_RETRY_MS = 1_000;
@@ -24,6 +29,8 @@ export class JobSupervisor {
   private readonly jobs = new Map<string, SupervisedJob>();
   private readonly daemons = new Map<string, DaemonProcess>();
   private lost: JobRef[] = [];
+  /** Jobs whose daemons did not stop in time when they were asked to, and were ended. */
+  overdue = 0;
   /** Jobs that failed on daemons which were started here. */
   failures = 0;
 
@@ -155,7 +162,7 @@ export class JobSupervisor {
         return this.refuse(job);
       }
       const record = recordOf(grant, port, environment);
-      const daemon = await host.start({ record, variables: environment.variables });
+      const daemon = await host.start({ record, ...environment });
       log.info("daemon started", { ...job.ref, job: grant.spec.name, port });
       const gapAfter = environment.gapPossible ? (grant.resume?.position ?? "") : undefined;
       this.live(job, daemon, gapAfter, lapses, () => {
@@ -208,12 +215,20 @@ export class JobSupervisor {
     const { jobId } = job.ref;
     this.daemons.set(jobId, daemon);
     const leaseLost = () => !lease.valid || lease.lapses !== lapses;
+    const { maxJobAgeMs = Number.POSITIVE_INFINITY } = this.ports;
+    const aged = () => {
+      log.info("job has run long enough here", { ...job.ref });
+      job.stop({ mode: "quiesce", cause: "drain" });
+    };
+    const ageing = maxJobAgeMs <= LONGEST_TIMER_MS ? setTimeout(aged, maxJobAgeMs) : undefined;
     void job.follow(daemon, gapAfter, leaseLost).then(async (departure) => {
       this.daemons.delete(jobId);
       await daemon.forget();
       ports.putBack(daemon.record.port);
       if (departure === "lost to the lease") this.lost.push(job.ref);
       if (departure === "failed") failed();
+      if (job.overdue) this.overdue += 1;
+      clearTimeout(ageing);
       log.info("job left", { ...job.ref, job: daemon.record.name, departure });
       this.leave(job);
     });

@@ -53,6 +53,8 @@ export class SupervisedJob {
   /** Whether a daemon may be alive: then heartbeats list the job. */
   alive = true;
   healthy = false;
+  /** The daemon did not stop in time, and was ended. */
+  overdue = false;
   /** The newest figures, and the largest lag since they were last asked for. */
   figures: Figures | undefined;
   largestLagMs: number | undefined;
@@ -222,6 +224,8 @@ export class SupervisedJob {
             keepSlot: this.order?.mode !== "cleanup",
             remainingMs,
             seen: (status) => this.makeCheckpoint(status, daemon.record),
+          }).then((stopped) => {
+            this.overdue ||= !stopped;
           });
     void ending.finally(() => {
       over = true;

@@ -21,6 +21,7 @@ const BY_CODE: Partial<Record<RollErrorCode, number>> = {
   ZONE_IMPAIRED: EXIT.gateClosed,
   LOCK_HELD: EXIT.lockHeld,
   LOCK_LOST: EXIT.lockHeld,
+  HANDOVER_FAILED: EXIT.paused,
   MANIFEST_INVALID: EXIT.refused,
   SETTINGS_INCOHERENT: EXIT.refused,
   WRONG_ACCOUNT: EXIT.refused,

@@ -16,7 +16,8 @@ Examples:
   $ holdfast roll recover 02 --cluster orders.json --yes
 
 Exit codes: 0 done, 1 a node failed, 2 changes pending (plan, or run without --yes), 3 paused, 4 gate stayed closed,
-5 another roller owns the cluster, 6 refused before anything changed, 7 AWS refused, 8 rolled back, 64 usage`;
+5 another roller owns the cluster, 6 refused before anything changed, 7 AWS refused, 8 rolled back, 9 handed over to another
+node, 64 usage`;
 
 /** `holdfast roll …`; the exit code is handed to `exit`. */
 export function rollCommand(surroundings: Surroundings, exit: (code: number) => void): Command {
