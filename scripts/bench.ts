@@ -6,8 +6,9 @@ import { imports } from "./bench/imports";
 import { synth } from "./bench/synth";
 import { bundles } from "./bench-fleet/bundles";
 import { fleet } from "./bench-fleet/fleet";
+import { heartbeats } from "./bench-fleet/heartbeats";
 
-const BENCHES: readonly Bench[] = [synth, imports, clusterPlan, bundles, fleet];
+const BENCHES: readonly Bench[] = [synth, imports, clusterPlan, bundles, fleet, heartbeats];
 const names = BENCHES.map(({ name }) => name);
 
 new Command("npm run bench --")
