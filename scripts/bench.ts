@@ -9,8 +9,19 @@ import { heartbeats } from "./bench-control-plane/heartbeats";
 import { parkedPolls } from "./bench-control-plane/parked-polls";
 import { bundles } from "./bench-fleet/bundles";
 import { fleet } from "./bench-fleet/fleet";
+import { heartbeatPeriod } from "./bench-fleet/heartbeat-period";
 
-const BENCHES: readonly Bench[] = [synth, imports, clusterPlan, bundles, fleet, claims, heartbeats, parkedPolls];
+const BENCHES: readonly Bench[] = [
+  synth,
+  imports,
+  clusterPlan,
+  bundles,
+  fleet,
+  heartbeatPeriod,
+  claims,
+  heartbeats,
+  parkedPolls,
+];
 const names = BENCHES.map(({ name }) => name);
 
 new Command("npm run bench --")

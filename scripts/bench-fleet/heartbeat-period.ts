@@ -1,0 +1,146 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { availableParallelism, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import type { Bench, Measurement } from "../bench/bench";
+import { until } from "../chaos/until";
+
+const AGENT = resolve("dist/worker-agent.mjs");
+const JOBS = 100;
+const PERIOD_MS = 2_000;
+const WINDOW_MS = 30_000;
+const PATIENCE_MS = 300_000;
+const LOG_BYTES_PER_SECOND = 10 * 1_024 * 1_024;
+/** Far from the period that is wanted. */
+const TOLERANCE = 0.1;
+
+/** Tells the farm of its port, and writes its share of the log. */
+const DAEMON = `printf '%s %s %s\\n' "$DBMAZZ_CONTROL_PORT" "$SOURCE_SLOT_NAME" "$TABLES" >"/dev/tcp/127.0.0.1/$1"
+while :; do head -c ${Math.round(LOG_BYTES_PER_SECOND / JOBS)} /dev/zero | tr '\\0' 'x'; echo; sleep 1; done`;
+
+/** How evenly heartbeats come from an agent that has much to do on a machine that has more, seen by the process that receives them. */
+export const heartbeatPeriod: Bench = {
+  name: "heartbeat-period",
+  about: `the time between heartbeats of an agent with ${JOBS} jobs, wanted every ${PERIOD_MS} ms: quiet, and with every core busy and 10 MB/s of log`,
+  run: async () => {
+    const directory = mkdtempSync(join(tmpdir(), "holdfast-bench-"));
+    const children: ChildProcess[] = [];
+    const plane = await listen(JOBS);
+    try {
+      const farm = spawn(process.execPath, ["--import", "tsx", "scripts/bench-fleet/daemon-farm.ts"], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      children.push(farm);
+      const port = Number(await new Promise((done) => farm.stdout.once("data", done)));
+      children.push(startAgent(directory, plane.url, port));
+      await until("every job runs", PATIENCE_MS, async () => (plane.running() === JOBS ? true : undefined));
+      const idle = await spread(plane.arrivals, "all jobs run");
+      for (let core = 0; core < availableParallelism(); core++) {
+        children.push(spawn(process.execPath, ["-e", "for(;;);"], { stdio: "ignore" }));
+      }
+      return [idle, await spread(plane.arrivals, "and every core is busy")];
+    } finally {
+      for (const child of children.reverse()) child.kill("SIGKILL");
+      await plane.close();
+      endGroups(directory);
+      rmSync(directory, { recursive: true, force: true });
+    }
+  },
+};
+
+function startAgent(directory: string, controlPlaneUrl: string, farmPort: number): ChildProcess {
+  const file = (name: string, text: string) => {
+    writeFileSync(join(directory, name), text, { mode: 0o600 });
+    return join(directory, name);
+  };
+  const config = {
+    controlPlaneUrl,
+    deploymentTokenFile: file("token", "token"),
+    workerId: "bench",
+    stateDirectory: join(directory, "state"),
+    slots: JOBS,
+    daemon: { version: "0.1.0", command: ["bash", file("daemon.sh", DAEMON), String(farmPort)] },
+  };
+  return spawn(process.execPath, [AGENT, "local", "--config", file("config.json", JSON.stringify(config))], {
+    stdio: "ignore",
+  });
+}
+
+/** A control plane that grants so many jobs, and notes when heartbeats come. */
+async function listen(jobs: number) {
+  const arrivals: number[] = [];
+  let running = 0;
+  let granted = false;
+  const side = { engine: "postgres", url: "postgres://db.internal/shop", user: "cdc", password: "none", options: {} };
+  const spec = { source: side, sink: side, tables: ["orders"], snapshot: false, onDisconnect: "stop", options: {} };
+  const grant = (_: unknown, number: number) => ({
+    jobId: randomUUID(),
+    fence: 1,
+    attempt: 1,
+    deadlineMs: PATIENCE_MS,
+    spec: { ...spec, name: `job-${number}` },
+    resume: null,
+  });
+  const answerTo = async (name: string, body: string): Promise<object> => {
+    if (name === "register") return { protocol: 1, token: "x".repeat(32), progressMs: 30_000, metricsMs: 60_000 };
+    if (name === "heartbeat") {
+      arrivals.push(performance.now());
+      running = JSON.parse(body).running.filter(({ status }: { status: string }) => status === "running").length;
+      return { leaseMs: PATIENCE_MS, nextMs: PERIOD_MS, actions: [] };
+    }
+    if (name !== "claim") return name === "progress" ? { seq: JSON.parse(body).checkpoint.seq } : {};
+    if (granted) await pause(PERIOD_MS);
+    const grants = granted ? [] : Array.from({ length: jobs }, grant);
+    granted = true;
+    return { grants, nextMs: PERIOD_MS, actions: [] };
+  };
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const name = request.url?.split("/").pop() ?? "";
+    response.end(JSON.stringify(await answerTo(name, Buffer.concat(chunks).toString())));
+  });
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  return {
+    arrivals,
+    running: () => running,
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    close: async () => {
+      server.closeAllConnections();
+      await new Promise((done) => server.close(done));
+    },
+  };
+}
+
+async function spread(arrivals: readonly number[], name: string): Promise<Measurement> {
+  const before = arrivals.length;
+  await pause(WINDOW_MS);
+  const seen = arrivals.slice(Math.max(0, before - 1));
+  const off = seen.slice(1).map((at, index) => Math.abs(at - (seen[index] ?? at) - PERIOD_MS) / PERIOD_MS);
+  const sorted = off.sort((a, b) => a - b);
+  return {
+    case: name,
+    figures: {
+      heartbeats: sorted.length,
+      "off %, p50": (sorted[Math.floor(sorted.length / 2)] ?? Number.NaN) * 100,
+      "off %, most": (sorted.at(-1) ?? Number.NaN) * 100,
+      "beyond 10 %": sorted.filter((share) => share > TOLERANCE).length,
+    },
+  };
+}
+
+/** The daemons outlive their agent: each is a group of its own, whose number its folder holds. */
+function endGroups(directory: string): void {
+  const jobs = join(directory, "state", "jobs");
+  for (const name of readdirSync(jobs)) {
+    try {
+      process.kill(-Number.parseInt(readFileSync(join(jobs, name, "process"), "utf8"), 10), "SIGKILL");
+    } catch {
+      // It has ended.
+    }
+  }
+}
