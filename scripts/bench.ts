@@ -26,7 +26,7 @@ new Command("npm run bench --")
     const results = [];
     for (const bench of BENCHES.filter(({ name }) => chosen.length === 0 || chosen.includes(name))) {
       const { name, about } = bench;
-      const measurements = await bench.run();
+      const measurements = await bench.run((line) => console.error(`${name}: ${line}`));
       results.push({ name, about, measurements });
       if (!json) {
         console.log(`${name}: ${about}\n${table(measurements)}\n`);

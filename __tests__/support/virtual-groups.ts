@@ -2,14 +2,15 @@ import { AutoScalingRules } from "../../scripts/emulator/auto-scaling/auto-scali
 import type { LaunchOrder, LifecycleHook, ScalingGroup } from "../../scripts/emulator/auto-scaling/group";
 import { InstanceRefreshes } from "../../scripts/emulator/auto-scaling/instance-refresh";
 import { Ec2Rules } from "../../scripts/emulator/ec2/ec2-rules";
-import { seeded, VirtualClock } from "../../scripts/rolling-update/simulator/virtual-clock";
+import { VirtualClock } from "../../scripts/rolling-update/simulator/virtual-clock";
+import { seededRandom } from "../../scripts/seeded-random";
 
 export const NAME = "workers";
 export const MINUTE_MS = 60_000;
 
 /** Auto Scaling groups in virtual time, on an EC2 that starts an instance in ten seconds and ends one in twenty. */
 export function virtualGroups() {
-  const clock = new VirtualClock(seeded(1));
+  const clock = new VirtualClock(seededRandom(1));
   const orders: LaunchOrder[] = [];
   let refusal: string | undefined;
   const ec2 = new Ec2Rules(clock, {

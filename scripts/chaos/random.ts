@@ -1,3 +1,5 @@
+import { seededRandom } from "../seeded-random";
+
 /** Choices that are the same for the same seed, on every machine. */
 export interface Choices {
   /** In [0, 1). */
@@ -7,15 +9,8 @@ export interface Choices {
   oneOf<T>(items: readonly T[]): T;
 }
 
-/** mulberry32. */
 export function seededChoices(seed: number): Choices {
-  let state = seed >>> 0;
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+  const next = seededRandom(seed);
   return {
     next,
     between: (min, max) => min + Math.floor(next() * (max - min + 1)),

@@ -2,7 +2,7 @@ import { CloudError } from "../../../scripts/rolling-update/cloud";
 import { MemoryStore } from "../../../scripts/rolling-update/simulator/memory-store";
 import { Monitor } from "../../../scripts/rolling-update/simulator/monitor";
 import { SimulatedAws } from "../../../scripts/rolling-update/simulator/simulated-aws";
-import { seeded } from "../../../scripts/rolling-update/simulator/virtual-clock";
+import { seededRandom } from "../../../scripts/seeded-random";
 import { startRoll, stranded } from "../../support/rolling";
 
 const RUNS = 10_000;
@@ -11,7 +11,7 @@ const KNOWABLE_MS = 15_000;
 
 /** One roll under random latency, staleness, throttling, deaths of nodes and kills of the roller, resumed until it is over. */
 async function randomRoll(seed: number): Promise<{ violations: unknown[]; twice: number; faults: string[] }> {
-  const random = seeded(seed);
+  const random = seededRandom(seed);
   const upTo = (ms: number) => Math.floor(random() * ms);
   const aws = await SimulatedAws.running({
     seed,

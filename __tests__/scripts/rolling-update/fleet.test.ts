@@ -1,6 +1,7 @@
 import { rollCommand } from "../../../scripts/rolling-update/cli/roll-command";
 import { fleetEventSchema } from "../../../scripts/rolling-update/fleet/fleet-events";
-import { seeded, VirtualClock } from "../../../scripts/rolling-update/simulator/virtual-clock";
+import { VirtualClock } from "../../../scripts/rolling-update/simulator/virtual-clock";
+import { seededRandom } from "../../../scripts/seeded-random";
 import { SimulatedRefreshes } from "../../support/simulated-refreshes";
 
 const MINUTE = 60_000;
@@ -9,7 +10,7 @@ const unused = () => {
 };
 
 function pool() {
-  const clock = new VirtualClock(seeded(1));
+  const clock = new VirtualClock(seededRandom(1));
   const process = clock.process();
   const refreshes = new SimulatedRefreshes(process);
   /** `holdfast roll fleet …` on the virtual clock. */

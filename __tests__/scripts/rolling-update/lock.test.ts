@@ -2,7 +2,8 @@ import type { Cloud } from "../../../scripts/rolling-update/cloud";
 import { fenced, LOCK_TTL_MS, Lock, lockOwner } from "../../../scripts/rolling-update/lock";
 import { RollError } from "../../../scripts/rolling-update/roll-error";
 import { MemoryStore } from "../../../scripts/rolling-update/simulator/memory-store";
-import { seeded, VirtualClock } from "../../../scripts/rolling-update/simulator/virtual-clock";
+import { VirtualClock } from "../../../scripts/rolling-update/simulator/virtual-clock";
+import { seededRandom } from "../../../scripts/seeded-random";
 
 const SCHEDULES = 1_000;
 
@@ -10,7 +11,7 @@ describe("the lock", () => {
   test(`R8: in ${SCHEDULES} schedules of two rollers no two change the cluster in one another's time`, async () => {
     let takeovers = 0;
     for (let seed = 1; seed <= SCHEDULES; seed++) {
-      const random = seeded(seed);
+      const random = seededRandom(seed);
       const clock = new VirtualClock(random);
       const store = new MemoryStore();
       const spans: { owner: number; epoch: number; from: number; to: number }[] = [];
@@ -58,7 +59,7 @@ describe("the lock", () => {
   }, 120_000);
 
   test("R8: a second roller ends within five seconds, naming the owner", async () => {
-    const clock = new VirtualClock(seeded(1));
+    const clock = new VirtualClock(seededRandom(1));
     const store = new MemoryStore();
     const first = clock.process();
     await clock.run(Lock.acquire(store.connect(first), first, "ana on laptop"));
@@ -81,7 +82,7 @@ describe("the lock", () => {
   });
 
   test("R8: the lock of a dead roller is taken within its time to live and thirty seconds", async () => {
-    const clock = new VirtualClock(seeded(1));
+    const clock = new VirtualClock(seededRandom(1));
     const store = new MemoryStore();
     const first = clock.process();
     await clock.run(Lock.acquire(store.connect(first), first, "dead"));
@@ -97,7 +98,7 @@ describe("the lock", () => {
   });
 
   test("R8: a roller whose lease looks expired to a fast clock keeps the cluster while it renews", async () => {
-    const clock = new VirtualClock(seeded(1));
+    const clock = new VirtualClock(seededRandom(1));
     const store = new MemoryStore();
     const slow = clock.process();
     const lock = await clock.run(Lock.acquire(store.connect(slow), slow, "slow clock"));

@@ -6,7 +6,7 @@ import { majorityProbe } from "../../../scripts/rolling-update/probes/node-check
 import { parseSettings } from "../../../scripts/rolling-update/settings";
 import { Monitor } from "../../../scripts/rolling-update/simulator/monitor";
 import { SimulatedAws } from "../../../scripts/rolling-update/simulator/simulated-aws";
-import { seeded } from "../../../scripts/rolling-update/simulator/virtual-clock";
+import { seededRandom } from "../../../scripts/seeded-random";
 import { rehearse } from "../../support/rolling";
 import { nodesAt } from "../../support/running-cluster";
 
@@ -65,7 +65,7 @@ describe("what the roller adds", () => {
   });
 
   test("R24: in 10,000 random topologies no batch is formed and let go that breaks the majority", async () => {
-    const random = seeded(7);
+    const random = seededRandom(7);
     const upTo = (limit: number) => Math.floor(random() * limit);
     let together = 0;
     for (let round = 0; round < 10_000; round++) {

@@ -2,57 +2,26 @@ import { AwsError, validationError } from "../aws-error";
 import type { Scheduler } from "../scheduler";
 import { Timeline } from "../timeline";
 import { ActivityLog } from "./activity-log";
-import { counts, type LaunchChoice, nextLaunch, scaleIn } from "./choices";
-import type {
-  Capacity,
-  GroupChange,
-  HookResult,
-  Launched,
-  LaunchRefused,
-  LifecycleHook,
-  Member,
-  ScalingGroup,
-} from "./group";
+import { counts } from "./choices";
+import type { Capacity, GroupChange, HookResult, LifecycleHook, Member, ScalingGroup } from "./group";
+import { type GroupState, Groups } from "./groups";
 import { HookWaits, type WaitName } from "./hook-waits";
+import { Launches } from "./launches";
+import type { AutoScalingTimings, RuleContext } from "./rule-context";
+import { Terminations } from "./terminations";
 
-export interface AutoScalingTimings {
-  /** From noticing that an instance is missing to asking EC2 for one. */
-  readonly noticeMs: number;
-  /**
-   * Pause after a failed launch, doubled up to the longest. AWS documents that failing launches are slowed down, not
-   * by how much: https://docs.aws.amazon.com/autoscaling/ec2/userguide/CHAP_Troubleshooting.html
-   */
-  readonly firstBackOffMs: number;
-  readonly longestBackOffMs: number;
-  /** From the end of an instance the group did not terminate to the health check that sees it. */
-  readonly healthCheckMs: number;
-  /** Between looks at an instance that starts, and from the end of a launch hook to service. @default 1,000 */
-  readonly stepMs?: number;
-}
-
-export interface GroupState {
-  readonly view: Timeline<ScalingGroup>;
-  readonly hooks: Map<string, LifecycleHook>;
-  readonly activities: ActivityLog;
-  /** Instances that an instance refresh launches beyond the desired number. */
-  surplus: number;
-  /** Launches that EC2 has not answered. */
-  readonly begun: Set<LaunchChoice>;
-  attemptPlanned: boolean;
-  notBefore: number;
-  backOffMs: number;
-}
+export type { AutoScalingTimings } from "./rule-context";
 
 /**
  * Auto Scaling groups: keep the desired number of instances, run lifecycle hooks, write scaling activities.
  * States: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html
  */
 export class AutoScalingRules {
-  readonly groups = new Map<string, GroupState>();
+  readonly #groups = new Groups();
+  readonly groups: ReadonlyMap<string, GroupState> = this.#groups.byName;
   readonly #waits: HookWaits;
-  readonly #groupOf = new Map<string, string>();
-  /** The activity that each instance's launch or termination is told by. */
-  readonly #activityOf = new Map<string, string>();
+  readonly #launches: Launches;
+  readonly #terminations: Terminations;
   #activityCount = 0;
   /** Told when an instance begins to wait in its launch hook, or enters service without one: the guest is booting. */
   onBoot: (instanceId: string, groupName: string) => void = () => {};
@@ -63,9 +32,23 @@ export class AutoScalingRules {
   constructor(
     private readonly scheduler: Scheduler,
     private readonly capacity: Capacity,
-    private readonly timings: AutoScalingTimings,
+    timings: AutoScalingTimings,
   ) {
     this.#waits = new HookWaits(scheduler, (id, transition, result) => this.#endWait(id, transition, result));
+    const context: RuleContext = {
+      groups: this.#groups,
+      scheduler,
+      capacity,
+      timings,
+      reconcile: (group) => this.#reconcile(group),
+      wait: ({ view }, id, hooks) => {
+        this.#waits.start(view.current.name, id, hooks);
+        this.onWait(id, view.current.name, hooks);
+      },
+      cancelWait: (id) => this.#waits.cancel(id),
+    };
+    this.#launches = new Launches(context, ({ view }, id) => this.onBoot(id, view.current.name));
+    this.#terminations = new Terminations(context, (id) => this.onTerminating(id));
   }
 
   /** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CreateAutoScalingGroup.html @throws AwsError AlreadyExists */
@@ -76,7 +59,7 @@ export class AutoScalingRules {
         `AutoScalingGroup by this name already exists - A group with the name ${group.name} already exists`,
       );
     }
-    this.groups.set(group.name, {
+    const created: GroupState = {
       view: new Timeline<ScalingGroup>(this.scheduler, { ...group, instances: [] }),
       hooks: new Map(hooks.map((hook) => [hook.name, hook])),
       activities: new ActivityLog(this.scheduler, () => activityId(++this.#activityCount)),
@@ -85,8 +68,9 @@ export class AutoScalingRules {
       attemptPlanned: false,
       notBefore: 0,
       backOffMs: 0,
-    });
-    this.#reconcile(group.name);
+    };
+    this.#groups.byName.set(group.name, created);
+    this.#reconcile(created);
   }
 
   /**
@@ -96,7 +80,8 @@ export class AutoScalingRules {
    * @throws AwsError ValidationError where the sizes contradict each other.
    */
   update(groupName: string, change: GroupChange): void {
-    const { view } = this.group(groupName);
+    const group = this.group(groupName);
+    const { view } = group;
     const min = change.min ?? view.current.min;
     const max = change.max ?? view.current.max;
     if (min > max) throw validationError(`Max bound, ${max}, must be greater than or equal to min bound, ${min}`);
@@ -107,7 +92,7 @@ export class AutoScalingRules {
       );
     }
     view.set({ ...change, desired } as Partial<ScalingGroup>);
-    this.#reconcile(groupName);
+    this.#reconcile(group);
   }
 
   /**
@@ -131,7 +116,7 @@ export class AutoScalingRules {
         "You cannot delete an AutoScalingGroup while there are scaling activities in progress for that group.",
       );
     }
-    this.groups.delete(groupName);
+    this.#groups.byName.delete(groupName);
     for (const { id } of instances) {
       this.#waits.cancel(id);
       this.capacity.terminate(id);
@@ -155,13 +140,14 @@ export class AutoScalingRules {
     if (!group.view.current.suspended.includes(processName)) return;
     group.view.set({ suspended: group.view.current.suspended.filter((name) => name !== processName) });
     if (processName === "Launch") group.notBefore = 0;
-    this.#reconcile(groupName);
+    this.#reconcile(group);
   }
 
   /** So many instances beyond the desired number, while a refresh runs. */
   setSurplus(groupName: string, surplus: number): void {
-    this.group(groupName).surplus = surplus;
-    this.#reconcile(groupName);
+    const group = this.group(groupName);
+    group.surplus = surplus;
+    this.#reconcile(group);
   }
 
   /**
@@ -170,28 +156,21 @@ export class AutoScalingRules {
    * @throws AwsError ValidationError where no group has the instance, or its size would fall below the minimum.
    */
   terminate(instanceId: string, decrementDesired: boolean): void {
-    const { name, min, desired } = this.groupOf(instanceId).view.current;
+    const { view } = this.groupOf(instanceId);
+    const { min, desired } = view.current;
     if (decrementDesired && desired <= min) {
       throw validationError(
         `Currently, desiredSize equals minSize (${min}). Terminating instance without replacement will violate group's min size constraint. Either set shouldDecrementDesiredCapacity flag to false or lower group's min size.`,
       );
     }
-    if (decrementDesired) this.group(name).view.set({ desired: desired - 1 });
-    this.#beginTermination(
-      name,
-      instanceId,
-      `instance ${instanceId} was taken out of service in response to a user request`,
-    );
+    if (decrementDesired) view.set({ desired: desired - 1 });
+    this.#terminations.takeOut(instanceId, "in response to a user request");
   }
 
   /** Takes an instance out to be replaced, for the reason that its activity is to show. */
   replace(instanceId: string, reason: string): void {
-    const { name } = this.groupOf(instanceId).view.current;
-    this.#beginTermination(
-      name,
-      instanceId,
-      `instance ${instanceId} was taken out of service in response to ${reason}`,
-    );
+    this.groupOf(instanceId);
+    this.#terminations.takeOut(instanceId, `in response to ${reason}`);
   }
 
   /**
@@ -211,274 +190,62 @@ export class AutoScalingRules {
 
   /** https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_SetInstanceProtection.html */
   protect(instanceId: string, protectedFromScaleIn: boolean): void {
-    const { name } = this.groupOf(instanceId).view.current;
-    this.#setMember(name, instanceId, { protectedFromScaleIn });
-    if (!protectedFromScaleIn) this.#reconcile(name);
+    const group = this.groupOf(instanceId);
+    this.#groups.set(instanceId, { protectedFromScaleIn });
+    if (!protectedFromScaleIn) this.#reconcile(group);
   }
 
   /** A health check found the instance gone or impaired: replaced when ReplaceUnhealthy runs. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-health-checks.html */
   markUnhealthy(instanceId: string): void {
-    const groupName = this.#groupOf.get(instanceId);
-    const group = groupName === undefined ? undefined : this.groups.get(groupName);
-    if (!group || groupName === undefined) return;
-    this.#setMember(groupName, instanceId, { healthy: false });
-    if (group.view.current.suspended.includes("ReplaceUnhealthy")) return;
-    this.#beginTermination(
-      groupName,
-      instanceId,
-      `instance ${instanceId} was taken out of service in response to an EC2 health check`,
-    );
+    const group = this.#groups.of(instanceId);
+    this.#groups.set(instanceId, { healthy: false });
+    if (group?.view.current.suspended.includes("ReplaceUnhealthy")) return;
+    this.#terminations.takeOut(instanceId, "in response to an EC2 health check");
   }
 
   /** To be told of every instance that has stopped running, whatever ended it. */
   instanceEnded(instanceId: string): void {
-    if (this.lifecycleOf(instanceId)?.startsWith("Terminating")) this.#remove(instanceId);
-    else this.scheduler.after(this.timings.healthCheckMs, () => this.#remove(instanceId));
+    this.#terminations.ended(instanceId);
   }
 
   lifecycleOf(instanceId: string): string | undefined {
-    return this.member(instanceId)?.lifecycle;
+    return this.#groups.lifecycleOf(instanceId);
   }
 
   member(instanceId: string): Member | undefined {
-    const groupName = this.#groupOf.get(instanceId);
-    const group = groupName === undefined ? undefined : this.groups.get(groupName);
-    return group?.view.current.instances.find(({ id }) => id === instanceId);
+    return this.#groups.member(instanceId);
   }
 
   /** @throws AwsError ValidationError where there is none. */
   group(name: string): GroupState {
-    const group = this.groups.get(name);
-    if (!group) throw validationError(`AutoScalingGroup name not found - AutoScalingGroup '${name}' not found`);
-    return group;
+    return this.#groups.named(name);
   }
 
   /** The group that an instance belongs to. @throws AwsError ValidationError where there is none. */
   groupOf(instanceId: string): GroupState {
-    const group = this.groups.get(this.#groupOf.get(instanceId) ?? "");
-    if (group?.view.current.instances.some(({ id }) => id === instanceId)) return group;
+    const group = this.#groups.of(instanceId);
+    if (group && this.member(instanceId)) return group;
     throw validationError(`Instance Id not found - No managed instance found for instance ID: ${instanceId}`);
   }
 
   /** The group keeps its desired number: instances that are on their way out do not count, so a replacement may start beside them. */
-  #reconcile(groupName: string): void {
-    const group = this.groups.get(groupName);
-    if (!group) return;
-    this.#shrink(groupName, group);
-    if (group.attemptPlanned || this.#missing(group) <= 0) return;
-    group.attemptPlanned = true;
-    const delay = Math.max(this.timings.noticeMs, group.notBefore - this.scheduler.now());
-    this.scheduler.after(delay, () => {
-      group.attemptPlanned = false;
-      if (this.groups.get(groupName) !== group) return;
-      while (this.#missing(group) > 0 && this.scheduler.now() >= group.notBefore) this.#launch(groupName, group);
-      this.#reconcile(groupName);
-    });
-  }
-
-  #missing({ view, surplus, begun }: GroupState): number {
-    const { instances, desired, suspended } = view.current;
-    if (suspended.includes("Launch")) return 0;
-    return desired + surplus - instances.filter(counts).length - begun.size;
-  }
-
-  #shrink(groupName: string, { view, surplus, begun }: GroupState): void {
-    const { instances, desired } = view.current;
-    const excess = instances.filter(counts).length + begun.size - desired - surplus;
-    if (excess <= 0) return;
-    for (const id of scaleIn(view.current, excess)) {
-      const cause = `a difference between desired and actual capacity, shrinking the capacity. instance ${id} was selected for termination`;
-      this.#beginTermination(groupName, id, cause);
-    }
-  }
-
-  #launch(groupName: string, group: GroupState): void {
-    const { zones, subnetIds, tags } = group.view.current;
-    const choice = nextLaunch(group.view.current, [...group.begun]);
-    const subnetId = subnetIds[choice.place];
-    const activity = group.activities.add(
-      "PreInService",
-      "Launching a new EC2 instance",
-      "an instance was started in response to a difference between desired and actual capacity",
-    );
-    group.begun.add(choice);
-    this.capacity.launch(
-      {
-        group: groupName,
-        template: choice.template,
-        zone: zones[choice.place] ?? "",
-        ...(subnetId === undefined ? {} : { subnetId }),
-        ...(choice.instanceType === undefined ? {} : { instanceType: choice.instanceType }),
-        spot: choice.spot,
-        tags,
-      },
-      (outcome) => {
-        group.begun.delete(choice);
-        if ("refused" in outcome) this.#refused(groupName, group, activity, outcome);
-        else this.#launched(groupName, group, activity, choice, outcome);
-      },
-    );
-  }
-
-  #refused(groupName: string, group: GroupState, activity: string, { refused }: LaunchRefused): void {
-    group.activities.set(activity, "Failed", { message: `${refused} Launching EC2 instance failed.` });
-    this.#slowDown(group);
-    this.#reconcile(groupName);
-  }
-
-  #launched(
-    groupName: string,
-    group: GroupState,
-    activity: string,
-    { spot }: LaunchChoice,
-    { id, template, zone, instanceType }: Launched,
-  ): void {
-    if (this.groups.get(groupName) !== group) {
-      this.capacity.terminate(id);
-      return;
-    }
-    this.#groupOf.set(id, groupName);
-    this.#activityOf.set(id, activity);
-    const member: Member = {
-      id,
-      lifecycle: "Pending",
-      healthy: true,
-      template,
-      zone,
-      ...(instanceType === undefined ? {} : { instanceType }),
-      spot,
-      protectedFromScaleIn: group.view.current.protectsNew ?? false,
-      launchedMs: this.scheduler.now(),
-    };
-    group.view.set({ instances: [...group.view.current.instances, member] });
-    group.activities.set(activity, "PreInService", { description: `Launching a new EC2 instance: ${id}` });
-    this.#whenRunning(id, () => {
-      if (this.lifecycleOf(id) !== "Pending") return;
-      const hooks = this.#hooks(group, "launching");
-      if (hooks.length > 0) {
-        this.#setMember(groupName, id, { lifecycle: "Pending:Wait" });
-        group.activities.set(activity, "MidLifecycleAction");
-        this.#wait(groupName, id, hooks);
-      } else {
-        this.#enterService(groupName, id);
-      }
-      this.onBoot(id, groupName);
-    });
-    this.#reconcile(groupName);
-  }
-
-  #wait(groupName: string, instanceId: string, hooks: readonly LifecycleHook[]): void {
-    this.#waits.start(groupName, instanceId, hooks);
-    this.onWait(instanceId, groupName, hooks);
-  }
-
-  #whenRunning(id: string, then: () => void): void {
-    this.scheduler.after(this.#stepMs, () => {
-      const state = this.capacity.state(id);
-      if (state === "pending") this.#whenRunning(id, then);
-      else if (state === "running") then();
-    });
+  #reconcile(group: GroupState): void {
+    if (!this.#groups.exists(group)) return;
+    this.#terminations.shrink(group);
+    this.#launches.plan(group);
   }
 
   #endWait(instanceId: string, transition: LifecycleHook["transition"], result: HookResult): void {
-    const groupName = this.#groupOf.get(instanceId) ?? "";
-    const group = this.groups.get(groupName);
+    const group = this.#groups.of(instanceId);
     if (!group) return;
     if (transition === "terminating") {
-      this.#setMember(groupName, instanceId, { lifecycle: "Terminating:Proceed" });
-      this.capacity.terminate(instanceId);
+      this.#terminations.proceed(instanceId);
     } else if (result === "CONTINUE") {
-      this.#setMember(groupName, instanceId, { lifecycle: "Pending:Proceed" });
-      this.scheduler.after(this.#stepMs, () => {
-        if (this.lifecycleOf(instanceId) === "Pending:Proceed") this.#enterService(groupName, instanceId);
-      });
+      this.#launches.proceed(group, instanceId);
     } else {
-      group.activities.set(this.#activityOf.get(instanceId) ?? "", "Cancelled", {
-        message:
-          "Instance failed to complete user's Lifecycle Action: Lifecycle Action with token was abandoned: Lifecycle Action Completed with ABANDON Result",
-      });
-      this.#slowDown(group);
-      this.#beginTermination(
-        groupName,
-        instanceId,
-        `instance ${instanceId} was taken out of service after its lifecycle action was abandoned`,
-      );
+      this.#launches.abandoned(group, instanceId);
+      this.#terminations.takeOut(instanceId, "after its lifecycle action was abandoned");
     }
-  }
-
-  #enterService(groupName: string, instanceId: string): void {
-    const group = this.groups.get(groupName);
-    if (!group) return;
-    this.#setMember(groupName, instanceId, { lifecycle: "InService", inServiceMs: this.scheduler.now() });
-    group.activities.set(this.#activityOf.get(instanceId) ?? "", "Successful");
-    group.backOffMs = 0;
-  }
-
-  #beginTermination(groupName: string, instanceId: string, cause: string): void {
-    const group = this.groups.get(groupName);
-    const lifecycle = this.lifecycleOf(instanceId);
-    if (!group || lifecycle === undefined || lifecycle.startsWith("Terminating")) return;
-    if (group.view.current.suspended.includes("Terminate")) return;
-    this.onTerminating(instanceId);
-    if (this.#waits.cancel(instanceId)) {
-      group.activities.set(this.#activityOf.get(instanceId) ?? "", "Cancelled", { message: cause });
-    }
-    this.#activityOf.set(
-      instanceId,
-      group.activities.add("InProgress", `Terminating EC2 instance: ${instanceId}`, cause),
-    );
-    const hooks = this.#hooks(group, "terminating");
-    if (hooks.length > 0 && lifecycle === "InService" && this.capacity.state(instanceId) === "running") {
-      this.#setMember(groupName, instanceId, { lifecycle: "Terminating:Wait" });
-      this.#wait(groupName, instanceId, hooks);
-    } else {
-      this.#setMember(groupName, instanceId, { lifecycle: "Terminating" });
-      this.capacity.terminate(instanceId);
-    }
-    this.#reconcile(groupName);
-  }
-
-  /** An instance the group terminated leaves it at once; one that ended by itself stays listed until a health check. */
-  #remove(instanceId: string): void {
-    const groupName = this.#groupOf.get(instanceId);
-    const group = groupName === undefined ? undefined : this.groups.get(groupName);
-    if (!group || groupName === undefined) return;
-    this.#waits.cancel(instanceId);
-    const member = this.member(instanceId);
-    if (!member) return;
-    const ended = this.#activityOf.get(instanceId) ?? "";
-    if (member.lifecycle.startsWith("Terminating")) group.activities.set(ended, "Successful");
-    group.view.set({ instances: group.view.current.instances.filter(({ id }) => id !== instanceId) });
-    this.#groupOf.delete(instanceId);
-    this.#activityOf.delete(instanceId);
-    this.#reconcile(groupName);
-  }
-
-  /** Failures of launches that were asked for together slow the group down once. */
-  #slowDown(group: GroupState): void {
-    if (this.scheduler.now() < group.notBefore) return;
-    group.backOffMs = Math.min(
-      Math.max(group.backOffMs * 2, this.timings.firstBackOffMs),
-      this.timings.longestBackOffMs,
-    );
-    group.notBefore = this.scheduler.now() + group.backOffMs;
-  }
-
-  #setMember(groupName: string, instanceId: string, change: Partial<Member>): void {
-    const group = this.groups.get(groupName);
-    group?.view.set({
-      instances: group.view.current.instances.map((member) =>
-        member.id === instanceId ? { ...member, ...change } : member,
-      ),
-    });
-  }
-
-  #hooks({ hooks }: GroupState, transition: LifecycleHook["transition"]): LifecycleHook[] {
-    return [...hooks.values()].filter((hook) => hook.transition === transition);
-  }
-
-  get #stepMs(): number {
-    return this.timings.stepMs ?? 1_000;
   }
 }
 

@@ -1,6 +1,7 @@
+import { seededRandom } from "../../seeded-random";
 import { Guests } from "./guests";
 import { type RegionOptions, SimulatedRegion } from "./simulated-region";
-import { type Process, seeded, VirtualClock } from "./virtual-clock";
+import { type Process, VirtualClock } from "./virtual-clock";
 
 export { ACCOUNT, type Connection, REGION, templateId } from "./simulated-region";
 
@@ -17,7 +18,7 @@ export class SimulatedAws extends SimulatedRegion {
   readonly guests: Guests;
 
   constructor(options: SimulationOptions = {}) {
-    const random = seeded(options.seed ?? 1);
+    const random = seededRandom(options.seed ?? 1);
     const clock = new VirtualClock(random);
     super(clock, options);
     this.clock = clock;

@@ -144,14 +144,3 @@ function inTurns(step: () => void): Promise<void> {
 function before(a: Alarm, b: Alarm): boolean {
   return a.at < b.at || (a.at === b.at && a.order < b.order);
 }
-
-/** A small seeded generator (mulberry32): the same seed gives the same run. */
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
-}
