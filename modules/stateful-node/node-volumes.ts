@@ -84,7 +84,7 @@ export class NodeVolumes extends Construct {
     this.#whole = `alltrue([for v in ${wanted} : ${given.join(" && ")}])`;
     this.#places = {
       "device name": ofEach(first.deviceName, deviceName),
-      "mount path": ofEach(dataVolume.mountPath, "v.mountPath"),
+      "mount path": ofEach(dataVolume.mountPath, 'try(coalesce(v.mountPath), "")'),
     };
     this.byName = `merge(${data}, { for name, volume in ${fqn} : name => { id = volume.id, type = ${wanted}[name].type } })`;
     this.configuration = {

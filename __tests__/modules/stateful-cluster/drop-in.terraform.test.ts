@@ -86,22 +86,23 @@ test("what is different about a node touches that node alone: a larger disk, ano
   ]);
 });
 
-test("a node is refused at plan, and each says why, whose files do not fit, whose subnet is in another zone, whose volume is half described", async () => {
-  const refused = ours.plan(
-    ...overrides({
-      "00": { file: incompressible(8_000) },
-      "01": { zone: "c" },
-      "02": { volume: "wal", volume_size: "10" },
-    }),
-  );
-  const said = await refused.then(
+/** What a plan is refused with, on one line. */
+const refusal = (nodes: Record<string, Record<string, string>>) =>
+  ours.plan(...overrides(nodes)).then(
     () => "nothing was refused",
-    (error: Error) => error.message.slice(error.message.indexOf("Error:")).replace(/[\s\u2502]+/g, " "),
+    ({ message }: Error) => message.slice(message.indexOf("Error:")).replace(/[\s\u2502]+/g, " "),
   );
 
-  expect(said).toContain("do not fit into user data");
+test("a subnet in another zone and a volume that is half described are refused at plan, each with its node", async () => {
+  const said = await refusal({ "01": { zone: "c" }, "02": { volume: "wal", volume_size: "10" } });
+
   expect(said).toMatch(/Node 01: volume data is in us-west-2b, subnet subnet-\w+ in us-west-2c/);
   expect(said).toContain("Node 02: each of its additional volumes must have a size, a type, a mount path");
+  expect(said).toContain("Node 02: two of its data volumes have the same device name: /dev/sdf, /dev/sdf.");
+});
+
+test("files that do not fit into user data are refused at plan", async () => {
+  expect(await refusal({ "00": { file: incompressible(8_000) } })).toContain("do not fit into user data");
 });
 
 test("every option beyond the former module's adds to what is there: nothing is replaced, no interface is touched", async () => {
