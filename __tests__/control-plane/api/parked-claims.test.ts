@@ -30,7 +30,7 @@ afterEach(async () => {
   jest.useRealTimers();
 });
 
-it("control-plane 16: 10,000 idle workers cause at most 5 claim queries a second in all, in two virtual minutes", async () => {
+it("control-plane 16: 10,000 idle workers cause at most 5 claim queries a second in all, in a virtual minute", async () => {
   const { pool, count } = idleDatabase();
   waker = new Waker(pool, NOWHERE);
   waker.start();
@@ -49,16 +49,16 @@ it("control-plane 16: 10,000 idle workers cause at most 5 claim queries a second
   const workers: Promise<void>[] = [];
   await jest.advanceTimersByTimeAsync(1_000);
   for (let index = 0; index < 10_000; index++) workers.push(worker(`session-${index}`));
-  await jest.advanceTimersByTimeAsync(120_000);
+  await jest.advanceTimersByTimeAsync(60_000);
 
   const claimQueries = CLAIM_QUERIES.reduce((sum, part) => sum + count(part), 0);
   expect(waker.size).toBe(10_000);
-  expect(answers).toBe(20_000);
-  expect(claimQueries).toBeLessThanOrEqual(5 * 121);
+  expect(answers).toBe(10_000);
+  expect(claimQueries).toBeLessThanOrEqual(5 * 61);
   over = true;
   await waker.stop();
   await Promise.all(workers);
-}, 120_000);
+}, 600_000);
 
 it("control-plane 20: a copy sends at most 20 notifications a second, however much becomes ready, and forgets no session", async () => {
   const told: string[] = [];

@@ -140,10 +140,11 @@ describe("control-plane 18: plans", () => {
     const fleet = await freshFleet();
     await fleet.job("waiting");
     const worker = await fleet.worker("w");
-    // GIVEN a transaction with an id in another database of the cluster
-    const { pool: elsewhere } = await postgres.freshDatabase({ migrated: false });
-    const idle = await elsewhere.connect();
-    await idle.query("set idle_in_transaction_session_timeout = 0; begin; select pg_current_xact_id()");
+    // GIVEN a transaction with a snapshot and an id, of somebody who sets no limit to it
+    const idle = await fleet.pool.connect();
+    await idle.query("set idle_in_transaction_session_timeout = 0");
+    await idle.query("begin isolation level repeatable read");
+    await idle.query("select pg_current_xact_id()");
     const { rows } = await idle.query("select pg_backend_pid() as pid");
     // WHEN jobs come and go, and vacuum may take none of what they leave
     for (let round = 0; round < 5; round++) {
@@ -171,7 +172,7 @@ describe("control-plane 18: plans", () => {
     expect(await fleet.claim(worker)).toHaveLength(1);
 
     await idle.query("rollback");
-    idle.release();
+    idle.release(true);
     expect((await findPinningTransaction(fleet.pool, 0))?.pid).not.toBe(rows[0].pid);
   }, 120_000);
 });
