@@ -31,9 +31,10 @@ module.exports = {
     ...roomRules,
     {
       name: "control-plane-only-up",
-      comment: "of scripts, only the local fleet starts a control plane; a private PostgreSQL server is for all",
+      comment:
+        "of scripts, only the local fleet and its benches use a control plane; a private PostgreSQL server is for all",
       severity: "error",
-      from: { path: "^scripts/", pathNot: "^scripts/up/" },
+      from: { path: "^scripts/", pathNot: "^scripts/(up|bench-control-plane)/" },
       to: { path: "^control-plane/", pathNot: "^control-plane/store/private-cluster\\.ts$" },
     },
     {

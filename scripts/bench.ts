@@ -4,10 +4,13 @@ import type { Bench, Measurement } from "./bench/bench";
 import { clusterPlan } from "./bench/cluster-plan";
 import { imports } from "./bench/imports";
 import { synth } from "./bench/synth";
+import { claims } from "./bench-control-plane/claims";
+import { heartbeats } from "./bench-control-plane/heartbeats";
+import { parkedPolls } from "./bench-control-plane/parked-polls";
 import { bundles } from "./bench-fleet/bundles";
 import { fleet } from "./bench-fleet/fleet";
 
-const BENCHES: readonly Bench[] = [synth, imports, clusterPlan, bundles, fleet];
+const BENCHES: readonly Bench[] = [synth, imports, clusterPlan, bundles, fleet, claims, heartbeats, parkedPolls];
 const names = BENCHES.map(({ name }) => name);
 
 new Command("npm run bench --")
@@ -23,7 +26,7 @@ new Command("npm run bench --")
     const results = [];
     for (const bench of BENCHES.filter(({ name }) => chosen.length === 0 || chosen.includes(name))) {
       const { name, about } = bench;
-      const measurements = await bench.run();
+      const measurements = await bench.run((line) => console.error(`${name}: ${line}`));
       results.push({ name, about, measurements });
       if (!json) {
         console.log(`${name}: ${about}\n${table(measurements)}\n`);

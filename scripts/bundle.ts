@@ -17,6 +17,9 @@ const RELEASES: Readonly<Record<string, string>> = {
   "worker-agent": "agent/worker/program.ts",
 };
 
+/** Carried by a document of Systems Manager, to run on a node. */
+const ON_NODE: Readonly<Record<string, string>> = { "roll-on-node": "scripts/rolling-update/on-node/main.ts" };
+
 /** Carried by the published module, to run where Terraform does. */
 const OPERATOR: Readonly<Record<string, string>> = { roll: "scripts/rolling-update/main.ts" };
 
@@ -38,7 +41,7 @@ const REQUIRE = 'import{createRequire}from"node:module";const require=createRequ
 const REFUSE_OLD_NODE =
   'if(parseInt(process.versions.node)<20){console.error("the roller needs Node.js 20 or later, this is "+process.versions.node);process.exit(64)}';
 
-buildSync({ ...OPTIONS, entryPoints: PROGRAMS });
+buildSync({ ...OPTIONS, entryPoints: { ...PROGRAMS, ...ON_NODE } });
 buildSync({
   ...OPTIONS,
   entryPoints: RELEASES,
@@ -47,8 +50,8 @@ buildSync({
 });
 buildSync({ ...OPTIONS, entryPoints: OPERATOR, banner: { js: `${REFUSE_OLD_NODE}${REQUIRE}` } });
 
-/** Programs that share their 16 KiB with what users write: they unpack themselves, a tenth smaller than gzip alone makes them. */
-const SELF_UNPACKING = ["node"];
+/** Programs that share a few KiB with what users write: they unpack themselves, a tenth smaller than gzip alone makes them. */
+const SELF_UNPACKING = ["node", "roll-on-node"];
 
 for (const name of SELF_UNPACKING) {
   const file = `dist/${name}.mjs`;

@@ -1,9 +1,9 @@
 import { Command } from "commander";
 import { operatorCommands } from "./operator/commands";
 import { rehearseCommand } from "./rehearse/rehearse-command";
+import { awsSurroundings } from "./rolling-update/cli/aws-surroundings";
 import { parse } from "./rolling-update/cli/parse";
 import { rollCommand } from "./rolling-update/cli/roll-command";
-import { awsSurroundings } from "./rolling-update/cli/surroundings";
 
 const exit = (code: number) => {
   process.exitCode = code;
@@ -18,7 +18,7 @@ const GROUPS: readonly Command[] = [
     err: (text) => process.stderr.write(text),
     exit,
   }),
-  rehearseCommand((text) => process.stdout.write(text)),
+  rehearseCommand({ stdout: process.stdout, stderr: process.stderr, exit }),
 ];
 
 async function main(): Promise<void> {

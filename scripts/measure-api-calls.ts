@@ -2,9 +2,10 @@
  * `npm run measure-api-calls`: applies every stack of cdktf.out to an emulated AWS and writes down how many API calls the
  * AWS provider makes for each type of resource, for the estimate of `npm start`. Needs terraform and moto_server.
  */
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { withItsNetwork } from "./bench/stack-network";
 import { startEmulatedAws } from "./emulator/emulated-aws";
 import { terraformIn } from "./emulator/terraform";
 import type { ApiCalls } from "./start/api-calls";
@@ -27,7 +28,10 @@ async function main(): Promise<void> {
   const created = new Map<string, number>();
   const read = new Map<string, number>();
   const amount = new Map<string, number>();
-  for (const { synthesizedStackPath } of Object.values(stacks as Record<string, { synthesizedStackPath: string }>)) {
+  for (const [name, { synthesizedStackPath }] of Object.entries(
+    stacks as Record<string, { synthesizedStackPath: string }>,
+  )) {
+    console.log(`measuring ${name}`);
     await measureStack(join(OUTDIR, synthesizedStackPath), { created, read, amount });
   }
   const calls = [...amount.keys()].sort().map((type) => {
@@ -52,7 +56,7 @@ async function measureStack(json: string, { created, read, amount }: Counts): Pr
   const scratch = mkdtempSync(join(tmpdir(), "holdfast-measure-"));
   const emulator = await startEmulatedAws();
   try {
-    copyFileSync(json, join(scratch, "cdk.tf.json"));
+    writeFileSync(join(scratch, "cdk.tf.json"), await withItsNetwork(readFileSync(json, "utf8"), emulator));
     writeFileSync(join(scratch, "backend_override.tf.json"), '{"terraform":{"backend":{"local":{}}}}');
     const log = join(scratch, "provider.log");
     const terraform = terraformIn(scratch, emulator);

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { clusterInputs, DATA_DISK_KEYS, nodeFiles } from "../modules/stateful-cluster/cluster-inputs";
 import { type Finding, finding, type Rule, withRules } from "../modules/worker-fleet/schema-rules";
+import { missingKeys, volumesOfNode } from "./cluster-volumes";
 
 /** What is of use to callers of the published module only. */
 const OF_THE_MODULE = {
@@ -88,15 +89,41 @@ function secretsHaveOneSource({ node_secret_files }: Keys): Finding[] {
   );
 }
 
-function volumesDiffer({ default_data_volume: first, additional_data_volumes }: Keys): Finding[] {
-  const seen = { device_name: new Map<string, string>(), mount_path: new Map<string, string>() };
+function furtherVolumesAreWhole(document: Keys): Finding[] {
+  return document.nodes.flatMap((node, i) =>
+    volumesOfNode(document, node)
+      .filter(({ name }) => name !== "data" && !(name in document.additional_data_volumes))
+      .flatMap((volume) => {
+        const missing = missingKeys(volume);
+        const message = `should have ${missing.join(", ")} too: no volume of every node has this name`;
+        return finding(missing.length > 0, ["nodes", i, ...volume.path], message);
+      }),
+  );
+}
+
+/** A pair of volumes is found where the cluster says it, or where the one node does that brings it about. */
+function volumesDiffer(document: Keys): Finding[] {
+  const everywhere = sharedPlaces({ ...document, node: { node_data_disk: {}, additional_data_volumes: {} } }, []);
+  const own = document.nodes.flatMap((node, i) => sharedPlaces({ ...document, node }, ["nodes", i]));
+  return everywhere.length > 0 ? everywhere : own;
+}
+
+interface NodeOfCluster extends Pick<Keys, "default_data_volume" | "additional_data_volumes"> {
+  readonly node: Pick<Keys["nodes"][number], "node_data_disk" | "additional_data_volumes">;
+}
+
+function sharedPlaces({ node, ...cluster }: NodeOfCluster, path: Finding["path"]): Finding[] {
   return (["device_name", "mount_path"] as const).flatMap((key) => {
-    seen[key].set(first[key], "default_data_volume");
-    return Object.entries(additional_data_volumes).flatMap(([name, volume]) => {
-      const other = seen[key].get(volume[key]);
-      seen[key].set(volume[key], `additional_data_volumes.${name}`);
-      const path = ["additional_data_volumes", name, key];
-      return finding(other !== undefined, path, `should be its own; ${other} has it too`);
+    const owners = new Map<unknown, string>();
+    return volumesOfNode(cluster, node).flatMap((volume) => {
+      const value = volume.values[key];
+      const owner = owners.get(value);
+      owners.set(value, volume.name === "data" ? "default_data_volume" : `additional_data_volumes.${volume.name}`);
+      return finding(
+        value !== undefined && owner !== undefined,
+        [...path, ...volume.path, key],
+        `should be its own; ${owner} has it too`,
+      );
     });
   });
 }
@@ -108,7 +135,8 @@ const RULES: readonly Rule<Keys>[] = [
   { reads: ["nodes"], findings: disksAreKnown },
   { reads: ["nodes", "node_files", "node_secret_files"], findings: filesHaveNodes },
   { reads: ["node_secret_files"], findings: secretsHaveOneSource },
-  { reads: ["default_data_volume", "additional_data_volumes"], findings: volumesDiffer },
+  { reads: ["additional_data_volumes", "nodes"], findings: furtherVolumesAreWhole },
+  { reads: ["default_data_volume", "additional_data_volumes", "nodes"], findings: volumesDiffer },
 ];
 
 /** What a document says of a stateful cluster. */

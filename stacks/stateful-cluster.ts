@@ -1,9 +1,9 @@
 import { TerraformOutput } from "cdktf";
-import { clusterInputs } from "../modules/stateful-cluster/cluster-inputs";
 import { rollManifest } from "../modules/stateful-cluster/roll-trigger";
 import { StatefulCluster } from "../modules/stateful-cluster/stateful-cluster";
 import type { DataVolumeProps, NodeFileProps, NodeScriptProps } from "../modules/stateful-node/node-props";
 import { type ClusterDocument, clusterDocument } from "./cluster-document";
+import { type DocumentVolume, volumesOfNode, wholeVolume } from "./cluster-volumes";
 import { defineKind } from "./deployment-kind";
 
 export const statefulCluster = defineKind({
@@ -29,13 +29,6 @@ function clusterProps(document: ClusterDocument): ConstructorParameters<typeof S
     ...(document.node_key_name === null ? {} : { keyName: document.node_key_name }),
     securityGroupIds: document.security_groups,
     dataVolume: volumeProps(document.default_data_volume),
-    ...(Object.keys(document.additional_data_volumes).length === 0
-      ? {}
-      : {
-          additionalVolumes: Object.fromEntries(
-            Object.entries(document.additional_data_volumes).map(([name, volume]) => [name, volumeProps(volume)]),
-          ),
-        }),
     rootVolume: {
       deviceName: root.device_name,
       sizeGiB: root.size_in_gibs,
@@ -48,12 +41,7 @@ function clusterProps(document: ClusterDocument): ConstructorParameters<typeof S
       subnetId: node.node_subnet_id,
       ...(node.node_image === undefined ? {} : { imageId: node.node_image }),
       ...(node.instance_type === undefined ? {} : { instanceType: node.instance_type }),
-      dataVolume: volumeProps(
-        clusterInputs.shape.default_data_volume.parse({
-          ...document.default_data_volume,
-          ...numbersIn(node.node_data_disk),
-        }),
-      ),
+      ...nodeVolumes(document, node),
       files: filesOf(document, node.node_id),
       tags: node.tags,
     })),
@@ -88,11 +76,14 @@ const alarmProps = (alarms: NonNullable<ClusterDocument["alarms"]>) => ({
   volumeLatencyMs: alarms.volume_latency_ms,
 });
 
-/** A map of strings, as Terraform's callers write it, with its numbers as numbers. */
-const numbersIn = (texts: Readonly<Record<string, string>>) =>
-  Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, /^\d+$/.test(text) ? Number(text) : text]));
+function nodeVolumes(document: ClusterDocument, node: ClusterDocument["nodes"][number]) {
+  const [data, ...further] = volumesOfNode(document, node).map(
+    (volume) => [volume.name, volumeProps(wholeVolume(volume))] as const,
+  );
+  return { ...(data && { dataVolume: data[1] }), additionalVolumes: Object.fromEntries(further) };
+}
 
-function volumeProps(volume: ClusterDocument["default_data_volume"]): DataVolumeProps {
+function volumeProps(volume: DocumentVolume): DataVolumeProps {
   return {
     deviceName: volume.device_name,
     sizeGiB: volume.size_in_gibs,

@@ -28,6 +28,7 @@ function given(files: Readonly<Record<string, string>> = {}): ScriptSandbox {
     files: {
       "/etc/holdfast/zookeeper-ensemble": MEMBERS,
       "/etc/zookeeper/conf/zoo.cfg": "# of the package\n",
+      "/etc/default/zookeeper": "# of the administrator\n",
       "/own": "10.0.0.10",
       ...files,
     },

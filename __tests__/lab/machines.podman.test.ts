@@ -3,7 +3,8 @@ import { instanceLeaves } from "../../scripts/emulator/metadata/leaves";
 import { type MetadataServer, startMetadataServer } from "../../scripts/emulator/metadata/server";
 import { containerMachines } from "../../scripts/rehearse/machines/container-machines";
 import { launchedInstance } from "../support/instance/instance";
-import { until, useLab } from "../support/instance/lab";
+import { useLab } from "../support/instance/lab";
+import { until } from "../support/instance/until";
 
 const bench = useLab();
 const ADDRESSES = { a: 11, b: 12 };

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
@@ -48,13 +49,30 @@ test("the example synthesizes offline: three nodes, their alarms, the script as 
   );
 });
 
+/** Text of hexadecimal digests, of which a compressor saves half. */
+const incompressible = (characters: number) =>
+  Array.from({ length: Math.ceil(characters / 64) }, (_, i) =>
+    createHash("sha256").update(String(i)).digest("hex"),
+  ).join("");
+
+const ARCHIVE = {
+  device_name: "/dev/sdh",
+  size_in_gibs: 500,
+  type: "st1",
+  mount_path: "/archive",
+  file_system_type: "xfs",
+  mount_path_owner_user: "zookeeper",
+  mount_path_owner_group: "zookeeper",
+};
+
 test("every option of a document reaches a resource", () => {
-  const { resource } = deploy((document) => {
+  const { resource, locals } = deploy((document) => {
     document["snapshots"] = { every_hours: 6, keep: 28 };
     document["root_volume_kms_key_arn"] = "arn:aws:kms:us-west-2:111122223333:key/8a2e1f0c-0000-4000-8000-000000000001";
     document["additional_data_volumes"] = {
       txlog: { ...document["default_data_volume"], device_name: "/dev/sdg", mount_path: "/txlog" },
     };
+    document["nodes"][1].additional_data_volumes = { txlog: { size_in_gibs: 60 }, archive: ARCHIVE };
   });
   const only = (type: string) => Object.values<Block>(resource[type])[0];
 
@@ -66,6 +84,12 @@ test("every option of a document reaches a resource", () => {
   expect(only("aws_launch_template")?.block_device_mappings[0].ebs.kms_key_id).toMatch(/^arn:aws:kms:/);
   expect(Object.keys(resource.aws_ebs_volume)).toHaveLength(6);
   expect(Object.keys(resource.aws_autoscaling_lifecycle_hook)).toHaveLength(3);
+  const further = Object.entries<Block>(locals).filter(([name]) => name.includes("additional_volumes"));
+  expect(further.map(([, volumes]) => volumes)).toEqual([
+    { txlog: expect.objectContaining({ sizeGiB: 20 }) },
+    { txlog: expect.objectContaining({ sizeGiB: 60 }), archive: expect.objectContaining({ sizeGiB: 500 }) },
+    { txlog: expect.objectContaining({ sizeGiB: 20 }) },
+  ]);
 });
 
 test.each<[string, (document: Block) => void, string[]]>([
@@ -154,6 +178,35 @@ test.each<[string, (document: Block) => void, string[]]>([
       'additional_data_volumes.log.mount_path: got "/data"; should be its own; default_data_volume has it too',
       'additional_data_volumes.log.device_name: got "/dev/sdf"; should be its own; default_data_volume has it too',
     ],
+  ],
+  [
+    "half of a volume that one node alone has",
+    ({ nodes }) => Object.assign(nodes[1], { additional_data_volumes: { archive: { size_in_gibs: 500 } } }),
+    [
+      "nodes[1].additional_data_volumes.archive: got a map; should have device_name, type, mount_path, file_system_type, mount_path_owner_user, mount_path_owner_group too: no volume of every node has this name",
+    ],
+  ],
+  [
+    "a node's volume in the place of another",
+    ({ nodes }) =>
+      Object.assign(nodes[1], { additional_data_volumes: { archive: { ...ARCHIVE, device_name: "/dev/sdf" } } }),
+    [
+      'nodes[1].additional_data_volumes.archive.device_name: got "/dev/sdf"; should be its own; default_data_volume has it too',
+    ],
+  ],
+  [
+    "files that do not fit into user data",
+    ({ node_files }) => Object.assign(node_files[1].node_files_toupload[0], { contents: incompressible(12_000) }),
+    [
+      expect.stringMatching(
+        /^zookeeper: node 00: user data takes \d+ bytes compressed, .* Its largest parts are .*files.*put the script into S3/,
+      ) as never,
+    ],
+  ],
+  [
+    "a misspelt key of a node's volume",
+    ({ nodes }) => Object.assign(nodes[1], { additional_data_volumes: { archive: { ...ARCHIVE, sise_in_gibs: 1 } } }),
+    ["nodes[1].additional_data_volumes.archive.sise_in_gibs: unknown key; did you mean size_in_gibs?"],
   ],
   [
     "a further volume without a device name",

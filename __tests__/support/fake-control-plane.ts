@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { MessageName, Request } from "../../control-plane/protocol";
+import type { Grant, MessageName, Request } from "../../control-plane/protocol";
 import { WORKER_PATH } from "../../control-plane/protocol/limits";
 import { MESSAGES } from "../../control-plane/protocol/schemas";
 import { type HttpAnswer, type RunningServer, startHttpServer } from "./http-server";
@@ -7,7 +7,7 @@ import { type HttpAnswer, type RunningServer, startHttpServer } from "./http-ser
 export interface ReceivedMessage {
   readonly name: MessageName;
   readonly token: string;
-  readonly body: Request<"register"> & Request<"heartbeat">;
+  readonly body: Request<"register"> & Request<"heartbeat"> & Request<"claim"> & Request<"progress">;
   readonly at: number;
 }
 
@@ -18,11 +18,15 @@ export interface FakeControlPlane extends RunningServer {
   deploymentToken: string;
   /** Answers instead of the usual one; undefined leaves it at that. */
   intercept: ((message: ReceivedMessage) => HttpAnswer | undefined) | undefined;
+  /** Given to whoever claims next, as many as it has slots for. */
+  readonly grants: Grant[];
+  /** What a heartbeat grants. */
+  leaseMs: number;
   /** Tokens given out so far are refused. */
   revokeSessions(): void;
 }
 
-const LEASE = { leaseMs: 30_000, nextMs: 200 };
+const CLAIM_AGAIN_MS = 200;
 
 /** The worker's side of the control plane: checks each message against the protocol's schemas and each token. */
 export async function startControlPlane(
@@ -32,7 +36,7 @@ export async function startControlPlane(
   const messages: ReceivedMessage[] = [];
   const sessions = new Set<string>();
 
-  const usualAnswer = ({ name, token }: ReceivedMessage): HttpAnswer => {
+  const usualAnswer = ({ name, token, body }: ReceivedMessage): HttpAnswer => {
     if (name === "register") {
       if (token !== plane.deploymentToken) return refusal(401, "unauthorized", "unknown token");
       const session = randomBytes(32).toString("base64url");
@@ -40,7 +44,12 @@ export async function startControlPlane(
       return json(200, { protocol: 1, token: session, progressMs: 30_000, metricsMs: 60_000 });
     }
     if (!sessions.has(token)) return refusal(401, "unauthorized", "unknown session");
-    if (name === "heartbeat") return json(200, { ...LEASE, actions: [] });
+    if (name === "heartbeat") return json(200, { leaseMs: plane.leaseMs, nextMs: 200, actions: [] });
+    if (name === "progress") return json(200, { seq: body.checkpoint.seq });
+    if (name === "claim") {
+      const grants = plane.grants.splice(0, body.freeSlots);
+      return json(200, { grants, nextMs: CLAIM_AGAIN_MS, actions: [] });
+    }
     return json(200, {});
   };
 
@@ -60,6 +69,8 @@ export async function startControlPlane(
     messages,
     deploymentToken,
     intercept: undefined,
+    grants: [],
+    leaseMs: 30_000,
     messagesOf: (name) => messages.filter((message) => message.name === name),
     revokeSessions: () => sessions.clear(),
   };

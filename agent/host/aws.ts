@@ -16,6 +16,8 @@ interface ServiceModel {
   readonly version?: string;
   /** Prefix of X-Amz-Target, for the services that speak JSON. */
   readonly target?: string;
+  /** Version of AWS's JSON protocol. @default "1.1" */
+  readonly json?: "1.0";
 }
 
 const SERVICES = {
@@ -23,6 +25,7 @@ const SERVICES = {
   ec2: { id: "EC2", version: "2016-11-15" },
   monitoring: { id: "CLOUDWATCH", version: "2010-08-01" },
   secretsmanager: { id: "SECRETS_MANAGER", target: "secretsmanager" },
+  sqs: { id: "SQS", target: "AmazonSQS", json: "1.0" },
   ssm: { id: "SSM", target: "AmazonSSM" },
   s3: { id: "S3" },
 } as const satisfies Readonly<Record<string, ServiceModel>>;
@@ -149,7 +152,10 @@ export function awsClient(options: AwsOptions): Aws {
         ? {
             method: "POST",
             url,
-            headers: { "content-type": "application/x-amz-json-1.1", "x-amz-target": `${model.target}.${action}` },
+            headers: {
+              "content-type": `application/x-amz-json-${model.json ?? "1.1"}`,
+              "x-amz-target": `${model.target}.${action}`,
+            },
             body: JSON.stringify(params),
           }
         : {

@@ -121,6 +121,24 @@ export async function rebalanceRecommendation(imds: Imds): Promise<{ readonly no
   return parsed(await imds.get("meta-data/events/recommendations/rebalance"));
 }
 
+/** Something that EC2 has announced to do to this instance. */
+export interface ScheduledEvent {
+  /** "instance-retirement", "instance-stop", "instance-reboot", "system-reboot" or "system-maintenance". */
+  readonly Code: string;
+  /** For example "21 Jan 2019 09:00:43 GMT". */
+  readonly NotBefore: string;
+  readonly State: string;
+}
+
+/**
+ * The events that are announced and not over.
+ * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/viewing_scheduled_events.html
+ */
+export async function scheduledEvents(imds: Imds): Promise<readonly ScheduledEvent[]> {
+  const events: readonly ScheduledEvent[] = parsed(await imds.get("meta-data/events/maintenance/scheduled")) ?? [];
+  return events.filter(({ State }) => State === "active");
+}
+
 export async function required(imds: Imds, path: string): Promise<string> {
   const value = await imds.get(path);
   if (value === undefined) throw new Error(`instance metadata has no ${path}`);

@@ -6,6 +6,8 @@ export interface ServiceState {
   readonly stopping?: boolean;
   /** Still alive; expected more often than WatchdogSec. */
   readonly watchdog?: boolean;
+  /** How long systemd waits for the next sign of life from now on, in place of WatchdogSec. */
+  readonly watchdogMs?: number;
   /** The start may take that much longer from now on. */
   readonly extendTimeoutMs?: number;
   /** One line for `systemctl status`. */
@@ -21,6 +23,7 @@ export async function notifySystemd(state: ServiceState): Promise<void> {
   const message = [
     ...(state.ready ? ["READY=1"] : []),
     ...(state.stopping ? ["STOPPING=1"] : []),
+    ...(state.watchdogMs === undefined ? [] : [`WATCHDOG_USEC=${Math.ceil(state.watchdogMs * 1_000)}`]),
     ...(state.watchdog ? ["WATCHDOG=1"] : []),
     ...(state.extendTimeoutMs === undefined ? [] : [`EXTEND_TIMEOUT_USEC=${state.extendTimeoutMs * 1_000}`]),
     ...(state.status === undefined ? [] : [`STATUS=${state.status.replaceAll("\n", " ")}`]),

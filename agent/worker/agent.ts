@@ -13,13 +13,16 @@ import type { DaemonQuirks } from "./daemon/quirks";
 import { type Drain, type DrainMode, type DrainSource, quiesceAt, tightened } from "./drain";
 import type { JobSource } from "./jobs/job-source";
 import { JobSupervisor } from "./jobs/job-supervisor";
-import { LeaseKeeper, type WrittenLease } from "./lease-keeper";
+import { type HandedLease, LeaseKeeper } from "./lease-keeper";
 import { type Orders, ordersTo } from "./orders";
 import { keepSession, type SessionPorts, type SessionState, type SessionWork, type WorkerDescription } from "./session";
+import type { UpgradePorts, Upgrades } from "./upgrade/upgrades";
 
 export interface AgentProps {
   readonly worker: Omit<WorkerDescription, "features">;
   readonly drain: { readonly mode: DrainMode; readonly deadlineSeconds: number };
+  /** A job that runs for longer is let go, to run elsewhere. @default - as long as it takes */
+  readonly maxJobAgeMs?: number;
 }
 
 export interface AgentPorts extends Pick<SessionPorts, "controlPlane" | "deploymentToken"> {
@@ -28,11 +31,13 @@ export interface AgentPorts extends Pick<SessionPorts, "controlPlane" | "deploym
   readonly ports: Pick<PortPool, "take" | "keep" | "putBack">;
   readonly quirks: DaemonQuirks;
   readonly api: (port: number) => DaemonApi;
-  /** Writes the lease down for the guard. */
-  readonly writeLease: (lease: WrittenLease) => void;
+  /** Hands the lease to what ends the daemons when the agent cannot. */
+  readonly holdLease: (lease: HandedLease) => void;
   readonly notify: typeof notifySystemd;
   /** How often systemd expects a sign of life; undefined if it does not. */
   readonly watchdogPeriodMs: number | undefined;
+  /** Makes what upgrades the worker's programs. @default - they are not upgraded */
+  readonly upgrades?: ((ports: UpgradePorts) => Upgrades) | undefined;
   /** EC2 and Auto Scaling around the worker; undefined on a machine of one's own. */
   readonly cloud: Cloud | undefined;
 }
@@ -45,6 +50,9 @@ export interface AgentSignals {
   readonly handOver: AbortSignal;
 }
 
+/** Why an agent ended: it was asked to, or wants to be started again, by which its programs are upgraded. */
+export type AgentEnd = "asked" | "restart";
+
 /** A goodbye that the control plane does not hear costs it a lease's time, no more. */
 const GOODBYE_TIMEOUT_MS = 10_000;
 const LEASE_TICK_MS = 250;
@@ -56,8 +64,8 @@ const DEFAULT_INTERVALS = { progressMs: 30_000, metricsMs: 60_000 };
  * The worker agent: takes up the daemons it finds running, registers, keeps its session and its lease, runs jobs, and leaves in
  * order when the group, EC2, the control plane or whoever runs it says so.
  */
-export async function runAgent(props: AgentProps, ports: AgentPorts, signals: AgentSignals): Promise<void> {
-  await new WorkerAgent(props, ports).run(signals);
+export async function runAgent(props: AgentProps, ports: AgentPorts, signals: AgentSignals): Promise<AgentEnd> {
+  return await new WorkerAgent(props, ports).run(signals);
 }
 
 class WorkerAgent implements AgentView {
@@ -79,23 +87,37 @@ class WorkerAgent implements AgentView {
   private intervals = DEFAULT_INTERVALS;
   draining: Drain | undefined;
   private going = false;
+  /** It leaves to start anew. */
+  private again = false;
   /** Grants that this machine may not take up now would only come again. */
   private claimAfter = 0;
   private ready = false;
+  private readonly upgrades: Upgrades | undefined;
+  /** Ends the agent and leaves its daemons to its next life. */
+  private readonly restarting = new AbortController();
 
   constructor(
     private readonly props: AgentProps,
     private readonly ports: AgentPorts,
   ) {
-    const { controlPlane, log, writeLease } = ports;
-    this.lease = new LeaseKeeper(writeLease, () => {
+    const { controlPlane, log, holdLease } = ports;
+    this.lease = new LeaseKeeper(holdLease, () => {
       log.warn("lease over: ending the daemons that may not outlive it");
       this.jobs.stopAll({ mode: "kill", cause: "lease" });
     });
+    this.upgrades = ports.upgrades?.({
+      log,
+      changed: () => this.beats.wake(),
+      mayRestart: () => !this.draining && !this.leaving.signal.aborted,
+      restart: () => this.restarting.abort(),
+      failures: () => this.jobs.failures,
+    });
+    const { upgrades } = this;
     this.orders = ordersTo({
       stop: ({ mode, ...ref }) => this.jobs.stop(ref, { mode, cause: mode === "kill" ? "fenced" : "order" }),
       drain: ({ mode, deadlineMs }) => this.draining ?? this.drain("control plane", mode, deadlineMs),
       test_connection: connectionTests({ ...ports, session: this.session }),
+      ...(upgrades && { upgrade: (wanted) => upgrades.obey(wanted) }),
     });
     const { session, orders } = this;
     this.source = controlPlaneSource({ controlPlane, session, orders, log, ending: this.ending.signal });
@@ -105,6 +127,7 @@ class WorkerAgent implements AgentView {
       lease: this.lease,
       admit: () => this.admit(),
       progressMs: () => this.intervals.progressMs,
+      ...(props.maxJobAgeMs === undefined ? {} : { maxJobAgeMs: props.maxJobAgeMs }),
       changed: () => {
         this.claims.wake();
         this.changes.wake();
@@ -113,8 +136,9 @@ class WorkerAgent implements AgentView {
     });
   }
 
-  async run({ stop, handOver }: AgentSignals): Promise<void> {
-    const { ports, leaving } = this;
+  async run({ stop, handOver: asked }: AgentSignals): Promise<AgentEnd> {
+    const { ports, leaving, restarting } = this;
+    const handOver = AbortSignal.any([asked, restarting.signal]);
     const heard = new AbortController();
     onAbort(stop, heard.signal, () => this.leave("stop"));
     onAbort(handOver, heard.signal, () => leaving.abort());
@@ -123,6 +147,7 @@ class WorkerAgent implements AgentView {
     if (pulse) this.live();
 
     await this.jobs.adopt();
+    await this.upgrades?.resume();
     await Promise.all([
       this.keepSession(),
       this.claimJobs(),
@@ -131,14 +156,16 @@ class WorkerAgent implements AgentView {
       ports.cloud?.run(this, this.progress, leaving.signal),
     ]);
     heard.abort();
-    await ports.notify({ stopping: true, status: "leaving" });
+    await ports.notify({ status: "leaving" });
     if (!handOver.aborted) {
       await this.sayGoodbye();
-      await ports.cloud?.left();
+      await ports.cloud?.left(this, AbortSignal.any([stop, asked]));
     }
+    await ports.notify({ stopping: true });
     this.ending.abort();
     clearInterval(ticking);
     if (pulse) clearInterval(pulse);
+    return restarting.signal.aborted || this.again ? "restart" : "asked";
   }
 
   drain(source: DrainSource, mode: DrainMode, deadlineMs: number): void {
@@ -153,7 +180,8 @@ class WorkerAgent implements AgentView {
     this.changes.wake();
   }
 
-  leave(source: DrainSource): void {
+  leave(source: DrainSource, again = false): void {
+    this.again ||= again;
     if (!this.going) this.ports.log.info("leaving", { source });
     this.going = true;
     const { mode, deadlineSeconds } = this.props.drain;
@@ -185,16 +213,24 @@ class WorkerAgent implements AgentView {
   }
 
   private sessionWork(): SessionWork {
-    const { jobs, lease, orders } = this;
+    const { jobs, lease, orders, upgrades } = this;
+    const { log } = this.ports;
     return {
       beat: () => {
         const sending = lease.sending();
         const released = [...jobs.released];
+        const upgrade = upgrades?.said();
         return {
-          message: { running: jobs.running(), released },
+          message: { running: jobs.running(), released, ...(upgrade && { upgrade }) },
           answered: (answer) => {
             lease.renew(sending, answer.leaseMs);
             jobs.releasedHeard(released);
+            upgrades
+              ?.heard(
+                upgrade,
+                answer.actions.filter((action) => action.kind === "upgrade"),
+              )
+              .catch((error) => log.error("trial not noted", { reason: reason(error) }));
             orders.obey(answer.actions);
             this.claims.wake();
           },

@@ -9,7 +9,7 @@ import { withDeadline } from "../host/waiting";
 import type { WorkerConfig } from "./config";
 import { installAgentRelease, installDaemonRelease } from "./install-release";
 import { minuteOf, putMetrics } from "./metrics";
-import { PATHS, TOKEN_UNIT, WORKER_UNIT } from "./paths";
+import { GUARD_UNIT, PATHS, TOKEN_UNIT, WORKER_UNIT } from "./paths";
 import { LOG_ROTATION, unitFiles } from "./units";
 
 /** What a boot works on. */
@@ -148,9 +148,11 @@ async function startCloudWatchAgent(
 /** `systemctl start` returns when the agent has said READY=1, and that it says after its registration. */
 async function startAgent(run: BootHost["run"], onLine: (line: string) => void): Promise<void> {
   const timeoutMs = (REGISTRATION_TIMEOUT_SECONDS + 95) * 1_000;
+  await run("systemd-sysusers", [PATHS.users], { timeoutMs: 30_000, onLine });
   await run("systemctl", ["daemon-reload"], { timeoutMs: 30_000, onLine });
   await run("systemctl", ["enable", WORKER_UNIT], { timeoutMs: 30_000, onLine });
   try {
+    await run("systemctl", ["start", GUARD_UNIT], { timeoutMs, onLine });
     await run("systemctl", ["start", WORKER_UNIT], { timeoutMs, onLine });
   } catch (error) {
     throw (await lastWords(run)) ?? error;
@@ -162,7 +164,7 @@ async function lastWords(run: BootHost["run"]): Promise<Error | undefined> {
   const timeoutMs = 5_000;
   const status = await run("systemctl", ["show", "--value", "-p", "StatusText", WORKER_UNIT], { timeoutMs });
   if (status.trim()) return new Error(status.trim());
-  const units = ["-u", TOKEN_UNIT, "-u", WORKER_UNIT];
+  const units = ["-u", TOKEN_UNIT, "-u", GUARD_UNIT, "-u", WORKER_UNIT];
   const journal = await run("journalctl", ["-qo", "cat", "-n", "4", ...units], { timeoutMs });
   return journal.trim() ? new Error(journal.trim().replaceAll("\n", "; ")) : undefined;
 }

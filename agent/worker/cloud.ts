@@ -14,13 +14,13 @@ import type { SessionState } from "./session";
 
 /** The agent as what is around it sees and steers it. */
 export interface AgentView {
-  readonly jobs: Pick<JobSupervisor, "used" | "free" | "unhealthy" | "takeLargestLagMs">;
+  readonly jobs: Pick<JobSupervisor, "used" | "free" | "unhealthy" | "overdue" | "takeLargestLagMs">;
   readonly session: Pick<SessionState, "token" | "answeredAt">;
   readonly draining: Drain | undefined;
   /** Lets every job go within the time and stays. */
   drain(source: DrainSource, mode: DrainMode, deadlineMs: number): void;
-  /** Lets every job go and ends. */
-  leave(source: DrainSource): void;
+  /** Lets every job go and ends; with `again` for a next life that starts anew. */
+  leave(source: DrainSource, again?: boolean): void;
 }
 
 /** EC2 and Auto Scaling around a worker. */
@@ -31,8 +31,11 @@ export interface Cloud {
   protect(): Promise<boolean>;
   /** The worker holds no job: the group may take it. */
   unprotect(): Promise<void>;
-  /** Everything is let go and said: the group may go on. */
-  left(): Promise<void>;
+  /**
+   * Everything is let go and said: the group may go on. Where the group keeps an instance whose drain failed, and this one's has,
+   * it stays until `ended` and says so.
+   */
+  left(agent: AgentView, ended: AbortSignal): Promise<void>;
 }
 
 export interface CloudProps {
@@ -45,6 +48,8 @@ export interface CloudProps {
 
 /** A daemon must be gone this long before EC2 takes the machine. */
 const SPOT_MARGIN_MS = 20_000;
+/** Beyond the drain's own deadline, before a scheduled event. */
+const EVENT_MARGIN_MS = 300_000;
 
 export function ec2Cloud({ config, instanceId, aws, imds, log }: CloudProps): Cloud {
   const hook: LifecycleHook = {
@@ -59,12 +64,15 @@ export function ec2Cloud({ config, instanceId, aws, imds, log }: CloudProps): Cl
   let prolonging: Promise<void> | undefined;
 
   const changed = (now: Notices, agent: AgentView) => {
+    // The machine is still there, and nothing else is announced: it may take work again, which a drained worker never does.
+    if (notices.drain === "scheduled event" && !now.drain) agent.leave("scheduled event", true);
     notices = now;
     if (now.drain) {
       void protection.drop();
-      const spotMs = now.spotTime === undefined ? undefined : Date.parse(now.spotTime) - Date.now() - SPOT_MARGIN_MS;
       const { mode, deadlineSeconds } = config.drain;
-      agent.drain(now.drain, mode, Math.max(0, Math.min(deadlineSeconds * 1_000, spotMs ?? Number.POSITIVE_INFINITY)));
+      const ends = [now.spotTime, now.eventTime].flatMap((time) => (time === undefined ? [] : [Date.parse(time)]));
+      const leftMs = Math.min(...ends) - Date.now() - SPOT_MARGIN_MS;
+      agent.drain(now.drain, mode, Math.max(0, Math.min(deadlineSeconds * 1_000, leftMs)));
     }
     if (now.terminating) {
       prolonging ??= prolongHook(aws, hook, log, gone.signal);
@@ -104,16 +112,32 @@ export function ec2Cloud({ config, instanceId, aws, imds, log }: CloudProps): Cl
   return {
     run: async (agent, progress, leaving) => {
       await Promise.all([
-        watchNotices(imds, log, leaving, progress, (now) => changed(now, agent)),
+        watchNotices(
+          imds,
+          log,
+          leaving,
+          progress,
+          (now) => changed(now, agent),
+          config.drain.deadlineSeconds * 1_000 + EVENT_MARGIN_MS,
+        ),
         reportEachMinute(agent, progress, leaving),
       ]);
     },
     protect: () => protection.raise(),
     unprotect: () => protection.drop(),
-    left: async () => {
+    left: async ({ jobs }, ended) => {
       gone.abort();
       await prolonging;
-      if (notices.terminating) await completeHook(aws, hook, "CONTINUE", log);
+      if (!notices.terminating) return;
+      const kept = config.retainOnFailedDrain === true && jobs.overdue > 0;
+      await completeHook(aws, hook, kept ? "ABANDON" : "CONTINUE", log);
+      while (kept && !ended.aborted) {
+        const minute = minuteOf(Date.now());
+        await putMetrics(aws, config, minute, { InstanceRetained: 1 }).catch((error) => {
+          log.warn("metrics not sent", { reason: reason(error) });
+        });
+        await sleep(minute.getTime() + 60_000 - Date.now(), ended);
+      }
     },
   };
 }

@@ -11,6 +11,10 @@ export interface WorkerConfig {
   readonly terminateHookTimeoutSeconds: number;
   readonly slots: number;
   readonly drain: { readonly mode: "handoff" | "finish"; readonly deadlineSeconds: number };
+  /** Whether the group keeps an instance whose terminate hook is abandoned, for people to look at. */
+  readonly retainOnFailedDrain?: boolean | null;
+  /** A job that runs for longer is let go, to run elsewhere. */
+  readonly maxJobAgeSeconds?: number | null;
   readonly metricsNamespace: string;
   readonly labels?: Readonly<Record<string, string>> | null;
   readonly agentRelease: AgentRelease;

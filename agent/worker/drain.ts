@@ -5,7 +5,7 @@ export type DrainSource =
   | "terminating"
   | "spot interruption"
   | "rebalance recommendation"
-  | "max age";
+  | "scheduled event";
 
 /** `handoff`: jobs stop where they are and go on elsewhere. `finish`: they may end by themselves until the deadline. */
 export type DrainMode = "handoff" | "finish";

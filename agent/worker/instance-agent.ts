@@ -1,31 +1,30 @@
 import { mkdir, readFile, readlink } from "node:fs/promises";
 import { createLog, type Log, reason } from "../host/log";
 import { notifySystemd, watchdogPeriodMs } from "../host/systemd";
-import { type AgentSignals, runAgent } from "./agent";
+import { type AgentEnd, type AgentSignals, runAgent } from "./agent";
 import { ec2Cloud } from "./cloud";
 import { controlPlaneClient } from "./control-plane-client";
 import { daemonApi } from "./daemon/daemon-api";
+import { limitsOfSlot } from "./daemon/daemon-unit";
 import { PortPool } from "./daemon/free-port";
-import { processHost } from "./daemon/process-host";
 import { daemonQuirks } from "./daemon/quirks";
+import { systemdHost } from "./daemon/systemd-host";
 import { fetchDeploymentToken } from "./deployment-token";
-import { guardFiles } from "./guard";
-import { guarded } from "./guard-process";
+import { guardClient } from "./guard-client";
 import { type Instance, instance } from "./instance";
-import { writeLease } from "./lease-keeper";
 import { PATHS, TOKEN_CREDENTIAL } from "./paths";
 import release from "./release.json";
 
 /** Runs the agent on an instance of a fleet. */
-export async function runInstanceAgent(signals: AgentSignals): Promise<void> {
+export async function runInstanceAgent(signals: AgentSignals): Promise<AgentEnd> {
   const log = createLog();
   const here = await instance();
   const { config, imds, identity, aws } = here;
-  const files = guardFiles(PATHS.state);
-  await mkdir(files.jobs, { recursive: true, mode: 0o700 });
-  const guard = [process.execPath, process.argv[1] ?? "", "guard", "--directory", PATHS.state] as const;
+  const directory = `${PATHS.state}/jobs`;
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const guard = guardClient(PATHS.guardSocket);
   const version = await daemonVersion();
-  await runAgent(
+  return await runAgent(
     {
       worker: {
         workerId: identity.instanceId,
@@ -36,16 +35,17 @@ export async function runInstanceAgent(signals: AgentSignals): Promise<void> {
         slots: config.slots,
       },
       drain: config.drain,
+      maxJobAgeMs: (config.maxJobAgeSeconds ?? Number.POSITIVE_INFINITY) * 1_000,
     },
     {
       controlPlane: controlPlaneClient(config.controlPlaneUrl),
       deploymentToken: (anew) => deploymentToken(anew, here, log),
       log,
-      host: guarded(processHost({ command: [PATHS.daemon], directory: files.jobs }), PATHS.state, [...guard]),
+      host: systemdHost({ directory, guard, limits: limitsOfSlot(config.slots) }),
       ports: new PortPool(PATHS.ports),
       quirks: daemonQuirks({ kind: "dbmazz", version }),
       api: daemonApi,
-      writeLease: (lease) => writeLease(files.lease, lease),
+      holdLease: guard.holdLease,
       notify: (state) => notifySystemd(state).catch((error) => log.warn("systemd not told", { reason: reason(error) })),
       watchdogPeriodMs: watchdogPeriodMs(),
       cloud: ec2Cloud({ config, instanceId: identity.instanceId, aws, imds, log }),

@@ -1,4 +1,3 @@
-import { renameSync, writeFileSync } from "node:fs";
 import {
   type Instant,
   remainingMs,
@@ -8,8 +7,8 @@ import {
   type WorkerLease,
 } from "../../control-plane/protocol/worker-lease";
 
-/** The lease as it is written down for the guard, which has a clock of its own. */
-export interface WrittenLease {
+/** The lease as it is handed to another process, which has a clock of its own. */
+export interface HandedLease {
   /** Just before the heartbeat was sent, on clocks that all processes of this machine share. */
   readonly sentAt: Instant;
   readonly leaseMs: number;
@@ -18,12 +17,6 @@ export interface WrittenLease {
 /** Both clocks, the same for every process since the machine's boot. */
 export function machineInstant(): Instant {
   return { monotonicMs: Number(process.hrtime.bigint() / 1_000n) / 1_000, wallMs: Date.now() };
-}
-
-/** Replaces the lease in one step; without fsync, since it means nothing after a boot. */
-export function writeLease(path: string, lease: WrittenLease): void {
-  writeFileSync(`${path}.partial`, JSON.stringify(lease), { mode: 0o600 });
-  renameSync(`${path}.partial`, path);
 }
 
 /** The moment before a heartbeat is sent, to which its answer is held. */
@@ -44,7 +37,7 @@ export class LeaseKeeper {
   lapses = 0;
 
   constructor(
-    private readonly write: (lease: WrittenLease) => void,
+    private readonly hand: (lease: HandedLease) => void,
     private readonly lapsed: () => void,
     private readonly now: () => Instant = machineInstant,
   ) {
@@ -83,7 +76,7 @@ export class LeaseKeeper {
     const answered = { sentAtMs, leaseMs };
     if (renewed(this.lease, answered) !== answered) return;
     this.lease = answered;
-    this.write({ sentAt: at, leaseMs });
+    this.hand({ sentAt: at, leaseMs });
     this.held = remainingMs(answered, this.clock) > 0;
   }
 }

@@ -1,59 +1,75 @@
 import { mkdir, readFile } from "node:fs/promises";
-import { resolve } from "node:path";
-import { createLog, type Log } from "../host/log";
-import { type AgentSignals, runAgent } from "./agent";
-import { controlPlaneClient } from "./control-plane-client";
+import { join, resolve } from "node:path";
+import { awsClient } from "../host/aws";
+import { roleCredentials } from "../host/credentials";
+import { imdsClient } from "../host/imds";
+import type { Log } from "../host/log";
+import { type AgentEnd, type AgentSignals, runAgent } from "./agent";
+import { type ControlPlaneClient, controlPlaneClient } from "./control-plane-client";
 import { daemonApi } from "./daemon/daemon-api";
 import { PortPool } from "./daemon/free-port";
 import { processHost } from "./daemon/process-host";
 import { daemonQuirks } from "./daemon/quirks";
-import { guardFiles, runGuard } from "./guard";
-import { guarded } from "./guard-process";
-import { machineInstant, writeLease } from "./lease-keeper";
 import type { LocalConfig } from "./local-config";
+import { HeldMessages } from "./queue/held-messages";
+import { queueControlPlane } from "./queue/queue-control-plane";
 import release from "./release.json";
+import { localUpgrades } from "./upgrade/local-upgrades";
 
-/** Runs the agent with daemons and guard as plain processes. */
-export async function runLocalAgent(config: LocalConfig, log: Log, signals: AgentSignals): Promise<void> {
+/** Runs the agent with daemons as plain processes. */
+export async function runLocalAgent(config: LocalConfig, log: Log, signals: AgentSignals): Promise<AgentEnd> {
   const directory = resolve(config.stateDirectory);
-  const files = guardFiles(directory);
-  await mkdir(files.jobs, { recursive: true, mode: 0o700 });
-  const guard = [process.execPath, process.argv[1] ?? "", "guard", "--directory", directory] as const;
+  const jobs = join(directory, "jobs");
+  await mkdir(jobs, { recursive: true, mode: 0o700 });
+  const host = processHost({ command: config.daemon.command, directory: jobs });
   const token = async () => {
+    if (config.deploymentTokenFile === undefined) return "";
     const value = (await readFile(config.deploymentTokenFile, "utf8")).trim();
     log.redact(value);
     return value;
   };
-  await runAgent(
+  const upgrades = await localUpgrades(config, directory, process.argv[1] ?? "");
+  const daemonVersion = upgrades?.daemonVersion ?? config.daemon.version;
+  return await runAgent(
     {
       worker: {
         workerId: config.workerId,
         agentVersion: release.version,
-        daemonVersion: config.daemon.version,
+        daemonVersion,
         pool: config.pool,
         labels: config.labels,
         slots: config.slots,
       },
       drain: config.drain,
+      maxJobAgeMs: (config.maxJobAgeSeconds ?? Number.POSITIVE_INFINITY) * 1_000,
     },
     {
-      controlPlane: controlPlaneClient(config.controlPlaneUrl),
+      controlPlane: controlPlaneOf(config, directory, log),
       deploymentToken: token,
       log,
-      host: guarded(processHost({ command: config.daemon.command, directory: files.jobs }), directory, [...guard]),
+      host,
       ports: new PortPool(),
-      quirks: daemonQuirks(config.daemon),
+      quirks: daemonQuirks({ ...config.daemon, version: daemonVersion }),
       api: daemonApi,
-      writeLease: (lease) => writeLease(files.lease, lease),
+      holdLease: (lease) => host.holdLease(lease),
       notify: async () => {},
       watchdogPeriodMs: undefined,
+      upgrades: upgrades?.of,
       cloud: undefined,
     },
     signals,
   );
 }
 
-/** The guard of a local agent's directory. */
-export async function runLocalGuard(directory: string): Promise<void> {
-  await runGuard(directory, machineInstant, createLog());
+function controlPlaneOf({ controlPlaneUrl, queue }: LocalConfig, directory: string, log: Log): ControlPlaneClient {
+  if (!queue) return controlPlaneClient(controlPlaneUrl ?? "");
+  const { url: queueUrl, region, visibilitySeconds } = queue;
+  const aws = awsClient({ region, credentials: roleCredentials(imdsClient()) });
+  return queueControlPlane({
+    aws,
+    queueUrl,
+    visibilitySeconds,
+    held: new HeldMessages(join(directory, "queue.json")),
+    log,
+  });
 }

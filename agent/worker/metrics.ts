@@ -9,6 +9,7 @@ export const PUBLISHED = [
   "JobsUnhealthy",
   "ReplicationLag",
   "DrainOverrun",
+  "InstanceRetained",
   "BootFailed",
 ] as const;
 

@@ -9,8 +9,12 @@ export const PATHS = {
   daemons: "/opt/holdfast/daemons",
   /** Link to the daemon that new jobs get. */
   daemon: "/opt/holdfast/daemon",
-  /** In memory: the lease, and one folder per daemon. */
+  /** In memory: one folder per daemon. */
   state: "/run/holdfast-worker",
+  /** In memory, the guard's: its socket, and a daemon's credentials while it is being started. */
+  guard: "/run/holdfast-guard",
+  guardSocket: "/run/holdfast-guard/socket",
+  users: "/etc/sysusers.d/holdfast.conf",
   /** From which the daemons are given the ports of their control API. */
   ports: { from: 21_000, to: 21_999 },
   config: "/etc/holdfast/worker.json",
@@ -29,5 +33,8 @@ export const PATHS = {
 
 export const WORKER_UNIT = "holdfast-worker.service";
 export const TOKEN_UNIT = "holdfast-token.service";
+export const GUARD_UNIT = "holdfast-guard.service";
+export const JOBS_SLICE = "holdfast-jobs.slice";
+export const AGENT_USER = "holdfast-worker";
 export const REPLACE_UNIT = "holdfast-replace.service";
 export const TOKEN_CREDENTIAL = "deployment-token";

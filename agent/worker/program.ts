@@ -1,11 +1,18 @@
-/** The worker agent's program: `run` on an instance of a fleet, `local` on a machine of one's own; both start `guard`. */
+/** The worker agent's program: `run` on an instance of a fleet, beside `guard`; `local` on a machine of one's own. */
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { createLog, reason } from "../host/log";
 import type { AgentSignals } from "./agent";
+import { runGuard } from "./guard";
 import { runInstanceAgent } from "./instance-agent";
-import { runLocalAgent, runLocalGuard } from "./local";
+import { runLocalAgent } from "./local";
 import { parseLocalConfig } from "./local-config";
+import { PATHS } from "./paths";
+import release from "./release.json";
+import { watchTrial } from "./upgrade/trial-watch";
+
+/** As sysexits.h has it: try again. Service managers that restart what fails do so. */
+const RESTART_STATUS = 75;
 
 const HELP = `usage: worker-agent.mjs local --config FILE
 
@@ -13,6 +20,8 @@ Runs jobs of a control plane on this machine, each as a process of its own. docs
 
   SIGTERM, SIGINT  gives every job back, says goodbye, ends
   SIGHUP           ends at once and leaves the daemons running; start it again within the lease
+
+It ends with status ${RESTART_STATUS}, and leaves the daemons running, when it wants to be started again: a program was upgraded.
 `;
 
 function signals(): AgentSignals {
@@ -34,17 +43,19 @@ const option = (name: "config" | "directory"): string => {
   return value;
 };
 
-const commands: Readonly<Record<string, () => Promise<void>>> = {
+const commands: Readonly<Record<string, () => Promise<unknown>>> = {
   local: async () => {
     const config = parseLocalConfig(await readFile(option("config"), "utf8"));
-    await runLocalAgent(config, createLog(), signals());
+    return await runLocalAgent(config, createLog(), signals());
   },
   run: () => runInstanceAgent(signals()),
-  guard: () => {
+  guard: () => runGuard({ directory: PATHS.guard, socket: PATHS.guardSocket, daemon: PATHS.daemon }, createLog()),
+  "watch-upgrade": () => {
     // It outlives the terminal and whoever started it.
     for (const name of ["SIGHUP", "SIGINT", "SIGTERM"] as const) process.on(name, () => {});
-    return runLocalGuard(option("directory"));
+    return watchTrial(option("directory"), createLog());
   },
+  "--version": async () => void process.stdout.write(`${release.version}\n`),
 };
 
 const command = commands[process.argv[2] ?? ""];
@@ -53,7 +64,7 @@ if (!command) {
   process.exit(process.argv[2] === "--help" ? 0 : 2);
 }
 command().then(
-  () => process.exit(0),
+  (end) => process.exit(end === "restart" ? RESTART_STATUS : 0),
   (error) => {
     console.error(reason(error));
     process.exit(1);

@@ -1,4 +1,13 @@
-import { PATHS, REPLACE_UNIT, TOKEN_CREDENTIAL, TOKEN_UNIT, WORKER_UNIT } from "./paths";
+import {
+  AGENT_USER,
+  GUARD_UNIT,
+  JOBS_SLICE,
+  PATHS,
+  REPLACE_UNIT,
+  TOKEN_CREDENTIAL,
+  TOKEN_UNIT,
+  WORKER_UNIT,
+} from "./paths";
 
 /**
  * How often the agent may start anew before it counts as one that cannot be kept up. The interval holds as many starts also
@@ -9,12 +18,15 @@ const START_LIMIT = { starts: 5, intervalSeconds: 1_800 };
 /** Longest time without a sign that the agent's loops turn, while it starts as well as later. */
 export const WATCHDOG_SECONDS = 60;
 
+/** What all daemons together may take of the machine's memory; the rest is the agent's and the system's. */
+export const JOBS_MEMORY_PERCENT = 85;
+
 /**
- * What neither program needs. MemoryDenyWriteExecute is absent, and memory protection keys are allowed: Node.js compiles to
+ * What none of the programs needs. MemoryDenyWriteExecute is absent, and memory protection keys are allowed: Node.js compiles to
  * memory as it runs. A call outside the filter fails instead of killing: libuv tries new ones and does without them.
  * https://www.freedesktop.org/software/systemd/man/latest/systemd.exec.html
  */
-const HARDENING = `NoNewPrivileges=yes
+export const HARDENING = `NoNewPrivileges=yes
 ProtectSystem=strict
 ProtectHome=yes
 PrivateTmp=yes
@@ -37,7 +49,11 @@ CapabilityBoundingSet=
 UMask=0077
 `;
 
-/** The agent's units, by path. */
+/** Of the rule that keeps daemons from the metadata service: before those of the system, which are from 32766 on. */
+const RULE = 1_000;
+const JOB_USERS = "61184-65519";
+
+/** The agent's units and user, by path. */
 export function unitFiles(node: string): Readonly<Record<string, string>> {
   return {
     // Runs again with every start of the agent: a rotated token is taken up by a restart.
@@ -58,7 +74,8 @@ ${HARDENING}`,
     [`${PATHS.units}/${WORKER_UNIT}`]: `[Unit]
 Description=Holdfast worker agent
 Requires=${TOKEN_UNIT}
-After=${TOKEN_UNIT}
+Wants=${GUARD_UNIT}
+After=${TOKEN_UNIT} ${GUARD_UNIT}
 OnFailure=${REPLACE_UNIT}
 StartLimitBurst=${START_LIMIT.starts}
 StartLimitIntervalSec=${START_LIMIT.intervalSeconds}
@@ -79,14 +96,52 @@ Restart=on-failure
 RestartSec=5
 OOMScoreAdjust=-500
 LimitCORE=0
-KillMode=process
+User=${AGENT_USER}
+SupplementaryGroups=systemd-journal
 RuntimeDirectory=holdfast-worker
+RuntimeDirectoryMode=0700
 RuntimeDirectoryPreserve=yes
-DynamicUser=yes
 ${HARDENING}
 [Install]
 WantedBy=multi-user.target
 `,
+    // It comes back by itself, and nothing may require it: systemd restarts with a unit what requires it. The daemons that are
+    // bound to it end instead, since what they were started with is gone.
+    //
+    // The daemons' users may not reach the metadata service, whose credentials are the instance's: systemd gives them their
+    // numbers from a range of their own (systemd.exec(5), DynamicUser=), and the routing refuses the address to that range.
+    [`${PATHS.units}/${GUARD_UNIT}`]: `[Unit]
+Description=Holdfast: holds the lease for the jobs' daemons
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+NotifyAccess=all
+ExecStartPre=+/bin/sh -c 'ip rule del pref ${RULE} 2>/dev/null; ip rule add pref ${RULE} to 169.254.169.254 uidrange ${JOB_USERS} prohibit'
+ExecStartPre=-+/bin/sh -c 'ip -6 rule del pref ${RULE} 2>/dev/null; ip -6 rule add pref ${RULE} to fd00:ec2::254 uidrange ${JOB_USERS} prohibit'
+ExecStart=${node} ${PATHS.agent} guard
+StandardOutput=append:${PATHS.agentLog}
+StandardError=append:${PATHS.agentLog}
+Group=${AGENT_USER}
+RuntimeDirectory=holdfast-guard
+RuntimeDirectoryMode=0750
+WatchdogSec=${WATCHDOG_SECONDS}
+WatchdogSignal=SIGKILL
+Restart=always
+RestartSec=100ms
+OOMScoreAdjust=-1000
+LimitCORE=0
+${HARDENING}RestrictAddressFamilies=
+RestrictAddressFamilies=AF_UNIX
+`,
+    [`${PATHS.units}/${JOBS_SLICE}`]: `[Unit]
+Description=Holdfast: the jobs' daemons
+
+[Slice]
+MemoryMax=${JOBS_MEMORY_PERCENT}%
+CPUWeight=50
+`,
+    [PATHS.users]: `u ${AGENT_USER} - "Holdfast worker agent"\n`,
     // Started when no further restart follows: the start limit is reached, or the token could not be fetched.
     [`${PATHS.units}/${REPLACE_UNIT}`]: `[Unit]
 Description=Holdfast: has the group replace an instance without an agent

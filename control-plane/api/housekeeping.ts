@@ -1,5 +1,6 @@
 import { readBacklog } from "../store/backlog";
 import { takeDuty } from "../store/duties";
+import { findPinningTransaction } from "../store/horizon";
 import { deletePast } from "../store/retention";
 import { advanceUpgrades } from "../store/upgrades";
 import type { PublishBacklog } from "./cloudwatch";
@@ -19,6 +20,8 @@ interface Duty {
 }
 
 const LOOK_MS = 5_000;
+/** A transaction this old is told; looked for as often, so that it is told before it is twice as old. */
+const OLD_TRANSACTION_SECONDS = 30;
 const MINUTE_MS = 60_000;
 
 /** Does what one copy does for all. A duty that fails is logged and comes again with its next period. */
@@ -66,7 +69,15 @@ function dutiesOf({ pool, logger, waker }: ApiContext, { retentionDays, publishB
       for (const session of await advanceUpgrades(pool)) waker.sessionTouched(session);
     },
   };
-  if (!publishBacklog) return [upgrades, retention];
+  const horizon: Duty = {
+    name: "horizon",
+    periodSeconds: OLD_TRANSACTION_SECONDS,
+    perform: async () => {
+      const pinning = await findPinningTransaction(pool, OLD_TRANSACTION_SECONDS);
+      if (pinning) logger.warn(pinning, "an old transaction keeps vacuum from every table: end it, claims grow slow");
+    },
+  };
+  if (!publishBacklog) return [upgrades, horizon, retention];
   const backlog: Duty = {
     name: "backlog",
     periodSeconds: 60,
@@ -76,5 +87,5 @@ function dutiesOf({ pool, logger, waker }: ApiContext, { retentionDays, publishB
       await publishBacklog(await readBacklog(pool), new Date(at - (at % MINUTE_MS)));
     },
   };
-  return [backlog, upgrades, retention];
+  return [backlog, upgrades, horizon, retention];
 }

@@ -4,6 +4,8 @@ const CHANNEL = "holdfast_wake";
 /** At most twenty notifications a second, whatever happens: a commit with one takes a lock of the whole cluster. */
 const NOTIFY_EVERY_MS = 50;
 const RECONNECT_MS = 1_000;
+/** A notification carries at most 8,000 bytes: https://www.postgresql.org/docs/current/sql-notify.html */
+const SESSIONS_PER_NOTIFICATION = 150;
 
 interface Parked {
   readonly deploymentId: string;
@@ -14,7 +16,8 @@ interface Parked {
 
 /**
  * Parked claims, and what wakes them: a job that becomes ready here, a notification from another copy, or the look that is taken once a
- * second for jobs whose time has come. A parked claim itself asks the database nothing.
+ * second for jobs whose time has come. A parked claim itself asks the database nothing, nor does one that comes while the last look
+ * found nothing for it.
  */
 export class Waker {
   private readonly parked = new Set<Parked>();
@@ -24,6 +27,10 @@ export class Waker {
   private reconnectTimer: NodeJS.Timeout | undefined;
   private touched = new Set<string>();
   private looking = false;
+  /** Something became ready while a look was under way, which may have come too early to see it. */
+  private lookAgain = false;
+  /** What the last look found ready, by deployment and pool; undefined before the first. */
+  private ready: ReadonlyMap<string, number> | undefined;
   /** Nothing is parked any more: what waited is to be answered as it is. */
   stopped = false;
 
@@ -52,19 +59,25 @@ export class Waker {
     await this.listener?.end().catch(() => undefined);
   }
 
+  /** Whether there may be work: a claim that is told there is none may park and will be woken. */
+  mayHaveWork({ deploymentId, pool }: Pick<Parked, "deploymentId" | "pool">): boolean {
+    return this.ready?.has(keyOf(deploymentId, pool)) ?? true;
+  }
+
   /** Waits until woken, until the time is up, or until the asker has gone. */
-  async park(who: Omit<Parked, "wake">, waitMs: number, gone: AbortSignal): Promise<void> {
-    if (this.stopped || gone.aborted || waitMs <= 0) return;
-    await new Promise<void>((resolve) => {
-      const wake = (): void => {
+  async park(who: Omit<Parked, "wake">, waitMs: number, gone: AbortSignal): Promise<"woken" | "over"> {
+    if (this.stopped || gone.aborted || waitMs <= 0) return "over";
+    return await new Promise((resolve) => {
+      const end = (how: "woken" | "over"): void => {
         clearTimeout(timer);
-        gone.removeEventListener("abort", wake);
+        gone.removeEventListener("abort", leave);
         this.parked.delete(parked);
-        resolve();
+        resolve(how);
       };
-      const parked: Parked = { ...who, wake };
-      const timer = setTimeout(wake, waitMs);
-      gone.addEventListener("abort", wake);
+      const leave = (): void => end("over");
+      const parked: Parked = { ...who, wake: () => end("woken") };
+      const timer = setTimeout(leave, waitMs);
+      gone.addEventListener("abort", leave);
       this.parked.add(parked);
     });
   }
@@ -87,22 +100,35 @@ export class Waker {
 
   /** Wakes as many claims as jobs are ready, those that have waited longest first. */
   private async look(): Promise<void> {
-    if (this.looking || this.parked.size === 0) return;
+    if (this.looking) {
+      this.lookAgain = true;
+      return;
+    }
     this.looking = true;
     try {
       const { rows } = await this.database.query<{ deployment_id: string; pool: string; ready: number }>(
         "select deployment_id, pool, count(*) as ready from ready_jobs where not_before <= now() group by deployment_id, pool",
       );
-      for (const { deployment_id, pool, ready } of rows) {
-        const waiting = [...this.parked].filter(
-          (parked) => parked.deploymentId === deployment_id && parked.pool === pool,
-        );
-        for (const parked of waiting.slice(0, ready)) parked.wake();
+      this.ready = new Map(rows.map(({ deployment_id, pool, ready }) => [keyOf(deployment_id, pool), ready]));
+      const left = new Map(this.ready);
+      for (const parked of this.parked) {
+        if (left.size === 0) break;
+        const key = keyOf(parked.deploymentId, parked.pool);
+        const ready = left.get(key);
+        if (ready === undefined) continue;
+        if (ready > 1) left.set(key, ready - 1);
+        else left.delete(key);
+        parked.wake();
       }
     } catch {
-      // The next look, a second later, sees what this one missed.
+      // Nobody knows then: claims ask for themselves until the next look, a second later.
+      this.ready = undefined;
     } finally {
       this.looking = false;
+    }
+    if (this.lookAgain) {
+      this.lookAgain = false;
+      await this.look();
     }
   }
 
@@ -110,8 +136,10 @@ export class Waker {
     this.touched.add(sessionId);
     this.notifyTimer ??= setTimeout(() => {
       this.notifyTimer = undefined;
-      const touched = [...this.touched].slice(0, 150);
+      const all = [...this.touched];
+      const touched = all.slice(0, SESSIONS_PER_NOTIFICATION);
       this.touched = new Set();
+      for (const later of all.slice(SESSIONS_PER_NOTIFICATION)) this.notifyOthers(later);
       this.database.query("select pg_notify($1, $2)", [CHANNEL, touched.join(",")]).catch(() => undefined);
     }, NOTIFY_EVERY_MS);
   }
@@ -140,3 +168,5 @@ export class Waker {
     }
   }
 }
+
+const keyOf = (deploymentId: string, pool: string): string => `${deploymentId}/${pool}`;

@@ -7,7 +7,14 @@ import { claimJobs } from "../store/claim";
 import { answerTest, readOwedTests } from "../store/connection-tests";
 import { transaction } from "../store/database";
 import { releaseJobs, reportJob, saveCheckpoint, saveMetrics, startJob, ungrantJob } from "../store/holder";
-import { deregisterSession, type HeldJob, markDraining, readSession, registerSession } from "../store/sessions";
+import {
+  deregisterSession,
+  type HeldJob,
+  markDraining,
+  readSession,
+  registerSession,
+  type SessionState,
+} from "../store/sessions";
 import { issueToken, isTokenValid, type TokenHolder } from "../store/tokens";
 import { noteUpgrade, readOwedUpgrades } from "../store/upgrades";
 import type { ApiContext } from "./context";
@@ -70,18 +77,22 @@ export const HANDLERS = {
       const session = await readSession(api.pool, sessionId);
       if (!session || session.state === "closed") throw sessionClosed();
       const claim = { sessionId, claimId: request.claimId, slots: request.freeSlots, grantMs: api.timing.grantMs };
-      const granted = await claimJobs(api.pool, claim);
-      const actions = [...stopOrders(session.held), ...(await owed(api, sessionId, session))];
       const leftMs = endsAt - performance.now();
-      const over = leftMs <= 0 || sender.gone.aborted || api.waker.stopped;
-      if (granted.length > 0 || actions.length > 0 || over) {
+      const ending = sender.gone.aborted || api.waker.stopped;
+      const where = { deploymentId: sender.deploymentId, pool: session.pool, sessionId };
+      const asks = !ending && (leftMs <= 0 || isRepeat(session) || api.waker.mayHaveWork(where));
+      const granted = asks ? await claimJobs(api.pool, claim) : [];
+      const actions = [...stopOrders(session.held), ...(await owed(api, sessionId, session))];
+      if (granted.length > 0 || actions.length > 0 || ending || leftMs <= 0) {
         const grants = await withAssignments(api, sessionId, granted);
         takeBackUndelivered(api, sender, grants);
         api.telemetry.claimed(grants.length);
         return { grants, nextMs: 1, actions };
       }
-      await api.waker.park({ deploymentId: sender.deploymentId, pool: session.pool, sessionId }, leftMs, sender.gone);
+      if (!asks && api.waker.mayHaveWork(where)) continue;
+      const parked = await api.waker.park(where, leftMs, sender.gone);
       if (!(await isTokenValid(api.pool, sender.holder.tokenId))) throw tokenInvalid();
+      if (parked === "over") return { grants: [], nextMs: 1, actions: [] };
     }
   },
 
@@ -134,6 +145,9 @@ export const HANDLERS = {
     return {};
   },
 } satisfies Handlers;
+
+/** Grants that were given and not started yet may be what the claim was answered before. */
+const isRepeat = ({ held }: SessionState): boolean => held.some(({ state }) => state === "starting");
 
 const refOf = ({ jobId, fence }: { jobId: string; fence: number }) => ({ jobId, fence });
 

@@ -1,4 +1,4 @@
-# ZooKeeper on Debian or Ubuntu (packages zookeeper and netcat-openbsd in the image) with its data on /data.
+# ZooKeeper on Debian or Ubuntu (packages zookeeperd and netcat-openbsd in the image) with its data on /data.
 # The file /etc/holdfast/zookeeper-ensemble, placed by Terraform, has one line "NODE_ID NODE_IP" per node.
 
 ENSEMBLE=/etc/holdfast/zookeeper-ensemble
@@ -35,6 +35,9 @@ configure_cluster_node() {
     echo "4lw.commands.whitelist=srvr,ruok,mntr"
     awk '{ print "server." $1 + 1 "=" $2 ":2888:3888" }' "$ENSEMBLE"
   } >"$CONFIG"
+
+  # The package names no library for the log that it configures.
+  echo "CLASSPATH=\$CLASSPATH:/usr/share/java/slf4j-log4j12.jar:/usr/share/java/log4j-1.2.jar" >/etc/default/zookeeper
 
   # A reboot starts ZooKeeper only on its mounted data.
   install -d /etc/systemd/system/zookeeper.service.d

@@ -35,6 +35,7 @@ const AGENT_TAGS = ["holdfast:boot", "holdfast:initialised"];
  */
 export class ClusterAccess extends Construct {
   public readonly roleName: string;
+  public readonly roleArn: string;
   public readonly instanceProfileName: string;
 
   public constructor(scope: Construct, id: string, props: ClusterAccessProps) {
@@ -60,6 +61,7 @@ export class ClusterAccess extends Construct {
     });
     new IamRolePolicyAttachment(this, "instance_userdata_policy", { role: role.name, policyArn: policy.arn });
     this.roleName = role.name;
+    this.roleArn = role.arn;
     this.instanceProfileName = profile.name;
   }
 }

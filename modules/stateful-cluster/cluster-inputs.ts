@@ -7,6 +7,36 @@ const mode = z.string().regex(/^0[0-7]{3}$/);
 const tags = z.record(z.string(), z.string());
 const setOf = <Item extends z.ZodType>(item: Item) => z.array(item).meta({ uniqueItems: true });
 
+/** What is said of a data volume. */
+const volume = z.strictObject({
+  device_name: z.string(),
+  size_in_gibs: z.number(),
+  type: z.string(),
+  iops: z.number().optional(),
+  throughput_mib_per_sec: z.number().optional(),
+  mount_path: z.string().regex(/^\/\S*[^\s/]$/),
+  file_system_type: z.enum(["ext4", "xfs"]),
+  mount_params: z.array(z.string().regex(/^[^\s,]+$/)),
+  mount_path_owner_user: z.string().min(1),
+  mount_path_owner_group: z.string().min(1),
+  tags,
+  kms_key_arn: z.string().optional(),
+});
+
+export const dataVolume = volume.extend({
+  device_name: volume.shape.device_name.default("/dev/sdf"),
+  mount_params: volume.shape.mount_params.default([]),
+  tags: tags.default({}),
+});
+
+export const additionalVolume = dataVolume.extend({ device_name: z.string().startsWith("/dev/") });
+
+/** Keys of a further volume, of which a node may have its own values. */
+export const ADDITIONAL_VOLUME_KEYS = Object.keys(volume.shape) as (keyof typeof volume.shape)[];
+
+const volumesByName = <Volume extends z.ZodType>(named: Volume) =>
+  z.record(z.string().regex(/^[A-Za-z0-9-]{1,32}$/), named).default({});
+
 const node = z.strictObject({
   node_id: z
     .string()
@@ -20,6 +50,9 @@ const node = z.strictObject({
     .default({})
     .describe("Keys of default_data_volume that are different for this node."),
   instance_type: z.string().optional().describe("Instance type of this node; without it, the cluster's."),
+  additional_data_volumes: volumesByName(volume.partial()).describe(
+    "Keys of additional_data_volumes that are different for this node, and whole volumes that it alone has.",
+  ),
   tags: tags.default({}).describe("Tags of this node's instance and group."),
 });
 
@@ -64,21 +97,6 @@ const secretFile = z.strictObject({
   mode: mode.default("0400"),
 });
 
-const dataVolume = z.strictObject({
-  device_name: z.string().default("/dev/sdf"),
-  size_in_gibs: z.number(),
-  type: z.string(),
-  iops: z.number().optional(),
-  throughput_mib_per_sec: z.number().optional(),
-  mount_path: z.string().regex(/^\/\S*[^\s/]$/),
-  file_system_type: z.enum(["ext4", "xfs"]),
-  mount_params: z.array(z.string().regex(/^[^\s,]+$/)).default([]),
-  mount_path_owner_user: z.string().min(1),
-  mount_path_owner_group: z.string().min(1),
-  tags: tags.default({}),
-  kms_key_arn: z.string().optional(),
-});
-
 const rollingUpdate = z.strictObject({
   when: z.enum(["apply", "none"]).default("none").describe("`none`: an apply replaces no instance; roll by hand."),
   role_arn: z
@@ -89,9 +107,11 @@ const rollingUpdate = z.strictObject({
     .array(z.string())
     .default([])
     .describe("Further options of `holdfast roll run`, such as `--check-tcp`, `2379`."),
+  from_nodes: z
+    .boolean()
+    .default(false)
+    .describe("Makes the document <app_name>-roll, by which a roll is started on a node, and the role that it takes."),
 });
-
-const additionalVolume = dataVolume.extend({ device_name: z.string().startsWith("/dev/") });
 
 const snapshots = z.strictObject({
   every_hours: z.literal(SNAPSHOT_HOURS).default(24),
@@ -217,15 +237,14 @@ export const clusterInputs = z.strictObject({
     .default([])
     .describe("Keys that encrypt the data volumes, secrets or scripts, for the nodes' role."),
   rolling_update: rollingUpdate
-    .default({ when: "none", options: [] })
+    .default({ when: "none", options: [], from_nodes: false })
     .describe(
       'Whether an apply (`when = "apply"`) replaces the nodes whose launch template it changed, one at a time, and how; needs Node.js 20 or later where Terraform runs.',
     ),
   tags: tags.default({}).describe("Tags of every instance and group, beside the provider's default tags."),
-  additional_data_volumes: z
-    .record(z.string().regex(/^[A-Za-z0-9-]{1,32}$/), additionalVolume)
-    .default({})
-    .describe("Further data volumes of every node by name, each with a device_name and a mount_path of its own."),
+  additional_data_volumes: volumesByName(additionalVolume).describe(
+    "Further data volumes of every node by name, each with a device_name and a mount_path of its own.",
+  ),
   root_volume_kms_key_arn: z
     .string()
     .nullable()

@@ -8,7 +8,8 @@ import { EbsKeyGrant } from "../worker-access/ebs-key-grant";
 import { BootAlarms } from "./boot-alarms";
 import { ClusterAccess } from "./cluster-access";
 import { QUORUM_CHECK, UNPINNED_SCRIPT_CHECK } from "./cluster-checks";
-import { clusterInputs, DATA_DISK_KEYS } from "./cluster-inputs";
+import { ADDITIONAL_VOLUME_KEYS, clusterInputs, DATA_DISK_KEYS } from "./cluster-inputs";
+import { RollFromNodes } from "./roll-from-nodes";
 import { RollTrigger } from "./roll-trigger";
 import { SNAPSHOT_TAG, VolumeSnapshots } from "./volume-snapshots";
 
@@ -20,6 +21,9 @@ const ADDRESSES = {
   "Default/optional_statements": "optional_statements",
   "Default/node_policy_document": "node_policy",
   "roll/roll_instances": "roll_instances",
+  "roll_from_nodes/role": "roller",
+  "roll_from_nodes/role_policy": "roller",
+  "roll_from_nodes/document": "roll",
   "key_grant/grant": "root_volume_key",
   "volume_snapshots/role": "snapshots",
   "volume_snapshots/role_policy": "snapshots",
@@ -50,13 +54,6 @@ const VALIDATIONS = {
       condition:
         'alltrue([for n in var.nodes : contains(["ext4", "xfs"], lookup(n.node_data_disk, "file_system_type", "xfs"))])',
       errorMessage: "file_system_type in node_data_disk must be ext4 or xfs.",
-    },
-  ],
-  additional_data_volumes: [
-    {
-      condition:
-        "length(distinct(concat([var.default_data_volume.device_name], [for v in values(var.additional_data_volumes) : v.device_name]))) == length(var.additional_data_volumes) + 1",
-      errorMessage: "Every volume in additional_data_volumes must have a device_name of its own.",
     },
   ],
   node_secret_files: [
@@ -103,15 +100,29 @@ const SCRIPT = `{ for kind, value in {
 /** The roller's bundle, in the module's directory. */
 export const ROLLER = "holdfast-roll.mjs";
 
+/** The same for a node, in the module's directory. */
+export const ROLLER_ON_NODE = "holdfast-roll-on-node.mjs";
+
 const ROLL_OPTIONS = `concat(
   ["--launch-timeout", "\${var.asg_inservice_timeout_in_mins}m"],
   var.rolling_update.role_arn == null ? [] : ["--role-arn", var.rolling_update.role_arn],
   var.rolling_update.options,
 )`;
 
-const VOLUME_NAMES = `flatten([for n in var.nodes : concat(
-  ["\${var.app_name}-data-\${n.node_id}"],
-  [for name in keys(var.additional_data_volumes) : "\${var.app_name}-data-\${n.node_id}-\${name}"]
+/** The further volumes of each node: those of every node with what is different about this one, and its own. */
+const ADDITIONAL_VOLUMES = `{ for n in var.nodes : n.node_id => {
+  for name in setunion(keys(var.additional_data_volumes), keys(n.additional_data_volumes)) : name => {
+    for key in ${JSON.stringify(ADDITIONAL_VOLUME_KEYS)} : key => (
+      try(n.additional_data_volumes[name][key], null) != null
+      ? try(n.additional_data_volumes[name][key], null)
+      : try(var.additional_data_volumes[name][key], null)
+    )
+  }
+} }`;
+
+const VOLUME_NAMES = `flatten([for id, volumes in local.volumes_by_node : concat(
+  ["\${var.app_name}-data-\${id}"],
+  [for name in keys(volumes) : "\${var.app_name}-data-\${id}-\${name}"]
 )])`;
 
 /** Those of the volumes, and what the caller adds. */
@@ -119,7 +130,7 @@ const KMS_KEYS = `distinct(compact(concat(
   var.kms_key_arns,
   [var.default_data_volume.kms_key_arn],
   [for n in var.nodes : lookup(n.node_data_disk, "kms_key_arn", null)],
-  [for v in values(var.additional_data_volumes) : v.kms_key_arn]
+  flatten([for volumes in values(local.volumes_by_node) : [for v in values(volumes) : v.kms_key_arn]])
 )))`;
 
 /** The tags of a volume, with the one by which snapshots are taken if they are. */
@@ -131,6 +142,7 @@ export function clusterModule(scope: Construct, id: string): ModuleStack {
   const stack = new ModuleStack(scope, id, { providers: [AWS_PROVIDER, NULL_PROVIDER], addresses: ADDRESSES });
   const variables = declareVariables(stack, clusterInputs, { validations: VALIDATIONS });
   new TerraformLocal(stack, "node_by_id", hcl("{ for n in var.nodes : n.node_id => n }"));
+  new TerraformLocal(stack, "volumes_by_node", hcl(ADDITIONAL_VOLUMES));
 
   const groupNames = hcl('[for n in var.nodes : "${var.app_name}-node-${n.node_id}"]');
   const access = new ClusterAccess(stack, "Default", {
@@ -186,7 +198,7 @@ export function clusterModule(scope: Construct, id: string): ModuleStack {
         `merge(var.default_data_volume, each.value.node_data_disk, { tags = ${markedTags("var.default_data_volume")} })`,
       ),
       additional_data_volumes: hcl(
-        `{ for name, v in var.additional_data_volumes : name => merge(v, { tags = ${markedTags("v")} }) }`,
+        `{ for name, v in local.volumes_by_node[each.key] : name => merge(v, { tags = ${markedTags("v")} }) }`,
       ),
       root_volume: hcl("var.root_volume"),
       root_volume_kms_key_arn: hcl("var.root_volume_kms_key_arn"),
@@ -214,6 +226,14 @@ export function clusterModule(scope: Construct, id: string): ModuleStack {
     options: Token.asList(hcl(ROLL_OPTIONS)),
   });
   trigger.resource.addOverride("count", hcl('var.rolling_update.when == "apply" ? 1 : 0'));
+
+  new RollFromNodes(stack, "roll_from_nodes", {
+    clusterName: variableString(variables.app_name),
+    manifest: trigger.manifest,
+    program: Token.asString(hcl(`trimspace(file("\${path.module}/${ROLLER_ON_NODE}"))`)),
+    nodeRoleArn: access.roleArn,
+    enabled: "var.rolling_update.from_nodes",
+  });
 
   declareOutput(stack, "node_iam_role_name", {
     description: "Name of the nodes' role, for further policies.",

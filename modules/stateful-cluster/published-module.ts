@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ModuleAsset, ModuleExample, PublishedModule } from "../publish/published-module";
 import { nodeModule } from "../stateful-node/node-module";
-import { clusterModule, ROLLER } from "./cluster-module";
+import { clusterModule, ROLLER, ROLLER_ON_NODE } from "./cluster-module";
 
 const EXAMPLES = join(__dirname, "../../examples");
 
@@ -25,6 +25,10 @@ export const STATEFUL_CLUSTER_MODULE: PublishedModule = {
     "prashantkalkar/stateful_application_module v0.8.0: an existing user changes `source` alone.",
   root: clusterModule,
   nested: { "node-module": nodeModule },
-  assets: [{ from: "dist/roll.mjs", to: ROLLER }, ...["zookeeper", "etcd", "kafka", "mongodb"].map(script)],
+  assets: [
+    { from: "dist/roll.mjs", to: ROLLER },
+    { from: "dist/roll-on-node.mjs", to: ROLLER_ON_NODE },
+    ...["zookeeper", "etcd", "kafka", "mongodb"].map(script),
+  ],
   examples: [example("zookeeper"), example("etcd"), example("kafka"), example("mongodb")],
 };

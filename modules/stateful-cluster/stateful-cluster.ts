@@ -25,6 +25,8 @@ export interface ClusterNodeProps {
   readonly instanceType?: string;
   /** What is different about its data volume. @default - nothing */
   readonly dataVolume?: Partial<DataVolumeProps>;
+  /** By name, what is different about the cluster's further volumes, and whole volumes that it alone has. @default - nothing */
+  readonly additionalVolumes?: Readonly<Record<string, Partial<DataVolumeProps>>>;
   /** Beside the cluster's files. @default - none */
   readonly files?: readonly NodeFileProps[];
   /** Beside the cluster's tags. @default - none */
@@ -83,13 +85,7 @@ export class StatefulCluster extends Construct {
       imageId: node.imageId ?? shared.imageId,
       instanceType: node.instanceType ?? shared.instanceType,
       dataVolume: marked({ ...shared.dataVolume, ...node.dataVolume }),
-      ...(additionalVolumes === undefined
-        ? {}
-        : {
-            additionalVolumes: Object.fromEntries(
-              Object.entries(additionalVolumes).map(([name, volume]) => [name, marked(volume)]),
-            ),
-          }),
+      ...furtherVolumes(node, additionalVolumes, marked),
       files: [...files, ...(node.files ?? [])],
       tags: { ...shared.tags, ...node.tags },
       script,
@@ -137,6 +133,30 @@ export class StatefulCluster extends Construct {
 const unique = (values: readonly (string | undefined)[]): string[] => [
   ...new Set(values.filter((value) => value !== undefined)),
 ];
+
+/** What a volume cannot do without. */
+const NEEDED = ["sizeGiB", "type", "mountPath", "format", "ownerUser", "ownerGroup"] as const;
+
+/** Those of every node with what is different about this one, and its own; nothing where there are none. */
+function furtherVolumes(
+  { nodeId, additionalVolumes: own = {} }: ClusterNodeProps,
+  shared: StatefulClusterProps["additionalVolumes"] = {},
+  marked: (volume: DataVolumeProps) => DataVolumeProps,
+): { additionalVolumes?: Readonly<Record<string, DataVolumeProps>> } {
+  const names = Object.keys({ ...shared, ...own });
+  if (names.length === 0) return {};
+  const volumes = names.map((name) => {
+    const volume = { ...shared[name], ...own[name] };
+    const missing = NEEDED.filter((field) => volume[field] === undefined);
+    if (missing.length > 0) {
+      throw new Error(
+        `node ${nodeId}: additionalVolumes.${name} is no volume of every node, so it must have ${missing.join(", ")}`,
+      );
+    }
+    return [name, marked(volume as DataVolumeProps)] as const;
+  });
+  return { additionalVolumes: Object.fromEntries(volumes) };
+}
 
 function checkNodes({ clusterName, nodes }: StatefulClusterProps): void {
   if (nodes.length === 0) throw new Error(`cluster ${clusterName}: nodes is empty`);

@@ -103,7 +103,7 @@ export class NodeAlarms extends Construct {
       "volume_burst_balance",
       {
         for_each: hcl(
-          `{ for name, volume in ${volumes} : name => volume if ${enabled} && contains(${BURST_TYPES}, volume.type) }`,
+          `{ for name, volume in ${volumes} : name => volume if ${enabled} && contains(${BURST_TYPES}, coalesce(volume.type, "none")) }`,
         ),
       },
       {

@@ -1,10 +1,11 @@
 import type { DataAwsSubnet } from "@cdktf/provider-aws/lib/data-aws-subnet";
 import { EbsVolume, type EbsVolumeConfig } from "@cdktf/provider-aws/lib/ebs-volume";
-import { Fn, type IResolvable, TerraformLocal, type TerraformResourceLifecycle, Token } from "cdktf";
+import { Fn, type IResolvable, Op, TerraformLocal, type TerraformResourceLifecycle, Token } from "cdktf";
 import { Construct } from "constructs";
 import { hcl } from "../publish/expressions";
 import { nodeNames } from "./node-names";
 import { DATA_DEVICE, type DataVolumeProps, type StatefulNodeProps } from "./node-props";
+import { volumesOf } from "./node-rules";
 
 /** Tags that nodes put on their own volumes and that Terraform leaves alone. */
 const AGENT_TAG = "holdfast:initialised";
@@ -33,6 +34,10 @@ export class NodeVolumes extends Construct {
   public readonly configuration: { readonly volumes: unknown; readonly data: unknown };
   readonly #data: EbsVolume;
   readonly #additional: EbsVolume | undefined;
+  /** Terraform expression that is true where every additional volume has what it cannot do without. */
+  #whole = "true";
+  /** What no two volumes may have in common, of each. */
+  readonly #places: Readonly<Record<string, string[]>>;
 
   public constructor(scope: Construct, id: string, props: StatefulNodeProps, subnet: DataAwsSubnet) {
     super(scope, id);
@@ -52,6 +57,7 @@ export class NodeVolumes extends Construct {
     if (additionalVolumes === undefined) {
       this.byName = data;
       this.configuration = { volumes: { data: first }, data: [layout] };
+      this.#places = {};
       return;
     }
     const local = new TerraformLocal(this, "additional_volumes", additionalVolumes);
@@ -69,13 +75,22 @@ export class NodeVolumes extends Construct {
     });
     this.#additional.addOverride("for_each", hcl(wanted));
     const { fqn } = this.#additional;
-    this.byName = `merge(${data}, { for name, volume in ${fqn} : name => { id = volume.id, type = volume.type } })`;
+    const deviceName = `try(coalesce(v.deviceName), "${DATA_DEVICE}")`;
+    const ofEach = (own: string, expression: string) =>
+      Token.asList(Fn.concat([[own], hcl(`[for v in ${wanted} : ${expression}]`) as unknown as string[]]));
+    const given = ["sizeGiB", "type", "mountPath", "format", "ownerUser", "ownerGroup"].map(
+      (key) => `v.${key} != null`,
+    );
+    this.#whole = `alltrue([for v in ${wanted} : ${given.join(" && ")}])`;
+    this.#places = {
+      "device name": ofEach(first.deviceName, deviceName),
+      "mount path": ofEach(dataVolume.mountPath, "v.mountPath"),
+    };
+    this.byName = `merge(${data}, { for name, volume in ${fqn} : name => { id = volume.id, type = ${wanted}[name].type } })`;
     this.configuration = {
       volumes: Fn.merge([
         { data: first },
-        hcl(
-          `{ for name, v in ${wanted} : name => { volumeId = ${fqn}[name].id, deviceName = try(coalesce(v.deviceName), "${DATA_DEVICE}") } }`,
-        ),
+        hcl(`{ for name, v in ${wanted} : name => { volumeId = ${fqn}[name].id, deviceName = ${deviceName} } }`),
       ]),
       data: Fn.concat([
         [layout],
@@ -107,8 +122,30 @@ export class NodeVolumes extends Construct {
         zone: `join(", ", distinct(${zones}))`,
         each: `alltrue([for own in ${zones} : own == ${zone}])`,
       }),
+      {
+        condition: hcl(this.#whole),
+        error_message:
+          `Node ${node}: each of its additional volumes must have a size, a type, a mount path, a filesystem and an owner: from the ` +
+          "node, or from the volume of that name that every node has.",
+      },
+      ...Object.entries(this.#places).map(([field, all]) => ({
+        condition: Token.asString(Op.eq(Fn.lengthOf(Fn.distinct(all)), Fn.lengthOf(all))),
+        error_message: `Node ${node}: two of its data volumes have the same ${field}: ${Fn.join(", ", all)}.`,
+      })),
     ];
   }
+}
+
+/** As {@link NodeVolumes.configuration} will be, with ids of the same length; undefined where volumes are known to Terraform only. */
+export function expectedVolumes(props: StatefulNodeProps): NodeVolumes["configuration"] | undefined {
+  if (Token.isUnresolved(props.additionalVolumes)) return undefined;
+  const volumes = Object.entries(volumesOf(props));
+  return {
+    volumes: Object.fromEntries(
+      volumes.map(([name, { deviceName = DATA_DEVICE }]) => [name, { volumeId: "vol-0123456789abcdef0", deviceName }]),
+    ),
+    data: volumes.map(([name, volume]) => layoutOf(name, volume)),
+  };
 }
 
 function retention({ preventDestroy = true, finalSnapshot }: StatefulNodeProps) {

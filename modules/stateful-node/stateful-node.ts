@@ -8,13 +8,14 @@ import { Fn, Token } from "cdktf";
 import { Construct } from "constructs";
 import { addDynamicBlock } from "../publish/dynamic-block";
 import { hcl } from "../publish/expressions";
+import { holdsTokens } from "../user-data/json-text";
 import { UserData } from "../user-data/user-data";
 import { NodeAlarms } from "./node-alarms";
 import { LAUNCH_HOOK_TIMEOUT_SECONDS, nodeConfiguration } from "./node-configuration";
 import { CLUSTER_TAG, nodeNames } from "./node-names";
 import type { RootVolumeProps, StatefulNodeProps } from "./node-props";
 import { checkNode } from "./node-rules";
-import { NodeVolumes } from "./node-volumes";
+import { expectedVolumes, NodeVolumes } from "./node-volumes";
 
 /** https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-metrics.html */
 const GROUP_METRICS = [
@@ -76,11 +77,9 @@ export class StatefulNode extends Construct {
     const volumes = new NodeVolumes(this, "Default", props, subnet);
     this.configuration = nodeConfiguration({ props, volumes: volumes.configuration });
 
-    const userData = new UserData(this, "user_data", {
-      owner: `node ${Token.isUnresolved(props.nodeId) ? "configuration" : props.nodeId}`,
-      program: "node",
-      config: this.configuration,
-    });
+    const owner = `node ${Token.isUnresolved(props.nodeId) ? "configuration" : props.nodeId}`;
+    const userData = new UserData(this, "user_data", { owner, program: "node", config: this.configuration });
+    this.refuseWhatDoesNotFit(props, owner);
     const template = this.launchTemplate(props, networkInterface, userData);
     const group = this.group(props, subnet, template);
     group.addOverride("lifecycle.precondition", [
@@ -110,6 +109,19 @@ export class StatefulNode extends Construct {
     };
     if (props.alarms !== undefined) {
       new NodeAlarms(this, "alarms", { ...props.alarms, groupName: names.group, volumes: volumes.byName });
+    }
+  }
+
+  /** The volumes' ids are all that Terraform alone knows of most nodes: what is too large with any is not left for its plan to find. */
+  private refuseWhatDoesNotFit(props: StatefulNodeProps, owner: string): void {
+    const volumes = expectedVolumes(props);
+    if (volumes === undefined) return;
+    const config = nodeConfiguration({ props, volumes });
+    if (holdsTokens(config)) return;
+    try {
+      new UserData(this, "expected_user_data", { owner, program: "node", config });
+    } catch (error) {
+      throw new Error(`${(error as Error).message} ${SIZE_REMEDY}`, { cause: error });
     }
   }
 
@@ -196,7 +208,7 @@ export class StatefulNode extends Construct {
 }
 
 const SIZE_REMEDY =
-  "The node's files and config script do not fit into user data (16,384 bytes compressed). Put the script into S3 " +
+  "The node's files and config script do not fit into user data (16,384 bytes compressed): put the script into S3 " +
   "(node_config_script_s3_url) and large files where the script fetches them.";
 
 const MOVE_REMEDY =

@@ -43,8 +43,8 @@ export const fleet: Bench = {
 async function costs(worker: Worker): Promise<Measurement[]> {
   const daemons = worker.daemons().map(({ pid }) => pid);
   const { pid: agent = 0 } = worker.agent;
-  const guards = worker.everything().filter((pid) => pid !== agent && !daemons.includes(pid));
-  const groups = { agent: [agent], guard: guards, [`${daemons.length} daemons`]: daemons };
+  const leashes = worker.everything().filter((pid) => pid !== agent && !daemons.includes(pid));
+  const groups = { agent: [agent], leashes, [`${daemons.length} daemons`]: daemons };
   const measure = () => Object.values(groups).map((pids) => pids.map(usageOf));
   const before = measure();
   await pause(WINDOW_MS);

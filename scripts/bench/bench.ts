@@ -4,10 +4,13 @@ export interface Measurement {
   readonly figures: Readonly<Record<string, number>>;
 }
 
+/** Told, as it happens, what a long bench has done so far. */
+export type Progress = (line: string) => void;
+
 /** Something whose cost is worth watching. Figures of one run are compared with each other, never with another machine's. */
 export interface Bench {
   readonly name: string;
   /** What is measured, in one sentence. */
   readonly about: string;
-  readonly run: () => Promise<readonly Measurement[]>;
+  readonly run: (progress: Progress) => Promise<readonly Measurement[]>;
 }

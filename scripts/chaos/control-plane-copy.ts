@@ -4,7 +4,7 @@ import type { Destination, SeverableProxy } from "./severable-proxy";
 
 /**
  * A lease that is over soon, and a wide margin between what workers and control plane take for its end: the margin is for a machine that runs
- * all of the fleet and is slow to schedule a guard.
+ * all of the fleet and is slow to schedule a leash.
  */
 const TIMING = { HOLDFAST_HEARTBEAT_MS: "1500", HOLDFAST_WORKER_LEASE_MS: "6000", HOLDFAST_SERVER_LEASE_MS: "20000" };
 

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type ControlPlaneCopy, startCopy } from "./control-plane-copy";
 import { type DatabaseServers, startDatabases, stopDatabases } from "./databases";
 import { Operator } from "./operator";
+import { Releases } from "./releases";
 import { copyName, type FleetSize, type Link, SERVERS, type ServerName } from "./schedule";
 import { type Destination, SeverableProxy } from "./severable-proxy";
 import { type Roads, Worker } from "./worker";
@@ -14,6 +15,7 @@ export interface ChaosFleet {
   readonly copies: readonly ControlPlaneCopy[];
   readonly workers: readonly Worker[];
   readonly operator: Operator;
+  readonly releases: Releases;
   /** By the job's number. */
   readonly jobIds: readonly string[];
   /** Cuts what joins two parties; gives what heals it. */
@@ -60,6 +62,8 @@ export async function startChaosFleet(size: FleetSize, directory: string): Promi
     const deploymentTokenFile = join(directory, "deployment-token");
     const jobIds = await operator.describeJobs(databases, size.jobs, deploymentTokenFile);
 
+    const releases = await Releases.open(directory);
+    parts.push(() => releases.close());
     // Two workers can run all the jobs of three.
     const slots = Math.ceil(size.jobs / Math.max(1, size.workers - 1));
     const workers: Worker[] = [];
@@ -70,7 +74,14 @@ export async function startChaosFleet(size: FleetSize, directory: string): Promi
         source: await proxy([servers.source]),
         sink: await proxy([servers.sink]),
       };
-      const worker = new Worker({ number, directory, deploymentTokenFile, slots, roads });
+      const worker = new Worker({
+        number,
+        directory,
+        deploymentTokenFile,
+        slots,
+        roads,
+        releaseKeyFile: releases.keyFile,
+      });
       parts.push(() => worker.destroy());
       workers.push(worker);
       allRoads.push(roads);
@@ -81,7 +92,7 @@ export async function startChaosFleet(size: FleetSize, directory: string): Promi
       const road = item(allRoads, link.worker)[link.to];
       return road.cut(link.to === "control-plane" ? item(listeners, link.copy) : servers[link.to]);
     };
-    return { size, databases, copies, workers, operator, jobIds, cut, stop };
+    return { size, databases, copies, workers, operator, releases, jobIds, cut, stop };
   } catch (error) {
     await stop();
     throw error;

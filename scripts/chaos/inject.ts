@@ -2,6 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { FrozenDaemon } from "./check/fencing";
 import { slotOf } from "./check/slots";
 import type { ChaosFleet } from "./fleet";
+import { agentAs } from "./releases";
 import type { Fault, Link, ServerName, Step } from "./schedule";
 import { until } from "./until";
 import { signal } from "./worker";
@@ -9,14 +10,23 @@ import { signal } from "./worker";
 /** A worker that is silent loses its jobs after the server's lease; the margin is for a slow machine and other faults at the same time. */
 const JOBS_MOVE_WITHIN_MS = 90_000;
 const DRAINS_WITHIN_MS = 60_000;
+/** Beyond the time after which the control plane itself gives an upgrade up. */
+const UPGRADE_DEADLINE_MS = 60_000;
+const UPGRADES_WITHIN_MS = 120_000;
 
 /** What came of a fault. */
-export type Outcome = "done" | "target is under another fault" | "target is not running" | "held to the deadline";
+export type Outcome =
+  | "done"
+  | "target is under another fault"
+  | "target is not running"
+  | "held to the deadline"
+  | "the old version serves on";
 
 /** Does what the schedule says to a fleet. One target is under one fault at a time. */
 export class Injector {
   private readonly targets = new Set<string>();
   private readonly underWay = new Set<Promise<unknown>>();
+  private upgrades = 0;
   /** Daemons that stood still together with their whole machine. */
   readonly frozen: FrozenDaemon[] = [];
 
@@ -79,6 +89,8 @@ export class Injector {
         );
       case "cut":
         return await this.cut([fault.link], () => this.hold(holdMs));
+      case "upgrade-agents":
+        return await this.upgradeAgents();
     }
   }
 
@@ -95,6 +107,29 @@ export class Injector {
     }
     // A drained worker takes no work: its next life does.
     return ended(worker.agent, "SIGTERM");
+  }
+
+  private async upgradeAgents(): Promise<Outcome> {
+    const { operator, releases, size } = this.fleet;
+    this.upgrades += 1;
+    const version = `1.0.${this.upgrades}`;
+    const release = releases.offer("agent", version, agentAs(version));
+    const id = await operator.upgrade({
+      ...release,
+      waveSize: size.workers,
+      soakMs: 0,
+      deadlineMs: UPGRADE_DEADLINE_MS,
+    });
+    try {
+      const state = await until("the upgrade has ended", UPGRADES_WITHIN_MS, async () => {
+        const now = await operator.upgradeState(id).catch(() => undefined);
+        return this.over.aborted || now !== "running" ? now : undefined;
+      });
+      return state === "failed" ? "the old version serves on" : "done";
+    } catch {
+      await operator.cancelUpgrade(id);
+      return "held to the deadline";
+    }
   }
 
   private killDaemon(job: number): Outcome {
@@ -204,5 +239,5 @@ function targetsOf(fault: Fault): readonly string[] {
   if ("copy" in fault) return [`copy ${fault.copy}`];
   if ("job" in fault) return [`job ${fault.job}`];
   if ("server" in fault) return [`server ${fault.server}`];
-  return [`link ${JSON.stringify(fault.link)}`];
+  return "link" in fault ? [`link ${JSON.stringify(fault.link)}`] : [fault.kind];
 }

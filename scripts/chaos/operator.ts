@@ -18,6 +18,7 @@ const Job = z.looseObject({
   workerId: z.string().nullable(),
   lastError: z.string().nullable(),
 });
+const Upgrade = z.looseObject({ id: z.string(), state: z.string() });
 const Session = z.looseObject({ sessionId: z.string(), workerId: z.string() });
 
 export type ListedJob = z.output<typeof Job>;
@@ -85,6 +86,20 @@ export class Operator {
       await api.post(`${this.base}/workers/${session.sessionId}/drain`, {}, z.looseObject({}));
       return true;
     });
+  }
+
+  /** Gives a release to the workers of the pool; gives the upgrade's id. */
+  async upgrade(release: object): Promise<string> {
+    return (await this.ask(async (api) => await api.post(`${this.base}/upgrades`, release, WithId))).id;
+  }
+
+  async upgradeState(id: string): Promise<string | undefined> {
+    const upgrades = await this.ask(async (api) => await api.get(`${this.base}/upgrades`, z.array(Upgrade)));
+    return upgrades.find((upgrade) => upgrade.id === id)?.state;
+  }
+
+  async cancelUpgrade(id: string): Promise<void> {
+    await this.ask(async (api) => await api.post(`${this.base}/upgrades/${id}/cancel`, {}, z.looseObject({})));
   }
 
   /** Number of the first entry of the audit log that does not fit to the one before; null when all fit. */

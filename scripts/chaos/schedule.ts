@@ -22,11 +22,13 @@ export type Fault =
   | { readonly kind: "kill-daemon" | "freeze-daemon"; readonly job: number }
   | { readonly kind: "kill-control-plane" | "roll-control-plane"; readonly copy: number }
   | { readonly kind: "close-connections" | "crash-backend"; readonly server: ServerName }
-  /** `agent`: it alone stands still, its daemons and its guard go on. `machine`: everything of the worker does. */
+  /** `agent`: it alone stands still, its daemons and their leashes go on. `machine`: everything of the worker does. */
   | { readonly kind: "freeze-agent" | "freeze-machine"; readonly worker: number }
   /** The worker and every copy of the control plane. */
   | { readonly kind: "isolate-worker"; readonly worker: number }
-  | { readonly kind: "cut"; readonly link: Link };
+  | { readonly kind: "cut"; readonly link: Link }
+  /** All agents are given another version of themselves at the same time. */
+  | { readonly kind: "upgrade-agents" };
 
 export type FaultKind = Fault["kind"];
 
@@ -54,6 +56,7 @@ const WEIGHTS: Readonly<Record<FaultKind, number>> = {
   "freeze-machine": 2,
   "isolate-worker": 2,
   cut: 5,
+  "upgrade-agents": 2,
 };
 
 export const FAULT_KINDS = Object.keys(WEIGHTS) as FaultKind[];
@@ -88,6 +91,8 @@ function aimed(kind: FaultKind, size: FleetSize, choices: Choices): Fault {
       return { kind, server: choices.oneOf(SERVERS) };
     case "cut":
       return { kind, link: choices.oneOf(links(size)) };
+    case "upgrade-agents":
+      return { kind };
     default:
       return { kind, worker: below(size.workers) };
   }
@@ -118,7 +123,7 @@ export function describe(fault: Fault): string {
   if ("job" in fault) return `${words} of ${jobName(fault.job)}`;
   if ("copy" in fault) return `${words} ${copyName(fault.copy)}`;
   if ("server" in fault) return `${words} of ${fault.server}`;
-  return `${words} ${linkName(fault.link)}`;
+  return "link" in fault ? `${words} ${linkName(fault.link)}` : words;
 }
 
 export function linkName(link: Link): string {

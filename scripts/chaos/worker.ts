@@ -1,11 +1,15 @@
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { identify } from "../up/process-identity";
 import { Program } from "./program";
+import { agentAs, linkVersion } from "./releases";
 import { workerName } from "./schedule";
 import type { SeverableProxy } from "./severable-proxy";
 
-const AGENT = resolve("dist/worker-agent.mjs");
+/** Of the agent that is there before any upgrade. */
+const FIRST_VERSION = "1.0.0";
+const GATE_SECONDS = 5;
 const DAEMON = resolve("dist/daemon.mjs");
 
 export interface WorkerProps {
@@ -13,6 +17,8 @@ export interface WorkerProps {
   readonly directory: string;
   readonly deploymentTokenFile: string;
   readonly slots: number;
+  /** Verifies the agents that it is given. */
+  readonly releaseKeyFile: string;
   /** All its roads: the agent's to the control plane, its daemons' to the databases. */
   readonly roads: Roads;
 }
@@ -27,14 +33,14 @@ export interface FoundDaemon {
   readonly fence: number;
 }
 
-/** A machine of the fleet: an agent, its guard and its daemons, which reach the others over roads of their own. */
+/** A machine of the fleet: an agent and its daemons, which reach the others over roads of their own. */
 export class Worker {
   readonly name: string;
   readonly agent: Program;
   readonly logFile: string;
   private readonly state: string;
 
-  constructor({ number, directory, deploymentTokenFile, slots, roads }: WorkerProps) {
+  constructor({ number, directory, deploymentTokenFile, releaseKeyFile, slots, roads }: WorkerProps) {
     this.name = workerName(number);
     this.state = join(directory, this.name);
     this.logFile = join(directory, `${this.name}.log`);
@@ -49,10 +55,12 @@ export class Worker {
       stateDirectory: this.state,
       slots,
       daemon: { version: "0.1.0", command: [process.execPath, "--require", roadmap, DAEMON] },
+      upgrade: { releaseKeyFile, gateSeconds: GATE_SECONDS },
       drain: { mode: "handoff", deadlineSeconds: 30 },
     };
     writeFileSync(config, JSON.stringify(settings), { mode: 0o600 });
-    this.agent = new Program({ args: [AGENT, "local", "--config", config], cwd: this.state, logFile: this.logFile });
+    const agent = linkVersion(join(this.state, "agents"), FIRST_VERSION, "worker-agent.mjs", agentAs(FIRST_VERSION));
+    this.agent = new Program({ args: [agent, "local", "--config", config], cwd: this.state, logFile: this.logFile });
   }
 
   /** The daemons that are alive now. */
@@ -62,12 +70,14 @@ export class Worker {
     return readdirSync(jobs).flatMap((name) => daemonIn(join(jobs, name)));
   }
 
-  /** The agent, its guard and its daemons. */
+  /** The agent, what watches over an upgrade of it, its daemons, and what stands in their groups beside them: their leashes. */
   everything(): readonly number[] {
-    const guard = readJson(join(this.state, "guard.json"));
-    const guardPid = guard && identify(guard.pid)?.start === guard.start ? [guard.pid as number] : [];
+    const watcher = readJson(join(this.state, "upgrade-watcher.json"));
+    const watcherPid = watcher && identify(watcher.pid)?.start === watcher.start ? [watcher.pid as number] : [];
     const agentPid = this.agent.pid === undefined ? [] : [this.agent.pid];
-    return [...agentPid, ...guardPid, ...this.daemons().map(({ pid }) => pid)];
+    const groups = this.daemons().map(({ pid }) => pid);
+    const { stdout = "" } = groups.length === 0 ? {} : spawnSync("pgrep", ["-g", groups.join()], { encoding: "utf8" });
+    return [...agentPid, ...watcherPid, ...stdout.split("\n").filter(Boolean).map(Number)];
   }
 
   /** Ends everything at once, for good. */

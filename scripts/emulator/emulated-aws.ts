@@ -122,6 +122,6 @@ function rules(known: Regions, aws: AwsCalls, machines: Machines, faults: Faults
     memberActions(known, faults),
     refreshActions(known, records, aws),
     ec2Actions(known, aws, machines, faults),
-    runCommand(known, faults),
+    runCommand(known, aws, faults),
   ];
 }

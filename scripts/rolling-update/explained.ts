@@ -1,19 +1,32 @@
+import { stripVTControlCharacters } from "node:util";
 import type { Cloud } from "./cloud";
 import type { Replacement } from "./replacement";
 import { RollError } from "./roll-error";
 
 const TAIL_LINES = 20;
 
-/** The failure of a replacement, with the end of what the instance printed while it booted. */
+/** With this the node agent begins the line that says how its boot ended. */
+const AGENT = "holdfast-node: ";
+
+/** The failure of a replacement, with the node agent's verdict and the end of what the instance printed. */
 export async function explained(cloud: Cloud, { failure, newInstance, node }: Replacement): Promise<RollError> {
   if (!failure) return new RollError("LAUNCH_FAILED", "the replacement failed", { node });
   const output = newInstance === undefined ? "" : await cloud.consoleOutput(newInstance).catch(() => "");
-  const tail = output.trimEnd().split("\n").slice(-TAIL_LINES).join("\n");
-  const reason = [failure.reason, tail].filter(Boolean).join("\n");
+  const reason = [failure.reason, ...worthReading(output)].filter(Boolean).join("\n");
   return new RollError(failure.code, failure.message, {
     node,
     ...(newInstance === undefined ? {} : { instanceId: newInstance }),
     ...(reason === "" ? {} : { reason }),
     ...(failure.next === undefined ? {} : { next: failure.next }),
   });
+}
+
+/** An instance that has shut down since prints more after the verdict than anybody wants to read. */
+function worthReading(output: string): string[] {
+  const lines = stripVTControlCharacters(output)
+    .trimEnd()
+    .split(/[\r\n]+/);
+  const tail = lines.slice(-TAIL_LINES);
+  const verdict = lines.filter((line) => line.startsWith(AGENT)).slice(-1);
+  return [...verdict.filter((line) => !tail.includes(line)), ...tail];
 }

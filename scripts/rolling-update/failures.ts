@@ -27,7 +27,8 @@ export interface LaunchFailure {
 const CLOCK_SKEW_MS = 60_000;
 
 /**
- * The newest launch that failed since the launch was released, undefined while none has.
+ * The newest launch that failed since the launch was released, undefined while none has. One that found the interface in use
+ * counts only where no other failed: a group tries again while the instance that failed before still holds it.
  * `lastSeen` is the newest activity known before the release.
  */
 export function launchFailure(
@@ -38,15 +39,18 @@ export function launchFailure(
   const known = activities.findIndex(({ id }) => id === lastSeen);
   const failed = activities
     .slice(0, known === -1 ? undefined : known)
-    .find(
+    .filter(
       ({ status, startedMs, description }) =>
         (status === "Failed" || status === "Cancelled") &&
         startedMs >= sinceMs - CLOCK_SKEW_MS &&
         !description.startsWith("Terminating"),
-    );
-  if (!failed) return undefined;
-  const cause = CAUSES.find(([, words]) => words.test(failed.message));
-  return { code: cause?.[0] ?? "LAUNCH_FAILED", reason: failed.message };
+    )
+    .map(({ message }) => ({ code: causeOf(message), reason: message }));
+  return failed.find(({ code }) => code !== "INTERFACE_IN_USE") ?? failed[0];
+}
+
+function causeOf(message: string): LaunchFailureCode {
+  return CAUSES.find(([, words]) => words.test(message))?.[0] ?? "LAUNCH_FAILED";
 }
 
 const ADVICE: Readonly<Record<LaunchFailureCode, string>> = {

@@ -107,6 +107,11 @@ export async function lockOwner(store: Store): Promise<string | undefined> {
   return lease && !lease.released ? lease.owner : undefined;
 }
 
+/** The number of the last ownership: it grows when another roller takes the cluster. */
+export async function lockNumber(store: Store): Promise<number> {
+  return (await newest(store)).epoch;
+}
+
 async function newest(store: Store): Promise<{ epoch: number; lease: Lease | undefined }> {
   let epoch = 0;
   let newestText: string | undefined;

@@ -1,6 +1,6 @@
+import { awsSurroundings } from "./cli/aws-surroundings";
 import { parse } from "./cli/parse";
 import { rollCommand } from "./cli/roll-command";
-import { awsSurroundings } from "./cli/surroundings";
 
 /** `holdfast roll …` alone, as the published module carries it: `node holdfast-roll.mjs plan --cluster orders.json`. */
 void parse(

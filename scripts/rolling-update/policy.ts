@@ -1,3 +1,4 @@
+import { rollerStatements } from "../../modules/stateful-cluster/roller-statements";
 import type { Cloud } from "./cloud";
 import type { Manifest } from "./manifest";
 
@@ -27,8 +28,8 @@ export interface Statement {
   readonly Sid: string;
   readonly Effect: "Allow";
   readonly Action: readonly string[];
-  readonly Resource: string | readonly string[];
-  readonly Condition?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  readonly Resource: readonly string[];
+  readonly Condition?: Readonly<Record<string, Readonly<Record<string, string | readonly string[]>>>>;
 }
 
 export interface PolicyDocument {
@@ -43,96 +44,27 @@ export interface PolicyOptions {
   readonly reachesNodes?: boolean;
 }
 
-/**
- * What a role needs to roll this cluster and no other: changes only to groups that carry the cluster's tag, the lock and
- * journal below the cluster's own path. Describe actions know no resources.
- * https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2autoscaling.html
- */
+/** What a role needs to roll this cluster and no other, as IAM takes it. */
 export function rollerPolicy(
   { accountId, cluster, region, tag }: Manifest,
   { changesGroups = false, reachesNodes = false }: PolicyOptions = {},
 ): PolicyDocument {
-  const onGroups: (keyof Cloud)[] = ["suspendLaunch", "resumeLaunch", "terminate", "abandon", "heartbeat"];
-  const reads: (keyof Cloud)[] = [
-    "describeGroups",
-    "describeActivities",
-    "describeHooks",
-    "describeInstances",
-    "describeInterfaces",
-    "describeVolumes",
-    "describeTemplate",
-    "impairedZones",
-    "consoleOutput",
-    "firingAlarms",
-  ];
-  const actions = (methods: readonly (keyof Cloud)[]) => [...new Set(methods.map((method) => ACTION_OF[method]))];
+  const partition = partitionOf(region);
+  const statements = rollerStatements({ partition, region, accountId, cluster, tag, changesGroups, reachesNodes });
   return {
     Version: "2012-10-17",
-    Statement: [
-      { Sid: "Read", Effect: "Allow", Action: actions(reads), Resource: "*" },
-      {
-        Sid: "ReplaceNodes",
-        Effect: "Allow",
-        Action: actions(changesGroups ? [...onGroups, "setTemplate"] : onGroups),
-        Resource: `arn:aws:autoscaling:${region}:${accountId}:autoScalingGroup:*:autoScalingGroupName/*`,
-        Condition: { StringEquals: { [`aws:ResourceTag/${tag.key}`]: tag.value } },
-      },
-      {
-        Sid: "LockAndJournal",
-        Effect: "Allow",
-        Action: ["ssm:GetParametersByPath", "ssm:PutParameter", "ssm:DeleteParameter"],
-        Resource: [
-          `arn:aws:ssm:${region}:${accountId}:parameter/holdfast/${cluster}/roll`,
-          `arn:aws:ssm:${region}:${accountId}:parameter/holdfast/${cluster}/roll/*`,
-        ],
-      },
-      ...(changesGroups ? [launchRights(accountId, region)] : []),
-      ...(reachesNodes ? commandRights(accountId, region, tag) : []),
-    ],
+    Statement: statements.map(({ sid, actions, resources = [], conditions }) => ({
+      Sid: sid,
+      Effect: "Allow",
+      Action: actions,
+      Resource: resources,
+      ...(conditions === undefined ? {} : { Condition: conditions }),
+    })),
   };
 }
 
-/**
- * The one document, and instances that carry the cluster's tag; what became of a command knows no resources.
- * https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
- */
-function commandRights(accountId: string, region: string, tag: Manifest["tag"]): Statement[] {
-  return [
-    {
-      Sid: "RunShellScripts",
-      Effect: "Allow",
-      Action: ["ssm:SendCommand"],
-      Resource: [`arn:aws:ssm:${region}::document/AWS-RunShellScript`],
-    },
-    {
-      Sid: "OnNodes",
-      Effect: "Allow",
-      Action: ["ssm:SendCommand"],
-      Resource: [`arn:aws:ec2:${region}:${accountId}:instance/*`],
-      Condition: { StringEquals: { [`ssm:resourceTag/${tag.key}`]: tag.value } },
-    },
-    {
-      Sid: "FollowCommands",
-      Effect: "Allow",
-      Action: ["ssm:GetCommandInvocation", "ssm:CancelCommand"],
-      Resource: "*",
-    },
-  ];
-}
-
-/**
- * Giving a group another template version is checked as if one launched from it:
- * https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-launch-template-permissions.html
- */
-function launchRights(accountId: string, region: string): Statement {
-  return {
-    Sid: "LaunchFromTemplate",
-    Effect: "Allow",
-    Action: ["ec2:RunInstances", "ec2:CreateTags", "iam:PassRole"],
-    Resource: [
-      `arn:aws:ec2:${region}:${accountId}:*`,
-      `arn:aws:ec2:${region}::image/*`,
-      `arn:aws:iam::${accountId}:role/*`,
-    ],
-  };
+/** https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html */
+function partitionOf(region: string): string {
+  if (region.startsWith("cn-")) return "aws-cn";
+  return region.startsWith("us-gov-") ? "aws-us-gov" : "aws";
 }

@@ -24,6 +24,7 @@ export type RollErrorCode =
   | "IRREVERSIBLE"
   | "NOTHING_TO_RESUME"
   | "ZONE_IMPAIRED"
+  | "HANDOVER_FAILED"
   | "NO_REFRESH"
   | "REFRESH_FAILED"
   | "CLOUD_DENIED"

@@ -8,7 +8,7 @@ const DAEMON = resolve("dist/daemon.mjs");
 
 /** An agent that ended is started again after this long, as systemd would. */
 const RESTART_MS = 2_000;
-/** Time to give the jobs back; after it the agent is ended, and its guard ends the daemons with the lease. */
+/** Time to give the jobs back; after it the agent is ended, and the daemons end with the lease. */
 const STOP_MS = 45_000;
 
 export interface AgentProps {

@@ -237,3 +237,21 @@ test.each([
   expect(result.status).toBe(expected);
   expect(result.output.join("\n")).toMatch(output);
 });
+
+test.each([
+  ["logs", "journalctl --unit holdfast-node.service --output cat --no-pager"],
+  ["logs --follow", "journalctl --unit holdfast-node.service --output cat --follow"],
+  ["retry", "systemctl restart --no-block holdfast-node.service"],
+])("holdfast-node %s is %s", async (command, expected) => {
+  for (const name of ["journalctl", "systemctl"]) {
+    writeFileSync(join(disk.folder, name), `#!/bin/sh\necho "$(basename "$0") $*"\n`, { mode: 0o755 });
+  }
+
+  const { status, output } = await runAgent(command, {
+    ...disk.environment,
+    PATH: `${disk.folder}:${process.env["PATH"]}`,
+  });
+
+  expect(status).toBe(0);
+  expect(output[0]).toBe(expected);
+});

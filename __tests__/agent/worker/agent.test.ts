@@ -56,7 +56,7 @@ function startAgent() {
       ports: new PortPool(),
       quirks: daemonQuirks({ kind: "dbmazz", version: "2.4.0" }),
       api: daemonApi,
-      writeLease: () => {},
+      holdLease: () => {},
       notify: async () => {},
       watchdogPeriodMs: undefined,
       cloud: ec2Cloud({ config: INSTANCE_CONFIG, instanceId: INSTANCE, aws, imds, log }),

@@ -97,8 +97,8 @@ test("R21: rendered user data boots under cloud-init and systemd, registers, and
     /active|registered/,
   );
   expect(await worker.exec("ls", "-A", "/run/holdfast")).toBe("");
-  const owner = "stat -c %u /proc/$(systemctl show --value -p MainPID holdfast-worker.service)";
-  expect(Number(await worker.exec("sh", "-c", owner))).toBeGreaterThanOrEqual(61_184); // systemd's range of dynamic users
+  const owner = "stat -c %U /proc/$(systemctl show --value -p MainPID holdfast-worker.service)";
+  expect(await worker.exec("sh", "-c", owner)).toBe("holdfast-worker");
   expect(await worker.exec("cat", "/run/after")).toBe("0");
   for (const secret of [TOKEN, FAKE_CREDENTIALS.secretAccessKey, FAKE_CREDENTIALS.sessionToken]) {
     const found = await worker.exec("grep", "-rlsF", secret, "/etc", "/opt", "/var/log", "/var/lib/cloud", "/tmp");

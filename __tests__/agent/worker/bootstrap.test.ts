@@ -105,8 +105,10 @@ test("R21: a boot completes its hook with CONTINUE only after the agent has regi
     expect.stringContaining("dnf install -qy amazon-cloudwatch-agent"),
     expect.stringContaining("amazon-cloudwatch-agent-ctl -a fetch-config -m ec2 -s -c file:"),
     "/bin/sh -eu echo after",
+    "systemd-sysusers /etc/sysusers.d/holdfast.conf",
     "systemctl daemon-reload",
     "systemctl enable holdfast-worker.service",
+    "systemctl start holdfast-guard.service",
     "systemctl start holdfast-worker.service",
   ]);
   expect(aws.callsOf("CreateTags")).toEqual([]);
@@ -191,7 +193,7 @@ test("defect 2: units and configuration are written into directories that did no
 
   const unit = await readFile(join(root, "etc/systemd/system/holdfast-worker.service"), "utf8");
   expect(unit).toContain("ExecStart=/usr/bin/node-22 /opt/holdfast/worker-agent.mjs run");
-  for (const line of ["Type=notify", "NoNewPrivileges=yes", "CapabilityBoundingSet=\n", "DynamicUser=yes"]) {
+  for (const line of ["Type=notify", "NoNewPrivileges=yes", "CapabilityBoundingSet=\n", "User=holdfast-worker"]) {
     expect(unit).toContain(line);
   }
   expect(unit).not.toContain("MemoryDenyWriteExecute=yes");

@@ -27,7 +27,13 @@ interface Event {
 }
 
 /** A worker with one job, on a clock that the test moves; the daemon answers but does not stop before `stopsAfterMs`. */
-async function workerWithJob({ stopsAfterMs = 0, mode = "handoff" as DrainMode, deadlineSeconds = 600 } = {}) {
+async function workerWithJob({
+  stopsAfterMs = 0,
+  mode = "handoff" as DrainMode,
+  deadlineSeconds = 600,
+  retainOnFailedDrain = false,
+  maxJobAgeMs = Number.POSITIVE_INFINITY,
+} = {}) {
   const metadata = new Map([[STATE, "InService"]]);
   const events: Event[] = [];
   const lines: string[] = [];
@@ -89,6 +95,8 @@ async function workerWithJob({ stopsAfterMs = 0, mode = "handoff" as DrainMode, 
     );
   };
   const call = async (_service: string, action: string, params: AwsParameters) => {
+    if (action === "CompleteLifecycleAction") note(`hook ${params["LifecycleActionResult"]}`);
+    if (JSON.stringify(params).includes("InstanceRetained")) note("instance retained");
     if (action !== "PutMetricData") {
       note(action === "SetInstanceProtection" ? `protected ${params["ProtectedFromScaleIn"]}` : action);
     }
@@ -98,11 +106,13 @@ async function workerWithJob({ stopsAfterMs = 0, mode = "handoff" as DrainMode, 
   const log = createLog((line) => void lines.push(line));
   const imds = { get: async (path: string) => metadata.get(path) };
   const drain = { mode, deadlineSeconds };
-  const config = { ...INSTANCE_CONFIG, drain, terminateHookTimeoutSeconds: HOOK_TIMEOUT_SECONDS };
+  const config = { ...INSTANCE_CONFIG, drain, terminateHookTimeoutSeconds: HOOK_TIMEOUT_SECONDS, retainOnFailedDrain };
+  const stop = new AbortController();
   const running = runAgent(
     {
       worker: { workerId: INSTANCE, agentVersion: "0.2.0", daemonVersion: "2.4.0", pool: "docs", labels: {}, slots: 2 },
       drain,
+      maxJobAgeMs,
     },
     {
       log,
@@ -112,12 +122,12 @@ async function workerWithJob({ stopsAfterMs = 0, mode = "handoff" as DrainMode, 
       controlPlane: { post },
       deploymentToken: async () => "token",
       quirks: daemonQuirks({ kind: "dbmazz", version: "2.4.0" }),
-      writeLease: () => {},
+      holdLease: () => {},
       notify: async () => {},
       watchdogPeriodMs: undefined,
       cloud: ec2Cloud({ config, instanceId: INSTANCE, aws, imds, log }),
     },
-    { stop: new AbortController().signal, handOver: new AbortController().signal },
+    { stop: stop.signal, handOver: new AbortController().signal },
   );
   await jest.advanceTimersByTimeAsync(5_000);
   const of = (what: string) => events.filter((event) => event.what === what);
@@ -129,6 +139,7 @@ async function workerWithJob({ stopsAfterMs = 0, mode = "handoff" as DrainMode, 
     of,
     at: (what: string) => of(what)[0]?.at ?? Number.NaN,
     pass: (ms: number) => jest.advanceTimersByTimeAsync(ms),
+    stop: () => stop.abort(),
     running,
   };
 }
@@ -206,6 +217,72 @@ describe("R32:", () => {
     await worker.running;
     expect(at("CompleteLifecycleAction")).toBeGreaterThan(at("deregister") - 1);
   });
+});
+
+const EVENTS = "meta-data/events/maintenance/scheduled";
+const event = (at: number, State = "active") =>
+  JSON.stringify([
+    { Code: "system-reboot", NotBefore: new Date(at).toUTCString(), State, EventId: "instance-event-1" },
+  ]);
+
+test("a scheduled event drains in time for it, not when it is announced, and the worker starts anew when it is over", async () => {
+  const { at, metadata, of, pass, running } = await workerWithJob({ deadlineSeconds: 600 });
+  const reboot = Date.now() + 3_600_000;
+  metadata.set(EVENTS, event(reboot));
+  await pass(2_000_000);
+  expect(of("asked to stop")).toEqual([]);
+
+  await pass(1_500_000);
+  expect(reboot - at("asked to stop")).toBeGreaterThanOrEqual(600_000);
+  expect(reboot - at("asked to stop")).toBeLessThanOrEqual(905_000);
+  expect(of("deregister")).toEqual([]);
+
+  // WHEN it has come and gone, and the machine is still there
+  metadata.set(EVENTS, event(reboot, "completed"));
+  await pass(60_000);
+  expect(await running).toBe("restart");
+  expect(of("CompleteLifecycleAction")).toEqual([]);
+});
+
+test("a job that had to be ended at the drain's deadline has the instance kept where the group keeps such, which it says each minute", async () => {
+  const { metadata, of, pass, running, stop } = await workerWithJob({
+    stopsAfterMs: 3_600_000,
+    deadlineSeconds: 60,
+    retainOnFailedDrain: true,
+  });
+  metadata.set(STATE, "Terminated");
+  await pass(300_000);
+  expect(of("SIGTERM")).toHaveLength(1);
+  expect(of("hook ABANDON")).toHaveLength(1);
+  expect(of("instance retained").length).toBeGreaterThanOrEqual(3);
+
+  stop();
+  await pass(1_000);
+  expect(await running).toBe("asked");
+});
+
+test("a drain in which every job stops by itself completes CONTINUE also where failures are kept", async () => {
+  const { metadata, of, pass, running } = await workerWithJob({ stopsAfterMs: 5_000, retainOnFailedDrain: true });
+  metadata.set(STATE, "Terminated");
+  await pass(60_000);
+  await running;
+  expect(of("hook CONTINUE")).toHaveLength(1);
+  expect(of("instance retained")).toEqual([]);
+});
+
+test("a job that has run for as long as it may is given back, and its worker goes on", async () => {
+  const { of, pass, metadata, running } = await workerWithJob({ maxJobAgeMs: 600_000 });
+  await pass(590_000);
+  expect(of("release")).toEqual([]);
+  await pass(60_000);
+  expect(of("asked to stop")).toHaveLength(1);
+  expect(of("release")).toHaveLength(1);
+  expect(of("heartbeat draining")).toEqual([]);
+  expect(of("claim").length).toBeGreaterThan(1);
+
+  metadata.set(STATE, "Terminated");
+  await pass(60_000);
+  await running;
 });
 
 test("R33: protection is raised before a job is taken up, and dropped once none is left", async () => {

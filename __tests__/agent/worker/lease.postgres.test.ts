@@ -28,7 +28,7 @@ async function movedOn(job: TestJob, from: RunningAgent, fence: number): Promise
   await job.equal();
 }
 
-test("R24: daemons of an agent that was killed end before their jobs go to another", async () => {
+test("R24, control-plane 6: daemons of an agent that was killed end before their jobs go to another", async () => {
   const job = await machine.createJob("orders");
   const first = machine.startAgent("worker-1");
   await job.reaches("running");
@@ -44,7 +44,7 @@ test("R24: daemons of an agent that was killed end before their jobs go to anoth
   await movedOn(job, first, fence);
 });
 
-test("R24: daemons of an agent that is stopped for longer than the lease end meanwhile; it goes on with what it is given next", async () => {
+test("R24, control-plane 6: daemons of an agent that is stopped for longer than the lease end meanwhile; it goes on with what it is given next", async () => {
   const job = await machine.createJob("orders");
   const agent = machine.startAgent("worker-1");
   await job.reaches("running");

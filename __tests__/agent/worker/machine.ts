@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -37,7 +37,7 @@ export interface Machine {
   readonly logs: readonly string[];
   /** Creates a source with a table `item` of three rows, an empty sink, and a job between them. */
   createJob(name: string, props?: object): Promise<TestJob>;
-  startAgent(workerId: string, config?: object, directory?: string): RunningAgent;
+  startAgent(workerId: string, config?: object, directory?: string, program?: string): RunningAgent;
   /** The agents' way to the control plane. */
   readonly cable: Cable;
 }
@@ -153,7 +153,7 @@ export function useMachine(timing: LeaseTiming = DEFAULT_TIMING): Machine {
           ),
       };
     },
-    startAgent(workerId, config = {}, directory = mkdtempSync(join(tmpdir(), "holdfast-worker-"))) {
+    startAgent(workerId, config = {}, directory = mkdtempSync(join(tmpdir(), "holdfast-worker-")), program = PROGRAM) {
       directories.add(directory);
       const tokenFile = join(directory, "token");
       writeFileSync(tokenFile, operator.deploymentToken, { mode: 0o600 });
@@ -168,15 +168,15 @@ export function useMachine(timing: LeaseTiming = DEFAULT_TIMING): Machine {
         ...config,
       };
       writeFileSync(file, JSON.stringify(settings));
-      const agent = launch(file, directory);
+      const agent = launch(file, directory, program);
       agents.push(agent);
       return agent;
     },
   };
 }
 
-function launch(file: string, directory: string): RunningAgent {
-  const child = spawn(process.execPath, [PROGRAM, "local", "--config", file], {
+function launch(file: string, directory: string, program: string): RunningAgent {
+  const child = spawn(process.execPath, [program, "local", "--config", file], {
     env: { PATH: process.env["PATH"] },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -197,19 +197,13 @@ function launch(file: string, directory: string): RunningAgent {
   };
 }
 
-/** Daemons and guard of a worker whose agent is gone. */
+/** Daemons of a worker whose agent is gone, with their leashes. */
 async function endDaemons(directory: string): Promise<void> {
   const alive = async () =>
     (await recordedDaemons(join(directory, "state", "jobs"))).filter(({ pid, start }) => startOf(pid) === start);
   await eventually("daemons are gone", async () => {
     for (const { pid } of await alive()) process.kill(-pid, "SIGKILL");
     expect(await alive()).toEqual([]);
-  });
-  rmSync(join(directory, "state", "lease.json"), { force: true });
-  await eventually("the guard is gone", async () =>
-    expect(readdirSync(join(directory, "state")).filter((name) => name === "guard.json")).toEqual([]),
-  ).catch((error) => {
-    throw new Error(readFileSync(join(directory, "state", "guard.log"), "utf8"), { cause: error });
   });
   rmSync(directory, { recursive: true });
 }

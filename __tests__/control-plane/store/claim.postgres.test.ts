@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { PICK } from "../../../control-plane/store/claim";
 import { RENEW } from "../../../control-plane/store/heartbeats";
+import { findPinningTransaction } from "../../../control-plane/store/horizon";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres";
 import { TestFleet } from "./fleet";
 
@@ -77,6 +78,21 @@ describe("claiming", () => {
   });
 });
 
+it("control-plane 13: a claim waits for nobody: it passes over a job that another transaction holds", async () => {
+  const fleet = await freshFleet();
+  const [first, second] = [await fleet.job("first"), await fleet.job("second")];
+  const worker = await fleet.worker("w");
+  const other = await fleet.pool.connect();
+  await other.query("begin");
+  await other.query("select 1 from jobs where id = $1 for update", [first]);
+
+  expect(await fleet.claim(worker)).toMatchObject([{ jobId: second }]);
+
+  await other.query("rollback");
+  other.release();
+  expect(await fleet.claim(worker)).toMatchObject([{ jobId: first }]);
+});
+
 describe("control-plane 18: plans", () => {
   const explain = async (fleet: TestFleet, sql: string, values: readonly unknown[]): Promise<string> => {
     const client = await fleet.pool.connect();
@@ -119,4 +135,43 @@ describe("control-plane 18: plans", () => {
     },
     60_000,
   );
+
+  it("control-plane 19: behind an idle transaction that keeps every dead row, claims stay on their index, and it is found", async () => {
+    const fleet = await freshFleet();
+    await fleet.job("waiting");
+    const worker = await fleet.worker("w");
+    // GIVEN a transaction with an id in another database of the cluster
+    const { pool: elsewhere } = await postgres.freshDatabase({ migrated: false });
+    const idle = await elsewhere.connect();
+    await idle.query("set idle_in_transaction_session_timeout = 0; begin; select pg_current_xact_id()");
+    const { rows } = await idle.query("select pg_backend_pid() as pid");
+    // WHEN jobs come and go, and vacuum may take none of what they leave
+    for (let round = 0; round < 5; round++) {
+      await fleet.pool.query(
+        `insert into jobs (deployment_id, name, source_id, sink_id, tables, snapshot, pool, state)
+         select $1, $3 || '-' || n, $2, $2, '{t}', false, 'default', 'pending' from generate_series(1, 1000) n`,
+        [fleet.deploymentId, fleet.datasourceId, `passing-${round}`],
+      );
+      await fleet.pool.query("update jobs set state = 'completed' where name like 'passing-%' and state = 'pending'");
+    }
+    await fleet.pool.query("vacuum analyze");
+    const kept = await fleet.pool.query(
+      "select n_dead_tup::int as dead from pg_stat_all_tables where relname = 'ready_jobs'",
+    );
+
+    const plan = await explain(fleet, PICK, [fleet.deploymentId, "default", "{}", 1, worker, randomUUID(), 10]);
+    expect(plan).not.toContain("Seq Scan on jobs");
+    expect(plan).toContain("Index Scan using jobs_pkey on jobs");
+    expect(kept.rows[0].dead).toBeGreaterThan(1_000);
+    expect(await findPinningTransaction(fleet.pool, 0)).toMatchObject({
+      pid: rows[0].pid,
+      state: "idle in transaction",
+    });
+    expect(await findPinningTransaction(fleet.pool, 3_600)).toBeUndefined();
+    expect(await fleet.claim(worker)).toHaveLength(1);
+
+    await idle.query("rollback");
+    idle.release();
+    expect((await findPinningTransaction(fleet.pool, 0))?.pid).not.toBe(rows[0].pid);
+  }, 120_000);
 });

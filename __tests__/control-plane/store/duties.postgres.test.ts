@@ -1,11 +1,14 @@
+import { Client } from "pg";
 import { readBacklog } from "../../../control-plane/store/backlog";
 import { transaction } from "../../../control-plane/store/database";
 import { deleteDatasource } from "../../../control-plane/store/datasources";
 import { takeDuty } from "../../../control-plane/store/duties";
+import { releaseJobs, reportJob, saveCheckpoint } from "../../../control-plane/store/holder";
 import { applyToJob } from "../../../control-plane/store/jobs";
 import { deletePast } from "../../../control-plane/store/retention";
 import { deregisterSession } from "../../../control-plane/store/sessions";
 import { issueToken, revokeToken } from "../../../control-plane/store/tokens";
+import { eventually } from "../../support/eventually";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres";
 import { TestFleet } from "./fleet";
 
@@ -34,6 +37,31 @@ it("control-plane 22: a duty is done by one copy, once in its period", async () 
   expect(rows.every(({ periods, later }) => Number.isInteger(periods) && later)).toBe(true);
   await pool.query("update duties set due_at = now()");
   expect((await ask()).filter(Boolean)).toHaveLength(1);
+});
+
+it("control-plane 20: nothing that happens to a job sends a notification", async () => {
+  const { pool, url } = await postgres.freshDatabase();
+  const fleet = await TestFleet.create(pool);
+  const heard: (string | undefined)[] = [];
+  const listener = new Client(url);
+  await listener.connect();
+  listener.on("notification", ({ payload }) => heard.push(payload));
+  await listener.query("listen holdfast_wake");
+
+  const [kept, ended] = [await fleet.job("kept"), await fleet.job("ended")];
+  const worker = await fleet.worker("w");
+  const refs = [await fleet.run(worker), await fleet.run(worker)];
+  for (const ref of refs) {
+    await saveCheckpoint(pool, worker, ref, { seq: 1, phase: "streaming", position: "0/1" });
+  }
+  await reportJob(pool, worker, { jobId: ended, fence: 1, outcome: "completed", logTail: [] });
+  await releaseJobs(pool, worker, [{ jobId: kept, fence: 1 }]);
+  await deregisterSession(pool, worker);
+  await pool.query("notify holdfast_wake, 'last'");
+  await eventually(async () => (heard.includes("last") ? true : undefined));
+
+  expect(heard).toEqual(["last"]);
+  await listener.end();
 });
 
 describe("the backlog of a pool", () => {

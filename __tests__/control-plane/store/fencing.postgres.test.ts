@@ -5,6 +5,7 @@ import * as holder from "../../../control-plane/store/holder";
 import { applyToJob } from "../../../control-plane/store/jobs";
 import type { Ref } from "../../../control-plane/store/sessions";
 import { sweep } from "../../../control-plane/store/sweeper";
+import { longForm } from "../../support/long-form";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres";
 import { seededRandom } from "../../support/seeded-random";
 import { KEYRING, TestFleet } from "./fleet";
@@ -18,6 +19,8 @@ beforeEach(async () => {
   fleet = await TestFleet.create((await postgres.freshDatabase()).pool);
 });
 afterAll(() => postgres.stop(), 60_000);
+
+const ORDERS = longForm(2_000, 10_000);
 
 const checkpoint = { seq: 99, phase: "streaming", position: "0/99" } as const;
 const figures = { lagBytes: 1, lagMs: 1, eventsPerSecond: 1, eventsTotal: 1, memoryBytes: 1, cpuMillicores: 1 };
@@ -81,13 +84,13 @@ describe("control-plane 4: fencing on every write", () => {
     expect(await fleet.row(jobId)).toMatchObject({ state: "completed", checkpoint_seq: null });
   });
 
-  it("control-plane 10: a checkpoint never goes back, in 2,000 random orders of delivery", async () => {
+  it(`control-plane 10: a checkpoint never goes back, in ${ORDERS} random orders of delivery`, async () => {
     const jobId = await fleet.job("progressing");
     const sessionId = await fleet.worker("progressive");
     const ref = await fleet.run(sessionId);
     const random = seededRandom(10);
     let newest = -1;
-    for (let round = 0; round < 2_000; round++) {
+    for (let round = 0; round < ORDERS; round++) {
       const seq = Math.floor(random() * (round + 10));
       newest = Math.max(newest, seq);
       const acked = await holder.saveCheckpoint(fleet.pool, sessionId, ref, {

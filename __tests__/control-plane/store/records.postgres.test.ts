@@ -3,10 +3,11 @@ import { createDatasource, createDeployment, readAssignment, rotateKeys } from "
 import { openDatabase, transaction } from "../../../control-plane/store/database";
 import { migrate, migrations } from "../../../control-plane/store/migrate";
 import { startPrivateCluster } from "../../../control-plane/store/private-cluster";
-import { parseKeyring } from "../../../control-plane/store/seal";
+import { parseKeyring, unseal } from "../../../control-plane/store/seal";
 import { findTokenHolder, issueToken, revokeToken } from "../../../control-plane/store/tokens";
+import { longForm } from "../../support/long-form";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres";
-import { TestFleet } from "./fleet";
+import { KEYRING, TestFleet } from "./fleet";
 
 let postgres: TestPostgres;
 beforeAll(async () => {
@@ -102,6 +103,29 @@ describe("control-plane 26: credentials in the database", () => {
     }
   });
 });
+
+const RECORDS = longForm(200, 10_000);
+
+it(`control-plane 26: ${RECORDS} passwords are wrapped anew, page by page, and each opens with the new key alone`, async () => {
+  const fleet = await freshFleet();
+  const datasource = { engine: "postgres", url: "postgres://b", user: "u", options: {} };
+  for (let index = 1; index < RECORDS; index++) {
+    const named = { ...datasource, name: `db-${index}`, password: `canary-${index}` };
+    await createDatasource(fleet.pool, KEYRING, fleet.deploymentId, named, "test");
+  }
+  const both = parseKeyring(`k2:${"22".repeat(32)},k1:${"11".repeat(32)}`);
+
+  expect(await rotateKeys(fleet.pool, both, 70)).toBe(RECORDS);
+
+  const onlyNew = parseKeyring(`k2:${"22".repeat(32)}`);
+  const { rows } = await fleet.pool.query("select id, name, version, sealed_password from datasources");
+  for (const { id, name, version, sealed_password } of rows) {
+    const context = { deploymentId: fleet.deploymentId, datasourceId: id, version };
+    expect(unseal(onlyNew, sealed_password, context)).toBe(
+      `canary-${name === "orders-db" ? "password" : name.slice(3)}`,
+    );
+  }
+}, 600_000);
 
 describe("control-plane 27: the audit log", () => {
   it("control-plane 27: holds one entry per transition, of the same transaction", async () => {

@@ -207,7 +207,7 @@ describe("the trigger of the roll", () => {
 
   test("stands where it stood, if the caller wants applies to roll", () => {
     expect(trigger.count).toBe('${var.rolling_update.when == "apply" ? 1 : 0}');
-    expect(variables["rolling_update"]?.default).toEqual({ when: "none", options: [] });
+    expect(variables["rolling_update"]?.default).toEqual({ when: "none", options: [], from_nodes: false });
   });
 
   test("R22: runs the module's own roller on this account, region and cluster, with the role that was given", () => {

@@ -24,6 +24,10 @@ async function root(module: "former" | "ours"): Promise<Terraform> {
   return terraform;
 }
 
+const overrides = (nodes: Record<string, Record<string, string>>) => [
+  "-var",
+  `node_overrides=${JSON.stringify(nodes)}`,
+];
 const byAction = (changes: readonly PlannedChange[], action: string) =>
   changes.filter(({ change }) => change.actions.includes(action)).map(({ address }) => address);
 const node = (id: string, ...resources: string[]) =>
@@ -62,41 +66,50 @@ test("applied, it is what it was, without the trigger: nothing changes in the ne
   expect({ asg_names, role }).toEqual({ asg_names: before["asg_names"], role: before["role"] });
 });
 
-test("another image and a larger disk touch the nodes that get them", async () => {
-  const { changes } = await ours.plan("-var", 'node_overrides={"01"={image="ami-0fedcba9876543210"},"02"={size="40"}}');
+test("what is different about a node touches that node alone: a larger disk, another image, one that is added, one that goes", async () => {
+  const { changes } = await ours.plan(
+    ...["-var", 'node_ids=["00","01","03"]'],
+    ...overrides({ "00": { size: "40" }, "01": { image: "ami-0fedcba9876543210" } }),
+  );
+  const touching = (id: string) =>
+    changes
+      .filter(({ address }) => address.includes(`["${id}"]`))
+      .map(({ address, change }) => [address, ...change.actions]);
 
-  expect(changes.map(({ address, change }) => [address, ...change.actions]).sort()).toEqual([
-    ...node("01", ...TEMPLATE).map((address) => [address, "update"]),
-    ...node("02", "aws_ebs_volume.node_data").map((address) => [address, "update"]),
+  expect(touching("00")).toEqual(node("00", "aws_ebs_volume.node_data").map((address) => [address, "update"]));
+  expect(touching("01").sort()).toEqual(node("01", ...TEMPLATE).map((address) => [address, "update"]));
+  expect(new Set(touching("02").map(([, ...actions]) => actions.join()))).toEqual(new Set(["delete"]));
+  expect(new Set(touching("03").map(([, ...actions]) => actions.join()))).toEqual(new Set(["create"]));
+  // What names every node.
+  expect(changes.filter(({ address }) => !address.includes("cluster_nodes")).map(({ address }) => address)).toEqual([
+    "module.cluster.aws_iam_policy.node_policy",
   ]);
 });
 
-test("a node that is added and one that is removed touch themselves and the nodes' policy", async () => {
-  const { changes } = await ours.plan("-var", 'node_ids=["00","02","03"]');
+test("a node is refused at plan, and each says why, whose files do not fit, whose subnet is in another zone, whose volume is half described", async () => {
+  const refused = ours.plan(
+    ...overrides({
+      "00": { file: incompressible(8_000) },
+      "01": { zone: "c" },
+      "02": { volume: "wal", volume_size: "10" },
+    }),
+  );
+  const said = await refused.then(
+    () => "nothing was refused",
+    (error: Error) => error.message.slice(error.message.indexOf("Error:")).replace(/[\s\u2502]+/g, " "),
+  );
 
-  const others = (addresses: string[], id: string) => addresses.filter((address) => !address.includes(`["${id}"]`));
-  expect(byAction(changes, "create")).not.toEqual([]);
-  expect(byAction(changes, "delete")).not.toEqual([]);
-  expect(others(byAction(changes, "create"), "03")).toEqual([]);
-  expect(others(byAction(changes, "delete"), "01")).toEqual([]);
-  expect(byAction(changes, "update")).toEqual(["module.cluster.aws_iam_policy.node_policy"]);
-});
-
-test.each<[string, string[], RegExp]>([
-  [
-    "part a node from its data",
-    ["-var", 'node_overrides={"01"={zone="c"}}'],
-    /Node 01: volume data is in us-west-2b, subnet\s+subnet-\w+ in\s+us-west-2c/,
-  ],
-  ["not fit into user data", ["-var", `script=${incompressible(8_000)}`], /do not fit\s+into user data/],
-])("what would %s is refused at plan", async (_what, options, message) => {
-  await expect(ours.plan(...options)).rejects.toThrow(message);
+  expect(said).toContain("do not fit into user data");
+  expect(said).toMatch(/Node 01: volume data is in us-west-2b, subnet subnet-\w+ in us-west-2c/);
+  expect(said).toContain("Node 02: each of its additional volumes must have a size, a type, a mount path");
 });
 
 test("every option beyond the former module's adds to what is there: nothing is replaced, no interface is touched", async () => {
   const override = join(directory, "options_override.tf.json");
   writeFileSync(override, JSON.stringify({ module: { cluster: OPTIONS } }));
-  const { changes } = await ours.plan().finally(() => rmSync(override));
+  const { changes } = await ours
+    .plan(...overrides({ "01": { volume: "wal", volume_size: "30" } }))
+    .finally(() => rmSync(override));
 
   expect(byAction(changes, "delete")).toEqual([]);
   expect(byAction(changes, "update").sort()).toEqual(
@@ -104,9 +117,11 @@ test("every option beyond the former module's adds to what is there: nothing is 
   );
   expect(byAction(changes, "create").sort()).toEqual(
     [
-      "module.cluster.aws_cloudwatch_event_rule.boot_failed[0]",
-      "module.cluster.aws_cloudwatch_event_target.boot_failed[0]",
-      "module.cluster.aws_cloudwatch_metric_alarm.boot_failed[0]",
+      ...["boot_failed", "launch_failed"].flatMap((alarm) => [
+        `module.cluster.aws_cloudwatch_event_rule.${alarm}[0]`,
+        `module.cluster.aws_cloudwatch_event_target.${alarm}[0]`,
+        `module.cluster.aws_cloudwatch_metric_alarm.${alarm}[0]`,
+      ]),
       "module.cluster.aws_dlm_lifecycle_policy.snapshots[0]",
       "module.cluster.aws_iam_role.snapshots[0]",
       "module.cluster.aws_iam_role_policy_attachment.snapshots[0]",
@@ -128,8 +143,10 @@ test("every option beyond the former module's adds to what is there: nothing is 
       schedule: [{ create_rule: [{ interval: 12, times: ["03:00"] }], retain_rule: [{ count: 7 }] }],
     },
   ]);
-  const volumes = changes.filter(({ type }) => type === "aws_ebs_volume").map(({ change }) => change.after?.["tags"]);
-  expect(volumes.every((tags) => (tags as Record<string, string>)["holdfast:snapshots"] === "kafka")).toBe(true);
+  const volumes = changes.filter(({ type }) => type === "aws_ebs_volume").map(({ change }) => change.after);
+  for (const volume of volumes) expect(volume?.["tags"]).toMatchObject({ "holdfast:snapshots": "kafka" });
+  const further = volumes.filter((volume) => volume?.["type"] === "gp2");
+  expect(further.map((volume) => volume?.["size"])).toEqual([10, 30, 10]);
 });
 
 const KEY = "arn:aws:kms:us-west-2:123456789012:key/8a2e1f0c-0000-4000-8000-000000000001";

@@ -25,8 +25,9 @@ const cluster = (change: Partial<StatefulClusterProps> = {}) =>
   synthesize((scope) => void new StatefulCluster(scope, "zk", { ...PROPS, ...change }));
 const only = (change: Partial<StatefulClusterProps>, type: string) =>
   synthesizedResources(cluster(change), type)[0]?.attributes as Record<string, never>;
-const statements = () =>
-  Object.values(cluster().data?.["aws_iam_policy_document"] ?? {}).flatMap(
+const WAL = { ...PROPS.dataVolume, deviceName: "/dev/sdg", mountPath: "/wal", sizeGiB: 8 };
+const statements = (stack = cluster()) =>
+  Object.values(stack.data?.["aws_iam_policy_document"] ?? {}).flatMap(
     ({ statement }) => statement as { sid?: string; resources?: string[]; condition?: { values: string[] }[] }[],
   );
 
@@ -44,21 +45,35 @@ describe("each node of a cluster", () => {
     ]);
   });
 
-  test("may have an image, a type, a disk, files and tags of its own", () => {
-    const own = { imageId: "ami-0fedcba9876543210", instanceType: "m7g.large", dataVolume: { sizeGiB: 40 } };
-    const stack = cluster({ nodes: [{ ...node("00"), ...own, tags: { Role: "seed" } }, node("01"), node("02")] });
-    const [first, second] = synthesizedResources(stack, "aws_launch_template").map(({ attributes }) => attributes);
+  test("may have an image, a type, a disk, files and tags of its own, and the others keep theirs", () => {
+    const own = {
+      imageId: "ami-0fedcba9876543210",
+      instanceType: "m7g.large",
+      dataVolume: { sizeGiB: 40 },
+      files: [{ path: "/etc/seed", content: { text: "seed" } }],
+      tags: { Role: "seed" },
+    };
+    const stack = cluster({ nodes: [{ ...node("00"), ...own }, node("01"), node("02")], tags: { Team: "data" } });
+    const of = (type: string) => synthesizedResources(stack, type).map(({ attributes }) => attributes);
+    const configurations = Object.values(stack["locals"] as object).filter((text) => String(text).includes("nodeId"));
 
-    expect(first).toMatchObject({ image_id: "ami-0fedcba9876543210", instance_type: "m7g.large" });
-    expect(second).toMatchObject({ image_id: "ami-0123456789abcdef0", instance_type: "t3.small" });
-    expect(synthesizedResources(stack, "aws_ebs_volume").map(({ attributes }) => attributes["size"])).toEqual([
-      40, 20, 20,
+    expect(of("aws_launch_template").map(({ image_id, instance_type }) => [image_id, instance_type])).toEqual([
+      ["ami-0fedcba9876543210", "m7g.large"],
+      ["ami-0123456789abcdef0", "t3.small"],
+      ["ami-0123456789abcdef0", "t3.small"],
     ]);
+    expect(of("aws_ebs_volume").map(({ size }) => size)).toEqual([40, 20, 20]);
+    expect(configurations.map((text) => String(text).includes("/etc/seed"))).toEqual([true, false, false]);
+    expect(of("aws_autoscaling_group").map((group) => JSON.stringify(group["dynamic"]).includes("seed"))).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    expect(of("aws_autoscaling_group").every((group) => JSON.stringify(group["dynamic"]).includes("data"))).toBe(true);
   });
 
   test("may have several data volumes, each with its mount", () => {
-    const wal = { ...PROPS.dataVolume, deviceName: "/dev/sdg", mountPath: "/wal", sizeGiB: 8 };
-    const stack = cluster({ nodes: [node("00")], additionalVolumes: { wal } });
+    const stack = cluster({ nodes: [node("00")], additionalVolumes: { wal: WAL } });
 
     const [first, additional] = synthesizedResources(stack, "aws_ebs_volume").map(({ attributes }) => attributes);
     expect(first?.["tags"]).toEqual({ Name: "zookeeper-data-00" });
@@ -69,6 +84,34 @@ describe("each node of a cluster", () => {
       lifecycle: { prevent_destroy: true },
     });
     expect(JSON.stringify(stack)).toContain("/wal");
+  });
+
+  test("may differ in a further volume, or have one that no other node has", () => {
+    const archive = { ...WAL, deviceName: "/dev/sdh", mountPath: "/archive", type: "st1", sizeGiB: 500 };
+    const own = { wal: { sizeGiB: 16, type: "io2", iops: 4_000 }, archive };
+    const stack = cluster({
+      nodes: [{ ...node("00"), additionalVolumes: own }, node("01"), node("02")],
+      additionalVolumes: { wal: WAL },
+      snapshots: {},
+    });
+    const volumes = Object.entries(stack["locals"] as Record<string, Record<string, { sizeGiB: number }>>)
+      .filter(([name]) => name.includes("additional_volumes"))
+      .map(([, value]) => value);
+
+    expect(volumes).toEqual([
+      {
+        wal: expect.objectContaining({ sizeGiB: 16, type: "io2", iops: 4_000, mountPath: "/wal" }),
+        archive: expect.objectContaining({ ...archive, tags: { "holdfast:snapshots": "zookeeper" } }),
+      },
+      { wal: expect.objectContaining({ sizeGiB: 8, type: "gp3" }) },
+      { wal: expect.objectContaining({ sizeGiB: 8, type: "gp3" }) },
+    ]);
+    const attached = statements(stack).find(({ sid }) => sid === "AttachOwnVolumes")?.condition?.[0]?.values;
+    expect(attached?.filter((name) => name.startsWith("zookeeper-data-00"))).toEqual([
+      "zookeeper-data-00",
+      "zookeeper-data-00-wal",
+      "zookeeper-data-00-archive",
+    ]);
   });
 });
 
@@ -193,7 +236,7 @@ describe("what a cluster may have beyond its nodes", () => {
   test("snapshots of every data volume, by a tag of the cluster's own", () => {
     const stack = cluster({
       snapshots: { everyHours: 6 },
-      additionalVolumes: { wal: { ...PROPS.dataVolume, deviceName: "/dev/sdg", mountPath: "/wal" } },
+      additionalVolumes: { wal: WAL },
     });
     const [policy] = synthesizedResources(stack, "aws_dlm_lifecycle_policy");
 
@@ -232,7 +275,7 @@ describe("what a cluster may have beyond its nodes", () => {
     });
     expect(named("zookeeper-node-00-${each.key}-latency")).toMatchObject({ threshold: 50 });
     expect(named("zookeeper-node-00-${each.key}-burst-balance")?.["for_each"]).toContain(
-      'contains(["gp2", "st1", "sc1"], volume.type)',
+      'contains(["gp2", "st1", "sc1"], coalesce(volume.type, "none"))',
     );
     for (const name of ["zookeeper-boot-failed", "zookeeper-launch-failed"]) {
       expect(named(name)).toMatchObject({ metric_name: "MatchedEvents", dimensions: { RuleName: name } });
@@ -319,6 +362,19 @@ describe("what cannot work is refused with both values:", () => {
       "two volumes under one name",
       { additionalVolumes: { wal: { ...PROPS.dataVolume, mountPath: "/wal" } } },
       "node 00: volumes data and wal have the same deviceName (/dev/sdf)",
+    ],
+    [
+      "half of a volume",
+      { nodes: [{ ...node("00"), additionalVolumes: { wal: { deviceName: "/dev/sdg", sizeGiB: 8 } } }] },
+      "node 00: additionalVolumes.wal is no volume of every node, so it must have type, mountPath, format, ownerUser, ownerGroup",
+    ],
+    [
+      "a node's volume in the place of another",
+      {
+        nodes: [{ ...node("00"), additionalVolumes: { wal: { mountPath: "/data" } } }],
+        additionalVolumes: { wal: WAL },
+      },
+      "node 00: volumes data and wal have the same mountPath (/data)",
     ],
   ])("%s", (_what, change, message) => {
     expect(() => cluster(change)).toThrow(message);

@@ -62,6 +62,8 @@ const networkInterface = async () =>
 const volume = async () => (await ec2.send(new DescribeVolumesCommand({ VolumeIds: [node.volumeId] }))).Volumes?.[0];
 const instanceState = async (id: string) =>
   (await ec2.send(new DescribeInstancesCommand({ InstanceIds: [id] }))).Reservations?.[0]?.Instances?.[0];
+const consoleOf = async (id: string) =>
+  Buffer.from((await ec2.send(new GetConsoleOutputCommand({ InstanceId: id }))).Output ?? "", "base64").toString();
 
 async function makeNode() {
   const filter = { Name: "availability-zone", Values: ["eu-west-1a"] };
@@ -79,6 +81,7 @@ async function makeNode() {
       LaunchTemplateData: {
         ImageId: "ami-12345678",
         InstanceType: "t3.micro",
+        MetadataOptions: { HttpTokens: "required", InstanceMetadataTags: "enabled" },
         UserData: Buffer.from("#!/bin/sh\n").toString("base64"),
         NetworkInterfaces: [{ DeviceIndex: 0, NetworkInterfaceId: node.interfaceId, DeleteOnTermination: false }],
       },
@@ -114,11 +117,12 @@ test("an instance keeps its node's interface and volume to its end, and its succ
     id,
     zone: "eu-west-1a",
     tags: { Name: GROUP, "aws:autoscaling:groupName": GROUP },
+    tellsTags: true,
+    notice: {},
     userData: Buffer.from("#!/bin/sh\n"),
     targetLifecycleState: "InService",
   });
-  const { Output = "" } = await ec2.send(new GetConsoleOutputCommand({ InstanceId: id }));
-  expect(Buffer.from(Output, "base64").toString()).toContain("has booted");
+  expect(await consoleOf(id)).toContain("has booted");
 
   // AND nobody else gets them
   const NetworkInterfaces = [{ DeviceIndex: 0, NetworkInterfaceId: node.interfaceId }];
@@ -143,6 +147,7 @@ test("an instance keeps its node's interface and volume to its end, and its succ
   // THEN
   const successor = second.InstanceId ?? "";
   expect(await instanceState(id)).toMatchObject({ State: { Name: "terminated" } });
+  expect(await consoleOf(id)).toContain("has booted");
   expect(await networkInterface()).toMatchObject({ Status: "in-use", Attachment: { InstanceId: successor } });
   expect(await volume()).toMatchObject({ State: "in-use", Attachments: [{ InstanceId: successor }] });
 

@@ -1,5 +1,5 @@
 import { applicationOf } from "../../../scripts/rolling-update/cli/application";
-import { settingsOf } from "../../../scripts/rolling-update/cli/roll-settings";
+import { settingsOf } from "../../../scripts/rolling-update/cli/settings-of";
 import { systemClock } from "../../../scripts/rolling-update/clock";
 import type { NodeChannel } from "../../../scripts/rolling-update/node-channel";
 import { nodesAt } from "../../support/running-cluster";

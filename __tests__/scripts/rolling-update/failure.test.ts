@@ -56,7 +56,9 @@ describe("when a node fails", () => {
     aws.release({ boot: "fails" });
     const onBoot = aws.autoScaling.onBoot;
     aws.autoScaling.onBoot = (instanceId, group) => {
-      aws.ec2.console.set(instanceId, "mounting /data\netcd: member count is unequal\n");
+      const shutdown = "[\u001b[0;32m  OK  \u001b[0m] Stopped something.\r\n".repeat(30);
+      const verdict = "holdfast-node: node 00 failed at configure (configure-failed): member count is unequal\r\n";
+      aws.ec2.console.set(instanceId, `mounting /data\r\n${verdict}${shutdown}`);
       onBoot(instanceId, group);
     };
 
@@ -67,7 +69,7 @@ describe("when a node fails", () => {
       node: "00",
       instanceId: expect.stringMatching(/^i-/),
     });
-    expect(outcome.error?.reason).toContain("etcd: member count is unequal");
+    expect(outcome.error?.reason).toMatch(/\nholdfast-node: .*: member count is unequal\n\[ {2}OK {2}\] Stopped/);
   });
 
   test("R15: a node that never ends its hook is given up at the launch limit, naming its state", async () => {

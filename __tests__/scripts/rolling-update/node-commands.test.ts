@@ -1,34 +1,36 @@
 import { nodeCommands } from "../../../scripts/rolling-update/aws/node-commands";
 import { ChannelError, type NodeChannel } from "../../../scripts/rolling-update/node-channel";
+import { ROLL_ADAPTERS } from "../../support/roll-adapters";
 import { type SystemsManager, startSystemsManager } from "../../support/systems-manager";
 
 const INSTANCE = "i-0123456789abcdef0";
 const before = { ...process.env };
-let aws: SystemsManager;
-let nowMs: number;
-let channel: NodeChannel;
 
-beforeEach(async () => {
-  Object.assign(process.env, { AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test" });
-  aws = await startSystemsManager(INSTANCE);
-  nowMs = 0;
-  const clock = {
-    now: () => nowMs,
-    sleep: async (ms: number) => {
-      nowMs += ms;
-    },
-    random: () => 0.5,
-  };
-  channel = nodeCommands({ region: "eu-west-1", endpoint: aws.endpoint }, clock, async (nodeId) =>
-    nodeId === "00" ? INSTANCE : undefined,
-  );
-});
-afterEach(async () => {
-  process.env = { ...before };
-  await aws.close();
-});
+describe.each(ROLL_ADAPTERS)("a command on a node through Systems Manager, through $name", ({ systemsManager }) => {
+  let aws: SystemsManager;
+  let nowMs: number;
+  let channel: NodeChannel;
 
-describe("a command on a node through Systems Manager", () => {
+  beforeEach(async () => {
+    Object.assign(process.env, { AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test" });
+    aws = await startSystemsManager(INSTANCE);
+    nowMs = 0;
+    const clock = {
+      now: () => nowMs,
+      sleep: async (ms: number) => {
+        nowMs += ms;
+      },
+      random: () => 0.5,
+    };
+    channel = nodeCommands(systemsManager("eu-west-1", aws.endpoint), clock, async (nodeId) =>
+      nodeId === "00" ? INSTANCE : undefined,
+    );
+  });
+  afterEach(async () => {
+    process.env = { ...before };
+    await aws.close();
+  });
+
   test("R11: gives what it printed, though AWS does not know the command at once", async () => {
     aws.answers("not known", "Pending", "InProgress", { Status: "Success", StandardOutputContent: "is ok\n" });
 

@@ -7,8 +7,9 @@ import { STATEFUL_CLUSTER_MODULE } from "../../../modules/stateful-cluster/publi
 import type { Machine } from "../../../scripts/emulator/machines";
 import { type Terraform, terraformIn } from "../../../scripts/emulator/terraform";
 import { type ContainerCloud, openContainerCloud } from "../../../scripts/rehearse/cloud/container-cloud";
-import { CLUSTER_PACKAGES, instanceImage } from "../../../scripts/rehearse/machines/image/image";
-import { PATIENCE_MS, until } from "./lab";
+import type { CLUSTER_PACKAGES } from "../../../scripts/rehearse/machines/image/image";
+import { clusterImage } from "./lab";
+import { PATIENCE_MS, until } from "./until";
 
 const REGION = "us-west-2";
 
@@ -25,6 +26,8 @@ export interface LabNode {
 export interface ClusterLab {
   readonly cloud: () => ContainerCloud;
   readonly terraform: () => Terraform;
+  /** Applies the example, and waits until every node is in service and the cluster is healthy. */
+  create(isHealthy: () => Promise<boolean>): Promise<void>;
   /** Inputs of the module over those of the example, for the next apply. */
   release(inputs: Readonly<Record<string, unknown>>): void;
   nodes(): Promise<readonly LabNode[]>;
@@ -32,6 +35,8 @@ export interface ClusterLab {
   /** Waits until a condition holds. @throws Error with every node's console where it never does. */
   until(what: string, holds: () => Promise<boolean>): Promise<void>;
   inService(): Promise<void>;
+  /** Adds figures to what is printed when the tests of the file are over. */
+  measured(figures: Readonly<Record<string, unknown>>): void;
 }
 
 /** Gives the tests of a file one cluster of three nodes, not applied yet. */
@@ -40,6 +45,7 @@ export function useClusterLab(example: keyof typeof CLUSTER_PACKAGES): ClusterLa
   let cloud: ContainerCloud | undefined;
   let directory = "";
   let terraform: Terraform | undefined;
+  const figures: Record<string, unknown> = {};
   const started = <T>(it: T | undefined): T => {
     if (it === undefined) throw new Error("the lab is open from beforeAll on");
     return it;
@@ -55,7 +61,7 @@ export function useClusterLab(example: keyof typeof CLUSTER_PACKAGES): ClusterLa
     );
 
   beforeAll(async () => {
-    cloud = await openContainerCloud({ image: await instanceImage(CLUSTER_PACKAGES[example]) });
+    cloud = await openContainerCloud({ image: await clusterImage() });
     directory = mkdtempSync(join(tmpdir(), "holdfast-cluster-"));
     writeModule(STATEFUL_CLUSTER_MODULE, directory);
     terraform = terraformIn(join(directory, "examples", example), cloud.aws);
@@ -63,6 +69,7 @@ export function useClusterLab(example: keyof typeof CLUSTER_PACKAGES): ClusterLa
     await terraform.init();
   }, 4 * PATIENCE_MS);
   afterAll(async () => {
+    console.log(example, figures);
     await cloud?.close();
     if (directory !== "") rmSync(directory, { recursive: true });
   });
@@ -100,18 +107,29 @@ export function useClusterLab(example: keyof typeof CLUSTER_PACKAGES): ClusterLa
     });
     return (await Promise.all(texts)).join("\n");
   };
+  const measured = (more: Readonly<Record<string, unknown>>) => void Object.assign(figures, more);
+  const inService = () =>
+    patiently("every node is in service", async () =>
+      (await nodes()).every(({ lifecycle }) => lifecycle === "InService"),
+    );
   const patiently = (what: string, holds: () => Promise<boolean>) => until(what, holds, consoles);
   return {
     cloud: () => started(cloud),
     terraform: () => started(terraform),
+    create: async (isHealthy) => {
+      const startedMs = Date.now();
+      await started(terraform).apply();
+      const appliedMs = Date.now();
+      await inService();
+      await patiently("the cluster is healthy", isHealthy);
+      measured({ "apply ms": appliedMs - startedMs, "applied to healthy ms": Date.now() - appliedMs });
+    },
     release: override,
     nodes,
     machine,
+    measured,
     until: patiently,
-    inService: () =>
-      patiently("every node is in service", async () =>
-        (await nodes()).every(({ lifecycle }) => lifecycle === "InService"),
-      ),
+    inService,
   };
 }
 

@@ -1,7 +1,8 @@
 import { CommandFailed } from "../../../scripts/emulator/command-failed";
 import type { LaunchedInstance, Machine } from "../../../scripts/emulator/machines";
 import { containerMachines } from "../../../scripts/rehearse/machines/container-machines";
-import { type TestLab, until } from "./lab";
+import type { TestLab } from "./lab";
+import { until } from "./until";
 
 /** An instance of a test: one whose user data a fake metadata service holds. */
 export interface Instance {

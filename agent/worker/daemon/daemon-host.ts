@@ -20,6 +20,8 @@ export interface DaemonLaunch {
   readonly record: DaemonRecord;
   /** The whole environment of the process. */
   readonly variables: Readonly<Record<string, string>>;
+  /** Contents of files that only the daemon may read, by the variable that is to hold the path. */
+  readonly files: Readonly<Record<string, string>>;
 }
 
 /** How a process ended; both are null when nobody saw it. */

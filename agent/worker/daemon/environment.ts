@@ -11,6 +11,8 @@ export class JobSettingsError extends Error {
 export interface DaemonEnvironment {
   /** The whole environment: nothing is inherited. Holds the credentials. */
   readonly variables: Readonly<Record<string, string>>;
+  /** Contents of files, by the variable that is to hold the path. */
+  readonly files: Readonly<Record<string, string>>;
   /** As `/status` names it. */
   readonly slotName: string;
   readonly tables: readonly string[];
@@ -83,6 +85,10 @@ export function daemonEnvironment(grant: Grant, port: number, quirks: DaemonQuir
   for (const side of ["source", "sink"] as const) {
     if (!URL.canParse(spec[side].url)) faults.push(`${side}.url is not a URL`);
   }
+  const privateKey = privateKeyOf(spec.sink);
+  if (privateKey?.includes("ENCRYPTED")) {
+    faults.push("sink.password holds an encrypted private key: decrypt it first, the control plane seals it anyway");
+  }
   if (faults.length > 0) throw new JobSettingsError(`the job's settings are not usable: ${faults.join("; ")}`);
 
   const key = jobId.replaceAll("-", "");
@@ -105,13 +111,14 @@ export function daemonEnvironment(grant: Grant, port: number, quirks: DaemonQuir
     SINK_URL: /^postgres/.test(spec.sink.engine) ? connectionUrl(spec.sink) : spec.sink.url,
     SINK_DATABASE: database,
     SINK_USER: spec.sink.user,
-    SINK_PASSWORD: spec.sink.password,
+    SINK_PASSWORD: privateKey === undefined ? spec.sink.password : "",
     DO_SNAPSHOT: String(spec.snapshot || slotLost),
     DBMAZZ_CONTROL_PORT: String(port),
     HOLDFAST_FENCE: String(fence),
   };
   return {
     variables,
+    files: privateKey === undefined ? {} : { SINK_SNOWFLAKE_PRIVATE_KEY_PATH: privateKey },
     slotName: /^mysql/.test(spec.source.engine) ? "mysql_source" : (variables["SOURCE_SLOT_NAME"] ?? ""),
     tables: spec.tables,
     flushIntervalMs: Number(variables["FLUSH_INTERVAL_MS"]),
@@ -121,6 +128,11 @@ export function daemonEnvironment(grant: Grant, port: number, quirks: DaemonQuir
       secret === "" ? [] : [secret, encodeURIComponent(secret)],
     ),
   };
+}
+
+/** What Snowflake's key pair authentication takes in place of a password: a private key in PEM. */
+function privateKeyOf({ engine, password }: Connection): string | undefined {
+  return engine === "snowflake" && password.startsWith("-----BEGIN ") ? password : undefined;
 }
 
 /** The URL with user, password and TLS mode, as a daemon is given it. */

@@ -1,10 +1,17 @@
 import { spawn } from "node:child_process";
-import { mkdir, open, readdir, readFile, rm } from "node:fs/promises";
+import { closeSync } from "node:fs";
+import { open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { writeFileAtomic } from "../../host/files";
-import type { DaemonEnd, DaemonHost, DaemonProcess, DaemonRecord } from "./daemon-host";
+import { GuardedLease } from "../guard-lease";
+import { type HandedLease, machineInstant } from "../lease-keeper";
+import { type DaemonFolder, daemonFolders, makeDaemonFolder } from "./daemon-folders";
+import type { DaemonEnd, DaemonHost, DaemonLaunch, DaemonProcess } from "./daemon-host";
+import { capOutput, lastLines } from "./daemon-output";
+import { LEASH, makeLeash, tellLeash } from "./leash";
 import { parseStat, startOf } from "./process-identity";
+import { residentBytes } from "./resident-memory";
 
 export interface ProcessHostProps {
   /** The daemon's program and its arguments. */
@@ -13,40 +20,75 @@ export interface ProcessHostProps {
   readonly directory: string;
 }
 
-const RECORD = "job.json";
+/** Daemons as plain processes. */
+export interface ProcessHost extends DaemonHost {
+  /** Daemons that may not outlive the lease run until its end, however the agent fares. */
+  holdLease(lease: HandedLease): void;
+}
+
 const PROCESS = "process";
 const OUTPUT = "output.log";
+const PIPE = "leash";
 
 /** How often a process that is no child of this one is looked at. */
 const LOOK_MS = 250;
+/** How often the size of the daemons' output is looked at. */
+const OUTPUT_LOOK_MS = 5_000;
 
 /**
- * Writes its own pid and start down and becomes the daemon, so that there is no moment at which a daemon runs unrecorded.
+ * Writes its own pid and start down and becomes the daemon, so that there is no moment at which a daemon runs unrecorded, or
+ * without its leash where there is to be one.
  */
 const LAUNCHER = `umask 077
 { echo $$; cat /proc/$$/stat 2>/dev/null || LC_ALL=C ps -o lstart= -p $$; } >${PROCESS}.partial
 mv ${PROCESS}.partial ${PROCESS}
-exec "$@"`;
+if [ -p ${PIPE} ]; then
+${LEASH}
+fi
+exec "$@" 3<&-`;
 
-/** Daemons as plain processes, each the leader of its own group in a folder of its own. */
-export function processHost({ command, directory }: ProcessHostProps): DaemonHost {
+/** Daemons as plain processes, each the leader of its own group in a folder of its own. Needs bash. */
+export function processHost({ command, directory }: ProcessHostProps): ProcessHost {
+  const lease = new GuardedLease(machineInstant);
+  const folders = new Set<string>();
+  const caring = setInterval(() => {
+    for (const folder of folders) void capOutput(join(folder, OUTPUT)).catch(() => {});
+  }, OUTPUT_LOOK_MS);
+  caring.unref();
+  const cared = (folder: string, daemon: DaemonProcess): DaemonProcess => {
+    folders.add(folder);
+    return {
+      ...daemon,
+      forget: async () => {
+        folders.delete(folder);
+        tellLeash(join(folder, PIPE), 0);
+        await daemon.forget();
+      },
+    };
+  };
   return {
-    async start({ record, variables }) {
-      const folder = join(directory, record.jobId);
-      await rm(folder, { recursive: true, force: true });
-      await mkdir(folder, { recursive: true, mode: 0o700 });
-      await writeFileAtomic(join(folder, RECORD), JSON.stringify(record), 0o600);
+    holdLease(newest) {
+      lease.hold(newest);
+      for (const folder of folders) tellLeash(join(folder, PIPE), lease.remainingMs());
+    },
+    async start(launch) {
+      const leftMs = lease.remainingMs();
+      if (leftMs <= 0) throw new Error("the lease is over");
+      const folder = await makeDaemonFolder(directory, launch.record);
+      const bound = launch.record.onDisconnect === "stop";
+      const pipe = bound ? await makeLeash(join(folder, PIPE), leftMs) : undefined;
       const output = await open(join(folder, OUTPUT), "a", 0o600);
       try {
-        return await launched(record, folder, command, variables, output.fd);
+        return cared(folder, await launched(launch, folder, command, [output.fd, pipe ?? "ignore"]));
       } finally {
         await output.close();
+        if (pipe !== undefined) closeSync(pipe);
       }
     },
     async survivors() {
       const alive: DaemonProcess[] = [];
       for (const daemon of await recordedDaemons(directory)) {
-        if (startOf(daemon.pid) === daemon.start) alive.push(adopted(daemon));
+        if (startOf(daemon.pid) === daemon.start) alive.push(cared(daemon.folder, adopted(daemon)));
         else await rm(daemon.folder, { recursive: true, force: true });
       }
       return alive;
@@ -55,22 +97,19 @@ export function processHost({ command, directory }: ProcessHostProps): DaemonHos
 }
 
 /** A daemon as its folder tells of it. */
-export interface RecordedDaemon {
-  readonly record: DaemonRecord;
-  readonly folder: string;
+export interface RecordedDaemon extends DaemonFolder {
   readonly pid: number;
   readonly start: string;
 }
 
 /** Every daemon that was started below `directory` and not forgotten, alive or not. */
 export async function recordedDaemons(directory: string): Promise<readonly RecordedDaemon[]> {
-  const folders = await readdir(directory).catch(() => []);
-  const found = await Promise.all(folders.map((name) => readDaemon(join(directory, name)).catch(() => undefined)));
+  const folders = await daemonFolders(directory);
+  const found = await Promise.all(folders.map((folder) => readDaemon(folder).catch(() => undefined)));
   return found.filter((daemon) => daemon !== undefined);
 }
 
-async function readDaemon(folder: string): Promise<RecordedDaemon | undefined> {
-  const record = JSON.parse(await readFile(join(folder, RECORD), "utf8")) as DaemonRecord;
+async function readDaemon({ record, folder }: DaemonFolder): Promise<RecordedDaemon | undefined> {
   const [pid = "", ...rest] = (await readFile(join(folder, PROCESS), "utf8")).trim().split("\n");
   const told = rest.join("\n");
   const start = told.startsWith(pid) ? parseStat(told) : told.trim();
@@ -78,7 +117,7 @@ async function readDaemon(folder: string): Promise<RecordedDaemon | undefined> {
 }
 
 /** Signals the daemon and its children, if it is still that process. */
-export function signalGroup({ pid, start }: Pick<RecordedDaemon, "pid" | "start">, signal: NodeJS.Signals): void {
+function signalGroup({ pid, start }: Pick<RecordedDaemon, "pid" | "start">, signal: NodeJS.Signals): void {
   if (startOf(pid) !== start) return;
   try {
     process.kill(-pid, signal);
@@ -88,18 +127,21 @@ export function signalGroup({ pid, start }: Pick<RecordedDaemon, "pid" | "start"
 }
 
 async function launched(
-  record: DaemonRecord,
+  { record, variables, files }: DaemonLaunch,
   folder: string,
   command: readonly string[],
-  variables: Readonly<Record<string, string>>,
-  output: number,
+  [output, pipe]: readonly [output: number, pipe: number | "ignore"],
 ): Promise<DaemonProcess> {
-  const env = { PATH: process.env["PATH"] ?? "/usr/bin:/bin", ...variables };
-  const child = spawn("/bin/sh", ["-c", LAUNCHER, "daemon", ...command], {
+  const env: Record<string, string> = { PATH: process.env["PATH"] ?? "/usr/bin:/bin", ...variables };
+  for (const [name, content] of Object.entries(files)) {
+    env[name] = join(folder, name);
+    await writeFileAtomic(join(folder, name), content, 0o400);
+  }
+  const child = spawn("bash", ["-c", LAUNCHER, "daemon", ...command], {
     cwd: folder,
     env,
     detached: true,
-    stdio: ["ignore", output, output],
+    stdio: ["ignore", output, output, pipe],
   });
   child.unref();
   const ended = new Promise<DaemonEnd>((resolve) => {
@@ -136,7 +178,7 @@ function adopted(daemon: RecordedDaemon): DaemonProcess {
 }
 
 function daemonProcess(
-  record: DaemonRecord,
+  record: DaemonLaunch["record"],
   folder: string,
   pid: number,
   ended: Promise<DaemonEnd>,
@@ -150,29 +192,4 @@ function daemonProcess(
     lastLines: (count) => lastLines(join(folder, OUTPUT), count),
     forget: () => rm(folder, { recursive: true, force: true }),
   };
-}
-
-/** VmRSS of /proc/<pid>/status, which proc(5) gives in kB. */
-export async function residentBytes(pid: number): Promise<number | undefined> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
-  const kilobytes = /^VmRSS:\s+(\d+) kB/m.exec(status)?.[1];
-  return kilobytes === undefined ? undefined : Number(kilobytes) * 1_024;
-}
-
-const TAIL_BYTES = 64 * 1_024;
-
-/** The last lines of a file, of which at most 64 KiB are read. */
-export async function lastLines(path: string, count: number): Promise<readonly string[]> {
-  const file = await open(path, "r").catch(() => undefined);
-  if (!file) return [];
-  try {
-    const { size } = await file.stat();
-    const start = Math.max(0, size - TAIL_BYTES);
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
-    const lines = buffer.toString("utf8", 0, bytesRead).split("\n");
-    if (lines.at(-1) === "") lines.pop();
-    return lines.slice(start > 0 ? 1 : 0).slice(-count);
-  } finally {
-    await file.close();
-  }
 }

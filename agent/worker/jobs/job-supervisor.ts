@@ -12,9 +12,14 @@ export interface SupervisorPorts extends JobPorts {
   /** Resolves with whether this machine may hold a job now; asked before a grant is taken up. */
   readonly admit: () => Promise<boolean>;
   readonly lease: Pick<LeaseKeeper, "valid" | "lapses">;
+  /** How long a daemon may run here. @default - as long as it takes */
+  readonly maxJobAgeMs?: number;
   /** Told whenever a job came or went. */
   readonly changed: () => void;
 }
+
+/** About 24 days; a timer takes no more. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** Between two attempts to say that a grant is taken up. */
 const STARTED_RETRY_MS = 1_000;
@@ -24,6 +29,10 @@ export class JobSupervisor {
   private readonly jobs = new Map<string, SupervisedJob>();
   private readonly daemons = new Map<string, DaemonProcess>();
   private lost: JobRef[] = [];
+  /** Jobs whose daemons did not stop in time when they were asked to, and were ended. */
+  overdue = 0;
+  /** Jobs that failed on daemons which were started here. */
+  failures = 0;
 
   constructor(
     private readonly slots: number,
@@ -153,10 +162,12 @@ export class JobSupervisor {
         return this.refuse(job);
       }
       const record = recordOf(grant, port, environment);
-      const daemon = await host.start({ record, variables: environment.variables });
+      const daemon = await host.start({ record, ...environment });
       log.info("daemon started", { ...job.ref, job: grant.spec.name, port });
       const gapAfter = environment.gapPossible ? (grant.resume?.position ?? "") : undefined;
-      this.live(job, daemon, gapAfter, lapses);
+      this.live(job, daemon, gapAfter, lapses, () => {
+        this.failures += 1;
+      });
     } catch (error) {
       if (port !== undefined) ports.putBack(port);
       const what = error instanceof JobSettingsError ? "" : "the daemon could not be started: ";
@@ -193,16 +204,31 @@ export class JobSupervisor {
     this.leave(job);
   }
 
-  private live(job: SupervisedJob, daemon: DaemonProcess, gapAfter: string | undefined, lapses: number): void {
+  private live(
+    job: SupervisedJob,
+    daemon: DaemonProcess,
+    gapAfter: string | undefined,
+    lapses: number,
+    failed = () => {},
+  ): void {
     const { lease, log, ports } = this.ports;
     const { jobId } = job.ref;
     this.daemons.set(jobId, daemon);
     const leaseLost = () => !lease.valid || lease.lapses !== lapses;
+    const { maxJobAgeMs = Number.POSITIVE_INFINITY } = this.ports;
+    const aged = () => {
+      log.info("job has run long enough here", { ...job.ref });
+      job.stop({ mode: "quiesce", cause: "drain" });
+    };
+    const ageing = maxJobAgeMs <= LONGEST_TIMER_MS ? setTimeout(aged, maxJobAgeMs) : undefined;
     void job.follow(daemon, gapAfter, leaseLost).then(async (departure) => {
       this.daemons.delete(jobId);
       await daemon.forget();
       ports.putBack(daemon.record.port);
       if (departure === "lost to the lease") this.lost.push(job.ref);
+      if (departure === "failed") failed();
+      if (job.overdue) this.overdue += 1;
+      clearTimeout(ageing);
       log.info("job left", { ...job.ref, job: daemon.record.name, departure });
       this.leave(job);
     });

@@ -32,7 +32,7 @@ export interface JobPorts {
 }
 
 /** How a job left this worker. */
-export type Departure = "settled" | "lost to the lease";
+export type Departure = "settled" | "failed" | "lost to the lease";
 
 const LOOK_MS = 1_000;
 /** A daemon may take this long to answer for the first time: it connects to its source before. */
@@ -53,6 +53,8 @@ export class SupervisedJob {
   /** Whether a daemon may be alive: then heartbeats list the job. */
   alive = true;
   healthy = false;
+  /** The daemon did not stop in time, and was ended. */
+  overdue = false;
   /** The newest figures, and the largest lag since they were last asked for. */
   figures: Figures | undefined;
   largestLagMs: number | undefined;
@@ -128,8 +130,9 @@ export class SupervisedJob {
       this.voice.silence();
       return "lost to the lease";
     }
-    await this.voice.end(await this.lastWord(daemon, end, failure));
-    return "settled";
+    const word = await this.lastWord(daemon, end, failure);
+    await this.voice.end(word);
+    return word.kind === "report" && word.report.outcome === "failed" ? "failed" : "settled";
   }
 
   /** Looks at the daemon until it has ended or must; gives what was wrong with it, if that is why it was ended. */
@@ -221,6 +224,8 @@ export class SupervisedJob {
             keepSlot: this.order?.mode !== "cleanup",
             remainingMs,
             seen: (status) => this.makeCheckpoint(status, daemon.record),
+          }).then((stopped) => {
+            this.overdue ||= !stopped;
           });
     void ending.finally(() => {
       over = true;

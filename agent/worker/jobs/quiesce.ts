@@ -26,14 +26,17 @@ export interface QuiesceProps {
  * Ends a daemon so that the job can go on where it stopped: pause, wait until what is at hand is in the sink, stop, and only
  * if that does not end it, signals. It stays paused for no longer than it must, since a paused daemon stops answering
  * its source's keepalives.
+ *
+ * @returns whether it ended without signals.
  */
-export async function quiesce(props: QuiesceProps): Promise<void> {
+export async function quiesce(props: QuiesceProps): Promise<boolean> {
   const { daemon, api, keepSlot, remainingMs, seen } = props;
   const gone = daemon.ended.then((): true => true);
   if (await api.pause().catch(() => false)) await settled(api, daemon.record.flushIntervalMs, remainingMs, seen);
   await api.stop(keepSlot).catch(() => false);
-  if (await within(Math.min(STEP.exitMs, remainingMs() - STEP.termMs), gone)) return;
+  if (await within(Math.min(STEP.exitMs, remainingMs() - STEP.termMs), gone)) return true;
   await endNow(daemon, Math.min(STEP.termMs, remainingMs()));
+  return false;
 }
 
 /** SIGTERM, and SIGKILL when the daemon is still there after `graceMs`. Resolves once it is gone. */

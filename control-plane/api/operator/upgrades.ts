@@ -10,7 +10,11 @@ const NewUpgrade = z.strictObject({
   pool: name.default("default"),
   program: z.enum(["agent", "daemon"]),
   version: name,
-  url: z.url({ protocol: /^https$/, error: "write an https URL" }).max(4096),
+  /** Plain HTTP only where nothing leaves the worker's machine. */
+  url: z
+    .url({ protocol: /^https?$/, error: "write an https URL" })
+    .refine((url) => /^(https:|http:\/\/127\.0\.0\.1[:/])/.test(url), "write an https URL")
+    .max(4096),
   sha256: z.string().regex(/^[0-9a-f]{64}$/, "write 64 hex digits in lower case"),
   signature: z.string().regex(/^[\w+/=-]{1,4096}$/, "write the signature in base64"),
   /** Without it a worker refuses a version older than its own. */

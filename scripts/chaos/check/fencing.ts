@@ -1,6 +1,6 @@
 import type { HistoryEntry } from "./history";
 
-/** A daemon that stood still with its whole machine, guard included, while its lease ran out. */
+/** A daemon that stood still with its whole machine, leash included, while its lease ran out. */
 export interface FrozenDaemon {
   readonly slot: string;
   readonly fence: bigint;

@@ -61,9 +61,8 @@ export function ec2Actions(regions: Regions, aws: AwsCalls, machines: Machines, 
       /** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_GetConsoleOutput.html */
       GetConsoleOutput: async ({ region, parameters }) => {
         const instanceId = textAt(parameters, "InstanceId") ?? "";
-        const machine = await regions.of(region).instances.machine(instanceId);
-        const output = Buffer.from((await machine?.console()) ?? "").toString("base64");
-        return { instanceId, timestamp: new Date().toISOString(), output };
+        const output = await regions.of(region).instances.console(instanceId);
+        return { instanceId, timestamp: new Date().toISOString(), output: Buffer.from(output).toString("base64") };
       },
 
       /** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateVolume.html */

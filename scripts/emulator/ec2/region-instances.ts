@@ -26,6 +26,8 @@ export class RegionInstances {
   readonly rules: Ec2Rules<RunningInstance>;
   readonly attaching = new Set<string>();
   readonly #machines = new Map<string, Promise<Machine>>();
+  /** What machines that have gone had printed. */
+  readonly #printed = new Map<string, string>();
   /** Launches one after the other: an interface goes to one of them. */
   #launches: Promise<unknown> = Promise.resolve();
 
@@ -58,6 +60,12 @@ export class RegionInstances {
 
   machine(instanceId: string): Promise<Machine> | undefined {
     return this.#machines.get(instanceId);
+  }
+
+  /** What an instance has printed, also once it is gone. */
+  async console(instanceId: string): Promise<string> {
+    const machine = await this.#machines.get(instanceId)?.catch(() => undefined);
+    return machine?.console() ?? this.#printed.get(instanceId) ?? "";
   }
 
   /** Takes the emulator's record of a volume over, unless the rules have it. @throws AwsError InvalidVolume.NotFound */
@@ -123,6 +131,7 @@ export class RegionInstances {
   async #shutdown(id: string): Promise<void> {
     const machine = await this.#machines.get(id)?.catch(() => undefined);
     await machine?.shutdown();
+    if (machine) this.#printed.set(id, await machine.console());
     await this.#pass(this.faults.shutdownMs(id));
     for (const interfaceId of this.rules.instances.get(id)?.current.interfaceIds ?? []) {
       await this.#freeInterface(id, interfaceId);

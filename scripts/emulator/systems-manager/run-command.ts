@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { AwsCalls } from "../aws-calls";
 import { AwsError } from "../aws-error";
 import { CommandFailed } from "../command-failed";
 import type { Correction } from "../correction";
@@ -6,6 +7,7 @@ import type { Faults } from "../faults";
 import type { Machine } from "../machines";
 import type { Regions } from "../regions";
 import { type Tree, textAt, treeAt, type Value } from "../tree";
+import { type Rendered, renderedDocument } from "./documents";
 
 /** What became of a command on one instance. */
 interface Invocation {
@@ -18,6 +20,7 @@ interface Invocation {
 
 interface Command {
   readonly id: string;
+  readonly document: string;
   readonly instanceIds: readonly string[];
   readonly invocations: Map<string, Invocation>;
 }
@@ -30,8 +33,19 @@ const SHORTEST_EXECUTION_S = 3_600;
  * Run Command of Systems Manager: shell scripts that the agent of an instance runs as root, as a service of its own.
  * https://docs.aws.amazon.com/systems-manager/latest/userguide/run-command.html
  */
-export function runCommand(regions: Regions, faults: Faults): Correction {
+export function runCommand(regions: Regions, aws: AwsCalls, faults: Faults): Correction {
   const commands = new Map<string, Command>();
+
+  const rendered = async (region: string, name: string, given: Tree): Promise<Rendered> => {
+    if (name !== "AWS-RunShellScript") {
+      const { Content } = await aws("ssm", region, "GetDocument", { Name: name });
+      return renderedDocument(String(Content), mapValues(given, texts));
+    }
+    const script = texts(given["commands"]).join("\n");
+    if (script === "") throw new AwsError("InvalidParameters", "commands is required");
+    const [seconds = String(SHORTEST_EXECUTION_S)] = texts(given["executionTimeout"]);
+    return { script, seconds: Number(seconds) };
+  };
 
   const machineOf = async (region: string, instanceId: string): Promise<Machine> => {
     const { instances } = regions.of(region);
@@ -57,30 +71,24 @@ export function runCommand(regions: Regions, faults: Faults): Correction {
     replies: {
       /** https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_SendCommand.html */
       SendCommand: async ({ region, parameters }) => {
-        if (textAt(parameters, "DocumentName") !== "AWS-RunShellScript") {
-          throw new AwsError("InvalidDocument", "this AWS has the document AWS-RunShellScript alone");
-        }
+        const document = textAt(parameters, "DocumentName") ?? "";
         const given = treeAt(parameters, "Parameters");
-        const script = texts(given["commands"]).join("\n");
-        if (script === "") throw new AwsError("InvalidParameters", "commands is required");
-        const [seconds = String(SHORTEST_EXECUTION_S)] = texts(given["executionTimeout"]);
+        const { script, seconds } = await rendered(region, document, given);
         const instanceIds = texts(parameters["InstanceIds"]);
         const machines = await Promise.all(instanceIds.map((id) => machineOf(region, id)));
-        const command: Command = { id: randomUUID(), instanceIds, invocations: new Map() };
+        const command: Command = { id: randomUUID(), document, instanceIds, invocations: new Map() };
         commands.set(command.id, command);
         for (const [index, machine] of machines.entries()) {
           const instanceId = instanceIds[index] ?? "";
           command.invocations.set(instanceId, IN_PROGRESS);
-          void execute(machine, unitOf(command), script, Number(seconds)).then((end) =>
-            settle(command, instanceId, end),
-          );
+          void execute(machine, unitOf(command), script, seconds).then((end) => settle(command, instanceId, end));
         }
         return { Command: { CommandId: command.id, InstanceIds: instanceIds, Status: "Pending", Parameters: given } };
       },
 
       /** https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetCommandInvocation.html */
       GetCommandInvocation: async ({ parameters }) => {
-        const { id, invocations } = commandOf(parameters);
+        const { id, document, invocations } = commandOf(parameters);
         const instanceId = textAt(parameters, "InstanceId") ?? "";
         const invocation = invocations.get(instanceId);
         if (invocation === undefined) throw new AwsError("InvocationDoesNotExist", "");
@@ -88,7 +96,7 @@ export function runCommand(regions: Regions, faults: Faults): Correction {
         return {
           CommandId: id,
           InstanceId: instanceId,
-          DocumentName: "AWS-RunShellScript",
+          DocumentName: document,
           Status: status,
           StatusDetails: status === "TimedOut" ? "ExecutionTimedOut" : status,
           ResponseCode: responseCode,
@@ -133,4 +141,8 @@ async function execute(machine: Machine, unit: string, script: string, seconds: 
 
 function texts(value: Value | undefined): string[] {
   return Array.isArray(value) ? value.filter((item): item is string => typeof item === "string") : [];
+}
+
+function mapValues<From, To>(values: Readonly<Record<string, From>>, map: (value: From) => To): Record<string, To> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, map(value)]));
 }

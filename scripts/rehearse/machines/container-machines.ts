@@ -57,9 +57,9 @@ export async function containerMachines(options: ContainerMachinesOptions): Prom
         "--tty",
         "--log-driver=k8s-file",
         ...LIMITS,
-        // To make and mount filesystems, to reboot, and to make a directory immutable. No more: with all of them each machine's udev
-        // sees every other machine's volumes.
-        "--cap-add=SYS_ADMIN,SYS_BOOT,LINUX_IMMUTABLE",
+        // To make and mount filesystems, to reboot, to make a directory immutable, to keep users off an address, and to see what program
+        // another user's process runs. No more: with all of them each machine's udev sees every other machine's volumes.
+        "--cap-add=SYS_ADMIN,SYS_BOOT,LINUX_IMMUTABLE,NET_ADMIN,SYS_PTRACE",
         "--device-cgroup-rule=b 7:* rwm",
         "--security-opt=unmask=/sys/dev/block",
         ...Object.entries(mounts).map(([from, to]) => `--volume=${from}:${to}:ro`),

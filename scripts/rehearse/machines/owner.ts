@@ -1,4 +1,8 @@
 import { readFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const POLL_MS = 20;
+const DEADLINE_MS = 30_000;
 
 /** A process for as long as it lives: pids are used again, pids with their start times are not. */
 export async function identityOf(pid: number): Promise<string> {
@@ -11,19 +15,24 @@ export async function lives(identity: string): Promise<boolean> {
   return since !== undefined && (await startTime(Number(pid))) === since;
 }
 
-/** Ends the process of an {@link identityOf}, if it still runs. */
+/** Ends the process of an {@link identityOf}, if it still runs. @throws Error where it does not end. */
 export async function endProcess(identity: string): Promise<void> {
-  if (!(await lives(identity))) return;
-  try {
-    process.kill(Number.parseInt(identity, 10), "SIGKILL");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  const deadline = performance.now() + DEADLINE_MS;
+  while (await lives(identity)) {
+    if (performance.now() > deadline) throw new Error(`process ${identity} does not end`);
+    try {
+      process.kill(Number.parseInt(identity, 10), "SIGKILL");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
+    await sleep(POLL_MS);
   }
 }
 
-/** In clock ticks since the machine's start: field 22 of proc_pid_stat(5); undefined where no such process is. */
+/** In clock ticks since the machine's start: field 22 of proc_pid_stat(5); undefined where no such process is, or a zombie. */
 async function startTime(pid: number): Promise<string | undefined> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
   // The second field, a name in parentheses, may hold anything.
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+  const [state, ...fields] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return state === "Z" ? undefined : fields[18];
 }

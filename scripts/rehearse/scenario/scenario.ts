@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parse } from "yaml";
 import { z } from "zod";
-import { partial } from "zod/mini";
+import * as mini from "zod/mini";
 import { parseDuration } from "../../rolling-update/cli/duration";
 import { type SettingsInput, settingsSchema } from "../../rolling-update/settings";
 import { WrongUse } from "../wrong-use";
@@ -55,7 +55,7 @@ const event = z.string().transform((text, context) => {
 const scenarioSchema = z.strictObject({
   events: z.array(event).min(1, `should have an event; there are ${Object.keys(EVENT_FORMS).join(", ")}`),
   deadline: duration.optional(),
-  roll: z.optional(partial(settingsSchema)),
+  roll: mini.optional(mini.partial(settingsSchema)),
   writer: z.strictObject({ command: z.array(z.string().min(1)).min(1), every: duration.default(200) }).optional(),
 });
 

@@ -35,7 +35,7 @@ export interface Report extends Rehearsed {
   readonly chapters: readonly Chapter[];
   readonly nodes: readonly {
     readonly node: string;
-    /** From the beginning of the boot chapter until it first was in service; undefined where it never was. */
+    /** From its first instance until it first was in service; undefined where it never was. */
     readonly firstInServiceMs: number | undefined;
     /** Instances that stood for it, the last one last. */
     readonly instances: readonly string[];
@@ -45,17 +45,17 @@ export interface Report extends Rehearsed {
 /** What a story comes to. */
 export function reportOf(rehearsed: Rehearsed, happenings: readonly Happening[], durationMs: number): Report {
   const chapters = chaptersOf(happenings, durationMs);
-  const bootMs = chapters.find(({ title }) => title === "boot")?.fromMs ?? 0;
   return {
     ...rehearsed,
     ok: !rehearsed.interrupted && chapters.length > 0 && chapters.every(({ ok }) => ok),
     durationMs,
     chapters,
     nodes: lanesOf(happenings, durationMs).map(({ node, spans }) => {
+      const launchedMs = spans.find(({ instance }) => instance !== undefined)?.fromMs ?? 0;
       const first = spans.find(({ state }) => state === "in service")?.fromMs;
       return {
         node,
-        firstInServiceMs: first === undefined ? undefined : Math.max(0, first - bootMs),
+        firstInServiceMs: first === undefined ? undefined : first - launchedMs,
         instances: [...new Set(spans.flatMap(({ instance }) => instance ?? []))],
       };
     }),

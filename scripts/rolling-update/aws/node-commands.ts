@@ -1,13 +1,7 @@
-import {
-  CancelCommandCommand,
-  GetCommandInvocationCommand,
-  InvocationDoesNotExist,
-  SendCommandCommand,
-  SSMClient,
-} from "@aws-sdk/client-ssm";
 import type { Clock } from "../clock";
+import { CloudError } from "../cloud";
 import { ChannelError, type NodeChannel } from "../node-channel";
-import { asCloudError, clientSettings, type SdkOptions } from "./sdk-cloud";
+import type { SystemsManager } from "./systems-manager";
 
 /** AWS takes no shorter time to reach the instance. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_SendCommand.html */
 const SHORTEST_DELIVERY_S = 30;
@@ -21,31 +15,27 @@ const UNDER_WAY = ["Pending", "InProgress", "Delayed", "Cancelling"];
  * @param instanceOf the node's instance at the moment; undefined when it has none.
  */
 export function nodeCommands(
-  options: SdkOptions,
+  ssm: SystemsManager,
   clock: Clock,
   instanceOf: (nodeId: string) => Promise<string | undefined>,
 ): NodeChannel {
-  const ssm = new SSMClient(clientSettings(options));
-
   const send = async (instanceId: string, command: readonly string[], timeoutMs: number): Promise<string> => {
     const seconds = Math.max(1, Math.ceil(timeoutMs / 1_000));
-    const { Command } = await ssm.send(
-      new SendCommandCommand({
-        InstanceIds: [instanceId],
-        DocumentName: "AWS-RunShellScript",
-        Parameters: { commands: [`exec ${command.map(quoted).join(" ")}`], executionTimeout: [String(seconds)] },
-        TimeoutSeconds: Math.max(SHORTEST_DELIVERY_S, seconds),
-      }),
-    );
+    const { Command } = await ssm.call("SendCommand", {
+      InstanceIds: [instanceId],
+      DocumentName: "AWS-RunShellScript",
+      Parameters: { commands: [`exec ${command.map(quoted).join(" ")}`], executionTimeout: [String(seconds)] },
+      TimeoutSeconds: Math.max(SHORTEST_DELIVERY_S, seconds),
+    });
     return Command?.CommandId ?? "";
   };
 
   /** The invocation is not to be seen for a moment after it was sent. */
   const look = async (CommandId: string, InstanceId: string): Promise<Answer> => {
     try {
-      return await ssm.send(new GetCommandInvocationCommand({ CommandId, InstanceId }));
+      return await ssm.call("GetCommandInvocation", { CommandId, InstanceId });
     } catch (error) {
-      if (error instanceof InvocationDoesNotExist) return { Status: "Pending" };
+      if (error instanceof CloudError && error.code === "InvocationDoesNotExist") return { Status: "Pending" };
       throw error;
     }
   };
@@ -63,15 +53,14 @@ export function nodeCommands(
           if (Status === "Success") return answer.StandardOutputContent ?? "";
           if (!UNDER_WAY.includes(Status)) throw fail(endOf(Status, answer));
           if (clock.now() >= deadlineMs) {
-            await ssm.send(new CancelCommandCommand({ CommandId: commandId })).catch(() => {});
+            await ssm.call("CancelCommand", { CommandId: commandId }).catch(() => {});
             throw fail(`no end after ${Math.round(timeoutMs / 1_000)} s (${answer.StatusDetails ?? Status})`);
           }
           await clock.sleep(Math.min(POLL_MS, Math.max(1, deadlineMs - clock.now())));
         }
       } catch (error) {
         if (error instanceof ChannelError) throw error;
-        const { message } = asCloudError("ssm:SendCommand", error) as Error;
-        throw fail(`Systems Manager: ${message}`);
+        throw fail(`Systems Manager: ${error instanceof Error ? error.message : error}`);
       }
     },
   };

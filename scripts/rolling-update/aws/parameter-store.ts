@@ -1,38 +1,29 @@
-import {
-  DeleteParameterCommand,
-  ParameterAlreadyExists,
-  ParameterNotFound,
-  PutParameterCommand,
-  paginateGetParametersByPath,
-  SSMClient,
-} from "@aws-sdk/client-ssm";
+import { CloudError } from "../cloud";
 import type { Store } from "../store";
-import { asCloudError, clientSettings, type SdkOptions } from "./sdk-cloud";
+import type { SystemsManager } from "./systems-manager";
 
 /**
  * A cluster's lock and journal as parameters below `/holdfast/<cluster>/roll/`: nothing has to be set up for it, and creating
  * without overwriting is atomic. https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
  */
-export function parameterStore(cluster: string, options: SdkOptions): Store {
-  const ssm = new SSMClient(clientSettings(options));
+export function parameterStore(cluster: string, ssm: SystemsManager): Store {
   const root = `/holdfast/${cluster}/roll/`;
   const put = (key: string, text: string, overwrite: boolean) =>
-    ssm.send(new PutParameterCommand({ Name: root + key, Value: text, Type: "String", Overwrite: overwrite }));
+    ssm.call("PutParameter", { Name: root + key, Value: text, Type: "String", Overwrite: overwrite });
 
   return {
     async list(prefix) {
       const texts = new Map<string, string>();
-      const folder = prefix.includes("/") ? root + prefix.slice(0, prefix.lastIndexOf("/")) : root.slice(0, -1);
-      try {
-        for await (const page of paginateGetParametersByPath({ client: ssm }, { Path: folder, Recursive: true })) {
-          for (const { Name, Value } of page.Parameters ?? []) {
-            const key = Name?.slice(root.length);
-            if (key?.startsWith(prefix)) texts.set(key, Value ?? "");
-          }
+      const Path = prefix.includes("/") ? root + prefix.slice(0, prefix.lastIndexOf("/")) : root.slice(0, -1);
+      let NextToken: string | undefined;
+      do {
+        const page = await ssm.call("GetParametersByPath", { Path, Recursive: true, NextToken });
+        for (const { Name, Value } of page.Parameters ?? []) {
+          const key = Name?.slice(root.length);
+          if (key?.startsWith(prefix)) texts.set(key, Value ?? "");
         }
-      } catch (error) {
-        throw asCloudError("ssm:GetParametersByPath", error);
-      }
+        NextToken = page.NextToken || undefined;
+      } while (NextToken !== undefined);
       return texts;
     },
 
@@ -41,25 +32,25 @@ export function parameterStore(cluster: string, options: SdkOptions): Store {
         await put(key, text, false);
         return true;
       } catch (error) {
-        if (error instanceof ParameterAlreadyExists) return false;
-        throw asCloudError("ssm:PutParameter", error);
+        if (isCalled(error, "ParameterAlreadyExists")) return false;
+        throw error;
       }
     },
 
     async write(key, text) {
-      try {
-        await put(key, text, true);
-      } catch (error) {
-        throw asCloudError("ssm:PutParameter", error);
-      }
+      await put(key, text, true);
     },
 
     async remove(key) {
       try {
-        await ssm.send(new DeleteParameterCommand({ Name: root + key }));
+        await ssm.call("DeleteParameter", { Name: root + key });
       } catch (error) {
-        if (!(error instanceof ParameterNotFound)) throw asCloudError("ssm:DeleteParameter", error);
+        if (!isCalled(error, "ParameterNotFound")) throw error;
       }
     },
   };
+}
+
+function isCalled(error: unknown, code: string): boolean {
+  return error instanceof CloudError && error.code === code;
 }

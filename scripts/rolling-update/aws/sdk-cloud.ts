@@ -25,10 +25,8 @@ import { fromTemporaryCredentials } from "@aws-sdk/credential-providers";
 import { type Cloud, CloudError, type Group } from "../cloud";
 import { intercept } from "../intercept";
 import { MUTATION_MARGIN_MS } from "../lock";
+import { inChunks, NAMES_PER_CALL } from "./chunks";
 import { activity, group, hook, instance, networkInterface, templateVersion, volume } from "./shapes";
-
-/** AWS takes 100 group names, and 200 filter values, in one call. */
-const NAMES_PER_CALL = 100;
 
 export interface SdkOptions {
   readonly region: string;
@@ -230,13 +228,9 @@ export function sdkCloud(options: SdkOptions): Cloud {
 export function asCloudError(action: string, error: unknown): unknown {
   if (error instanceof CloudError || !(error instanceof Error)) return error;
   const code = "code" in error && typeof error.code === "string" ? error.code : error.name;
-  return new CloudError(action, code === "Error" ? error.name : code, error.message);
-}
-
-async function inChunks<T>(names: readonly string[], call: (chunk: string[]) => Promise<T[]>): Promise<T[]> {
-  const answers: T[] = [];
-  for (let start = 0; start < names.length; start += NAMES_PER_CALL) {
-    answers.push(...(await call(names.slice(start, start + NAMES_PER_CALL))));
-  }
-  return answers;
+  const known = code === "Error" ? error.name : code;
+  const isAwsAtFault = "$fault" in error && error.$fault === "server";
+  return isAwsAtFault
+    ? new CloudError(action, known, error.message, "transient")
+    : new CloudError(action, known, error.message);
 }

@@ -4,6 +4,7 @@ import { asRollError } from "../roll-error";
 import type { RollPorts } from "../roll-ports";
 import type { Settings } from "../settings";
 import { applicationOf } from "./application";
+import { brief } from "./brief";
 import { exitCodeOfError } from "./exit-codes";
 import { progress } from "./progress";
 import { errorData, errorText } from "./report";
@@ -70,7 +71,7 @@ export class CommandLine {
     settings: Settings,
     flags: Flags,
   ): RollPorts {
-    const { clock, stdout, probe } = this.surroundings;
+    const { clock, stdout, probe, node } = this.surroundings;
     const application = applicationOf(settings, { nodes: manifest.nodes, clock, channel });
     return {
       cloud,
@@ -78,7 +79,7 @@ export class CommandLine {
       clock,
       ...application,
       ...(probe === undefined ? {} : { probe }),
-      report: progress(stdout, manifest, flags.json === true),
+      report: node === undefined ? progress(stdout, manifest, flags.json === true) : brief(stdout),
     };
   }
 }

@@ -1,11 +1,9 @@
-import { InvalidArgumentError } from "commander";
-
 const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000 } as const;
 
-/** `90s`, `10m`, `2h` in milliseconds. */
+/** `90s`, `10m`, `2h` in milliseconds. @throws Error saying what is expected */
 export function parseDuration(text: string): number {
   const [, amount, unit] = /^(\d+(?:\.\d+)?)(s|m|h)$/.exec(text) ?? [];
-  if (amount === undefined) throw new InvalidArgumentError("give a number and s, m or h, e.g. 90s, 10m, 2h");
+  if (amount === undefined) throw new Error("give a number and s, m or h, e.g. 90s, 10m, 2h");
   return Math.round(Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS]);
 }
 

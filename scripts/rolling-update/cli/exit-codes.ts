@@ -12,6 +12,7 @@ export const EXIT = {
   refused: 6,
   cloudRefused: 7,
   rolledBack: 8,
+  handedOver: 9,
   usage: 64,
 } as const;
 
@@ -20,6 +21,7 @@ const BY_CODE: Partial<Record<RollErrorCode, number>> = {
   ZONE_IMPAIRED: EXIT.gateClosed,
   LOCK_HELD: EXIT.lockHeld,
   LOCK_LOST: EXIT.lockHeld,
+  HANDOVER_FAILED: EXIT.paused,
   MANIFEST_INVALID: EXIT.refused,
   SETTINGS_INCOHERENT: EXIT.refused,
   WRONG_ACCOUNT: EXIT.refused,
@@ -42,6 +44,7 @@ export function exitCodeOfError({ code }: RollError): number {
 
 export function exitCodeOf({ status, error }: Outcome): number {
   if (status === "rolled back") return EXIT.rolledBack;
+  if (status === "handed over") return EXIT.handedOver;
   if (error) return exitCodeOfError(error);
   return status === "done" ? EXIT.done : EXIT.paused;
 }

@@ -9,6 +9,7 @@ import { formatDuration, parseDuration } from "./duration";
 import { EXIT } from "./exit-codes";
 import { onInterrupt } from "./interrupt";
 import { errorData, errorText } from "./report";
+import { refusing } from "./roll-settings";
 import type { Surroundings } from "./surroundings";
 
 const HELP = `
@@ -68,7 +69,7 @@ export function fleetCommand(surroundings: Surroundings, exit: (code: number) =>
     }
   };
   const withLimit = (command: Command) =>
-    command.option("--timeout <time>", "limit until it is over (default: 4h)", parseDuration);
+    command.option("--timeout <time>", "limit until it is over (default: 4h)", refusing(parseDuration));
 
   withLimit(
     add(
@@ -77,7 +78,7 @@ export function fleetCommand(surroundings: Surroundings, exit: (code: number) =>
       ["roll fleet follow --group orders-workers --region eu-west-1"],
       (flags) => watch(flags),
     ),
-  ).option("--within <time>", "how long a refresh may take to show (default: 60s)", parseDuration);
+  ).option("--within <time>", "how long a refresh may take to show (default: 60s)", refusing(parseDuration));
 
   withLimit(
     add(
@@ -99,10 +100,10 @@ export function fleetCommand(surroundings: Surroundings, exit: (code: number) =>
     .option("--yes", "do it")
     .option("--min-healthy <percent>", "share of the pool that stays healthy", percent)
     .option("--max-healthy <percent>", "share up to which replacements come early", percent)
-    .option("--warmup <time>", "from a replacement's entry into service to the next", parseDuration)
-    .option("--bake <time>", "watched this long after the last replacement", parseDuration)
+    .option("--warmup <time>", "from a replacement's entry into service to the next", refusing(parseDuration))
+    .option("--bake <time>", "watched this long after the last replacement", refusing(parseDuration))
     .option("--checkpoints <percent...>", "shares at which it pauses, ascending", percents)
-    .option("--checkpoint-delay <time>", "length of a pause", parseDuration)
+    .option("--checkpoint-delay <time>", "length of a pause", refusing(parseDuration))
     .option("--alarms <name...>", "CloudWatch alarms that fail it")
     .option("--auto-rollback", "go back when it fails");
 

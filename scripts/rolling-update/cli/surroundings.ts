@@ -1,9 +1,3 @@
-import { instanceRefreshes } from "../aws/instance-refreshes";
-import { nodeCommands } from "../aws/node-commands";
-import { parameterStore } from "../aws/parameter-store";
-import { sdkCloud } from "../aws/sdk-cloud";
-import { systemClock } from "../clock";
-import type { Cloud } from "../cloud";
 import type { InstanceRefreshes } from "../fleet/instance-refresh";
 import type { Manifest } from "../manifest";
 import type { NodeChannel } from "../node-channel";
@@ -24,28 +18,12 @@ export interface Surroundings {
   readonly clock: RollPorts["clock"];
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
+  /** Where the roller runs on a node of the cluster: output is short, since it is cut, and the node's own turn is another's. */
+  readonly node?: {
+    readonly instanceId: string;
+    /** Has one of the nodes go on with the roll, and gives its id. @throws RollError HANDOVER_FAILED */
+    readonly handOn: (ports: RollPorts, manifest: Manifest, successors: readonly string[]) => Promise<string>;
+  };
   /** Instead of the one the settings describe. */
   readonly probe?: ClusterProbe;
-}
-
-export const awsSurroundings: Surroundings = {
-  connect: (manifest, roleArn) => {
-    const options = { region: manifest.region, ...(roleArn === undefined ? {} : { roleArn }) };
-    const cloud = sdkCloud(options);
-    return {
-      cloud,
-      store: parameterStore(manifest.cluster, options),
-      channel: nodeCommands(options, systemClock, (nodeId) => instanceOf(cloud, manifest, nodeId)),
-    };
-  },
-  refreshes: (region, roleArn) => instanceRefreshes({ region, ...(roleArn === undefined ? {} : { roleArn }) }),
-  clock: systemClock,
-  stdout: process.stdout,
-  stderr: process.stderr,
-};
-
-async function instanceOf(cloud: Cloud, { nodes }: Manifest, nodeId: string): Promise<string | undefined> {
-  const node = nodes.find(({ id }) => id === nodeId);
-  const [group] = node === undefined ? [] : await cloud.describeGroups([node.group]);
-  return group?.instances.filter(({ lifecycle }) => !lifecycle.startsWith("Terminat")).at(-1)?.id;
 }

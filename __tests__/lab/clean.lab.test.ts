@@ -24,16 +24,26 @@ async function remainsOf(lab: string): Promise<Record<string, string>> {
 
 const NOTHING = { containers: "", devices: "", links: "", namespaces: "", routes: "", directory: "" };
 
-test("what a killed lab leaves is removed; a lab whose process lives is not touched", async () => {
-  // GIVEN a lab with a running machine and an attached volume, whose process gets no chance to clean up
+const isRunning = (pid: number) => /^[^Z]/.test(sh(`ps -o stat= -p ${pid} || true`));
+
+/** A cloud with a running instance and an attached volume, of another process. */
+async function openElsewhere() {
   const program = join(__dirname, "run-lab.ts");
   const child = spawn(process.execPath, ["--import", "tsx", program, bench.image()], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  const [lab]: string[] = await once(createInterface({ input: child.stdout }), "line");
+  const [line]: string[] = await once(createInterface({ input: child.stdout }), "line");
+  const [lab = "", pid = ""] = line?.split(" ") ?? [];
   expect(lab).toMatch(/^\d+$/);
-  const before = await remainsOf(String(lab));
+  const before = await remainsOf(lab);
   for (const kind of Object.keys(NOTHING)) expect([kind, before[kind]]).not.toEqual([kind, ""]);
+  expect(isRunning(Number(pid))).toBe(true);
+  return { child, lab, emulator: Number(pid) };
+}
+
+test("what a killed cloud leaves is removed; a lab whose process lives is not touched", async () => {
+  // GIVEN
+  const { child, lab, emulator } = await openElsewhere();
   expect(await removeAbandonedLabs()).not.toContain(lab);
   child.kill("SIGKILL");
   await once(child, "exit");
@@ -45,8 +55,17 @@ test("what a killed lab leaves is removed; a lab whose process lives is not touc
   // THEN
   expect(removed).toContain(lab);
   expect(removed).not.toContain(bench.lab().id);
-  expect(await remainsOf(String(lab))).toEqual(NOTHING);
+  expect(await remainsOf(lab)).toEqual(NOTHING);
+  expect(isRunning(emulator)).toBe(false);
   expect(await remainsOf(bench.lab().id)).toEqual(own);
+});
+
+test("a cloud whose process is told to end removes itself", async () => {
+  const { child, lab, emulator } = await openElsewhere();
+  child.kill("SIGTERM");
+  expect(await once(child, "exit")).toEqual([null, "SIGTERM"]);
+  expect(await remainsOf(lab)).toEqual(NOTHING);
+  expect(isRunning(emulator)).toBe(false);
 });
 
 test("each lab has a network of its own, and closing it leaves nothing", async () => {

@@ -1,0 +1,138 @@
+import { execFileSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { appendFileSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { DaemonProcess, DaemonRecord } from "../../../../agent/worker/daemon/daemon-host";
+import { capOutput, lastLines } from "../../../../agent/worker/daemon/daemon-output";
+import { processHost, recordedDaemons } from "../../../../agent/worker/daemon/process-host";
+import { machineInstant } from "../../../../agent/worker/lease-keeper";
+import { useScratch } from "../../../support/scratch";
+
+const scratch = useScratch();
+const started: DaemonProcess[] = [];
+
+afterEach(async () => {
+  for (const daemon of started.splice(0)) {
+    await daemon.signal("SIGKILL");
+    await daemon.ended;
+    await daemon.forget();
+  }
+});
+
+const recordOf = (record: Partial<DaemonRecord> = {}): DaemonRecord => ({
+  jobId: randomUUID(),
+  fence: 1,
+  name: "orders",
+  onDisconnect: "stop",
+  port: 1,
+  slotName: "slot",
+  tables: ["orders"],
+  flushIntervalMs: 50,
+  snapshotOnly: false,
+  seq: -1,
+  ...record,
+});
+
+const hostOf = (...command: [string, ...string[]]) => processHost({ command, directory: scratch.path });
+const leaseOf = (leaseMs: number) => ({ sentAt: machineInstant(), leaseMs });
+const pidOf = async ({ record }: DaemonProcess) =>
+  (await recordedDaemons(scratch.path)).find((found) => found.record.jobId === record.jobId)?.pid ?? 0;
+const group = (pid: number) =>
+  execFileSync("pgrep", ["-g", `${pid}`], { encoding: "utf8" })
+    .trim()
+    .split("\n");
+
+async function start(host: ReturnType<typeof hostOf>, record = recordOf(), files: Record<string, string> = {}) {
+  const daemon = await host.start({ record, variables: {}, files });
+  started.push(daemon);
+  return daemon;
+}
+
+/** The program has taken the launcher's place. */
+async function runs(daemon: DaemonProcess, program: string): Promise<number> {
+  for (;;) {
+    const pid = await pidOf(daemon);
+    if (pid > 0 && readFileSync(`/proc/${pid}/comm`, "utf8").trim() === program) return pid;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+test("R24: a daemon ends with the newest lease that was handed on, although nobody acts then", async () => {
+  const host = hostOf("sleep", "600");
+  host.holdLease(leaseOf(600_000));
+  const daemon = await start(host);
+  await runs(daemon, "sleep");
+
+  host.holdLease(leaseOf(1_000));
+
+  expect(await daemon.ended).toEqual({ status: null, signal: "SIGTERM" });
+});
+
+test("R24: one that stands still, or does not listen, ends as well", async () => {
+  // The launcher is a bash, too, and becomes the sleep.
+  const host = hostOf("bash", "-c", "trap '' TERM; exec sleep 600");
+  host.holdLease(leaseOf(600_000));
+  const [still, deaf] = [await start(host), await start(host)];
+  process.kill(await runs(still, "sleep"), "SIGSTOP");
+  await runs(deaf, "sleep");
+
+  host.holdLease(leaseOf(1_000));
+
+  expect(await still.ended).toEqual({ status: null, signal: "SIGKILL" });
+  expect(await deaf.ended).toEqual({ status: null, signal: "SIGKILL" });
+});
+
+test("R24: another life of the agent prolongs the lease of those it takes up", async () => {
+  const first = hostOf("sleep", "600");
+  first.holdLease(leaseOf(600_000));
+  const pid = await runs(await start(first), "sleep");
+
+  const second = hostOf("sleep", "600");
+  const [found] = await second.survivors();
+  second.holdLease(leaseOf(1_000));
+
+  expect(await pidOf(found as DaemonProcess)).toBe(pid);
+  await found?.ended;
+});
+
+test("without a lease nothing is started; one that is to be kept has no leash", async () => {
+  const host = hostOf("sleep", "600");
+  await expect(start(host)).rejects.toThrow("the lease is over");
+
+  host.holdLease(leaseOf(600_000));
+  const kept = await start(host, recordOf({ onDisconnect: "keep" }));
+  const bound = await start(host);
+
+  expect(group(await runs(kept, "sleep"))).toHaveLength(1);
+  expect(group(await runs(bound, "sleep"))).toHaveLength(2);
+});
+
+test("R34: a private key is a file that only its daemon's user may read, and goes with it", async () => {
+  const host = hostOf(
+    "bash",
+    "-c",
+    'cat "$SINK_SNOWFLAKE_PRIVATE_KEY_PATH"; stat -c %a "$SINK_SNOWFLAKE_PRIVATE_KEY_PATH"',
+  );
+  host.holdLease(leaseOf(600_000));
+  const daemon = await start(host, recordOf(), { SINK_SNOWFLAKE_PRIVATE_KEY_PATH: "canary-key\n" });
+
+  expect(await daemon.ended).toEqual({ status: 0, signal: null });
+  expect(await daemon.lastLines(50)).toEqual(["canary-key", "400"]);
+  await daemon.forget();
+  expect(() => statSync(join(scratch.path, daemon.record.jobId))).toThrow("ENOENT");
+});
+
+test("a daemon's output is cut beyond its cap, and its last lines are still told", async () => {
+  const path = join(scratch.path, "output.log");
+  writeFileSync(path, "one\ntwo\n");
+  await capOutput(path, 8);
+  expect(readFileSync(path, "utf8")).toBe("one\ntwo\n");
+
+  appendFileSync(path, "three\n");
+  await capOutput(path, 8);
+  appendFileSync(path, "four\n");
+
+  expect(readFileSync(path, "utf8")).toBe("four\n");
+  expect(await lastLines(path, 3)).toEqual(["two", "three", "four"]);
+  expect(await lastLines(path, 1)).toEqual(["four"]);
+});

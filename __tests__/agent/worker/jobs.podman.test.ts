@@ -1,0 +1,257 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
+import { App, TerraformStack } from "cdktf";
+import { limitsOfSlot } from "../../../agent/worker/daemon/daemon-unit";
+import release from "../../../agent/worker/release.json";
+import type { Grant } from "../../../control-plane/protocol";
+import { workerUserData } from "../../../modules/user-data/worker-user-data";
+import { type FakeAws, startAws } from "../../support/fake-aws";
+import { type FakeControlPlane, startControlPlane } from "../../support/fake-control-plane";
+import { type FakeImds, startImds } from "../../support/imds";
+import { type Instance, startInstance } from "../../support/instance/instance";
+import { useLab } from "../../support/instance/lab";
+import { MINIMAL_WORKER, SECRET_ARN, unpacked } from "../../support/user-data";
+import { grantOf, PASSWORD } from "./jobs/supervised";
+
+const TOKEN = "canary-deployment-token-51c0";
+const DAEMON = readFileSync("__tests__/support/stand-in-daemon.pl");
+const PLANE_URL = "http://127.0.0.1:1";
+/** The share of memory and processors is counted for so many. */
+const SLOTS = 100;
+const JOBS = 4;
+const PRIVATE_KEY_LINE = "MIIEcanary7a0fPRIVATEkey";
+const PRIVATE_KEY = `-----BEGIN PRIVATE KEY-----\n${PRIVATE_KEY_LINE}\n-----END PRIVATE KEY-----\n`;
+const snowflake = {
+  engine: "snowflake",
+  url: "https://account.snowflakecomputing.com/copy",
+  user: "cdc",
+  password: PRIVATE_KEY,
+  options: {},
+};
+const doomed = grantOf();
+const keptJob = grantOf({ spec: { onDisconnect: "keep" } });
+const keyed = grantOf({ spec: { sink: snowflake } });
+const keyFile = (units: ReadonlyMap<string, number>) =>
+  `/run/credentials/${[...units.keys()].find((unit) => unit.includes(keyed.jobId))}/SINK_SNOWFLAKE_PRIVATE_KEY_PATH`;
+
+let imds: FakeImds;
+let aws: FakeAws;
+let controlPlane: FakeControlPlane;
+let worker: Instance;
+const bench = useLab();
+
+beforeAll(async () => {
+  const host = bench.lab().network.hostAddress;
+  imds = await startImds({ host });
+  aws = await startAws({
+    host,
+    waitingHooks: ["launch"],
+    secrets: { [SECRET_ARN]: TOKEN },
+    objects: {
+      [`ez-cdc-releases/worker-agent/${release.version}/worker-agent.mjs`]: readFileSync("dist/worker-agent.mjs"),
+      "releases/dbmazz/2.4.0/dbmazz-linux-amd64": DAEMON,
+    },
+  });
+  aws.intercept("SetInstanceProtection", () => ({ status: 200, body: "<SetInstanceProtectionResponse/>" }));
+  controlPlane = await startControlPlane(TOKEN, { host });
+  const { base64 } = workerUserData(new TerraformStack(new App(), "stack"), "user-data", {
+    ...MINIMAL_WORKER,
+    slots: SLOTS,
+    controlPlaneUrl: PLANE_URL,
+    daemonRelease: {
+      bucket: "releases",
+      keyPrefix: "dbmazz/",
+      version: "2.4.0",
+      sha256: { x86_64: createHash("sha256").update(DAEMON).digest("hex") },
+    },
+  });
+  imds.set("user-data", gzipSync(unpacked(base64).replace(PLANE_URL, controlPlane.endpoint)));
+  imds.set("meta-data/autoscaling/target-lifecycle-state", "InService");
+  worker = await startInstance(bench, { metadataPort: imds.port, aws: aws.endpoint });
+}, 600_000);
+
+afterAll(async () => {
+  await worker?.remove();
+  await Promise.all([imds?.close(), aws?.close(), controlPlane?.close()]);
+});
+
+const AGENT = "holdfast-worker.service";
+const GUARD = "holdfast-guard.service";
+
+const shell = (text: string) => worker.exec("sh", "-c", text);
+const property = (unit: string, name: string) =>
+  worker.exec("systemctl", "show", "--value", `--property=${name}`, unit);
+
+/** The daemons that run, by unit, as systemd knows them: job, fence and pid. */
+async function daemons(): Promise<ReadonlyMap<string, number>> {
+  const shown = await shell("systemctl show 'holdfast-job-*' --property=Id,SubState,MainPID");
+  const units = shown
+    .split("\n\n")
+    .map((block) => Object.fromEntries(block.split("\n").map((line) => line.split("="))));
+  return new Map(
+    units.filter(({ SubState }) => SubState === "running").map(({ Id, MainPID }) => [Id, Number(MainPID)]),
+  );
+}
+
+const running = () => controlPlane.messagesOf("heartbeat").at(-1)?.body.running ?? [];
+const found = async () => Number(await shell("grep -c 'job found running' /var/log/holdfast/worker-agent.log || true"));
+const everyJobServes = (count: number) =>
+  worker.until(
+    `${count} jobs run`,
+    () => running().length === count && running().every(({ status }) => status === "running"),
+  );
+
+async function grant(...grants: Grant[]): Promise<void> {
+  controlPlane.grants.push(...grants);
+  await everyJobServes(running().length + grants.length);
+}
+
+test("each job is a unit of its own in the jobs' slice, limited to a slot's share, under a user of its own", async () => {
+  await worker.until("it is registered", () => controlPlane.messagesOf("heartbeat").length > 0);
+  await grant(...Array.from({ length: JOBS }, () => grantOf()), doomed, keptJob, keyed);
+
+  const units = await daemons();
+  expect(units.size).toBe(JOBS + 3);
+  const users = await Promise.all([...units.values()].map((pid) => worker.exec("stat", "-c", "%u", `/proc/${pid}`)));
+  expect(new Set(users).size).toBe(units.size);
+  for (const user of users) expect(Number(user)).toBeGreaterThanOrEqual(61_184);
+  const [unit = "", pid = 0] = [...units][0] ?? [];
+  const limits = limitsOfSlot(SLOTS, {
+    memoryBytes: Number(/MemTotal:\s+(\d+)/.exec(await worker.exec("cat", "/proc/meminfo"))?.[1]) * 1_024,
+    processors: Number(await worker.exec("nproc")),
+  });
+  expect(await property(unit, "Slice")).toBe("holdfast-jobs.slice");
+  expect(Number(await property(unit, "MemoryMax"))).toBe(limits.memoryBytes);
+  expect(await property(unit, "CPUQuotaPerSecUSec")).toBe(`${limits.cpuPercent / 100}s`);
+  expect(await property(unit, "LimitCORE")).toBe("0");
+  expect(await worker.exec("grep", "Max core file size", `/proc/${pid}/limits`)).toMatch(/size\s+0\s+0\s/);
+  const variables = (await shell(`tr '\\0' '\\n' </proc/${pid}/environ`)).split("\n");
+  expect(variables).toEqual(expect.arrayContaining([`SINK_PASSWORD=${PASSWORD}`, "TABLES=orders,order_items"]));
+});
+
+test("R34: job users cannot reach the metadata service, which the agent reaches", async () => {
+  const [unit = "", pid = 0] = [...(await daemons())][0] ?? [];
+  const ask = (user: string) =>
+    shell(
+      `setpriv --reuid=${user} --clear-groups curl -sS -m 20 -o /dev/null -w '%{http_code}' -X PUT ` +
+        "-H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token 2>&1",
+    );
+
+  // What holds where control groups are of version 2, as on Amazon Linux, and what holds everywhere.
+  const denied = (await property(unit, "IPAddressDeny")).split(" ");
+  expect(denied.sort()).toEqual(["169.254.169.254/32", "fd00:ec2::254/128"]);
+  expect(await ask(await worker.exec("stat", "-c", "%u", `/proc/${pid}`))).toMatch(/^curl: \(7\)/);
+  expect(await ask("holdfast-worker")).toBe("200");
+});
+
+test("R34: secrets: a job's credentials are in its daemon's environment and its 0400 file, and in no argument, log, property, message or core", async () => {
+  const units = await daemons();
+  const victim = [...units.keys()].find((unit) => unit.includes(doomed.jobId)) ?? "";
+  const pids = [...units.values()].map(String);
+  // WHEN one crashes
+  await worker.exec("systemctl", "kill", "--signal=ABRT", victim);
+  await worker.until("its end is reported", () => controlPlane.messagesOf("report").length > 0);
+
+  await shell(
+    "mkdir -m 700 /run/seen; journalctl --no-pager --all >/run/seen/journal; systemctl show '*' --all >/run/seen/units",
+  );
+  for (const canary of [PASSWORD, encodeURIComponent(PASSWORD), PRIVATE_KEY_LINE]) {
+    // Not as an argument, where the search would find itself.
+    const pattern = `printf %s ${Buffer.from(canary).toString("base64")} | base64 -d`;
+    const holding = async (where: string) =>
+      (await shell(`${pattern} | grep -lrsF -f - ${where}`)).split("\n").filter(Boolean).sort();
+    expect(await holding("/proc/[0-9]*/cmdline")).toEqual([]);
+    const holders = (await holding("/proc/[0-9]*/environ")).map((path) => path.split("/")[2]);
+    expect(pids).toEqual(expect.arrayContaining(holders));
+    expect(holders.length > 0).toBe(canary !== PRIVATE_KEY_LINE);
+    expect(await holding("/etc /opt /root /run /tmp /var")).toEqual(
+      canary === PRIVATE_KEY_LINE ? [keyFile(units)] : [],
+    );
+    expect(JSON.stringify([controlPlane.messages, aws.calls])).not.toContain(canary);
+  }
+  expect(await worker.exec("stat", "-c", "%a", keyFile(units))).toBe("400");
+  expect(await worker.exec("stat", "-f", "-c", "%T", keyFile(units))).toMatch(/^(tmpfs|ramfs)$/);
+  expect(
+    await shell("find / -xdev \\( -name 'core' -o -name 'core.*' \\) -type f -newer /etc/holdfast/worker.json"),
+  ).toBe("");
+});
+
+test("R30: an agent that is killed, hands over or is replaced by another version leaves every daemon running, and the next one takes all up", async () => {
+  const before = await daemons();
+  const ports = () =>
+    shell("grep -h '\"daemon started\"' /var/log/holdfast/worker-agent.log | grep -o '\"port\":[0-9]*'");
+  const given = (await ports()).split("\n");
+  expect(new Set(given).size).toBe(given.length);
+  const lives: readonly (readonly [string, string])[] = [
+    ["killed", `systemctl kill --kill-whom=main --signal=KILL ${AGENT}`],
+    ["handed over", `systemctl kill --kill-whom=main --signal=HUP ${AGENT}; systemctl start ${AGENT}`],
+    [
+      "upgraded",
+      "cd /opt/holdfast && mkdir agents/next && { cat worker-agent.mjs; echo '// next'; } >agents/next/worker-agent.mjs && " +
+        `ln -sfn agents/next/worker-agent.mjs worker-agent.mjs && systemctl kill --kill-whom=main --signal=KILL ${AGENT}`,
+    ],
+  ];
+  for (const [how, command] of lives) {
+    const [known, registrations] = [await found(), controlPlane.messagesOf("register").length];
+    await shell(command);
+    await worker.until(`all are taken up after it was ${how}`, async () => (await found()) === known + before.size);
+    await worker.until("it is registered", () => controlPlane.messagesOf("register").length > registrations);
+    await everyJobServes(before.size);
+    expect(await daemons()).toEqual(before);
+  }
+  expect(await ports()).toBe(given.join("\n"));
+  expect(controlPlane.messagesOf("report")).toHaveLength(1);
+});
+
+describe("R24: daemons end with the lease, whatever has become of the agent; those that are to be kept stay", () => {
+  const signal = (unit: string, name: "STOP" | "CONT" | "KILL") =>
+    worker.exec("systemctl", "kill", "--kill-whom=main", `--signal=${name}`, unit);
+  /** The watchdog, which is set to the lease, says that the guard has heard of the short one. */
+  const shortLease = async () => {
+    controlPlane.leaseMs = 8_000;
+    await worker.until("the guard holds it", async () => /^\d(\.\d+)?s$/.test(await property(GUARD, "WatchdogUSec")));
+  };
+
+  beforeEach(async () => {
+    await worker.until("the guard is there", async () => (await property(GUARD, "ActiveState")) === "active");
+    await grant(grantOf());
+  });
+  afterEach(async () => {
+    controlPlane.leaseMs = 30_000;
+    await signal(AGENT, "CONT");
+    await worker.until("the agent goes on with the one that is left", () => running().length === 1);
+  });
+
+  test.each<[string, () => Promise<unknown>]>([
+    [
+      "the agent stands still",
+      async () => {
+        await shortLease();
+        await signal(AGENT, "STOP");
+      },
+    ],
+    [
+      "agent and guard stand still",
+      async () => {
+        await shortLease();
+        await signal(AGENT, "STOP");
+        await signal(GUARD, "STOP");
+      },
+    ],
+    [
+      "the guard is killed, then the agent",
+      async () => {
+        await signal(GUARD, "KILL");
+        await signal(AGENT, "KILL");
+      },
+    ],
+  ])("%s", async (_, harm) => {
+    expect((await daemons()).size).toBeGreaterThan(1);
+    await harm();
+    await worker.until("the kept one is left", async () => {
+      const units = [...(await daemons()).keys()];
+      return units.length === 1 && units.every((unit) => unit.includes(keptJob.jobId));
+    });
+  });
+});

@@ -1,0 +1,23 @@
+import type { Pool } from "pg";
+
+const TABLES = [
+  "deployments",
+  "datasources",
+  "jobs",
+  "sessions",
+  "tokens",
+  "job_metrics",
+  "connection_tests",
+  "pools",
+  "upgrades",
+  "upgrade_workers",
+  "audit_log",
+];
+
+/** All that a bad request must leave as it is: a digest of each table. */
+export async function digestOfAll(pool: Pool): Promise<Record<string, string>> {
+  const digests = TABLES.map(
+    (table) => `(select md5(string_agg(t::text, '|' order by t::text)) from ${table} t) as ${table}`,
+  );
+  return (await pool.query(`select ${digests.join(", ")}`)).rows[0];
+}

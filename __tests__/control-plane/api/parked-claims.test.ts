@@ -1,0 +1,85 @@
+import { randomUUID } from "node:crypto";
+import type { Pool } from "pg";
+import type { ApiContext } from "../../../control-plane/api/context";
+import { Waker } from "../../../control-plane/api/waker";
+import { HANDLERS, type Sender } from "../../../control-plane/api/worker-messages";
+import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
+
+/** A database of a fleet without work, on virtual time: it counts what it is asked. */
+function idleDatabase() {
+  const asked: string[] = [];
+  const query = async (sql: string, values: readonly unknown[] = []) => {
+    asked.push(sql);
+    if (sql.includes("from sessions s where s.id")) {
+      return { rows: [{ id: values[0], state: "open", deploymentId: "d", pool: "default", held: [] }], rowCount: 1 };
+    }
+    return { rows: sql.includes("from tokens") ? [{}] : [], rowCount: 0 };
+  };
+  const pool = { query, connect: async () => ({ query, on() {}, off() {}, release() {} }) } as unknown as Pool;
+  return { pool, count: (part: string) => asked.filter((sql) => sql.includes(part)).length };
+}
+
+/** What a claim asks of the tables of jobs and leases. */
+const CLAIM_QUERIES = ["ready_jobs", "join leases", "claim_id"];
+
+const NOWHERE = "postgres://127.0.0.1:1/none";
+let waker: Waker;
+beforeEach(() => jest.useFakeTimers({ doNotFake: ["nextTick", "queueMicrotask", "setImmediate"] }));
+afterEach(async () => {
+  await waker.stop();
+  jest.useRealTimers();
+});
+
+it("control-plane 16: 10,000 idle workers cause at most 5 claim queries a second in all, in two virtual minutes", async () => {
+  const { pool, count } = idleDatabase();
+  waker = new Waker(pool, NOWHERE);
+  waker.start();
+  const telemetry = { claimed() {} };
+  const api = { pool, waker, telemetry, timing: DEFAULT_TIMING } as unknown as ApiContext;
+  let answers = 0;
+  let over = false;
+  const worker = async (sessionId: string): Promise<void> => {
+    const gone = new AbortController().signal;
+    const sender = { deploymentId: "d", sessionId, holder: { tokenId: "t" }, gone } as Sender;
+    while (!over) {
+      const { grants } = await HANDLERS.claim(api, sender, { claimId: randomUUID(), freeSlots: 4, waitMs: 45_000 });
+      answers += grants.length === 0 ? 1 : Number.NaN;
+    }
+  };
+  const workers: Promise<void>[] = [];
+  await jest.advanceTimersByTimeAsync(1_000);
+  for (let index = 0; index < 10_000; index++) workers.push(worker(`session-${index}`));
+  await jest.advanceTimersByTimeAsync(120_000);
+
+  const claimQueries = CLAIM_QUERIES.reduce((sum, part) => sum + count(part), 0);
+  expect(waker.size).toBe(10_000);
+  expect(answers).toBe(20_000);
+  expect(claimQueries).toBeLessThanOrEqual(5 * 121);
+  over = true;
+  await waker.stop();
+  await Promise.all(workers);
+}, 120_000);
+
+it("control-plane 20: a copy sends at most 20 notifications a second, however much becomes ready, and forgets no session", async () => {
+  const told: string[] = [];
+  const pool = {
+    query: async (sql: string, values: readonly string[] = []) => {
+      if (sql.includes("pg_notify")) told.push(values[1] ?? "");
+      return { rows: [] };
+    },
+  } as unknown as Pool;
+  waker = new Waker(pool, NOWHERE);
+  const sessions = Array.from({ length: 1_000 }, () => randomUUID());
+
+  for (let millisecond = 0; millisecond < 5_000; millisecond++) {
+    waker.jobsReady();
+    if (millisecond === 2_000) for (const session of sessions) waker.sessionTouched(session);
+    await jest.advanceTimersByTimeAsync(1);
+  }
+  await jest.advanceTimersByTimeAsync(1_000);
+
+  expect(told.length).toBeGreaterThan(10);
+  expect(told.length).toBeLessThanOrEqual(20 * 5 + 1);
+  expect(new Set(told.flatMap((payload) => payload.split(",")).filter(Boolean))).toEqual(new Set(sessions));
+  expect(Math.max(...told.map((payload) => Buffer.byteLength(payload)))).toBeLessThan(8_000);
+});

@@ -1,0 +1,61 @@
+import { COPIED_TABLES, copyStore } from "../../../control-plane/store/copy-store";
+import { startCopy } from "../api/clients";
+import { useControlPlane } from "../api/use-control-plane";
+
+const plane = useControlPlane();
+
+it("control-plane 24: a store moves to another PostgreSQL with equal rows, and the job that runs meanwhile stays with its worker", async () => {
+  // GIVEN a running job, one that waits, a datasource with a sealed password, an audit log
+  const jobId = await plane.operator.createJob("orders");
+  const worker = await plane.worker("i-1").open();
+  const [grant] = (await worker.claim()).grants;
+  const ref = { jobId, fence: grant?.fence ?? 0 };
+  await worker.ask("started", ref);
+  await worker.ask("progress", {
+    ...ref,
+    checkpoint: { seq: 9_007_199_254_740_991, phase: "streaming", position: "0/7" },
+  });
+  await plane.operator.createJob("waiting", { labels: { zone: "a" }, options: { quote: "'\"\\ ü" } });
+  const { pool, url } = await plane.postgres.freshDatabase({ migrated: false });
+  await expect(copyStore(plane.databaseUrl, url)).rejects.toThrow("a copy of the control plane is connected");
+  await plane.copies[0]?.controlPlane.stop();
+  await plane.pool.end();
+
+  const copied = await copyStore(plane.databaseUrl, url);
+
+  expect(copied.map(({ table, rows }) => [table, rows])).toEqual(
+    expect.arrayContaining([
+      ["jobs", 2],
+      ["sessions", 1],
+      ["ready_jobs", 1],
+    ]),
+  );
+  await pool.end();
+  await expect(copyStore(plane.databaseUrl, url)).rejects.toThrow("the target holds deployment shop");
+
+  // WHEN the control plane comes up on the new store
+  const { controlPlane } = await startCopy(url);
+  try {
+    const moved = Object.assign(Object.create(worker), { url: controlPlane.url }) as typeof worker;
+    const beat = await moved.beat({ running: [{ ...ref, status: "running", phase: "streaming" }] });
+    // THEN the worker's token, its lease and its job are what they were
+    expect(beat.actions).toEqual([]);
+    expect(
+      await moved.ask("progress", { ...ref, checkpoint: { seq: 1, phase: "streaming", position: "0/1" } }),
+    ).toEqual({
+      seq: 9_007_199_254_740_991,
+    });
+    expect(await moved.send("claim", { claimId: crypto.randomUUID(), freeSlots: 1, waitMs: 0 })).toMatchObject({
+      status: 200,
+    });
+  } finally {
+    await controlPlane.stop();
+  }
+});
+
+it("control-plane 24: whatever table there is, is copied or counts its own time", async () => {
+  const { rows } = await plane.pool.query("select tablename as name from pg_tables where schemaname = 'public'");
+
+  const own = ["duties", "pulse", "schema_migrations"];
+  expect(rows.map(({ name }) => name).sort()).toEqual([...COPIED_TABLES, ...own].sort());
+});

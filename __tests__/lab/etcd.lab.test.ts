@@ -1,0 +1,75 @@
+import { USER_DATA_LIMIT_BYTES } from "../../modules/user-data/user-data";
+import { useClusterLab } from "../support/instance/cluster-lab";
+import { isHealthy, underWrites } from "../support/instance/cluster-life";
+import { ETCD } from "../support/instance/etcd-cluster";
+import { loseTheLeader, rollEveryNode } from "../support/instance/loss-and-roll";
+
+const STEPS = ["identity", "attach", "filesystem", "files", "configure", "health", "complete"];
+const SECOND_IMAGE = "ami-0fedcba9876543210";
+
+const lab = useClusterLab("etcd");
+
+beforeAll(() => lab.create(() => isHealthy(lab, ETCD)));
+
+test("R3-5: the published module's user data boots every node under cloud-init and systemd to a member in service", async () => {
+  for (const { nodeId, instanceId = "" } of await lab.nodes()) {
+    const machine = await lab.machine(nodeId);
+    const { userData } = (await lab.cloud().aws.facts({ instanceId })) ?? {};
+    lab.measured({ [`user data of node ${nodeId}, bytes of ${USER_DATA_LIMIT_BYTES}`]: userData?.length });
+    expect(userData?.length).toBeLessThanOrEqual(USER_DATA_LIMIT_BYTES);
+    const log = await machine.exec("holdfast-node", "logs");
+    for (const step of STEPS) expect(log).toMatch(new RegExp(`step done.*\\b${step}\\b`));
+    expect(await machine.exec("findmnt", "--noheadings", "--output=FSTYPE,SOURCE", "/data")).toMatch(
+      /^xfs\s+\/dev\/loop/,
+    );
+    expect(await machine.exec("cat", "/run/cloud-init/result.json")).toContain("DataSourceEc2Local");
+    expect(await machine.console()).toContain(`holdfast-node: node ${nodeId} ready`);
+  }
+});
+
+test("the metadata service tells an instance what is its own, and what is announced to it", async () => {
+  const [{ instanceId = "" } = {}] = await lab.nodes();
+  const machine = await lab.machine("00");
+  const ask = (path: string) =>
+    machine.exec(
+      "sh",
+      "-c",
+      `token=$(curl -sX PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token)
+       curl -s -w '%{http_code}' -H "X-aws-ec2-metadata-token: $token" http://169.254.169.254/latest/meta-data/${path}`,
+    );
+  expect(await ask("instance-id")).toBe(`${instanceId}200`);
+  expect(await ask("autoscaling/target-lifecycle-state")).toBe("InService200");
+  expect(await ask("iam/security-credentials/")).toBe("etcd-role200");
+  expect(await ask("iam/security-credentials/etcd-role")).toMatch(/"AccessKeyId": "ASIA/);
+  // The launch template does not have its tags told.
+  expect(await ask("tags/instance/Name")).toBe("404");
+
+  expect(await ask("events/recommendations/rebalance")).toBe("404");
+  lab.cloud().notify(instanceId, { rebalanceRecommendedAt: new Date("2026-01-02T03:04:05Z") });
+  await lab.until("the notice is there", async () => /2026-01-02/.test(await ask("events/recommendations/rebalance")));
+  expect(() => lab.cloud().notify("i-00000000000000000", {})).toThrow("no such instance");
+});
+
+test("R5: a reboot brings a member back with its data, without another completion of its hook", async () => {
+  const before = await lab.nodes();
+  const machine = await lab.machine("00");
+  expect(await machine.exec("etcdctl", "put", "colour", "blue")).toBe("OK");
+
+  await machine.reboot();
+
+  const local = ["etcdctl", "get", "--consistency=s", "--print-value-only", "colour"];
+  await lab.until("the member answers", async () => (await machine.exec(...local).catch(() => "")) === "blue");
+  await lab.until(
+    "the boot has run again",
+    async () => (await machine.exec("systemctl", "is-active", "holdfast-node").catch(() => "")) === "active",
+  );
+  expect(await machine.exec("findmnt", "--noheadings", "--output=FSTYPE", "/data")).toBe("xfs");
+  expect(await machine.exec("holdfast-node", "status")).toContain("ready");
+  expect(await lab.nodes()).toEqual(before);
+});
+
+test("R1: a lost leader returns with its address and data, and a roll takes one member at a time: no acknowledged write is lost", () =>
+  underWrites(lab, ETCD, async (writer) => {
+    await loseTheLeader(lab, ETCD, writer);
+    await rollEveryNode(lab, ETCD, writer, SECOND_IMAGE);
+  }));

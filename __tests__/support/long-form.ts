@@ -1,0 +1,4 @@
+/** How much of something a test does: little where it is one of many, all of it under `npm run test:long`. */
+export function longForm(short: number, long: number): number {
+  return process.env["HOLDFAST_LONG"] ? long : short;
+}

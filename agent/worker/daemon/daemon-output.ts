@@ -1,0 +1,40 @@
+import { copyFile, open, stat, truncate } from "node:fs/promises";
+
+/** Beyond it the output begins anew; what was before is kept once. */
+const CAP_BYTES = 10 * 1_024 * 1_024;
+const TAIL_BYTES = 64 * 1_024;
+
+const previous = (path: string) => `${path}.1`;
+
+/** Keeps a file that a process appends to from growing on: it is copied and cut, since the process holds it open. */
+export async function capOutput(path: string, capBytes = CAP_BYTES): Promise<void> {
+  const size = await stat(path).then(
+    (found) => found.size,
+    () => 0,
+  );
+  if (size <= capBytes) return;
+  await copyFile(path, previous(path));
+  await truncate(path, 0);
+}
+
+/** The last lines of the output, of which at most 64 KiB are read, those before the last cut included. */
+export async function lastLines(path: string, count: number): Promise<readonly string[]> {
+  const lines = await tail(path);
+  if (lines.length >= count) return lines.slice(-count);
+  return [...(await tail(previous(path))), ...lines].slice(-count);
+}
+
+async function tail(path: string): Promise<readonly string[]> {
+  const file = await open(path, "r").catch(() => undefined);
+  if (!file) return [];
+  try {
+    const { size } = await file.stat();
+    const start = Math.max(0, size - TAIL_BYTES);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
+    const lines = buffer.toString("utf8", 0, bytesRead).split("\n");
+    if (lines.at(-1) === "") lines.pop();
+    return lines.slice(start > 0 ? 1 : 0);
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,113 @@
+import { rm } from "node:fs/promises";
+import { setTimeout as pause } from "node:timers/promises";
+import { run } from "../../host/child";
+import type { GuardClient } from "../guard-client";
+import { daemonFolders, makeDaemonFolder } from "./daemon-folders";
+import type { DaemonEnd, DaemonHost, DaemonProcess, DaemonRecord } from "./daemon-host";
+import { refOf, UNIT_PATTERN, type UnitLimits, unitName } from "./daemon-unit";
+import { startOf } from "./process-identity";
+import { residentBytes } from "./resident-memory";
+import { type UnitState, unitStates } from "./unit-state";
+
+export interface SystemdHostProps {
+  /** Holds one folder per daemon. */
+  readonly directory: string;
+  /** Does what takes the rights of root. */
+  readonly guard: GuardClient;
+  readonly limits: UnitLimits;
+}
+
+/** How often a daemon is looked at. */
+const LOOK_MS = 250;
+/** How long systemd may take to hear of the end of a process. */
+const END_DEADLINE_MS = 10_000;
+const JOURNAL_TIMEOUT_MS = 10_000;
+
+/** Daemons as transient units of systemd, each under a user of its own in the slice of the jobs. */
+export function systemdHost({ directory, guard, limits }: SystemdHostProps): DaemonHost {
+  const forget = async ({ record, folder }: { readonly record: DaemonRecord; readonly folder: string }) => {
+    await guard.forget(record);
+    await rm(folder, { recursive: true, force: true });
+  };
+  const taken = (record: DaemonRecord, folder: string, state: UnitState) =>
+    daemonProcess(record, state, guard, () => forget({ record, folder }));
+  return {
+    async start({ record, variables, files }) {
+      const folder = await makeDaemonFolder(directory, record);
+      const { jobId, fence, onDisconnect } = record;
+      try {
+        await guard.start({ jobId, fence, bound: onDisconnect === "stop", variables, files, limits });
+        const [state] = await unitStates(unitName(record));
+        if (!state || state.pid === 0) throw new Error(`systemd knows nothing of ${unitName(record)}`);
+        return taken(record, folder, state);
+      } catch (error) {
+        // Nothing is known of what was done.
+        await forget({ record, folder });
+        throw error;
+      }
+    },
+    async survivors() {
+      const [folders, states] = await Promise.all([daemonFolders(directory), unitStates(UNIT_PATTERN)]);
+      const running = new Map(states.filter(({ running }) => running).map((state) => [state.unit, state]));
+      const alive: DaemonProcess[] = [];
+      for (const { record, folder } of folders) {
+        const state = running.get(unitName(record));
+        if (state) alive.push(taken(record, folder, state));
+        else await forget({ record, folder });
+        running.delete(unitName(record));
+      }
+      // Nobody would know what they are for.
+      for (const unit of running.keys()) {
+        const ref = refOf(unit);
+        if (ref) await guard.forget(ref);
+      }
+      return alive;
+    },
+  };
+}
+
+function daemonProcess(
+  record: DaemonRecord,
+  { unit, pid }: UnitState,
+  guard: GuardClient,
+  forget: () => Promise<void>,
+): DaemonProcess {
+  // With the pid it names the process for good; undefined when it is over already.
+  const start = startOf(pid);
+  const isAlive = () => start !== undefined && startOf(pid) === start;
+  const ended = (async () => {
+    while (isAlive()) await pause(LOOK_MS, undefined, { ref: false });
+    return await endOf(unit);
+  })();
+  return {
+    record,
+    ended,
+    signal: async (name) => {
+      if (isAlive()) await guard.signal(record, name).catch((error) => rethrowIf(isAlive(), error));
+    },
+    memoryBytes: () => residentBytes(pid),
+    lastLines: (count) => journalLines(unit, count),
+    // What is left of a unit whose daemon has ended is no more than a name; the agent's next life tries again.
+    forget: () => forget().catch(() => {}),
+  };
+}
+
+/** systemd hears of the end a moment after /proc shows it. */
+async function endOf(unit: string): Promise<DaemonEnd> {
+  const deadline = performance.now() + END_DEADLINE_MS;
+  for (;;) {
+    const [state] = await unitStates(unit).catch(() => []);
+    if (!state?.running || performance.now() > deadline) return state?.end ?? { status: null, signal: null };
+    await pause(LOOK_MS, undefined, { ref: false });
+  }
+}
+
+function rethrowIf(condition: boolean, error: unknown): void {
+  if (condition) throw error;
+}
+
+async function journalLines(unit: string, count: number): Promise<readonly string[]> {
+  const args = ["--quiet", "--output=cat", `--lines=${count}`, `--unit=${unit}`];
+  const output = await run("journalctl", args, { timeoutMs: JOURNAL_TIMEOUT_MS }).catch(() => "");
+  return output.split("\n").filter((line) => line !== "");
+}

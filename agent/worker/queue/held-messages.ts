@@ -1,0 +1,50 @@
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import type { JobRef } from "../../../control-plane/protocol";
+
+/** A message that was received and is this worker's for as long as its time is extended. */
+export interface HeldMessage extends JobRef {
+  readonly receipt: string;
+}
+
+/** The messages that are held, written down: daemons outlive the agent, and so must the hold on their messages. */
+export class HeldMessages {
+  private readonly byJob = new Map<string, HeldMessage>();
+
+  constructor(private readonly path: string) {
+    try {
+      for (const message of JSON.parse(readFileSync(path, "utf8"))) this.byJob.set(message.jobId, message);
+    } catch {
+      // None was written yet.
+    }
+  }
+
+  all(): HeldMessage[] {
+    return [...this.byJob.values()];
+  }
+
+  /** Undefined where another fence of the job is held, or none. */
+  of({ jobId, fence }: JobRef): HeldMessage | undefined {
+    const held = this.byJob.get(jobId);
+    return held?.fence === fence ? held : undefined;
+  }
+
+  ofJob(jobId: string): HeldMessage | undefined {
+    return this.byJob.get(jobId);
+  }
+
+  hold(message: HeldMessage): void {
+    this.byJob.set(message.jobId, message);
+    this.write();
+  }
+
+  forget({ jobId, fence }: JobRef): void {
+    if (this.byJob.get(jobId)?.fence !== fence) return;
+    this.byJob.delete(jobId);
+    this.write();
+  }
+
+  private write(): void {
+    writeFileSync(`${this.path}.partial`, JSON.stringify(this.all()), { mode: 0o600 });
+    renameSync(`${this.path}.partial`, this.path);
+  }
+}

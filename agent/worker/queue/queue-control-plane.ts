@@ -1,0 +1,194 @@
+import type { Action, Answer, Grant, JobRef, MessageName, Request } from "../../../control-plane/protocol";
+import { type Aws, AwsError } from "../../host/aws";
+import { type Log, reason } from "../../host/log";
+import { listOf } from "../../host/xml";
+import { type ControlPlaneClient, ControlPlaneError } from "../control-plane-client";
+import type { HeldMessage, HeldMessages } from "./held-messages";
+import { jobSpecOf, parseQueueMessage } from "./queue-message";
+
+export interface QueueProps {
+  readonly aws: Pick<Aws, "call">;
+  readonly queueUrl: string;
+  readonly held: HeldMessages;
+  readonly log: Log;
+  /** How long a message stays invisible to others after its time was extended. @default 120 */
+  readonly visibilitySeconds?: number;
+}
+
+/** Before a message may be another's, its daemon has been ended and seen to be gone. */
+const MARGIN_SECONDS = 30;
+/** Extensions within one visibility time: two may fail. */
+const EXTENSIONS = 4;
+/** An attempt of an AWS call is cut after ten seconds. */
+const WAIT_SECONDS = 8;
+/** https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html */
+const MOST_AT_ONCE = 10;
+const GRANT_MS = 10_000;
+/** Longest wait before a job that failed is tried again. */
+const RETRY_CAP_SECONDS = 300;
+/** Of a message that this worker cannot read, or has not the secrets for: another may. */
+const UNUSABLE_SECONDS = 5;
+const PROGRESS_MS = 30_000;
+
+/** What SQS answers when the message is no longer the receiver's. */
+const LOST = /ReceiptHandleIsInvalid|MessageNotInflight|InvalidParameterValue|InvalidIdFormat/;
+
+type Handlers = { readonly [Name in MessageName]: (message: Request<Name>) => Promise<Answer<Name>> };
+
+/**
+ * A queue in the control plane's place: the same messages, answered by SQS. A message is a job, its visibility the lease,
+ * the number of its receipts the fence. A job that ended is deleted; one that failed is seen again after a while, and goes to the dead-letter
+ * queue when it has been received as often as the queue's redrive policy says.
+ * https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
+ */
+export function queueControlPlane(props: QueueProps): ControlPlaneClient {
+  const handlers = handlersOf(props);
+  return {
+    async post<Name extends MessageName>(name: Name, message: Request<Name>) {
+      try {
+        return await handlers[name](message);
+      } catch (error) {
+        if (error instanceof ControlPlaneError) throw error;
+        const status = error instanceof AwsError ? error.status : 0;
+        // A refusal by AWS says nothing about the session, which is kept.
+        const again = status >= 400 && status < 500 ? 503 : status;
+        throw new ControlPlaneError(`${name}: ${reason(error)}`, again, 0, "", { cause: error });
+      }
+    },
+  };
+}
+
+function handlersOf({ aws, queueUrl, held, log, visibilitySeconds = 120 }: QueueProps): Handlers {
+  const call = (action: string, params: Parameters<Aws["call"]>[2]) =>
+    aws.call("sqs", action, { QueueUrl: queueUrl, ...params }, { timeoutMs: WAIT_SECONDS * 2_000 });
+  const setVisibility = (receipt: string, seconds: number) =>
+    call("ChangeMessageVisibility", { ReceiptHandle: receipt, VisibilityTimeout: seconds });
+  const fenced = (ref: JobRef) => new ControlPlaneError(`${ref.jobId} is no longer held`, 410, 0, "fenced");
+
+  /** Lets others have it, after a while; what is no longer held is not missed. */
+  const giveBack = async (ref: JobRef, afterSeconds: number) => {
+    const message = held.of(ref);
+    if (!message) return;
+    await ignoringLost(setVisibility(message.receipt, afterSeconds));
+    held.forget(ref);
+  };
+
+  /** The messages whose time could not be extended: they are somebody else's, or gone. */
+  const extend = async (messages: readonly HeldMessage[]): Promise<HeldMessage[]> => {
+    const lost: HeldMessage[] = [];
+    for (let at = 0; at < messages.length; at += MOST_AT_ONCE) {
+      const batch = messages.slice(at, at + MOST_AT_ONCE);
+      const entries = batch.map(({ receipt }, index) => ({
+        Id: `${index}`,
+        ReceiptHandle: receipt,
+        VisibilityTimeout: visibilitySeconds,
+      }));
+      const { Failed } = await call("ChangeMessageVisibilityBatch", { Entries: entries });
+      for (const { Id, SenderFault, Message } of listOf(Failed)) {
+        const message = batch[Number(Id)];
+        // A fault of SQS's own is one of the whole: the lease is not renewed.
+        if (!SenderFault) throw new Error(`visibility not extended: ${Message}`);
+        if (message) lost.push(message);
+      }
+    }
+    return lost;
+  };
+
+  const grantOf = async (message: Readonly<Record<string, unknown>>): Promise<Grant | undefined> => {
+    const [jobId, receipt] = [String(message["MessageId"]), String(message["ReceiptHandle"])];
+    const attributes = message["Attributes"] as Readonly<Record<string, string>> | undefined;
+    const fence = Number(attributes?.["ApproximateReceiveCount"] ?? 1);
+    const running = held.ofJob(jobId);
+    if (running) {
+      // Delivered twice: the newer receipt is the one that counts, the job runs on.
+      held.hold({ ...running, receipt });
+      return undefined;
+    }
+    try {
+      const spec = await jobSpecOf(aws, parseQueueMessage(String(message["Body"])));
+      held.hold({ jobId, fence, receipt });
+      return { jobId, fence, attempt: fence, deadlineMs: GRANT_MS, spec, resume: null };
+    } catch (error) {
+      log.error("message not usable", { messageId: jobId, receipts: fence, reason: reason(error) });
+      await ignoringLost(setVisibility(receipt, UNUSABLE_SECONDS)).catch(() => {});
+      return undefined;
+    }
+  };
+
+  return {
+    register: async () => {
+      const { Attributes } = await call("GetQueueAttributes", { AttributeNames: ["RedrivePolicy"] });
+      const policy = (Attributes as Readonly<Record<string, string>> | undefined)?.["RedrivePolicy"];
+      if (!policy) {
+        const message = `${queueUrl} has no redrive policy: a job that fails each time would be tried for ever; give it a dead-letter queue`;
+        throw new ControlPlaneError(message, 400, 0, "queue_unusable");
+      }
+      return { protocol: 1, token: `queue ${queueUrl}`, progressMs: PROGRESS_MS, metricsMs: PROGRESS_MS * 2 };
+    },
+    heartbeat: async ({ running, released }) => {
+      for (const ref of released) await giveBack(ref, 0);
+      const mine = running.flatMap((ref) => held.of(ref) ?? []);
+      const lost = await extend(mine);
+      for (const ref of lost) held.forget(ref);
+      const strangers = running.filter((ref) => !held.of(ref));
+      const actions = strangers.map(({ jobId, fence }): Action => ({ kind: "stop", mode: "kill", jobId, fence }));
+      const leaseMs = (visibilitySeconds - MARGIN_SECONDS) * 1_000;
+      return { leaseMs, nextMs: Math.round(leaseMs / EXTENSIONS), actions };
+    },
+    claim: async ({ freeSlots }) => {
+      const { Messages } = await call("ReceiveMessage", {
+        MaxNumberOfMessages: Math.min(freeSlots, MOST_AT_ONCE),
+        WaitTimeSeconds: WAIT_SECONDS,
+        VisibilityTimeout: visibilitySeconds,
+        AttributeNames: ["ApproximateReceiveCount"],
+      });
+      const grants = await Promise.all(listOf(Messages).map(grantOf));
+      return { grants: grants.filter((grant) => grant !== undefined), nextMs: 1, actions: [] };
+    },
+    started: async (ref) => {
+      const message = held.of(ref);
+      if (!message) throw fenced(ref);
+      try {
+        await setVisibility(message.receipt, visibilitySeconds);
+        return {};
+      } catch (error) {
+        if (!isLost(error)) throw error;
+        held.forget(ref);
+        throw fenced(ref);
+      }
+    },
+    progress: async ({ checkpoint, ...ref }) => {
+      if (!held.of(ref)) throw fenced(ref);
+      return { seq: checkpoint.seq };
+    },
+    report: async ({ outcome, error, ...ref }) => {
+      const message = held.of(ref);
+      if (!message) throw fenced(ref);
+      log.info("job ended", { jobId: ref.jobId, receipts: ref.fence, outcome, ...(error && { error }) });
+      if (outcome === "failed") await giveBack(ref, Math.min(RETRY_CAP_SECONDS, 2 ** ref.fence));
+      else await ignoringLost(call("DeleteMessage", { ReceiptHandle: message.receipt }));
+      held.forget(ref);
+      return {};
+    },
+    release: async ({ jobs }) => {
+      for (const ref of jobs) await giveBack(ref, 0);
+      return {};
+    },
+    deregister: async () => {
+      for (const ref of held.all()) await giveBack(ref, 0);
+      return {};
+    },
+    metrics: async () => ({}),
+    "connection-test": async () => ({}),
+  };
+}
+
+const isLost = (error: unknown) => error instanceof AwsError && LOST.test(error.code);
+
+async function ignoringLost(done: Promise<unknown>): Promise<void> {
+  try {
+    await done;
+  } catch (error) {
+    if (!isLost(error)) throw error;
+  }
+}

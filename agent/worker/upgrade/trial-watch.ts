@@ -1,0 +1,82 @@
+import { replaceSymlink } from "../../host/files";
+import { type Log, reason } from "../../host/log";
+import { sleep } from "../../host/waiting";
+import { startOf } from "../daemon/process-identity";
+import { type Trial, type TrialFiles, type TrialSign, trialFiles } from "./trial";
+
+const LOOK_MS = 200;
+/** How long a rollback that fails is tried again. */
+const ROLL_BACK_PATIENCE_MS = 600_000;
+const ROLL_BACK_PAUSE_MS = 1_000;
+
+/**
+ * Ends a trial: a process of the old version, which outlives the agent that installed the new one. The new version passes when at the
+ * gate's end the same process that came up first is still there and a heartbeat of it was answered. Otherwise, and at once when that
+ * process ends, the link is turned back and the agent ended, for its service manager to start the old one.
+ */
+export async function watchTrial(directory: string, log: Log): Promise<void> {
+  const files = trialFiles(directory);
+  if (isWatched(files)) return;
+  await files.watcher.write({ pid: process.pid, start: startOf(process.pid) });
+  const startedAt = performance.now();
+  let first: TrialSign | undefined;
+  for (;;) {
+    const trial = files.trial.read();
+    if (trial?.state !== "trying") break;
+    const sign = files.sign.read();
+    first ??= sign;
+    const verdict = judged(trial, first, sign, performance.now() - startedAt);
+    if (verdict === "healthy") {
+      log.info("the new version is healthy", { program: trial.program, version: trial.version });
+      await files.trial.write({ ...trial, state: "healthy" });
+      break;
+    }
+    if (verdict !== undefined) {
+      await rollBack(trial, verdict, files, log);
+      break;
+    }
+    await sleep(LOOK_MS);
+  }
+  await files.watcher.remove();
+}
+
+/** Whether a living process watches over the trial. */
+export function isWatched(files: TrialFiles): boolean {
+  const watcher = files.watcher.read();
+  return watcher?.start !== undefined && startOf(watcher.pid) === watcher.start;
+}
+
+/** What is wrong with the new version; undefined while that is not yet known. */
+function judged(
+  { program, gateMs }: Trial,
+  first: TrialSign | undefined,
+  sign: TrialSign | undefined,
+  elapsedMs: number,
+): "healthy" | string | undefined {
+  if (first && startOf(first.pid) !== first.start) return "the agent ended during the trial";
+  if (program === "daemon" && sign && sign.failures > 0)
+    return `${sign.failures} of the jobs that it was started for failed`;
+  if (elapsedMs < gateMs) return undefined;
+  const seconds = Math.round(gateMs / 1_000);
+  if (!sign) return `the agent did not start within ${seconds} s`;
+  return sign.answered ? "healthy" : `no heartbeat was answered within ${seconds} s`;
+}
+
+async function rollBack(trial: Trial, detail: string, files: TrialFiles, log: Log): Promise<void> {
+  const { program, version, from, link } = trial;
+  log.error("rolling back", { program, version, reason: detail });
+  const until = performance.now() + ROLL_BACK_PATIENCE_MS;
+  for (;;) {
+    try {
+      await replaceSymlink(from, link);
+      await files.trial.write({ ...trial, state: "rolled_back", detail });
+      break;
+    } catch (error) {
+      log.error("not rolled back", { reason: reason(error) });
+      if (performance.now() > until) throw error;
+      await sleep(ROLL_BACK_PAUSE_MS);
+    }
+  }
+  const sign = files.sign.read();
+  if (sign?.start !== undefined && startOf(sign.pid) === sign.start) process.kill(sign.pid, "SIGKILL");
+}

@@ -1,0 +1,66 @@
+import { readFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { writeFileAtomic } from "../../host/files";
+import type { WantedUpgrade } from "./release-signature";
+
+/** A new version on trial. Written down: the agent that reports on it is not the one that installed it. */
+export interface Trial extends Pick<WantedUpgrade, "campaignId" | "program" | "version"> {
+  /** What new processes are started through, and what it pointed to before and points to since. */
+  readonly link: string;
+  readonly from: string;
+  readonly to: string;
+  readonly gateMs: number;
+  readonly state: "trying" | "healthy" | "rolled_back";
+  readonly detail: string;
+}
+
+/** How the agent that is on trial fares, in its own words. */
+export interface TrialSign {
+  readonly pid: number;
+  readonly start: string | undefined;
+  /** A heartbeat of this life was answered. */
+  readonly answered: boolean;
+  /** Jobs that failed on daemons which this life has started. */
+  readonly failures: number;
+}
+
+/** The process that ends the trial. */
+export interface TrialWatcher {
+  readonly pid: number;
+  readonly start: string | undefined;
+}
+
+/** The trial's files, of which each has one writer at a time. */
+export function trialFiles(directory: string) {
+  const path = (name: string) => join(directory, `upgrade${name}.json`);
+  return {
+    trial: record<Trial>(path("")),
+    sign: record<TrialSign>(path("-sign")),
+    watcher: record<TrialWatcher>(path("-watcher")),
+    log: join(directory, "upgrade.log"),
+  };
+}
+
+export type TrialFiles = ReturnType<typeof trialFiles>;
+
+interface Written<T> {
+  /** Undefined where there is none that can be read. */
+  read(): T | undefined;
+  write(value: T): Promise<void>;
+  remove(): Promise<void>;
+}
+
+function record<T>(path: string): Written<T> {
+  return {
+    read: () => {
+      try {
+        return JSON.parse(readFileSync(path, "utf8"));
+      } catch {
+        return undefined;
+      }
+    },
+    write: (value) => writeFileAtomic(path, JSON.stringify(value), 0o600),
+    remove: () => rm(path, { force: true }),
+  };
+}

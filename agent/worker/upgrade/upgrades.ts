@@ -1,0 +1,159 @@
+import { spawn } from "node:child_process";
+import type { KeyObject } from "node:crypto";
+import { closeSync, openSync } from "node:fs";
+import { readlink } from "node:fs/promises";
+import type { Request } from "../../../control-plane/protocol";
+import { replaceSymlink } from "../../host/files";
+import { type Log, reason } from "../../host/log";
+import { startOf } from "../daemon/process-identity";
+import { type FetchRelease, installBeside, type LinkedProgram } from "./install";
+import type { WantedUpgrade } from "./release-signature";
+import { type Trial, trialFiles } from "./trial";
+import { isWatched } from "./trial-watch";
+
+export type UpgradeReport = NonNullable<Request<"heartbeat">["upgrade"]>;
+
+export interface UpgradeProps {
+  /** Verifies releases. */
+  readonly key: KeyObject;
+  /** Holds what is known of a trial from one life of the agent to the next. */
+  readonly directory: string;
+  /** How long a new version is on trial. */
+  readonly gateMs: number;
+  /** The programs that can be upgraded here. */
+  readonly programs: Readonly<Partial<Record<WantedUpgrade["program"], LinkedProgram>>>;
+  readonly fetchRelease: FetchRelease;
+}
+
+export interface UpgradePorts {
+  readonly log: Log;
+  /** Told when there is something to report. */
+  readonly changed: () => void;
+  /** Whether the agent may end now and be started again; asked before the link is turned. */
+  readonly mayRestart: () => boolean;
+  /** Ends the agent and leaves its daemons, for the next life. */
+  readonly restart: () => void;
+  /** Jobs that failed on daemons which this agent has started. */
+  readonly failures: () => number;
+}
+
+const DETAIL_LENGTH = 1_000;
+
+/**
+ * Upgrades of the agent and of the daemon, one at a time: the release is installed beside the version that runs, the link turned,
+ * and the agent ended, whose next life is on trial. A process of this version watches that trial (`watchTrial`).
+ */
+export class Upgrades {
+  private readonly files;
+  private report: UpgradeReport | undefined;
+  private onTrial: Trial | undefined;
+  private busy = false;
+
+  constructor(
+    private readonly props: UpgradeProps,
+    private readonly ports: UpgradePorts,
+  ) {
+    this.files = trialFiles(props.directory);
+  }
+
+  /** Goes on with the trial that an earlier life has begun. */
+  async resume(): Promise<void> {
+    const { files } = this;
+    const trial = files.trial.read();
+    if (!trial) return;
+    this.onTrial = trial;
+    if (trial.state === "trying" && (await readlink(trial.link)) !== trial.to) {
+      this.onTrial = { ...trial, state: "rolled_back", detail: "the agent ended before the new version was in place" };
+      await files.trial.write(this.onTrial);
+    }
+    if (this.onTrial.state !== "trying") return;
+    await this.sign(false);
+    if (!isWatched(files)) this.startWatcher(trial.program === "agent" ? trial.from : (process.argv[1] ?? ""));
+  }
+
+  /** What the next heartbeat says; undefined when there is nothing to say. */
+  said(): UpgradeReport | undefined {
+    const { files } = this;
+    if (this.onTrial?.state === "trying") this.onTrial = files.trial.read() ?? this.onTrial;
+    const { onTrial } = this;
+    if (!onTrial) return this.report;
+    const { campaignId, state, detail } = onTrial;
+    return { campaignId, state: state === "trying" ? "installing" : state, ...(detail ? { detail } : {}) };
+  }
+
+  /** A heartbeat was answered: what it said is known, unless the same upgrade is still asked for. */
+  async heard(said: UpgradeReport | undefined, asked: readonly WantedUpgrade[]): Promise<void> {
+    if (this.onTrial?.state === "trying") await this.sign(true);
+    if (!said || said.state === "installing" || asked.some(({ campaignId }) => campaignId === said.campaignId)) return;
+    if (said.campaignId === this.onTrial?.campaignId) {
+      this.onTrial = undefined;
+      await Promise.all([this.files.trial.remove(), this.files.sign.remove()]);
+    }
+    if (said.campaignId === this.report?.campaignId) this.report = undefined;
+  }
+
+  /** Carries an upgrade out, once however often it is asked for. */
+  obey(wanted: WantedUpgrade): void {
+    const { campaignId } = wanted;
+    if (this.busy || this.onTrial || this.report?.campaignId === campaignId) return;
+    this.busy = true;
+    void this.carryOut(wanted).finally(() => {
+      this.busy = false;
+      this.ports.changed();
+    });
+  }
+
+  private async carryOut(wanted: WantedUpgrade): Promise<void> {
+    const { log, mayRestart, restart, changed } = this.ports;
+    const { key, programs, fetchRelease, gateMs } = this.props;
+    const { campaignId, program, version } = wanted;
+    log.info("upgrade", { campaignId, program, version });
+    this.report = { campaignId, state: "installing" };
+    changed();
+    try {
+      const linked = programs[program];
+      if (!linked)
+        throw new Error(`the ${program} of this worker is not started through a link: it cannot be upgraded`);
+      const to = await installBeside(wanted, linked, key, fetchRelease);
+      if (!mayRestart()) throw new Error("the worker drains");
+      const { link } = linked;
+      const from = await readlink(link);
+      await this.files.sign.remove();
+      // Written before: a link that has turned is never without a trial.
+      await this.files.trial.write({
+        campaignId,
+        program,
+        version,
+        link,
+        from,
+        to,
+        gateMs,
+        state: "trying",
+        detail: "",
+      });
+      await replaceSymlink(to, link);
+      this.startWatcher(program === "agent" ? from : (process.argv[1] ?? ""));
+      log.info("new version in place: the agent starts again", { program, version });
+      restart();
+    } catch (error) {
+      const detail = reason(error).slice(0, DETAIL_LENGTH);
+      log.error("upgrade failed", { campaignId, program, version, reason: detail });
+      this.report = { campaignId, state: "failed", detail };
+    }
+  }
+
+  private sign(answered: boolean): Promise<void> {
+    const { pid } = process;
+    return this.files.sign.write({ pid, start: startOf(pid), answered, failures: this.ports.failures() });
+  }
+
+  /** In a process group of its own, which outlives this agent. */
+  private startWatcher(program: string): void {
+    const output = openSync(this.files.log, "a", 0o600);
+    const args = [program, "watch-upgrade", "--directory", this.props.directory];
+    const child = spawn(process.execPath, args, { detached: true, stdio: ["ignore", output, output] });
+    child.once("error", (error) => this.ports.log.error("the trial is not watched", { reason: reason(error) }));
+    child.unref();
+    closeSync(output);
+  }
+}

@@ -1,0 +1,149 @@
+import { createHash, randomBytes, randomUUID } from "node:crypto";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import type { Pool } from "pg";
+import { createDatasource, createDeployment } from "../../control-plane/store/catalog";
+import { openDatabase } from "../../control-plane/store/database";
+import { migrate } from "../../control-plane/store/migrate";
+import { startPrivateCluster } from "../../control-plane/store/private-cluster";
+import { parseKeyring } from "../../control-plane/store/seal";
+import { issueToken } from "../../control-plane/store/tokens";
+import { usageOf } from "../bench-fleet/usage";
+import { Program } from "../chaos/program";
+import { until } from "../chaos/until";
+
+const KEYRING = `k1:${"11".repeat(32)}`;
+const PATIENCE_MS = 120_000;
+const HOUR_SECONDS = 3_600;
+
+/** A PostgreSQL of its own, durable as it is delivered, with the control plane's schema and one deployment. */
+export interface BenchStore {
+  readonly url: string;
+  readonly pool: Pool;
+  readonly deploymentId: string;
+  readonly datasourceId: string;
+  readonly operatorToken: string;
+  readonly directory: string;
+  /** Processor time of the server and all of its processes that live, in ms. */
+  cpuMs(): number;
+  stop(): Promise<void>;
+}
+
+export async function startStore(): Promise<BenchStore> {
+  const directory = mkdtempSync(join(tmpdir(), "holdfast-bench-"));
+  chmodSync(directory, 0o711);
+  const cluster = join(directory, "postgres");
+  const server = await startPrivateCluster({ directory: cluster, settings: { max_connections: "100" } });
+  const pool = openDatabase(server.url, 24);
+  await migrate(pool);
+  const deploymentId = await createDeployment(pool, "bench", "bench");
+  const connection = { engine: "postgres", url: "postgres://db/shop", user: "u", password: "p", options: {} };
+  const datasource = { name: "db", ...connection };
+  const datasourceId = await createDatasource(pool, parseKeyring(KEYRING), deploymentId, datasource, "bench");
+  const { token: operatorToken } = await issueToken(pool, { kind: "operator", deploymentId: null });
+  return {
+    url: server.url,
+    pool,
+    deploymentId,
+    datasourceId,
+    operatorToken,
+    directory,
+    cpuMs: () => serverProcesses(cluster).reduce((sum, pid) => sum + usageOf(pid).cpuMs, 0),
+    stop: async () => {
+      await pool.end();
+      await server.stop();
+      rmSync(directory, { recursive: true });
+    },
+  };
+}
+
+function serverProcesses(cluster: string): number[] {
+  const postmaster = readFileSync(join(cluster, "data", "postmaster.pid"), "utf8").split("\n")[0] ?? "";
+  const isChild = (pid: string): boolean => {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+      return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] === postmaster;
+    } catch {
+      return false;
+    }
+  };
+  return [postmaster, ...readdirSync("/proc").filter((name) => /^\d+$/.test(name) && isChild(name))].map(Number);
+}
+
+/** A copy of the control plane as a process of its own. */
+export interface BenchCopy {
+  readonly url: string;
+  readonly pid: number;
+  stop(): Promise<void>;
+}
+
+/** @param port to listen on. @default - a free one */
+export async function startCopy(store: BenchStore, port = 0): Promise<BenchCopy> {
+  let url: string | undefined;
+  const program = new Program({
+    args: ["--import", "tsx", resolve("control-plane/main.ts")],
+    cwd: resolve("."),
+    environment: {
+      DATABASE_URL: store.url,
+      HOLDFAST_KEYRING: KEYRING,
+      HOLDFAST_PORT: `${port}`,
+      HOLDFAST_HEARTBEAT_MS: "10000",
+      HOLDFAST_WORKER_LEASE_MS: "40000",
+      HOLDFAST_SERVER_LEASE_MS: "60000",
+    },
+    logFile: join(store.directory, "control-plane.log"),
+    onLine: (line) => {
+      url = /"url":"([^"]+)","msg":"listening"/.exec(line)?.[1] ?? url;
+    },
+  });
+  const listening = await until("the control plane listens", PATIENCE_MS, async () => url);
+  return { url: listening, pid: program.pid ?? 0, stop: () => program.stop() };
+}
+
+/** Open sessions with valid leases, as after so many registrations; gives their tokens. */
+export async function openSessions(
+  { pool, deploymentId }: BenchStore,
+  count: number,
+  slots = 4,
+): Promise<BenchSession[]> {
+  const sessions = Array.from({ length: count }, () => ({
+    id: randomUUID(),
+    token: `hfw_${randomBytes(32).toString("base64url")}`,
+  }));
+  const ids = sessions.map(({ id }) => id);
+  await pool.query(
+    `insert into sessions (id, deployment_id, worker_id, pool, labels, slots, features, agent_version, daemon_version, state)
+     select id, $2, 'w-' || id, 'default', '{}', $3, '{}', '1', '1', 'open' from unnest($1::uuid[]) id`,
+    [ids, deploymentId, slots],
+  );
+  await pool.query("insert into leases select id, now() + make_interval(secs => $2) from unnest($1::uuid[]) id", [
+    ids,
+    HOUR_SECONDS,
+  ]);
+  await pool.query(
+    `insert into tokens (kind, deployment_id, session_id, hash)
+     select 'worker', $2, id, hash from unnest($1::uuid[], $3::bytea[]) as issued (id, hash)`,
+    [ids, deploymentId, sessions.map(({ token }) => createHash("sha256").update(token).digest())],
+  );
+  await pool.query("vacuum analyze");
+  return sessions;
+}
+
+export interface BenchSession {
+  readonly id: string;
+  readonly token: string;
+}
+
+/** Jobs that wait to be claimed, put in at once. */
+export async function putJobs(
+  { pool, deploymentId, datasourceId }: BenchStore,
+  prefix: string,
+  count: number,
+): Promise<void> {
+  await pool.query(
+    `insert into jobs (deployment_id, name, source_id, sink_id, tables, snapshot, pool, state)
+     select $1, $3 || n, $2, $2, '{t}', false, 'default', 'pending' from generate_series(1, $4::int) n`,
+    [deploymentId, datasourceId, prefix, count],
+  );
+}

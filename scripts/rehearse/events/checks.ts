@@ -1,0 +1,60 @@
+import { DescribeVolumesCommand } from "@aws-sdk/client-ec2";
+import { manifestNodeOf, type Occasion, type Rehearsal } from "../rehearsal";
+import type { Check } from "../story/happening";
+import { mostOutTogether, outOfService } from "../story/service";
+import { timeText } from "../story/time";
+
+/** Waits until another instance stands for the node and everything is well; whether address and data came with it. */
+export async function replacedChecks(rehearsal: Rehearsal, occasion: Occasion): Promise<readonly Check[]> {
+  const { watch, story, deadlineMs } = rehearsal;
+  const { name, instance: former } = occasion.node;
+  const successor = () => {
+    const now = watch.node(name);
+    return now?.state === "in service" && now.instance !== former ? now.instance : undefined;
+  };
+  const isBack = await watch.until(() => successor() !== undefined && watch.allWell, deadlineMs);
+  const took = timeText(story.elapsedMs - occasion.fromMs);
+  if (!isBack) return [{ ok: false, text: `${name} is ${watch.node(name)?.state ?? "gone"} after ${took}` }];
+  const instance = successor() ?? "";
+  return [
+    { ok: true, text: `${name} is in service again after ${took}, as ${instance}` },
+    ...(await heldChecks(rehearsal, occasion, instance)),
+  ];
+}
+
+/** Whether an instance has the address and the volumes of the node that it stands for. */
+async function heldChecks(rehearsal: Rehearsal, { node }: Occasion, instanceId: string): Promise<readonly Check[]> {
+  const known = manifestNodeOf(rehearsal, node);
+  if (known === undefined) return [];
+  const facts = await rehearsal.stage.aws.facts({ instanceId });
+  const { Volumes = [] } = await rehearsal.ec2.send(new DescribeVolumesCommand({ VolumeIds: known.volumeIds }));
+  const elsewhere = Volumes.filter(({ Attachments = [] }) => Attachments[0]?.InstanceId !== instanceId);
+  return [
+    check(
+      facts?.privateIp === known.ip,
+      `it has its address ${known.ip}`,
+      `it has ${facts?.privateIp}, not ${known.ip}`,
+    ),
+    check(
+      elsewhere.length === 0,
+      `it has its data: ${known.volumeIds.join(", ")}`,
+      `it lacks ${elsewhere.map(({ VolumeId }) => VolumeId).join(", ")}`,
+    ),
+  ];
+}
+
+/** No node but those that were meant left service since the event began. */
+export function othersStayed({ story }: Rehearsal, { fromMs }: Occasion, meant: readonly string[]): Check {
+  const out = Object.keys(outOfService(story.happenings, fromMs, story.elapsedMs));
+  const others = out.filter((name) => !meant.includes(name));
+  return check(others.length === 0, "no other node left service", `${others.join(", ")} left service too`);
+}
+
+/** Never more nodes out of service than `most` since the event began. */
+export function outTogether({ story }: Rehearsal, { fromMs }: Occasion, most: number): Check {
+  const out = mostOutTogether(story.happenings, fromMs, story.elapsedMs);
+  const text = `at most ${out} ${out === 1 ? "node was" : "nodes were"} out of service at once`;
+  return check(out <= most, text, `${text}; it should be ${most}`);
+}
+
+export const check = (ok: boolean, held: string, failed: string): Check => ({ ok, text: ok ? held : failed });

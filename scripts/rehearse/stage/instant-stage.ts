@@ -1,0 +1,75 @@
+import { gunzipSync } from "node:zlib";
+import { startEmulatedAws } from "../../emulator/emulated-aws";
+import { instantMachines } from "../../emulator/instant-machines";
+import type { LaunchedInstance, Machine, Machines } from "../../emulator/machines";
+import type { Stage } from "./stage";
+
+/** Long enough to be seen in a picture. */
+const BOOT_MS = 1_000;
+
+/** A stage whose instances boot no operating system: groups, hooks, interfaces and volumes behave, nothing runs. */
+export async function openInstantStage(): Promise<Stage> {
+  const known = new Map<string, Machine>();
+  const slow = new Map<string, number>();
+  let failing = false;
+
+  const aws = await startEmulatedAws({
+    machines: (it) => {
+      const machines = instantMachines(it, {
+        volumesOf: async ({ id }: LaunchedInstance) => {
+          const volumes = volumesIn((await it.facts({ instanceId: id }))?.userData);
+          const wait = Math.max(0, ...volumes.map((volumeId) => slow.get(volumeId) ?? 0));
+          await new Promise((resolve) => setTimeout(resolve, wait).unref());
+          return volumes;
+        },
+        bootMs: () => BOOT_MS,
+        outcome: () => (failing ? "ABANDON" : "CONTINUE"),
+      });
+      return remembering(machines, known);
+    },
+  });
+
+  return {
+    machines: "none",
+    aws,
+    network: undefined,
+    machineOf: (instanceId) => known.get(instanceId),
+    interrupt: (instanceId, at) => {
+      setTimeout(() => void known.get(instanceId)?.shutdown(), at.getTime() - Date.now()).unref();
+    },
+    slowBoots: (volumeIds, ms) => {
+      for (const volumeId of volumeIds) slow.set(volumeId, ms);
+      return () => {
+        for (const volumeId of volumeIds) slow.delete(volumeId);
+      };
+    },
+    failBoots: () => {
+      failing = true;
+      return () => {
+        failing = false;
+      };
+    },
+    inside: undefined,
+    close: () => aws.stop(),
+  };
+}
+
+/** What starts machines, and notes which stands for which instance. */
+function remembering(machines: Machines, known: Map<string, Machine>): Machines {
+  return {
+    ...machines,
+    start: async (instance) => {
+      const machine = await machines.start(instance);
+      known.set(instance.id, machine);
+      return machine;
+    },
+  };
+}
+
+/** The volumes that a node's user data names, as its agent would read them there. */
+function volumesIn(userData: Buffer | undefined): readonly string[] {
+  if (userData === undefined) return [];
+  const isPacked = userData[0] === 0x1f && userData[1] === 0x8b;
+  const text = (isPacked ? gunzipSync(userData) : userData).toString("utf8");
+  return [...new Set(text.match(/\bvol-[0-9a-f]{8,17}\b/g))];
+}
