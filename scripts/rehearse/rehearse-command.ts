@@ -1,7 +1,9 @@
 import { type Command, Command as Commander, InvalidArgumentError, Option } from "commander";
 import { parseDuration } from "../rolling-update/cli/duration";
+import { controlCommands } from "./control/control-commands";
+import { EXIT } from "./exit-codes";
 import { removeAbandonedLabs } from "./machines/lab";
-import { EXIT, type RunFlags, runCommand } from "./run-command";
+import { type RunFlags, runCommand } from "./run-command";
 import { EVENT_FORMS, type EventName, formText } from "./scenario/event";
 import type { Surroundings } from "./surroundings";
 
@@ -20,7 +22,13 @@ export function rehearseCommand(surroundings: Surroundings): Command {
       several,
     )
     .option("--scenario <file>", "YAML with events, deadline, roll (settings of the rolling update) and writer")
-    .addOption(new Option("--machines <kind>", "what stands for instances").choices(["none", "container"]))
+    .addOption(
+      new Option(
+        "--machines <kind>",
+        "what stands for instances: records, or containers (default: container where this machine can)",
+      ).choices(["none", "container"]),
+    )
+    .option("--packages <names>", "Debian packages in the containers' image, separated by commas", names)
     .option("--deadline <time>", "how long the boot, and each event, may take to be well (default: 10m)", duration)
     .option("--output <directory>", "where report, picture, story and logs go (default: rehearsal.out/DEPLOYMENT)")
     .option("--keep", "stay up after the last event, until Ctrl-C")
@@ -39,6 +47,7 @@ export function rehearseCommand(surroundings: Surroundings): Command {
         removed.length === 0 ? "nothing to remove\n" : `removed ${removed.map((id) => `lab ${id}`).join(", ")}\n`,
       );
     });
+  for (const command of controlCommands(surroundings)) rehearse.addCommand(command);
   return rehearse;
 }
 
@@ -46,10 +55,14 @@ function several(value: string, before: readonly string[] = []): readonly string
   return [...before, value];
 }
 
+const names = (text: string) => text.split(",").filter(Boolean);
+
 function duration(text: string): number {
-  const ms = parseDuration(text);
-  if (ms === 0) throw new InvalidArgumentError("give a time above 0");
-  return ms;
+  try {
+    return parseDuration(text);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
 }
 
 const EVENT_LINES = Object.entries(EVENT_FORMS).map(

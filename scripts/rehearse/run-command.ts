@@ -2,13 +2,18 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import pc from "picocolors";
 import { missingCommands } from "../test-tiers";
+import { controlApp, serveControl } from "./control/control-server";
+import { announce } from "./control/session";
 import { findDeployment } from "./deployment/find";
 import { NEED_INSIDE } from "./events/acts";
+import { EXIT } from "./exit-codes";
 import { openOutput } from "./output";
 import { rehearse } from "./run";
 import { parseEvent } from "./scenario/event";
 import { DEFAULT_SCENARIO, readScenario, type Scenario } from "./scenario/scenario";
+import { openContainerStage, packagesFor } from "./stage/container-stage";
 import { openInstantStage } from "./stage/instant-stage";
+import { type MachineKind, machinesFor } from "./stage/machine-kind";
 import { tellLive } from "./story/live";
 import { verdictOf } from "./story/markdown";
 import { Story } from "./story/story";
@@ -16,13 +21,11 @@ import { timeText } from "./story/time";
 import type { Surroundings } from "./surroundings";
 import { WrongUse } from "./wrong-use";
 
-/** What the shell is told. Stable: scripts and CI depend on them. */
-export const EXIT = { well: 0, failed: 1, wrongUse: 2, interrupted: 130 } as const;
-
 export interface RunFlags {
   readonly event?: readonly string[];
   readonly scenario?: string;
-  readonly machines?: "none" | "container";
+  readonly machines?: MachineKind;
+  readonly packages?: readonly string[];
   readonly deadline?: number;
   readonly output?: string;
   readonly keep?: true;
@@ -56,14 +59,18 @@ async function run(
 ): Promise<number> {
   const deployment = findDeployment(wanted);
   const scenario = scenarioOf(flags);
-  requireInside(scenario);
+  const { kind, why } = machinesFor(flags.machines);
+  requireInside(scenario, kind);
   requireTools();
+  if (why !== undefined) stderr.write(`${why}\n`);
   const startedAt = new Date().toISOString();
   const story = new Story();
   const output = openOutput(flags.output ?? join("rehearsal.out", deployment.name), story);
   const endLive = tellLive(story, stdout, flags.json === true);
-  const stage = await openInstantStage();
-  const remarks = [...NOTHING_RUNS];
+  const stage =
+    kind === "none" ? await openInstantStage() : await openContainerStage(packagesFor(deployment.name, flags.packages));
+  const ends: (() => unknown)[] = [];
+  const remarks: string[] = [...REMARKS[kind]];
   try {
     await rehearse({
       deployment,
@@ -73,12 +80,17 @@ async function run(
       output,
       remark: (text) => remarks.push(text),
       signal,
+      running: async (rehearsal, consoles) => {
+        const control = await serveControl(controlApp(rehearsal, consoles));
+        ends.push(await announce(deployment.name, control.url), control.stop);
+      },
       ...(flags.keep && { afterwards: () => sleep(FOREVER_MS, undefined, { signal }).catch(() => undefined) }),
     });
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
     endLive();
+    for (const end of ends) await end();
     await stage.close();
   }
   const isWhole = !signal.aborted || flags.keep === true;
@@ -95,7 +107,13 @@ async function run(
 }
 
 const FOREVER_MS = 2 ** 31 - 1;
-const NOTHING_RUNS = ["Instances are records: no user data runs, and each boots in a second."];
+
+const REMARKS: Readonly<Record<MachineKind, readonly string[]>> = {
+  none: ["Instances are records: no user data runs, and each boots in a second."],
+  container: [
+    "Instances are containers of this machine: Debian, without a kernel of their own; images and instance types do not count.",
+  ],
+};
 
 function scenarioOf({ event, scenario: file, deadline }: RunFlags): Scenario {
   if (event !== undefined && file !== undefined) {
@@ -110,7 +128,8 @@ function scenarioOf({ event, scenario: file, deadline }: RunFlags): Scenario {
 }
 
 /** What cannot happen is said before anything is made. */
-function requireInside({ events }: Scenario): void {
+function requireInside({ events }: Scenario, kind: MachineKind): void {
+  if (kind !== "none") return;
   const without = events.find(({ name }) => NEED_INSIDE.includes(name));
   if (without === undefined) return;
   throw new WrongUse(`${without.text}: needs an operating system to happen in`, "use --machines container");

@@ -77,7 +77,7 @@ export async function rehearse(options: RunOptions): Promise<void> {
     if (clusters === undefined) return;
 
     const settings = { ...HURRIED, ...scenario.roll };
-    watch.unwell = applicationCheck(settings, clusters, { region, endpoint: stage.aws.url });
+    watch.unwell = applicationCheck(settings, clusters, stage.aws.url);
     const rehearsal: Rehearsal = {
       story,
       stage,

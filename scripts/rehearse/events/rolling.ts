@@ -1,10 +1,6 @@
 import { hostname, userInfo } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { instanceRefreshes } from "../../rolling-update/aws/instance-refreshes";
-import { nodeCommands } from "../../rolling-update/aws/node-commands";
-import { parameterStore } from "../../rolling-update/aws/parameter-store";
-import { sdkCloud } from "../../rolling-update/aws/sdk-cloud";
-import { sdkSystemsManager } from "../../rolling-update/aws/sdk-systems-manager";
 import { applicationOf } from "../../rolling-update/cli/application";
 import { type Clock, systemClock } from "../../rolling-update/clock";
 import { type FleetOutcome, follow } from "../../rolling-update/fleet/follow";
@@ -13,6 +9,7 @@ import { roll } from "../../rolling-update/roll";
 import { asRollError, type RollError } from "../../rolling-update/roll-error";
 import type { Outcome, StopRequest } from "../../rolling-update/roll-ports";
 import { parseSettings } from "../../rolling-update/settings";
+import { clusterConnection } from "../cluster-connection";
 import type { Rehearsal } from "../rehearsal";
 import type { Released } from "../release";
 
@@ -22,16 +19,10 @@ export async function rollCluster(
   manifest: Manifest,
   released: ReadonlyMap<string, Released>,
 ): Promise<Outcome> {
-  const { story, stage, region, signal } = rehearsal;
-  const options = { region, endpoint: stage.aws.url };
+  const { story, stage, signal } = rehearsal;
+  const { cloud, store, channel } = clusterConnection(manifest, stage.aws.url);
   const settings = parseSettings(rehearsal.settings);
   const nodes = manifest.nodes.map((node) => ({ ...node, template: released.get(node.group) ?? node.template }));
-  const instanceOf = async (id: string) => {
-    const group = nodes.find((node) => node.id === id)?.group;
-    return rehearsal.watch.nodes.find((node) => node.group === group)?.instance;
-  };
-  const ssm = sdkSystemsManager(options);
-  const channel = nodeCommands(ssm, systemClock, instanceOf);
   const stop: StopRequest = { level: "go on" };
   const abort = () => {
     stop.level = "now";
@@ -40,8 +31,8 @@ export async function rollCluster(
   try {
     return await roll(
       {
-        cloud: sdkCloud(options),
-        store: parameterStore(manifest.cluster, ssm),
+        cloud,
+        store,
         clock: systemClock,
         ...applicationOf(settings, { nodes, clock: systemClock, channel }),
         report: ({ kind, node, phase = "", reason = "" }) => {

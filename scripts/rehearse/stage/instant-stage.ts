@@ -34,9 +34,7 @@ export async function openInstantStage(): Promise<Stage> {
     aws,
     network: undefined,
     machineOf: (instanceId) => known.get(instanceId),
-    interrupt: (instanceId, at) => {
-      setTimeout(() => void known.get(instanceId)?.shutdown(), at.getTime() - Date.now()).unref();
-    },
+    interrupt: (instanceId, at) => aws.notify(instanceId, { spotInterruptionAt: at }),
     slowBoots: (volumeIds, ms) => {
       for (const volumeId of volumeIds) slow.set(volumeId, ms);
       return () => {
