@@ -1,11 +1,12 @@
 import { Lock } from "../../../scripts/rolling-update/lock";
 import { MemoryStore } from "../../../scripts/rolling-update/simulator/memory-store";
-import { seeded, VirtualClock } from "../../../scripts/rolling-update/simulator/virtual-clock";
+import { VirtualClock } from "../../../scripts/rolling-update/simulator/virtual-clock";
 import { handOn } from "../../../scripts/rolling-update/succession";
+import { seededRandom } from "../../../scripts/seeded-random";
 
 /** A cluster whose nodes answer a request to go on as they are told to. */
 async function ask(nodes: Readonly<Record<string, "resumes" | "does not start" | "cannot be asked">>) {
-  const clock = new VirtualClock(seeded(1));
+  const clock = new VirtualClock(seededRandom(1));
   const store = new MemoryStore();
   const first = clock.process();
   const asked: string[] = [];
