@@ -52,7 +52,7 @@ function startAgent(workerId: string, url: string, deploymentToken: string, star
       ports: { take: async () => 1, keep: () => {}, putBack: () => {} },
       quirks: daemonQuirks({ kind: "reference", version: "0.1.0" }),
       api: daemonApi,
-      writeLease: () => {},
+      holdLease: () => {},
       notify: async () => {},
       watchdogPeriodMs: undefined,
       cloud: undefined,
