@@ -1,10 +1,21 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { writeModule } from "../../modules/publish/write-module";
 import { WORKER_FLEET_MODULE } from "../../modules/worker-fleet/published-module";
+import type { PlannedChange } from "../../scripts/emulator/terraform";
 import { useEmulatedAws } from "../support/emulator";
 import { useScratch } from "../support/scratch";
 
 const aws = useEmulatedAws();
 const scratch = useScratch();
+
+/** Of one type, what is to be created by pool. */
+const byPool = (changes: readonly PlannedChange[], type: string): Record<string, Readonly<Record<string, unknown>>> =>
+  Object.fromEntries(
+    changes
+      .filter((change) => change.type === type)
+      .map(({ address, change }) => [/pool\["(\w+)"\]/.exec(address)?.[1] ?? "", change.after ?? {}]),
+  );
 
 test("the HCL example of the published worker fleet is valid and plans both of its pools, each from its own settings", async () => {
   // GIVEN
@@ -15,12 +26,7 @@ test("the HCL example of the published worker fleet is valid and plans both of i
   const { changes } = await terraform.plan();
 
   // THEN
-  const planned = (type: string) =>
-    Object.fromEntries(
-      changes
-        .filter((change) => change.type === type)
-        .map(({ address, change }) => [/pool\["(\w+)"\]/.exec(address)?.[1], change.after]),
-    );
+  const planned = (type: string) => byPool(changes, type);
   expect(changes.every(({ change }) => change.actions.join() === "create")).toBe(true);
   expect(planned("aws_autoscaling_group")).toMatchObject({
     streaming: { name: "ez-cdc-production-streaming", min_size: 1, max_size: 6, capacity_rebalance: false },
@@ -61,5 +67,44 @@ test("the HCL example of the published worker fleet is valid and plans both of i
   expect(schedules.map(({ change }) => change.after)).toMatchObject([
     { scheduled_action_name: "morning", recurrence: "0 6 * * *", min_size: 0, max_size: -1, desired_capacity: -1 },
     { scheduled_action_name: "night", recurrence: "0 22 * * *", min_size: 2, max_size: -1, desired_capacity: -1 },
+  ]);
+});
+
+test("warm pools, target tracking and a key pair are there for the pools and fleets that ask, and a token may be in Parameter Store", async () => {
+  // GIVEN
+  writeModule(WORKER_FLEET_MODULE, join(scratch.path, "module"));
+  scratch.write("root/main.tf", readFileSync(join(__dirname, "../fixtures/worker-fleet-caller.tf"), "utf8"));
+  const terraform = await aws.terraform(scratch.path, "root");
+
+  // WHEN
+  const { changes } = await terraform.plan();
+
+  // THEN
+  const groups = byPool(changes, "aws_autoscaling_group");
+  expect(groups).toMatchObject({
+    prepared: {
+      launch_template: [{}],
+      warm_pool: [{ min_size: 2, pool_state: "Running", instance_reuse_policy: [{ reuse_on_scale_in: false }] }],
+      enabled_metrics: expect.arrayContaining(["GroupInServiceInstances", "WarmPoolWarmedCapacity"]),
+    },
+    plain: { mixed_instances_policy: [{}], warm_pool: [] },
+  });
+  expect(groups["prepared"]).not.toHaveProperty("mixed_instances_policy");
+  expect(groups["plain"]).not.toHaveProperty("launch_template");
+  expect(groups["plain"]?.["enabled_metrics"]).not.toContain("WarmPoolWarmedCapacity");
+  const tracking = changes.filter(({ change }) => change.after?.["policy_type"] === "TargetTrackingScaling");
+  expect(tracking.map(({ change }) => change.after)).toMatchObject([
+    {
+      autoscaling_group_name: "ez-cdc-options-prepared",
+      target_tracking_configuration: [{ target_value: 80, disable_scale_in: true }],
+    },
+  ]);
+  expect(byPool(changes, "aws_launch_template")).toMatchObject({
+    prepared: { key_name: "operators" },
+    plain: { key_name: "operators" },
+  });
+  const ingress = changes.filter(({ type }) => type === "aws_vpc_security_group_ingress_rule");
+  expect(ingress.map(({ change }) => change.after)).toMatchObject([
+    { from_port: 22, to_port: 22, cidr_ipv4: "10.0.0.0/24" },
   ]);
 });

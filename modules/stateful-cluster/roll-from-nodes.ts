@@ -6,6 +6,7 @@ import { Construct } from "constructs";
 import { AwsEnvironment } from "../iam/aws-environment";
 import { policyDocument } from "../iam/policy-document";
 import { CLUSTER_TAG } from "../stateful-node/node-names";
+import { jsonTemplate } from "../user-data/json-text";
 import { rollDocument } from "./roll-document";
 import { rollerStatements } from "./roller-statements";
 
@@ -71,15 +72,13 @@ export class RollFromNodes extends Construct {
       documentType: "Command",
       documentFormat: "JSON",
       targetType: "/AWS::EC2::Instance",
-      content: Token.asString(
-        Fn.jsonencode(
-          rollDocument({
-            manifest: Token.asString(Fn.base64gzip(props.manifest)),
-            program: props.program,
-            documentName: names.document,
-            roleArn: `arn:${partition}:iam::${accountId}:role/${names.role}`,
-          }),
-        ),
+      content: jsonTemplate(
+        rollDocument({
+          manifest: Token.asString(Fn.base64gzip(props.manifest)),
+          program: props.program,
+          documentName: names.document,
+          roleArn: `arn:${partition}:iam::${accountId}:role/${names.role}`,
+        }),
       ),
       tags: { Name: names.document, [CLUSTER_TAG]: clusterName },
     });

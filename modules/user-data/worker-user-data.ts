@@ -64,10 +64,14 @@ export interface WorkerUserDataProps {
   readonly hooks?: BootHooks;
 }
 
-/** Where the deployment's token is kept; the agent reads it with the instance's role. One of the two. */
+/**
+ * Where the deployment's token is kept; the agent reads it with the instance's role. One of the two, or two tokens of which
+ * Terraform leaves one null or empty.
+ */
 export type TokenReference =
   | { readonly secretArn: string; readonly parameterName?: never }
-  | { readonly parameterName: string; readonly secretArn?: never };
+  | { readonly parameterName: string; readonly secretArn?: never }
+  | { readonly secretArn: string; readonly parameterName: string };
 
 export interface HookReference {
   readonly name: string;

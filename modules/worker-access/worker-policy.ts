@@ -11,7 +11,8 @@ export interface ReleaseLocation {
 
 /** Where the pool's registration token is kept. */
 export interface TokenLocation {
-  readonly store: "secrets-manager" | "parameter-store";
+  /** `either` where only Terraform knows: the ARN then decides which of both stores' actions is of use. */
+  readonly store: "secrets-manager" | "parameter-store" | "either";
   /** The secret's full ARN (with its six random characters) or the parameter's. */
   readonly arn: string;
   /** ARN of the customer managed key that encrypts it. @default - the AWS managed key, which needs no permission */
@@ -57,8 +58,8 @@ export function workerFeatures(permissions: WorkerPermissions): WorkerFeature[] 
     releases: isGiven(releases),
     logs: isGiven(logGroupNames),
     metrics: isGiven(metricNamespaces),
-    "token-in-secrets-manager": token?.store === "secrets-manager",
-    "token-in-parameter-store": token?.store === "parameter-store",
+    "token-in-secrets-manager": token !== undefined && token.store !== "parameter-store",
+    "token-in-parameter-store": token !== undefined && token.store !== "secrets-manager",
     queue: queue !== undefined,
     "session-manager": permissions.sessionManager ?? true,
     "encrypted-sessions": permissions.sessionKeyArn !== undefined,
@@ -128,6 +129,10 @@ function ownMetrics(namespaces: readonly string[]): PolicyStatement {
 
 /** The store decrypts on the worker's behalf, so the key is usable only through it and only for this one secret. */
 function tokenRead({ store, arn, kmsKeyArn }: TokenLocation, aws: AwsEnvironment): PolicyStatement[] {
+  if (store === "either") {
+    const actions = [...WORKER_ACTIONS["token-in-secrets-manager"], ...WORKER_ACTIONS["token-in-parameter-store"]];
+    return [{ sid: "ReadToken", actions, resources: [arn] }];
+  }
   const [service, context, feature] =
     store === "secrets-manager"
       ? (["secretsmanager", "SecretARN", "token-in-secrets-manager"] as const)

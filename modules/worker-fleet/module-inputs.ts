@@ -14,6 +14,10 @@ const daemonRelease = fleetKeys.shape.daemon_release.extend({
     .describe("Checksums of the binaries, from the version's SHA256SUMS."),
 });
 
+const ssh = fleetKeys.shape.ssh.unwrap().extend({
+  cidr: z.cidrv4().describe("Block that may connect to port 22, such as a bastion's."),
+});
+
 /**
  * A pool as the published module takes it: of one architecture, fed by the control plane, without what changes the set of
  * resources in ways that Terraform cannot decide.
@@ -23,8 +27,6 @@ export const modulePoolKeys = poolKeys
     backlog: true,
     boot_hooks: true,
     images: true,
-    target_slot_usage_percent: true,
-    warm_pool: true,
   })
   .extend({
     architecture: z.enum(["x86_64", "arm64"]).default("x86_64").describe("What every instance type of the pool runs."),
@@ -52,12 +54,19 @@ export const moduleFleetKeys = z.strictObject({
   token_secret_arn: z
     .string()
     .regex(/^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/)
+    .optional()
     .describe("Secret that holds the workers' registration token; its value is never part of a plan."),
+  token_parameter_arn: z
+    .string()
+    .regex(/^arn:aws[a-z-]*:ssm:[a-z0-9-]+:\d{12}:parameter\/.+$/)
+    .optional()
+    .describe("Secure parameter that holds the token, in place of a secret; its value is never part of a plan."),
   agent_release: fleetKeys.shape.agent_release,
   daemon_release: daemonRelease.describe("The daemon that carries out a job, fetched from S3 and checked."),
   iam: iamKeys.omit({ additional_statements: true }).prefault({}).describe("Where roles go and what bounds them."),
   encryption,
   alarm_topic_arns: fleetKeys.shape.alarm_topic_arns,
+  ssh: ssh.optional().describe("Let a key pair log in through port 22. Default: Session Manager alone."),
   unsafe,
   tags: z
     .record(z.string(), z.string())

@@ -1,17 +1,21 @@
+import { autoscalingGroupMixedInstancesPolicyToTerraform } from "@cdktf/provider-aws/lib/autoscaling-group";
 import { AutoscalingSchedule } from "@cdktf/provider-aws/lib/autoscaling-schedule";
 import { type TerraformElement, Token } from "cdktf";
 import type { Construct, IConstruct } from "constructs";
 import { AwsEnvironment } from "../iam/aws-environment";
 import { SCALE_IN_PERIOD_SECONDS } from "../pool-scaling/scale-in";
-import { hcl } from "../publish/expressions";
+import { addDynamicBlock } from "../publish/dynamic-block";
+import { hcl, hclLiteral } from "../publish/expressions";
 import { ModuleStack } from "../publish/module-stack";
 import { terraformType } from "../publish/terraform-type";
 import { declareOutput, declareVariable } from "../publish/variables";
+import { GROUP_METRICS } from "../worker-observability/aws-metrics";
 import type { FleetContext } from "./fleet-context";
 import { UNCHANGED_SIZE } from "./group-schedules";
 import { moduleFleetKeys, modulePoolKeys } from "./module-inputs";
 import type { PoolConfig } from "./pool-keys";
 import { poolOutputs } from "./pool-outputs";
+import { WARM_POOL_METRICS } from "./worker-group";
 import { WorkerPool } from "./worker-pool";
 
 const text = (expression: string): string => Token.asString(hcl(expression));
@@ -62,7 +66,10 @@ export function poolModule(scope: Construct, id: string): ModuleStack {
   });
   overrideTemplate(pool);
   overrideGroup(pool);
+  overrideInstances(pool);
+  overrideWarmPool(pool);
   overrideScaleIn(pool);
+  overrideTracking(pool);
   declareSchedules(stack, pool);
   overrideRole(pool);
   const { launch_templates: _templates, ...outputs } = poolOutputs(pool, region);
@@ -102,7 +109,10 @@ function fleetContext(region: string): FleetContext {
       product: text("var.fleet.product"),
       control_plane: {
         url: text("var.fleet.control_plane_url"),
-        token: { secrets_manager_arn: text("var.fleet.token_secret_arn") },
+        token: {
+          secrets_manager_arn: text("var.fleet.token_secret_arn"),
+          ssm_parameter_arn: text('var.fleet.token_parameter_arn == null ? "" : var.fleet.token_parameter_arn'),
+        },
       },
       agent_release: {
         bucket: text("coalesce(var.fleet.agent_release.bucket, var.fleet.daemon_release.bucket)"),
@@ -155,6 +165,7 @@ function settings(): PoolConfig {
       quiet_minutes: SCALE_IN_PERIOD_SECONDS / 60,
       cooldown_seconds: number("var.pool.scale_in.cooldown_seconds"),
     },
+    target_slot_usage_percent: number("var.pool.target_slot_usage_percent"),
     spot: {
       on_demand_base: number("var.pool.spot == null ? 0 : var.pool.spot.on_demand_base"),
       on_demand_percent: number("var.pool.spot == null ? 100 : var.pool.spot.on_demand_percent"),
@@ -205,6 +216,7 @@ function overrideTemplate(pool: WorkerPool): void {
   const template = templateOf(pool).resource;
   template.addOverride("image_id", hcl("coalesce(var.pool.image_id, data.aws_ssm_parameter.ami.insecure_value)"));
   template.addOverride("instance_type", hcl("var.pool.instance_types[0]"));
+  template.addOverride("key_name", hcl("var.fleet.ssh == null ? null : var.fleet.ssh.key_name"));
   template.addOverride("metadata_options.http_tokens", hcl('var.fleet.unsafe.imdsv1 ? "optional" : "required"'));
   template.addOverride("tags", hcl(ALL_TAGS));
   template.addOverride("tag_specifications", undefined);
@@ -244,11 +256,6 @@ function overrideGroup(pool: WorkerPool): void {
     for_each: hcl(ALL_TAGS),
     content: { key: "${tag.key}", value: "${tag.value}", propagate_at_launch: true },
   });
-  group.addOverride("mixed_instances_policy.launch_template.override", undefined);
-  group.addOverride("mixed_instances_policy.launch_template.dynamic.override", {
-    for_each: hcl("var.pool.instance_types"),
-    content: { instance_type: "${override.value}" },
-  });
   const checkpoints = "var.pool.instance_refresh.checkpoint_percents";
   group.addOverride(
     "instance_refresh.preferences.checkpoint_percentages",
@@ -260,6 +267,50 @@ function overrideGroup(pool: WorkerPool): void {
   );
 }
 
+/** AWS refuses a warm pool beside a mixed instances policy: such a pool has the one type of its template. */
+function overrideInstances(pool: WorkerPool): void {
+  const group = pool.instances.group.resource;
+  const { launch_template, ...policy } = autoscalingGroupMixedInstancesPolicyToTerraform(
+    group.mixedInstancesPolicyInput,
+  );
+  group.addOverride("mixed_instances_policy", undefined);
+  addDynamicBlock(group, {
+    block: "mixed_instances_policy",
+    forEach: hcl("var.pool.warm_pool == null ? [var.pool.instance_types] : []"),
+    content: {
+      ...policy,
+      launch_template: {
+        launch_template_specification: launch_template.launch_template_specification,
+        dynamic: {
+          override: { for_each: hcl("mixed_instances_policy.value"), content: { instance_type: "${override.value}" } },
+        },
+      },
+    },
+  });
+  const { templateId, latestVersion } = templateOf(pool);
+  addDynamicBlock(group, {
+    block: "launch_template",
+    forEach: hcl("var.pool.warm_pool == null ? [] : [var.pool.warm_pool]"),
+    content: { id: templateId, version: latestVersion },
+  });
+}
+
+function overrideWarmPool(pool: WorkerPool): void {
+  const group = pool.instances.group.resource;
+  addDynamicBlock(group, {
+    block: "warm_pool",
+    forEach: hcl("var.pool.warm_pool == null ? [] : [var.pool.warm_pool]"),
+    content: {
+      min_size: "${warm_pool.value.min_size}",
+      max_group_prepared_capacity: "${warm_pool.value.max_prepared}",
+      pool_state: "${warm_pool.value.state}",
+      instance_reuse_policy: { reuse_on_scale_in: "${warm_pool.value.reuse_on_scale_in}" },
+    },
+  });
+  const metrics = [hclLiteral(GROUP_METRICS), `var.pool.warm_pool == null ? [] : ${hclLiteral(WARM_POOL_METRICS)}`];
+  group.addOverride("enabled_metrics", hcl(`concat(${metrics.join(", ")})`));
+}
+
 /** Where scale-in is off, its alarm still shows what could leave, and nothing does. */
 function overrideScaleIn(pool: WorkerPool): void {
   const alarm = element(pool, "scaling/scale_in_alarm");
@@ -267,6 +318,11 @@ function overrideScaleIn(pool: WorkerPool): void {
   alarm.addOverride("actions_enabled", hcl("var.pool.scale_in.enabled"));
   alarm.addOverride("evaluation_periods", periods);
   alarm.addOverride("datapoints_to_alarm", periods);
+}
+
+function overrideTracking(pool: WorkerPool): void {
+  const wanted = "var.pool.target_slot_usage_percent == null ? 0 : 1";
+  element(pool, "scaling/track_slots").addOverride("count", hcl(wanted));
 }
 
 /** One schedule stands for all: Terraform repeats it for every entry of `var.pool.schedules`. */

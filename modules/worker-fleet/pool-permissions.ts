@@ -1,3 +1,4 @@
+import { Fn } from "cdktf";
 import { builtAgent } from "../user-data/agent-build";
 import { BOOT_TAG_KEY } from "../user-data/worker-user-data";
 import type { ReleaseLocation, TokenLocation, WorkerPermissions } from "../worker-access/worker-policy";
@@ -43,6 +44,9 @@ function releaseLocation({ bucket, key_prefix, version }: FleetConfig["daemon_re
 /** @throws Error when the token is in neither store. */
 function tokenLocation(token: FleetConfig["control_plane"]["token"]): TokenLocation {
   const key = compact({ kmsKeyArn: token.kms_key_arn });
+  if (token.secrets_manager_arn !== undefined && token.ssm_parameter_arn !== undefined) {
+    return { store: "either", arn: Fn.coalesce([token.secrets_manager_arn, token.ssm_parameter_arn]) };
+  }
   if (token.secrets_manager_arn !== undefined) {
     return { store: "secrets-manager", arn: token.secrets_manager_arn, ...key };
   }

@@ -1,3 +1,4 @@
+import { Fn } from "cdktf";
 import type { Construct } from "constructs";
 import type { UserData } from "../user-data/user-data";
 import { type TokenReference, WORKER_LOG_FILES, workerUserData } from "../user-data/worker-user-data";
@@ -59,7 +60,8 @@ function hookReference({ name, heartbeatTimeoutSeconds }: LifecycleHook) {
 }
 
 /**
- * Parameter Store is asked by name, which an ARN has behind the word parameter, slash included.
+ * Parameter Store is asked by name, which an ARN has behind the word parameter, slash included. A published module gives
+ * both, as tokens of which one is null or empty.
  *
  * @throws Error when the token is in neither store.
  */
@@ -67,6 +69,10 @@ function tokenReference({
   secrets_manager_arn,
   ssm_parameter_arn,
 }: FleetConfig["control_plane"]["token"]): TokenReference {
+  if (secrets_manager_arn !== undefined && ssm_parameter_arn !== undefined) {
+    const parameterName = Fn.replace(ssm_parameter_arn, "/^arn:.*:parameter/", "");
+    return { secretArn: secrets_manager_arn, parameterName };
+  }
   if (secrets_manager_arn !== undefined) {
     return { secretArn: secrets_manager_arn };
   }

@@ -20,6 +20,7 @@ const ADDRESSES = {
   "worker_logs/system": "system",
   "security_group/group": "workers",
   "security_group/egress_https_cidrs_0": "egress",
+  "security_group/ssh_ingress": "ssh",
   "volume_key_grant/grant": "volumes",
 };
 
@@ -41,6 +42,12 @@ function root(scope: Construct, id: string): ModuleStack {
   const stack = new ModuleStack(scope, id, { addresses: ADDRESSES });
   const variables = declareVariables(stack, moduleInputs, {
     validations: {
+      ssh: [
+        {
+          condition: 'var.ssh == null ? true : !endswith(var.ssh.cidr, "/0")',
+          errorMessage: "ssh.cidr must not open port 22 to everyone; name the block of a bastion or a VPN.",
+        },
+      ],
       pools: [
         {
           condition: INSTANCE_TYPES_FIT,
@@ -49,6 +56,13 @@ function root(scope: Construct, id: string): ModuleStack {
         {
           condition: "alltrue([for pool in values(var.pools) : pool.size.min <= pool.size.max])",
           errorMessage: "size.min of a pool must be <= its size.max.",
+        },
+        {
+          condition:
+            "alltrue([for pool in values(var.pools) : " +
+            "pool.warm_pool == null || (pool.spot == null && length(pool.instance_types) == 1)])",
+          errorMessage:
+            "A pool with a warm_pool must have one instance type and no spot: AWS refuses it beside others.",
         },
         {
           condition:
@@ -114,7 +128,10 @@ function root(scope: Construct, id: string): ModuleStack {
   declareOutput(stack, "log_group_names", { description: "Log groups, by kind.", value: logs.groupNames });
   declareOutput(stack, "unsafe_flags", {
     description: "Protections that are given up; none in a safe fleet.",
-    value: hcl("[for flag, given_up in var.unsafe : flag if given_up != false && given_up != 1]"),
+    value: hcl(
+      "concat([for flag, given_up in var.unsafe : flag if given_up != false && given_up != 1], " +
+        'var.ssh == null ? [] : ["ssh_key=${var.ssh.key_name}", "ssh_from=${var.ssh.cidr}"])',
+    ),
   });
   return stack;
 }
@@ -125,13 +142,23 @@ function workersSecurityGroup(stack: ModuleStack, name: string, vpcId: string): 
   const group = new WorkerSecurityGroup(stack, "security_group", {
     name,
     vpcId,
+    ssh: { cidr: String(hcl("var.ssh.cidr")) },
     httpsCidrs: [String(hcl("each.value.cidr"))],
   });
+  const resource = group.node.findChild("group") as TerraformResource;
+  resource.addOverride("lifecycle.precondition", [
+    {
+      condition: hcl("(var.token_secret_arn == null) != (var.token_parameter_arn == null)"),
+      error_message: "Exactly one of token_secret_arn and token_parameter_arn must be given.",
+    },
+  ]);
   const rule = group.node.children.find(({ node }) => node.id.startsWith("egress_")) as TerraformResource;
   rule.addOverride("for_each", hcl("var.egress"));
   rule.addOverride("description", hcl("each.value.description"));
   rule.addOverride("from_port", port("each.value.from_port"));
   rule.addOverride("to_port", port("coalesce(each.value.to_port, each.value.from_port)"));
+  const ssh = group.node.findChild("ssh_ingress") as TerraformResource;
+  ssh.addOverride("count", hcl("var.ssh == null ? 0 : 1"));
   return group;
 }
 
@@ -211,10 +238,9 @@ export const WORKER_FLEET_MODULE: PublishedModule = {
   summary:
     "Pools of workers that take jobs from a control plane: an Auto Scaling group for each with its launch template, role, " +
     "lifecycle hooks, scaling, alarms and dashboard, in a VPC of yours.\n\n" +
-    "A document of the kind `worker-fleet` can say more than this module: SQS backlogs, warm pools, pools of both " +
-    "architectures, boot scripts, target tracking, permissions of the jobs, SSH, proxies, tokens in Parameter " +
-    "Store or under a customer managed key, encrypted sessions, IPv6 egress, and a network of its own. The endpoints of a " +
-    "fleet without internet are the module `private-link`.",
+    "A document of the kind `worker-fleet` can say more than this module: SQS backlogs, pools of both architectures, boot " +
+    "scripts, permissions of the jobs, proxies, tokens under a customer managed key, encrypted sessions, IPv6 egress, and a " +
+    "network of its own. The endpoints of a fleet without internet are the module `private-link`.",
   root,
   nested: { "worker-pool": poolModule },
   examples: [{ name: "two-pools", mainTf: EXAMPLE }],

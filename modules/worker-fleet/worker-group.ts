@@ -97,7 +97,8 @@ export interface WarmPoolProps {
   readonly reuseOnScaleIn?: boolean;
 }
 
-const WARM_POOL_METRICS = ["WarmPoolDesiredCapacity", "WarmPoolPendingCapacity", "WarmPoolWarmedCapacity"];
+/** What a group with a warm pool publishes beside the metrics of every group. */
+export const WARM_POOL_METRICS = ["WarmPoolDesiredCapacity", "WarmPoolPendingCapacity", "WarmPoolWarmedCapacity"];
 
 /**
  * The Auto Scaling group of a pool.

@@ -26,17 +26,22 @@ test("R5, R6, R7, R8 and R20 hold in the module too", () => {
   expect(group).toMatchObject({
     force_delete: true,
     lifecycle: { ignore_changes: ["desired_capacity"] },
-    mixed_instances_policy: {
-      launch_template: {
-        launch_template_specification: { version: "${aws_launch_template.worker.latest_version}" },
-        dynamic: { override: { for_each: "${var.pool.instance_types}" } },
+    dynamic: {
+      mixed_instances_policy: {
+        content: {
+          launch_template: {
+            launch_template_specification: { version: "${aws_launch_template.worker.latest_version}" },
+            dynamic: { override: { content: { instance_type: "${override.value}" } } },
+          },
+        },
       },
+      launch_template: { content: { version: "${aws_launch_template.worker.latest_version}" } },
     },
     instance_refresh: {
       preferences: { auto_rollback: true, skip_matching: true, scale_in_protected_instances: "Refresh" },
     },
   });
-  expect(group.mixed_instances_policy.launch_template).not.toHaveProperty("override");
+  expect(group).not.toHaveProperty("mixed_instances_policy");
   expect(group.initial_lifecycle_hook.map(({ heartbeat_timeout }: Block) => heartbeat_timeout)).toEqual([
     launch.heartbeat_timeout,
     terminate.heartbeat_timeout,
@@ -48,7 +53,9 @@ test("R13: what is unsafe is asked for by the caller", () => {
     metadata_options: { http_tokens: '${var.fleet.unsafe.imdsv1 ? "optional" : "required"}' },
     network_interfaces: [{ associate_public_ip_address: "false" }],
   });
-  expect(pool.aws_launch_template.worker).not.toHaveProperty("key_name");
+  expect(pool.aws_launch_template.worker.key_name).toBe("${var.fleet.ssh == null ? null : var.fleet.ssh.key_name}");
+  const { ssh } = json("main.tf.json")["resource"].aws_vpc_security_group_ingress_rule;
+  expect(ssh).toMatchObject({ count: "${var.ssh == null ? 0 : 1}", from_port: 22, to_port: 22 });
 });
 
 test("user data that only Terraform knows is measured by Terraform", () => {
@@ -71,4 +78,33 @@ test("one scale-in alarm and one schedule stand for what each pool's settings sa
   expect(Object.values(pool.aws_autoscaling_schedule)).toEqual([
     expect.objectContaining({ for_each: "${var.pool.schedules}", min_size: "${coalesce(each.value.min, -1)}" }),
   ]);
+});
+
+test("the token is read from the one place that the caller names, and a caller who names none or both is refused", () => {
+  const { Statement } = JSON.parse(
+    pool.aws_iam_policy.worker.policy.replace(/\$\{.*?\}/g, (it: string) => it.replaceAll('"', "'")),
+  );
+
+  expect(Statement.find(({ Sid }: Block) => Sid === "ReadToken")).toEqual({
+    Sid: "ReadToken",
+    Effect: "Allow",
+    Action: ["secretsmanager:GetSecretValue", "ssm:GetParameter"],
+    Resource: [expect.stringMatching(/^\$\{coalesce\(var\.fleet\.token_secret_arn, .*var\.fleet\.token_parameter_arn/)],
+  });
+  expect(json("main.tf.json")["resource"].aws_security_group.workers.lifecycle).toMatchObject({
+    create_before_destroy: true,
+    precondition: [{ condition: "${(var.token_secret_arn == null) != (var.token_parameter_arn == null)}" }],
+  });
+});
+
+test("what AWS refuses or nobody should ask for is refused before anything is planned", () => {
+  const variables = json("variables.tf.json")["variable"];
+  const messages = (name: string) => variables[name].validation.map(({ error_message }: Block) => error_message);
+
+  expect(messages("pools")).toContain(
+    "A pool with a warm_pool must have one instance type and no spot: AWS refuses it beside others.",
+  );
+  expect(messages("ssh")).toContain(
+    "ssh.cidr must not open port 22 to everyone; name the block of a bastion or a VPN.",
+  );
 });
