@@ -19,6 +19,7 @@ import type { Scenario } from "./scenario/scenario";
 import type { Stage } from "./stage/stage";
 import type { Story } from "./story/story";
 import { Watch } from "./watch";
+import { commandWrite, keepWriting } from "./writer";
 
 export interface RunOptions {
   readonly deployment: Deployment;
@@ -57,6 +58,7 @@ export async function rehearse(options: RunOptions): Promise<void> {
   const consoles = new Consoles(stage);
   const watching = new AbortController();
   let watched: Promise<void> = Promise.resolve();
+  let writing: Promise<void> = Promise.resolve();
   try {
     const chapters = new Chapters(story);
     const planned = await chapters.tell("plan", () => plan(options, scratch));
@@ -101,13 +103,16 @@ export async function rehearse(options: RunOptions): Promise<void> {
       };
     });
     await options.running?.(rehearsal, consoles);
+    const { writer } = scenario;
+    const { signal: ending } = watching;
+    if (writer) writing = keepWriting(commandWrite(writer, ending), writer.everyMs, story, ending);
     if (booted) {
       for (const event of scenario.events) await eventChapter(rehearsal, chapters, event);
     }
     await options.afterwards?.();
   } finally {
     watching.abort();
-    await watched;
+    await Promise.all([watched, writing]);
     await consoles.writeTo(output);
     giveBack();
     rmSync(scratch, { recursive: true, force: true });
