@@ -78,7 +78,9 @@ export async function rehearse(options: RunOptions): Promise<void> {
     const clusters = await chapters.tell("apply", () => apply(planned));
     if (clusters === undefined) return;
 
-    const settings = { ...HURRIED, ...scenario.roll };
+    const { deadlineMs } = scenario;
+    const limits = { gateTimeoutMs: deadlineMs, launchTimeoutMs: deadlineMs, healthTimeoutMs: deadlineMs };
+    const settings = { ...HURRIED, ...limits, ...scenario.roll };
     watch.unwell = applicationCheck(settings, clusters, stage.aws.url);
     const rehearsal: Rehearsal = {
       story,
@@ -91,7 +93,7 @@ export async function rehearse(options: RunOptions): Promise<void> {
       written,
       clusters,
       settings,
-      deadlineMs: scenario.deadlineMs,
+      deadlineMs,
       signal,
     };
 
