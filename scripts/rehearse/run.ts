@@ -19,6 +19,7 @@ import type { Scenario } from "./scenario/scenario";
 import type { Stage } from "./stage/stage";
 import type { Story } from "./story/story";
 import { Watch } from "./watch";
+import { commandWrite, keepWriting } from "./writer";
 
 export interface RunOptions {
   readonly deployment: Deployment;
@@ -57,6 +58,7 @@ export async function rehearse(options: RunOptions): Promise<void> {
   const consoles = new Consoles(stage);
   const watching = new AbortController();
   let watched: Promise<void> = Promise.resolve();
+  let writing: Promise<void> = Promise.resolve();
   try {
     const chapters = new Chapters(story);
     const planned = await chapters.tell("plan", () => plan(options, scratch));
@@ -76,7 +78,9 @@ export async function rehearse(options: RunOptions): Promise<void> {
     const clusters = await chapters.tell("apply", () => apply(planned));
     if (clusters === undefined) return;
 
-    const settings = { ...HURRIED, ...scenario.roll };
+    const { deadlineMs } = scenario;
+    const limits = { gateTimeoutMs: deadlineMs, launchTimeoutMs: deadlineMs, healthTimeoutMs: deadlineMs };
+    const settings = { ...HURRIED, ...limits, ...scenario.roll };
     watch.unwell = applicationCheck(settings, clusters, stage.aws.url);
     const rehearsal: Rehearsal = {
       story,
@@ -89,7 +93,7 @@ export async function rehearse(options: RunOptions): Promise<void> {
       written,
       clusters,
       settings,
-      deadlineMs: scenario.deadlineMs,
+      deadlineMs,
       signal,
     };
 
@@ -101,13 +105,16 @@ export async function rehearse(options: RunOptions): Promise<void> {
       };
     });
     await options.running?.(rehearsal, consoles);
+    const { writer } = scenario;
+    const { signal: ending } = watching;
+    if (writer) writing = keepWriting(commandWrite(writer, ending), writer.everyMs, story, ending);
     if (booted) {
       for (const event of scenario.events) await eventChapter(rehearsal, chapters, event);
     }
     await options.afterwards?.();
   } finally {
     watching.abort();
-    await watched;
+    await Promise.all([watched, writing]);
     await consoles.writeTo(output);
     giveBack();
     rmSync(scratch, { recursive: true, force: true });

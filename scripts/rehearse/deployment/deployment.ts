@@ -25,7 +25,8 @@ export interface Written {
   /** Of the outputs: the manifest of every cluster, JSON. */
   manifests(outputs: Readonly<Record<string, unknown>>): readonly string[];
   /**
-   * Writes the same with another node config script, for the next apply.
+   * Writes the same with another node config script, for the next apply; an instance that it fails on is ended at once, since no
+   * person comes to look at it.
    *
    * @throws Error where the deployment has none that can be replaced, with the reason.
    */

@@ -76,7 +76,10 @@ async function write(root: string, texts: readonly string[], place: Place): Prom
       override({
         ...sources,
         ...Object.fromEntries(
-          clusters.map((name) => [name, { ...sources[name], node_config_script, node_config_script_s3_url: null }]),
+          clusters.map((name) => [
+            name,
+            { ...sources[name], node_config_script, node_config_script_s3_url: null, on_boot_failure: "abandon" },
+          ]),
         ),
       });
     },

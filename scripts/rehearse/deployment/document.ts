@@ -98,6 +98,7 @@ async function write({ file, text, head }: Source, place: Place): Promise<Writte
         throw new Error(`${head.name} has no node_config_script of its own: its script lies in S3`);
       }
       document.set("node_config_script", script);
+      document.set("on_boot_failure", "abandon");
       await synthesize(String(document));
     },
   };

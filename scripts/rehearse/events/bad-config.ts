@@ -1,3 +1,4 @@
+import { parseManifest } from "../../rolling-update/manifest";
 import { type Act, CannotHappen, type Rehearsal } from "../rehearsal";
 import { currentReleases, type Released, release } from "../release";
 import { check, othersStayed } from "./checks";
@@ -67,5 +68,9 @@ async function releaseBroken(rehearsal: Rehearsal, groups: readonly string[]): P
     throw new CannotHappen(error.message);
   });
   await terraform.apply();
-  return { released: new Map(), end: () => {} };
+  const manifests = written.manifests(await terraform.outputs()).map((text) => parseManifest(JSON.parse(text)));
+  const released = manifests.flatMap(({ nodes }) =>
+    nodes.flatMap(({ group, template }) => (template === undefined ? [] : [[group, template] as const])),
+  );
+  return { released: new Map(released), end: () => {} };
 }
