@@ -75,6 +75,7 @@ export const TEST_TIERS: readonly TestTier[] = [
     files: ["/usr/share/java/zookeeper.jar", "/usr/share/java/slf4j-simple.jar"],
   },
   { name: "moto", proves: "the AWS SDK against an emulated AWS", commands: ["moto_server"] },
+  { name: "bash", proves: "a shell loop in the simulator's time", commands: ["bash"] },
   { name: "shellcheck", proves: "the examples' node config scripts", commands: ["shellcheck"] },
 ];
 
