@@ -76,6 +76,7 @@ export const TEST_TIERS: readonly TestTier[] = [
   },
   { name: "moto", proves: "the AWS SDK against an emulated AWS", commands: ["moto_server"] },
   { name: "perl", proves: "an agent's restart under a hundred daemons", commands: ["perl", "bash", "mkfifo"] },
+  { name: "bash", proves: "a shell loop in the simulator's time", commands: ["bash"] },
   { name: "shellcheck", proves: "the examples' node config scripts", commands: ["shellcheck"] },
 ];
 

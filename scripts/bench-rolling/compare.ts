@@ -3,14 +3,16 @@ import { Monitor } from "../rolling-update/simulator/monitor";
 import { type Connection, SimulatedAws } from "../rolling-update/simulator/simulated-aws";
 import type { Process } from "../rolling-update/simulator/virtual-clock";
 import type { Scenario } from "./scenarios";
-import type { Updater } from "./updaters";
+import type { OutsideUpdater, Updater } from "./updaters";
 
 const HOUR_MS = 3_600_000;
 /** How long a look and the call after it take: a death inside is not the updater's fault. */
 const KNOWABLE_MS = 1_000;
+/** No command of a shell loop takes longer; one that does was asked by a process that is dead. */
+const LONGEST_COMMAND_MS = 60_000;
 
 /** What an updater did wrong in a scenario; nothing: it passed. */
-export async function faultsOf(updater: Updater, scenario: Scenario): Promise<string[]> {
+export async function faultsOf(updater: Updater | OutsideUpdater, scenario: Scenario): Promise<string[]> {
   const aws = await SimulatedAws.running({ ec2: { shutdownMs: () => 60_000 }, ...scenario.world });
   const leaderHits: number[] = [];
   await scenario.arrange(aws);
@@ -22,33 +24,40 @@ export async function faultsOf(updater: Updater, scenario: Scenario): Promise<st
   };
   const store = new MemoryStore();
   const connection = scenario.connection?.(aws) ?? {};
-  const start = (process: Process, more: Connection = {}) =>
-    updater({
-      cloud: aws.connect(process, { ...connection, ...more }),
-      inside: aws.connect(process, more),
-      clock: process,
-      manifest: aws.deployment(),
-      store: store.connect(process),
-      probe: aws.guests.probe(process, () => 0),
-    });
+  const benchOf = (process: Process, more: Connection) => ({
+    cloud: aws.connect(process, { ...connection, ...more }),
+    inside: aws.connect(process, more),
+    clock: process,
+    manifest: aws.deployment(),
+    store: store.connect(process),
+    probe: aws.guests.probe(process, () => 0),
+  });
+  /** Lets the updater run; -1 when it does not end. */
+  const drive = async (process: Process, more: Connection = {}, limitMs = 48 * HOUR_MS): Promise<number> => {
+    const bench = benchOf(process, more);
+    if ("outside" in updater) return updater.outside(bench, (promise) => aws.clock.run(promise, LONGEST_COMMAND_MS));
+    const code = await aws.clock.run(updater(bench), limitMs);
+    return code === "still running" ? -1 : code;
+  };
   const startedMs = aws.clock.now();
   let saidMs = 0;
   const run = async (): Promise<number> => {
-    const code = await aws.clock.run(start(aws.clock.process()), 48 * HOUR_MS);
+    const code = await drive(aws.clock.process());
     saidMs ||= aws.clock.now() - startedMs;
-    return code === "still running" ? -1 : code;
+    return code;
   };
 
   let code: number;
   if (scenario.killed) {
     const victim = aws.clock.process();
-    await aws.clock.run(start(victim, { around: dyingAfterTerminate(victim) }), 60_000);
+    await drive(victim, { around: dyingAfterTerminate(victim) }, LONGEST_COMMAND_MS);
     victim.kill();
     await aws.pass(2 * 60_000);
     code = await run();
   } else if (scenario.second) {
+    if ("outside" in updater) throw new Error(`two processes at once cannot share virtual time: ${scenario.name}`);
     const other = aws.clock.process();
-    const late = other.sleep(30_000).then(() => start(other));
+    const late = other.sleep(30_000).then(() => updater(benchOf(other, {})));
     code = await run();
     await aws.clock.run(late, 48 * HOUR_MS);
   } else code = await run();

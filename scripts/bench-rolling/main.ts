@@ -3,10 +3,19 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { faultsOf } from "./compare";
 import { overheadOf } from "./overhead";
 import { SCENARIOS } from "./scenarios";
-import { holdfast, instanceRefresh, scaleToZero, terminateAndPoll, type Updater } from "./updaters";
+import { shellLoop } from "./shell/shell-loop";
+import {
+  holdfast,
+  instanceRefresh,
+  type OutsideUpdater,
+  scaleToZero,
+  terminateAndPoll,
+  type Updater,
+} from "./updaters";
 
-const UPDATERS: readonly (readonly [string, Updater])[] = [
+const UPDATERS: readonly (readonly [string, Updater | OutsideUpdater])[] = [
   ["terminate and poll", terminateAndPoll],
+  ["the same as a Bash process", shellLoop],
   ["scale to zero", scaleToZero],
   ["instance refresh per group", instanceRefresh],
   ["holdfast", holdfast],
@@ -19,6 +28,10 @@ async function comparison(): Promise<string> {
   for (const scenario of SCENARIOS) {
     const cells: string[] = [];
     for (const [index, [, updater]] of UPDATERS.entries()) {
+      if (scenario.second && "outside" in updater) {
+        cells.push("not run: two processes cannot share virtual time");
+        continue;
+      }
       const faults = await faultsOf(updater, scenario);
       if (faults.length === 0) passed[index] = (passed[index] ?? 0) + 1;
       cells.push(faults.length === 0 ? "ok" : faults.join("; "));

@@ -21,6 +21,11 @@ export interface Bench {
 /** Rolls the cluster and ends with an exit code: 0 claims that every node is on its target. */
 export type Updater = (bench: Bench) => Promise<number>;
 
+/** An updater that is a process of its own: virtual time passes only while `pass` awaits something for it. */
+export interface OutsideUpdater {
+  readonly outside: (bench: Bench, pass: <T>(promise: Promise<T>) => Promise<T | "still running">) => Promise<number>;
+}
+
 const MINUTE_MS = 60_000;
 
 /**
