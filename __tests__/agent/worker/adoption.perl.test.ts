@@ -12,7 +12,6 @@ import { grantOf } from "./jobs/supervised";
 const TOKEN = "canary-deployment-token-51c0";
 const JOBS = 100;
 const PATIENCE_MS = 240_000;
-const scratch = useScratch();
 let controlPlane: FakeControlPlane;
 let agent: ChildProcess | undefined;
 const lines: string[] = [];
@@ -52,6 +51,8 @@ afterEach(async () => {
   });
   await controlPlane.close();
 });
+// Its hook comes after the one above, which finds the daemons by their folders.
+const scratch = useScratch();
 
 test("R30: an agent that is killed, hands over or is upgraded under 100 running jobs leaves every daemon running, and the next one takes all up by pid, start time and identity", async () => {
   const settings = {
