@@ -12,8 +12,12 @@ async function datasource(name: string, url: string): Promise<string> {
 }
 
 async function answered(datasourceId: string, role: "source" | "sink") {
-  const asked = await machine.operator.post(`/datasources/${datasourceId}/test`, { role });
-  expect(asked.status).toBe(200);
+  // A worker is asked only once its first heartbeat has opened its session.
+  const asked = await eventually("a worker is there to be asked", async () => {
+    const answer = await machine.operator.post(`/datasources/${datasourceId}/test`, { role });
+    expect(answer.status).toBe(200);
+    return answer;
+  });
   return await eventually("the test is answered", async () => {
     const { body } = await machine.operator.get(`/connection-tests/${asked.body.id}`);
     expect(body.state).toBe("answered");
