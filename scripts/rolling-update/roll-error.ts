@@ -1,52 +1,57 @@
 import { CloudError } from "./cloud";
 
-/** Why a roll ended other than well. The code is stable; scripts may match on it. */
-export type RollErrorCode =
-  | "MANIFEST_INVALID"
-  | "SETTINGS_INCOHERENT"
-  | "WRONG_ACCOUNT"
-  | "WRONG_REGION"
-  | "WRONG_CLUSTER"
-  | "GROUP_MISSING"
-  | "TEMPLATE_UNKNOWN"
-  | "PREFLIGHT_REFUSED"
-  | "LOCK_HELD"
-  | "LOCK_LOST"
-  | "GATE_CLOSED"
-  | "DRAIN_FAILED"
-  | "TERMINATE_TIMEOUT"
-  | "LAUNCH_TIMEOUT"
-  | "TARGET_NOT_SEEN"
-  | "TARGET_MOVED"
-  | "INSTANCE_LOST"
-  | "CLUSTER_UNHEALTHY"
-  | "ALARM"
-  | "IRREVERSIBLE"
-  | "NOTHING_TO_RESUME"
-  | "ZONE_IMPAIRED"
-  | "HANDOVER_FAILED"
-  | "NO_REFRESH"
-  | "REFRESH_FAILED"
-  | "CLOUD_DENIED"
-  | "CLOUD_FAILED"
-  | "INTERNAL"
-  | LaunchFailureCode;
-
 /** Why a group could not start or keep the replacement, read from its scaling activities. */
-export type LaunchFailureCode =
-  | "INTERFACE_IN_USE"
-  | "INSUFFICIENT_CAPACITY"
-  | "QUOTA_EXCEEDED"
-  | "IMAGE_UNUSABLE"
-  | "INSTANCE_TYPE_UNSUPPORTED"
-  | "KMS_KEY_UNUSABLE"
-  | "INSTANCE_PROFILE_INVALID"
-  | "NOT_AUTHORIZED"
-  | "SECURITY_GROUP_MISSING"
-  | "KEY_PAIR_MISSING"
-  | "VOLUME_LIMIT"
-  | "HOOK_ABANDONED"
-  | "LAUNCH_FAILED";
+export const LAUNCH_FAILURE_CODES = [
+  "INTERFACE_IN_USE",
+  "INSUFFICIENT_CAPACITY",
+  "QUOTA_EXCEEDED",
+  "IMAGE_UNUSABLE",
+  "INSTANCE_TYPE_UNSUPPORTED",
+  "KMS_KEY_UNUSABLE",
+  "INSTANCE_PROFILE_INVALID",
+  "NOT_AUTHORIZED",
+  "SECURITY_GROUP_MISSING",
+  "KEY_PAIR_MISSING",
+  "VOLUME_LIMIT",
+  "HOOK_ABANDONED",
+  "LAUNCH_FAILED",
+] as const;
+export type LaunchFailureCode = (typeof LAUNCH_FAILURE_CODES)[number];
+
+/** Every other reason why a roll ends other than well. */
+export const ROLL_FAILURE_CODES = [
+  "MANIFEST_INVALID",
+  "SETTINGS_INCOHERENT",
+  "WRONG_ACCOUNT",
+  "WRONG_REGION",
+  "WRONG_CLUSTER",
+  "GROUP_MISSING",
+  "TEMPLATE_UNKNOWN",
+  "PREFLIGHT_REFUSED",
+  "LOCK_HELD",
+  "LOCK_LOST",
+  "GATE_CLOSED",
+  "DRAIN_FAILED",
+  "TERMINATE_TIMEOUT",
+  "LAUNCH_TIMEOUT",
+  "TARGET_NOT_SEEN",
+  "TARGET_MOVED",
+  "INSTANCE_LOST",
+  "CLUSTER_UNHEALTHY",
+  "ALARM",
+  "IRREVERSIBLE",
+  "NOTHING_TO_RESUME",
+  "ZONE_IMPAIRED",
+  "HANDOVER_FAILED",
+  "NO_REFRESH",
+  "REFRESH_FAILED",
+  "CLOUD_DENIED",
+  "CLOUD_FAILED",
+  "INTERNAL",
+] as const;
+
+/** Why a roll ended other than well. The code is stable; scripts may match on it. */
+export type RollErrorCode = (typeof ROLL_FAILURE_CODES)[number] | LaunchFailureCode;
 
 /** What happened, where, why in AWS's own words, and the next command. */
 export class RollError extends Error {

@@ -17,3 +17,8 @@ export const fleetEventSchema = z.strictObject({
   reason: z.optional(z.string()),
 });
 export type FleetEvent = z.infer<typeof fleetEventSchema>;
+
+/** The published JSON schema of {@link fleetEventSchema}. */
+export function fleetEventJsonSchema(): unknown {
+  return z.toJSONSchema(fleetEventSchema);
+}
