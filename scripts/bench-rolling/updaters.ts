@@ -45,9 +45,7 @@ export const terminateAndPoll: Updater = async ({ cloud, clock, manifest }) => {
     for (const name of names) {
       if (!(await waitFor(clock, 10 * MINUTE_MS, () => inService(names)))) return 1;
       const [group] = await cloud.describeGroups([name]);
-      const wanted = Number(group?.template?.version);
-      const running = Number(group?.instances[0]?.template?.version);
-      if (Number.isNaN(wanted) || Number.isNaN(running) || wanted === running) continue;
+      if (!versionNumbersDiffer(group)) continue;
       await cloud.terminate(group?.instances[0]?.id ?? "", false);
       if (!(await waitFor(clock, 10 * MINUTE_MS, () => inService([name])))) return 124;
     }
@@ -56,6 +54,13 @@ export const terminateAndPoll: Updater = async ({ cloud, clock, manifest }) => {
     return 255;
   }
 };
+
+/** What that loop takes for stale: two numbers that differ. What is no number is an error in Bash, and an error is not "differs". */
+export function versionNumbersDiffer(group: Group | undefined): boolean {
+  const wanted = Number(group?.template?.version);
+  const running = Number(group?.instances[0]?.template?.version);
+  return !Number.isNaN(wanted) && !Number.isNaN(running) && wanted !== running;
+}
 
 /** The loop that avoids the race for the interface by taking each group to zero and back. */
 export const scaleToZero: Updater = async ({ cloud, clock, manifest }) => {

@@ -45,6 +45,19 @@ async function cli(aws: SimulatedAws, store: MemoryStore, ...given: (string | { 
   return { code, out: out.join(""), lines: out.join("").trim().split("\n") };
 }
 
+/** A node on its first template version that is to go to the second, as `roll plan --json` shows it. */
+const planned = (node: string, zone: string, order: number, risks: readonly string[]) => ({
+  node,
+  group: `orders-node-${node}`,
+  zone: `eu-west-1${zone}`,
+  instance: `i-0000000000000000${order}`,
+  current: { id: `lt-${node}`, version: 1 },
+  target: { id: `lt-${node}`, version: 2 },
+  reason: "other version",
+  order,
+  risks,
+});
+
 describe("holdfast roll", () => {
   test("R1: run without --yes plans, changes nothing and ends with 2; a cluster on its target ends with 0", async () => {
     const aws = await SimulatedAws.running();
@@ -58,9 +71,29 @@ describe("holdfast roll", () => {
     expect(shown.code).toBe(2);
     expect(shown.out).toContain("1. node 00 (i-00000000000000001): lt-00:1 -> lt-00:2, other version");
     expect(json.code).toBe(2);
-    expect(planSchema.parse(JSON.parse(json.out)).nodes).toHaveLength(3);
+    expect(planSchema.parse(JSON.parse(json.out))).toEqual({
+      cluster: "orders",
+      nodes: expect.any(Array),
+      refusals: [],
+    });
+    expect(JSON.parse(json.out).nodes).toEqual([
+      planned("00", "a", 1, []),
+      planned("01", "b", 2, []),
+      planned("02", "c", 3, ["leads the cluster: its leadership moves"]),
+    ]);
     expect(aws.mutations).toEqual([]);
     expect((await store.list("")).size).toBe(0);
+  });
+
+  test("R16: a time limit the hook does not allow is refused by the plan, by its name", async () => {
+    const aws = await SimulatedAws.running({ hook: { heartbeatMs: 3_600_000, globalMs: 7_200_000 } });
+    aws.release();
+
+    const { code, out } = await cli(aws, new MemoryStore(), "plan", "--launch-timeout", "4h");
+
+    expect(code).toBe(6);
+    expect(out).toContain("launchTimeoutMs (14400000)");
+    expect(aws.mutations).toEqual([]);
   });
 
   test("R21: without a terminal every line is JSON, the outcome too", async () => {

@@ -1,4 +1,5 @@
 import { CloudError } from "../../../scripts/rolling-update/cloud";
+import { parseSettings } from "../../../scripts/rolling-update/settings";
 import { MemoryStore } from "../../../scripts/rolling-update/simulator/memory-store";
 import { Monitor } from "../../../scripts/rolling-update/simulator/monitor";
 import { SimulatedAws } from "../../../scripts/rolling-update/simulator/simulated-aws";
@@ -6,49 +7,70 @@ import { behind, rehearse, startRoll, stranded } from "../../support/rolling";
 
 const HOUR = 3_600_000;
 
+/** What AWS says of a launch that failed, by the code it is given here. */
+const LAUNCH_FAULTS: readonly (readonly [string, string])[] = [
+  [
+    "INSUFFICIENT_CAPACITY",
+    "We currently do not have sufficient m6i.large capacity in the Availability Zone you requested (eu-west-1a).",
+  ],
+  [
+    "QUOTA_EXCEEDED",
+    "You have requested more vCPU capacity than your current vCPU limit of 32 allows for the instance bucket.",
+  ],
+  ["IMAGE_UNUSABLE", "The AMI ID 'ami-0bad' does not exist."],
+  [
+    "INSTANCE_TYPE_UNSUPPORTED",
+    "Your requested instance type (m9x.large) is not supported in your requested Availability Zone (eu-west-1a).",
+  ],
+  [
+    "KMS_KEY_UNUSABLE",
+    "Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: Client.InvalidKMSKey.InvalidState: The KMS key provided is in an incorrect state.",
+  ],
+  ["INSTANCE_PROFILE_INVALID", "Invalid IAM Instance Profile name."],
+  ["NOT_AUTHORIZED", "You are not authorized to perform this operation."],
+  ["SECURITY_GROUP_MISSING", "The security group 'sg-0123' does not exist."],
+  ["KEY_PAIR_MISSING", "The key pair 'ops' does not exist."],
+  ["VOLUME_LIMIT", "VolumeLimitExceeded: You have exceeded the maximum number of gp3 volumes."],
+  ["INTERFACE_IN_USE", "Interface: [eni-00] in use."],
+  ["LAUNCH_FAILED", "Something nobody has seen."],
+];
+
+/** A roll whose first launch is refused with these words; how long after it the roll was over. */
+async function failingLaunch(message: string) {
+  const aws = await SimulatedAws.running();
+  aws.release();
+  let failedMs: number | undefined;
+  aws.ec2.launchFault = () => {
+    failedMs ??= aws.clock.now();
+    return message;
+  };
+
+  const { outcome } = await rehearse(aws);
+
+  if (failedMs === undefined) throw new Error("nothing was launched");
+  return { aws, outcome, detectedMs: aws.clock.now() - failedMs };
+}
+
 describe("when a node fails", () => {
-  test.each([
-    [
-      "INSUFFICIENT_CAPACITY",
-      "We currently do not have sufficient m6i.large capacity in the Availability Zone you requested (eu-west-1a).",
-    ],
-    [
-      "QUOTA_EXCEEDED",
-      "You have requested more vCPU capacity than your current vCPU limit of 32 allows for the instance bucket.",
-    ],
-    ["IMAGE_UNUSABLE", "The AMI ID 'ami-0bad' does not exist."],
-    [
-      "INSTANCE_TYPE_UNSUPPORTED",
-      "Your requested instance type (m9x.large) is not supported in your requested Availability Zone (eu-west-1a).",
-    ],
-    [
-      "KMS_KEY_UNUSABLE",
-      "Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: Client.InvalidKMSKey.InvalidState: The KMS key provided is in an incorrect state.",
-    ],
-    ["INSTANCE_PROFILE_INVALID", "Invalid IAM Instance Profile name."],
-    ["NOT_AUTHORIZED", "You are not authorized to perform this operation."],
-    ["SECURITY_GROUP_MISSING", "The security group 'sg-0123' does not exist."],
-    ["KEY_PAIR_MISSING", "The key pair 'ops' does not exist."],
-    ["VOLUME_LIMIT", "VolumeLimitExceeded: You have exceeded the maximum number of gp3 volumes."],
-    ["INTERFACE_IN_USE", "Interface: [eni-00] in use."],
-    ["LAUNCH_FAILED", "Something nobody has seen."],
-  ])("R15: %s ends the wait within one look and says so in AWS's words", async (code, message) => {
-    const aws = await SimulatedAws.running();
-    aws.release();
-    aws.ec2.launchFault = () => message;
-    let failedMs = 0;
-    const fault = aws.ec2.launchFault;
-    aws.ec2.launchFault = (template) => {
-      failedMs ||= aws.clock.now();
-      return fault(template);
-    };
+  test.each(LAUNCH_FAULTS)(
+    "R15: %s ends the wait within one look and says so in AWS's words",
+    async (code, message) => {
+      const { outcome, aws, detectedMs } = await failingLaunch(message);
 
-    const { outcome } = await rehearse(aws);
+      expect(outcome.error).toMatchObject({ code, node: "00", reason: expect.stringContaining(message) });
+      expect(outcome.error?.next).toBeTruthy();
+      expect(detectedMs).toBeLessThanOrEqual(7_000);
+      expect(stranded(aws)).toEqual([]);
+    },
+  );
 
-    expect(outcome.error).toMatchObject({ code, node: "00", reason: expect.stringContaining(message) });
-    expect(outcome.error?.next).toBeTruthy();
-    expect(aws.clock.now() - failedMs).toBeLessThanOrEqual(7_000);
-    expect(stranded(aws)).toEqual([]);
+  test("R15: of twelve kinds of failed launch the median is known at the next look", async () => {
+    const detected: number[] = [];
+    for (const [, message] of LAUNCH_FAULTS) detected.push((await failingLaunch(message)).detectedMs);
+
+    expect(detected.length).toBeGreaterThanOrEqual(12);
+    const median = detected.sort((a, b) => a - b)[Math.floor(detected.length / 2)];
+    expect(median).toBeLessThanOrEqual(parseSettings().pollMs);
   });
 
   test("R15: a node that abandons its hook ends the wait, with what it printed", async () => {

@@ -42,6 +42,35 @@ describe("the gate before a node goes", () => {
     expect(monitor.terminated).toEqual([]);
   });
 
+  test.each([1, 2, 3, 4])(
+    "R9: an unrelated node that goes down for good right after the replacement of %i keeps all others",
+    async (k) => {
+      const { aws, monitor } = await released(5);
+      const hit = degradeAfter(k, aws, monitor, 48 * 60 * MINUTE);
+
+      const { outcome } = await rehearse(aws, { settings: { gateTimeoutMs: 5 * MINUTE } });
+
+      expect(outcome).toMatchObject({ status: "failed", error: { code: "CLUSTER_UNHEALTHY" } });
+      expect(outcome.error?.reason).toContain(`node ${hit().victim}: `);
+      expect(monitor.terminated).toHaveLength(k);
+      expect(stranded(aws)).toEqual([]);
+    },
+  );
+
+  test.each([1, 2, 3, 4])(
+    "R9: an unrelated node that is down for ten minutes after the replacement of %i is waited for",
+    async (k) => {
+      const { aws, monitor } = await released(5);
+      const hit = degradeAfter(k, aws, monitor, 10 * MINUTE);
+
+      const { outcome } = await rehearse(aws);
+
+      expect(outcome.status).toBe("done");
+      expect(monitor.terminated[k]?.atMs).toBeGreaterThan(hit().atMs + 10 * MINUTE);
+      expect(monitor.violations).toEqual([]);
+    },
+  );
+
   test("R9: with two nodes down neither is touched", async () => {
     const { aws, monitor } = await released(5);
     aws.guests.degrade("01", 48 * 60 * MINUTE);
@@ -71,6 +100,30 @@ describe("the gate before a node goes", () => {
     await aws.clock.run(done);
 
     expect(monitor.terminated[0]?.atMs).toBe(checks[5]);
+  });
+
+  test("R10: after a node came the same series lets the next one go at its sixth check", async () => {
+    const { aws, monitor } = await released(3, ["00", "01"]);
+    const series = [false, true, false, true, true, true];
+    const checks: number[] = [];
+
+    const { done } = startRoll(aws, {
+      probe: (truth) => ({
+        ...truth,
+        health: async (nodes) => {
+          const isAfterFirst =
+            monitor.terminated.length === 1 && aws.group("orders-node-00").instances[0]?.lifecycle === "InService";
+          if (isAfterFirst) checks.push(aws.clock.now());
+          const isWell = !isAfterFirst || (series[checks.length - 1] ?? true);
+          const answers = await truth.health(nodes);
+          return isWell ? answers : new Map([...answers, ["02", unhealthy("flaps")]]);
+        },
+      }),
+    });
+    await aws.clock.run(done);
+
+    expect(monitor.terminatedNodes).toEqual(["00", "01"]);
+    expect(monitor.terminated[1]?.atMs).toBe(checks[5]);
   });
 
   test("R10: an alarm while the replacement bakes stops the roll", async () => {
@@ -110,6 +163,19 @@ describe("the gate before a node goes", () => {
     const gaps = asked.slice(1).map((at, index) => at - (asked[index] ?? 0));
     expect(gaps.at(-1)).toBeGreaterThan(2 * (gaps[0] ?? 0));
     expect(Math.max(...gaps)).toBeLessThanOrEqual(30_000);
+  });
+
+  test("R21: a gate that stays closed is never silent for half a minute", async () => {
+    const { aws } = await released();
+
+    const { events } = await rehearse(aws, {
+      settings: { gateTimeoutMs: 60 * MINUTE },
+      probe: (truth) => ({ ...truth, canRoll: async () => unhealthy("under-replicated partitions: 3") }),
+    });
+
+    const times = events.map(({ time }) => Date.parse(time));
+    expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(60 * MINUTE);
+    expect(Math.max(...times.slice(1).map((time, index) => time - (times[index] ?? 0)))).toBeLessThanOrEqual(30_000);
   });
 
   test("R12: a leader that moves at every step is rolled last, each node once", async () => {
@@ -158,7 +224,7 @@ describe("the gate before a node goes", () => {
     const { outcome } = await rehearse(aws);
 
     expect(outcome).toMatchObject({ status: "failed", error: { code: "HOOK_ABANDONED", node: "00" } });
-    expect(new Set(monitor.terminatedNodes)).toEqual(new Set(["00"]));
+    expect(monitor.terminatedNodes).toEqual(["00"]);
     expect(aws.manifest.nodes.slice(1).map(({ group }) => aws.group(group).instances[0]?.id)).toEqual(before.slice(1));
   });
 
@@ -224,3 +290,21 @@ describe("the gate before a node goes", () => {
     expect(drained).toEqual(outcome.replaced);
   });
 });
+
+/** Takes another node out of service, for so long, in the moment in which the kth replaced one serves again. */
+function degradeAfter(k: number, aws: SimulatedAws, monitor: Monitor, forMs: number) {
+  const onChange = aws.guests.onChange;
+  let hit: { victim: string; atMs: number } | undefined;
+  aws.guests.onChange = (nodeId, serving) => {
+    onChange(nodeId, serving);
+    const isBack = serving && monitor.terminated.length === k && nodeId === monitor.terminatedNodes[k - 1];
+    if (!isBack || hit !== undefined) return;
+    const victim = aws.manifest.nodes.map(({ id }) => id).find((id) => id !== nodeId) ?? "";
+    hit = { victim, atMs: aws.clock.now() };
+    aws.guests.degrade(victim, forMs);
+  };
+  return () => {
+    if (hit === undefined) throw new Error(`node ${k} never came back`);
+    return hit;
+  };
+}

@@ -3,7 +3,7 @@ import { SimulatedAws } from "../../../scripts/rolling-update/simulator/simulate
 import { behind, rehearse, stranded } from "../../support/rolling";
 
 describe("handing interface and volumes over", () => {
-  test.each([5_000, 40_000, 120_000, 900_000])(
+  test.each([5_000, 20_000, 40_000, 120_000, 300_000, 900_000])(
     "R5: no launch before the old instance is gone, shutdown of %i ms",
     async (shutdownMs) => {
       const aws = await SimulatedAws.running({ ec2: { shutdownMs: () => shutdownMs } });
@@ -19,6 +19,29 @@ describe("handing interface and volumes over", () => {
       expect(stranded(aws)).toEqual([]);
     },
   );
+
+  test("R5: nor before its volume is free, which may take longer than the shutdown", async () => {
+    const aws = await SimulatedAws.running({ ec2: { shutdownMs: () => 5_000, detachMs: () => 300_000 } });
+    const monitor = new Monitor(aws);
+    aws.release();
+    const resumed: unknown[] = [];
+    const around = async (method: string, call: () => Promise<unknown>) => {
+      if (method === "resumeLaunch") {
+        const gone = aws.manifest.nodes[resumed.length];
+        resumed.push([
+          aws.ec2.interfaces.get(gone?.interfaceId ?? "")?.current.status,
+          aws.ec2.volumes.get(gone?.volumeIds[0] ?? "")?.current.state,
+        ]);
+      }
+      return call();
+    };
+
+    const { outcome } = await rehearse(aws, { connection: { around } });
+
+    expect(outcome.status).toBe("done");
+    expect(resumed).toEqual(Array(3).fill(["available", "available"]));
+    expect(monitor.launchesIntoUsedInterface).toBe(0);
+  });
 
   test("R5: a group that replaces by itself does launch into the used interface", async () => {
     const aws = await SimulatedAws.running({ ec2: { shutdownMs: () => 120_000 } });

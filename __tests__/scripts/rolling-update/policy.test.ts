@@ -131,6 +131,13 @@ describe("the roller's IAM policy", () => {
     expect([...actions].filter((action) => !called.has(action)).sort()).toEqual([...CHECKED_BY_AWS].sort());
   });
 
+  test("R23: allows nothing that detaches, deletes or changes a disk, an interface or an instance", () => {
+    const changes = [...actions].filter((action) => action.startsWith("ec2:") && !action.startsWith("ec2:Describe"));
+
+    expect(changes.sort()).toEqual(["ec2:CreateTags", "ec2:GetConsoleOutput", "ec2:RunInstances"]);
+    expect([...actions].filter((action) => action.includes("*"))).toEqual([]);
+  });
+
   test("R22: changes only groups with the cluster's tag, and only the cluster's own parameters", async () => {
     const aws = await SimulatedAws.running();
 

@@ -22,7 +22,7 @@ const versions = (aws: SimulatedAws) =>
   aws.manifest.nodes.map(({ group }) => aws.group(group).instances[0]?.template?.version);
 
 describe("rolling back", () => {
-  test.each([1, 2, 4])("R18: failure at node %i returns every touched node to its version", async (k) => {
+  test.each([1, 2, 3, 4, 5])("R18: failure at node %i returns every touched node to its version", async (k) => {
     const { aws, monitor } = await failingAt(k);
 
     const { outcome } = await rehearse(aws, { settings: { onFailure: "rollback" } });
