@@ -11,7 +11,7 @@ import { isHealthy, rolling, underWrites } from "../support/instance/cluster-lif
 import { ETCD } from "../support/instance/etcd-cluster";
 import { interruptBoots } from "../support/instance/interrupted-boots";
 import { loseTheLeader, rollEveryNode } from "../support/instance/loss-and-roll";
-import { longForm } from "../support/long-form";
+import { inLongForm } from "../support/long-form";
 
 const STEPS = ["identity", "attach", "filesystem", "files", "configure", "health", "complete"];
 const EXAMPLE = readFileSync(join(__dirname, "../../examples/etcd/node-config-script.sh"), "utf8");
@@ -144,39 +144,41 @@ wait_for_healthy_cluster() { as_before_wait_for_healthy_cluster "$@" && systemct
   ],
 ];
 
-test.each(BAD_RELEASES.slice(0, longForm(1, BAD_RELEASES.length)))(
-  "R2: a release that %s stops the roll at its first node, with the reason, while the cluster serves; the corrected one goes through",
-  (_how, { script, inputs, options = [], verdict }) =>
-    underWrites(lab, ETCD, async (writer) => {
-      // GIVEN
-      const before = await lab.nodes();
+inLongForm(() => {
+  test.each(BAD_RELEASES)(
+    "R2: a release that %s stops the roll at its first node, with the reason, while the cluster serves; the corrected one goes through",
+    (_how, { script, inputs, options = [], verdict }) =>
+      underWrites(lab, ETCD, async (writer) => {
+        // GIVEN
+        const before = await lab.nodes();
 
-      // WHEN
-      lab.release({
-        node_image: SECOND_IMAGE,
-        node_config_script: Buffer.from(`${EXAMPLE}\n${script}\n`).toString("base64"),
-        on_boot_failure: "abandon",
-        ...inputs,
-        ...rolling(ETCD, ...options),
-      });
-      const output = await apply();
+        // WHEN
+        lab.release({
+          node_image: SECOND_IMAGE,
+          node_config_script: Buffer.from(`${EXAMPLE}\n${script}\n`).toString("base64"),
+          on_boot_failure: "abandon",
+          ...inputs,
+          ...rolling(ETCD, ...options),
+        });
+        const output = await apply();
 
-      // THEN
-      expect(output).toMatch(verdict);
-      const after = await lab.nodes();
-      expect(after.filter(({ instanceId }, index) => instanceId === before[index]?.instanceId)).toHaveLength(2);
-      const written = writer.acknowledged;
-      await lab.until("more writes", async () => writer.acknowledged > written + 50);
+        // THEN
+        expect(output).toMatch(verdict);
+        const after = await lab.nodes();
+        expect(after.filter(({ instanceId }, index) => instanceId === before[index]?.instanceId)).toHaveLength(2);
+        const written = writer.acknowledged;
+        await lab.until("more writes", async () => writer.acknowledged > written + 50);
 
-      // WHEN
-      lab.release({ node_image: SECOND_IMAGE, ...rolling(ETCD) });
-      expect(await apply()).toBe("applied");
+        // WHEN
+        lab.release({ node_image: SECOND_IMAGE, ...rolling(ETCD) });
+        expect(await apply()).toBe("applied");
 
-      // THEN
-      await lab.inService();
-      expect(await isHealthy(lab, ETCD)).toBe(true);
-    }),
-);
+        // THEN
+        await lab.inService();
+        expect(await isHealthy(lab, ETCD)).toBe(true);
+      }),
+  );
 
-test("R5: power cuts, reboots and kills at random moments of boots end healthy, with the data", () =>
-  underWrites(lab, ETCD, () => interruptBoots(lab, ETCD, longForm(2, 50), seededRandom(6))));
+  test("R5: power cuts, reboots and kills at random moments of boots end healthy, with the data", () =>
+    underWrites(lab, ETCD, () => interruptBoots(lab, ETCD, 50, seededRandom(6))));
+});

@@ -2,3 +2,8 @@
 export function longForm(short: number, long: number): number {
   return process.env["HOLDFAST_LONG"] ? long : short;
 }
+
+/** Tests that run under `npm run test:long` and `npm run lab` alone: each takes minutes of real machines. */
+export function inLongForm(define: () => void): void {
+  if (process.env["HOLDFAST_LONG"]) define();
+}

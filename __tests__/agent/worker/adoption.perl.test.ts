@@ -66,7 +66,10 @@ test("R30: an agent that is killed, hands over or is upgraded under 100 running 
   writeFileSync(join(scratch.path, "worker.json"), JSON.stringify(settings));
   const program = join(scratch.path, "worker-agent.mjs");
   copyFileSync("dist/worker-agent.mjs", program);
-  controlPlane.grants.push(...Array.from({ length: JOBS }, () => grantOf({ deadlineMs: PATIENCE_MS })));
+  const grant = () => controlPlane.grants.push(grantOf({ deadlineMs: PATIENCE_MS }));
+  for (let job = 0; job < JOBS; job++) grant();
+  // A job whose daemon lost its port to another program of this machine is granted anew, as it would be.
+  controlPlane.intercept = ({ name }) => void (name === "report" && grant());
   const everyJobServes = () =>
     reaches("every job serves", () => {
       expect(running().filter(({ status }) => status === "running")).toHaveLength(JOBS);
@@ -74,7 +77,9 @@ test("R30: an agent that is killed, hands over or is upgraded under 100 running 
 
   let ended = startAgent(program);
   await everyJobServes();
+  controlPlane.intercept = undefined;
   const before = await daemons();
+  const [started, reports] = [count("daemon started"), controlPlane.messagesOf("report").length];
   expect(new Set(before.map((daemon) => daemon.split(" ").at(-1))).size).toBe(JOBS);
 
   const next = join(scratch.path, "next.mjs");
@@ -101,6 +106,6 @@ test("R30: an agent that is killed, hands over or is upgraded under 100 running 
 
   process.stderr.write(`taken up ${JOBS} daemons after ${seconds.join(", ")} s\n`);
   expect(await daemons()).toEqual(before);
-  expect(count("daemon started")).toBe(JOBS);
-  expect(controlPlane.messagesOf("report")).toEqual([]);
+  expect(count("daemon started")).toBe(started);
+  expect(controlPlane.messagesOf("report")).toHaveLength(reports);
 });
