@@ -71,6 +71,11 @@ test.each<[string, Readonly<Record<string, unknown>>, string]>([
     "pools.cdc.size.initial: got 4; should be from size.min (1) to size.max (3)",
   ],
   [
+    "no slots for a type that has no default",
+    { "pools.cdc.instance_types": ["c7g.large", "c7g.2xlarge"] },
+    "pools.cdc.slots: is needed: there is no default for c7g.2xlarge; give the number of jobs that one worker runs at a time",
+  ],
+  [
     "a deadline beyond the hook's reach",
     { "pools.cdc.drain.deadline_seconds": 86_400, "pools.cdc.hooks.terminate_timeout_seconds": 300 },
     "pools.cdc.drain.deadline_seconds: got 86400; should be <= 30000, as far as heartbeats carry " +

@@ -6,6 +6,7 @@ import { signOfLife, trackProgress } from "../host/watchdog";
 import type { AgentView, Cloud } from "./cloud";
 import { connectionTests } from "./connection-test/connection-tests";
 import { controlPlaneSource } from "./control-plane-source";
+import { cpuMeter } from "./cpu-meter";
 import type { DaemonApi } from "./daemon/daemon-api";
 import type { DaemonHost } from "./daemon/daemon-host";
 import type { PortPool } from "./daemon/free-port";
@@ -286,11 +287,12 @@ class WorkerAgent implements AgentView {
   private async pushMetrics(): Promise<void> {
     const { jobs, leaving, session, ports } = this;
     const nap = new Nap();
+    const cpuMillicores = cpuMeter();
     for (;;) {
       await nap.sleep(this.intervals.metricsMs, leaving.signal);
       if (leaving.signal.aborted) return;
       if (!session.open || !session.token) continue;
-      const host = { memoryBytes: process.memoryUsage.rss(), cpuMillicores: 0 };
+      const host = { memoryBytes: process.memoryUsage.rss(), cpuMillicores: cpuMillicores() };
       try {
         await ports.controlPlane.post("metrics", { jobs: await jobs.metrics(), host }, session.token);
       } catch (error) {

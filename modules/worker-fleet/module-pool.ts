@@ -1,6 +1,6 @@
 import { autoscalingGroupMixedInstancesPolicyToTerraform } from "@cdktf/provider-aws/lib/autoscaling-group";
 import { AutoscalingSchedule } from "@cdktf/provider-aws/lib/autoscaling-schedule";
-import { type TerraformElement, Token } from "cdktf";
+import { type TerraformElement, TerraformLocal, Token } from "cdktf";
 import type { Construct, IConstruct } from "constructs";
 import { AwsEnvironment } from "../iam/aws-environment";
 import { SCALE_IN_PERIOD_SECONDS } from "../pool-scaling/scale-in";
@@ -17,6 +17,7 @@ import type { PoolConfig } from "./pool-keys";
 import { poolOutputs } from "./pool-outputs";
 import { WARM_POOL_METRICS } from "./worker-group";
 import { WorkerPool } from "./worker-pool";
+import { workerSlotsHcl } from "./worker-slots";
 
 const text = (expression: string): string => Token.asString(hcl(expression));
 const number = (expression: string): number => Token.asNumber(hcl(expression));
@@ -57,6 +58,8 @@ export function poolModule(scope: Construct, id: string): ModuleStack {
     type: "object({ agent = string, jobs = string, system = string })",
     description: "Names of the workers' log groups.",
   });
+
+  new TerraformLocal(stack, "slots", hcl(workerSlotsHcl("var.pool")));
 
   const { region } = AwsEnvironment.of(stack);
   const pool = new WorkerPool(stack, "Default", {
@@ -148,7 +151,7 @@ function settings(): PoolConfig {
   return {
     instance_types: ["m6i.large"],
     size: { min: number("var.pool.size.min"), max: number("var.pool.size.max") },
-    slots: number("var.pool.slots"),
+    slots: number("local.slots"),
     labels: any<PoolConfig["labels"]>("var.pool.labels"),
     boot_hooks: {},
     drain: { mode: text("var.pool.drain.mode") as PoolConfig["drain"]["mode"], deadline_seconds: number(deadline) },
@@ -161,7 +164,7 @@ function settings(): PoolConfig {
     scale_in: {
       enabled: true,
       cpu_below_percent: number("var.pool.scale_in.cpu_below_percent"),
-      headroom_slots: number("coalesce(var.pool.scale_in.headroom_slots, 0.2 * var.pool.slots)"),
+      headroom_slots: number("coalesce(var.pool.scale_in.headroom_slots, 0.2 * local.slots)"),
       quiet_minutes: SCALE_IN_PERIOD_SECONDS / 60,
       cooldown_seconds: number("var.pool.scale_in.cooldown_seconds"),
     },

@@ -180,7 +180,12 @@ export const poolKeys = z.strictObject({
     ),
   images: images.optional().describe("What boots, by architecture. Default: the newest Amazon Linux 2023."),
   size: size.describe("How many workers."),
-  slots: z.int().min(1).max(200).default(4).describe("Jobs that one worker runs at a time."),
+  slots: z
+    .int()
+    .min(1)
+    .max(200)
+    .optional()
+    .describe("Jobs that one worker runs at a time. Default: by instance type, the least of the pool's."),
   labels: z
     .record(z.string().min(1).max(63), z.string().max(255))
     .default({})

@@ -2,6 +2,7 @@ import { architectureOf } from "./architecture";
 import { reachOfTimeout, timeoutForDeadline } from "./lifecycle-hooks";
 import { type PoolConfig, poolKeys } from "./pool-keys";
 import { type Finding, finding, type Rule, withRules } from "./schema-rules";
+import { slotsNeeded, slotsOfType } from "./worker-slots";
 
 function sizes({ size: { min, max, initial } }: PoolConfig): Finding[] {
   return [
@@ -12,6 +13,11 @@ function sizes({ size: { min, max, initial } }: PoolConfig): Finding[] {
       `should be from size.min (${min}) to size.max (${max})`,
     ),
   ];
+}
+
+function slotsOfTypes({ slots, instance_types }: PoolConfig): Finding[] {
+  const unknown = instance_types.find((type) => slotsOfType(type) === undefined);
+  return unknown === undefined ? [] : finding(slots === undefined, ["slots"], slotsNeeded(unknown));
 }
 
 function imagesOfTypes({ instance_types, images }: PoolConfig): Finding[] {
@@ -145,6 +151,7 @@ function volumePerformance({ root_volume: { size_gib, iops = 3_000, throughput_m
 
 const RULES: readonly Rule<PoolConfig>[] = [
   { reads: ["size"], findings: sizes },
+  { reads: ["slots", "instance_types"], findings: slotsOfTypes },
   { reads: ["instance_types", "images"], findings: imagesOfTypes },
   { reads: ["drain", "hooks"], findings: hookReachesDeadline },
   { reads: ["instance_refresh"], findings: refreshBounds },

@@ -6,6 +6,7 @@ import type { MachineImage } from "./machine-image";
 import type { PoolInstancesProps } from "./pool-instances";
 import type { PoolConfig } from "./pool-keys";
 import type { RootVolumeProps } from "./worker-launch-template";
+import { workerSlots } from "./worker-slots";
 
 const SECONDS_PER_DAY = 86_400;
 
@@ -61,9 +62,9 @@ export function instancesProps(fleet: FleetContext, pool: PoolConfig): SettledPr
 
 /** What a pool's settings say of its scaling, in the words of the constructs. */
 export function scalingProps(pool: PoolConfig) {
-  const { slots, scale_out, scale_in, target_slot_usage_percent } = pool;
+  const { scale_out, scale_in, target_slot_usage_percent } = pool;
   return {
-    jobsPerInstance: slots,
+    jobsPerInstance: workerSlots(pool),
     scaleOut: {
       evaluationMinutes: scale_out.evaluation_minutes,
       minutesToAlarm: scale_out.minutes_to_alarm,

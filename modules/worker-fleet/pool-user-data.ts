@@ -10,6 +10,7 @@ import type { FleetContext } from "./fleet-context";
 import type { FleetConfig } from "./fleet-keys";
 import type { LifecycleHook, LifecycleHooks } from "./lifecycle-hooks";
 import type { PoolConfig } from "./pool-keys";
+import { workerSlots } from "./worker-slots";
 
 export interface PoolUserDataProps {
   readonly fleet: FleetContext;
@@ -41,7 +42,7 @@ export function poolUserData(scope: Construct, id: string, props: PoolUserDataPr
       version: daemon_release.version,
       sha256: compact(daemon_release.sha256),
     },
-    slots: settings.slots,
+    slots: workerSlots(settings),
     labels: settings.labels,
     hooks: compact({ beforeInstall: before_install, afterInstall: after_install }),
     ...compact({ proxy, caCertificates: ca_certificates }),

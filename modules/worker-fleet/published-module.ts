@@ -9,6 +9,7 @@ import { WorkerSecurityGroup } from "../worker-access/worker-security-group";
 import { WorkerLogs } from "../worker-observability/worker-logs";
 import { moduleFleetKeys, moduleInputs } from "./module-inputs";
 import { poolModule } from "./module-pool";
+import { hasSlotsHcl } from "./worker-slots";
 
 /** Names that the module promises, by construct path. */
 const ADDRESSES = {
@@ -52,6 +53,12 @@ function root(scope: Construct, id: string): ModuleStack {
         {
           condition: INSTANCE_TYPES_FIT,
           errorMessage: "Every instance type of a pool must run the pool's architecture.",
+        },
+        {
+          condition: `alltrue([for pool in values(var.pools) : ${hasSlotsHcl("pool")}])`,
+          errorMessage:
+            "A pool with an instance type that has no default for slots must give slots, the number of jobs that one worker " +
+            "runs at a time.",
         },
         {
           condition: "alltrue([for pool in values(var.pools) : pool.size.min <= pool.size.max])",

@@ -77,11 +77,26 @@ describe("pools", () => {
 describe("what boots", () => {
   test("R5: whatever user data says, its template's version is what the group names", () => {
     const before = synthesized();
-    const after = synthesized({ pools: { cdc: { ...SMALL_POOL, slots: 5 } } });
+    const after = synthesized({ pools: { cdc: { ...SMALL_POOL, slots: 6 } } });
 
     expect(after.only("aws_launch_template").user_data).not.toBe(before.only("aws_launch_template").user_data);
     expect(after.only("aws_autoscaling_group")).toEqual(before.only("aws_autoscaling_group"));
     expect(after.only("aws_autoscaling_group").launch_template.version).toMatch(/\.latest_version\}$/);
+  });
+
+  test.each([
+    [{ instance_types: ["c6i.xlarge", "t3.medium"] }, 3],
+    [{ instance_types: ["c6i.xlarge", "t3.medium"], slots: 7 }, 7],
+  ])("agent and scaling know the same slots of %j: %d", (pool, slots) => {
+    const stack = synthesized({ pools: { cdc: { ...SMALL_POOL, ...pool } } });
+    const config = JSON.parse(
+      fileIn(unpacked(stack.only("aws_launch_template").user_data), "/etc/holdfast/worker.json"),
+    );
+    const alarms = Object.values(stack.resources("aws_cloudwatch_metric_alarm"));
+    const scaleIn = alarms.find(({ alarm_name }) => alarm_name.endsWith("-scale-in"));
+
+    expect(config.slots).toBe(slots);
+    expect(JSON.stringify(scaleIn)).toContain(`1.2 * ${slots}`);
   });
 
   test("R7: agent and group agree on the hooks and on the deadline", () => {
