@@ -9,7 +9,9 @@ const quantile = (sorted: readonly number[], share: number): number => {
 };
 
 /** How the simulator notices that a rule is left out, over so many hours. */
-const NOTICED: Readonly<Record<Mutant, { hours: number; by: "double runs" | "slow recovery" }>> = {
+const NOTICED: Readonly<
+  Record<Mutant, { hours: number; by: "double runs" | "slow recovery" | "lost jobs" | "overturned ends" }>
+> = {
   "no watchdog": { hours: 10, by: "double runs" },
   "orphaned daemons": { hours: 10, by: "double runs" },
   "no restart grace": { hours: 30, by: "double runs" },
@@ -18,6 +20,8 @@ const NOTICED: Readonly<Record<Mutant, { hours: number; by: "double runs" | "slo
   "no release report": { hours: 30, by: "slow recovery" },
   "response-time deadline": { hours: 60, by: "double runs" },
   "unfenced complete": { hours: 60, by: "double runs" },
+  "forgotten requeue": { hours: 10, by: "lost jobs" },
+  "late report overturns": { hours: 100, by: "overturned ends" },
 };
 
 describe("the lease protocol under every fault at once", () => {
@@ -27,7 +31,7 @@ describe("the lease protocol under every fault at once", () => {
       const outcome = simulate({ seed, hours: 100 });
 
       expect(outcome.doubleRuns).toBe(0);
-      expect(outcome.stuck).toEqual([]);
+      expect(outcome).toMatchObject({ stuck: [], lost: [], overturned: 0 });
       expect(outcome.starts).toBeGreaterThan(3_000);
       expect(quantile(outcome.recoveriesMs, 0.5)).toBeLessThan(30_000);
     },
@@ -52,6 +56,8 @@ describe("the lease protocol under every fault at once", () => {
       const outcome = simulate({ seed: 1, hours, mutant });
 
       if (by === "double runs") expect(outcome.doubleRuns).toBeGreaterThan(0);
+      else if (by === "lost jobs") expect(outcome.lost).not.toEqual([]);
+      else if (by === "overturned ends") expect(outcome.overturned).toBeGreaterThan(0);
       else expect(quantile(outcome.recoveriesMs, 0.5)).toBeGreaterThan(5 * 60_000);
     },
     300_000,

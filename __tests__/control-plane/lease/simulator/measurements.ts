@@ -1,4 +1,7 @@
+import type { Job } from "../../../../control-plane/lease/job";
+import { isEnded } from "./job-ledger";
 import type { Daemon, Machine } from "./machine";
+import type { Server } from "./server";
 import type { World } from "./world";
 
 const TEN_MINUTES_MS = 600_000;
@@ -14,6 +17,12 @@ export interface Outcome {
   readonly vanishedRecoveriesMs: readonly number[];
   /** Jobs that at the end had not run for ten minutes. */
   readonly stuck: readonly string[];
+  /** Jobs that came to an end, one as often as it did. */
+  readonly ends: number;
+  /** Ends that did not last, though the operator did not wish so. */
+  readonly overturned: number;
+  /** Jobs that, long after the last fault, have neither ended nor run under their holder's lease. */
+  readonly lost: readonly string[];
 }
 
 /** Watches the daemons of a fleet, as nobody inside the fleet can. */
@@ -27,6 +36,7 @@ export class Measurements {
 
   constructor(
     private readonly world: World,
+    private readonly server: Server,
     private readonly machines: () => readonly Machine[],
   ) {}
 
@@ -51,9 +61,9 @@ export class Measurements {
     for (const jobId of machine.daemons.keys()) this.checkAlone(jobId);
   }
 
-  outcome(jobIds: Iterable<string>): Outcome {
+  outcome(): Outcome {
     const ascending = (one: number, other: number): number => one - other;
-    const stuck = [...jobIds].filter(
+    const stuck = [...this.server.jobs.keys()].filter(
       (jobId) => this.world.nowMs - (this.idleSince.get(jobId)?.atMs ?? this.world.nowMs) > TEN_MINUTES_MS,
     );
     return {
@@ -63,7 +73,20 @@ export class Measurements {
       recoveriesMs: this.recoveriesMs.sort(ascending),
       vanishedRecoveriesMs: this.vanishedRecoveriesMs.sort(ascending),
       stuck,
+      ends: this.server.jobs.ends,
+      overturned: this.server.jobs.overturned,
+      lost: this.unaccounted(),
     };
+  }
+
+  /** Jobs that have neither ended nor run now, by the claim that the control plane knows and under a lease that it honours. */
+  unaccounted(): string[] {
+    const { jobs, state } = this.server;
+    const runs = (jobId: string, { session, fence }: Job): boolean =>
+      session !== null &&
+      (state.sessions.get(session)?.expiresAtMs ?? 0) > this.world.nowMs &&
+      this.machines().some((machine) => !machine.frozen && machine.daemons.get(jobId)?.fence === fence);
+    return [...jobs].flatMap(([jobId, job]) => (isEnded(job) || runs(jobId, job) ? [] : jobId));
   }
 
   private checkAlone(jobId: string): void {

@@ -8,6 +8,8 @@ export const MUTANTS = [
   "no release report",
   "response-time deadline",
   "unfenced complete",
+  "forgotten requeue",
+  "late report overturns",
 ] as const;
 
 export type Mutant = (typeof MUTANTS)[number];

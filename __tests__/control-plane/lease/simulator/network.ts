@@ -7,8 +7,13 @@ export class Network {
   constructor(
     readonly world: World,
     private readonly server: Server,
-    private readonly unreliable: boolean,
+    private unreliable: boolean,
   ) {}
+
+  /** From now on every message arrives, once and soon. */
+  heal(): void {
+    this.unreliable = false;
+  }
 
   isKept(jobId: string): boolean {
     return this.server.state.jobs.get(jobId)?.onDisconnect === "keep";

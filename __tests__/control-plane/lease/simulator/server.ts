@@ -1,6 +1,7 @@
 import * as coordinator from "../../../../control-plane/lease/coordinator";
-import type { JobEvent } from "../../../../control-plane/lease/job";
+import type { Job, JobEvent } from "../../../../control-plane/lease/job";
 import type { LeaseTiming } from "../../../../control-plane/lease/timing";
+import { isEnded, JobLedger } from "./job-ledger";
 import type { Mutant } from "./mutants";
 import type { World } from "./world";
 
@@ -15,6 +16,7 @@ interface ParkedClaim {
 
 /** The coordinator behind parked claims, with restarts that lose the last renewals. */
 export class Server {
+  readonly jobs = new JobLedger();
   readonly state: coordinator.Coordinator;
   upAtMs = 0;
   private parked: ParkedClaim[] = [];
@@ -26,10 +28,8 @@ export class Server {
     timing: LeaseTiming,
     private readonly mutant: Mutant | undefined,
   ) {
-    this.state = coordinator.newCoordinator(timing, 0);
-    this.every(timing.sweepMs, () => {
-      if (this.up && coordinator.sweep(this.state, world.nowMs).length > 0) this.wake();
-    });
+    this.state = { ...coordinator.newCoordinator(timing, 0), jobs: this.jobs };
+    this.every(timing.sweepMs, () => this.sweep());
     this.every(REPLICA_LAG_MS, () => this.replicate());
   }
 
@@ -45,6 +45,13 @@ export class Server {
       this.state.sessions.set(id, { ...session, expiresAtMs });
     }
     this.state.upSinceMs = this.mutant === "no restart grace" ? Number.NEGATIVE_INFINITY : this.upAtMs;
+  }
+
+  /** Ends a restart that is under way. */
+  heal(): void {
+    if (this.up) return;
+    this.upAtMs = this.world.nowMs;
+    this.state.upSinceMs = Math.min(this.state.upSinceMs, this.upAtMs);
   }
 
   register(sessionId: string, workerId: string): "registered" | coordinator.Closed {
@@ -88,10 +95,30 @@ export class Server {
     let by = { session: sessionId, fence: ref.fence };
     const job = this.state.jobs.get(ref.jobId);
     if (this.mutant === "unfenced complete" && job?.session) by = { session: job.session, fence: job.fence };
+    if (this.mutant === "late report overturns" && job && isEnded(job)) {
+      this.jobs.set(ref.jobId, { ...job, state: "pending" });
+    }
     this.tell(ref.jobId, { type: "report", by, outcome });
   }
 
-  tell(jobId: string, event: JobEvent): void {
+  /** The operator wants ended jobs to run again. */
+  runEndedAgain(): void {
+    for (const [jobId, job] of this.jobs) {
+      if (isEnded(job)) this.jobs.byOperator(() => coordinator.tell(this.state, jobId, { type: "run" }));
+    }
+    this.wake();
+  }
+
+  private sweep(): void {
+    if (!this.up) return;
+    const moved = coordinator.sweep(this.state, this.world.nowMs);
+    if (this.mutant === "forgotten requeue") {
+      for (const jobId of moved) this.jobs.set(jobId, { ...(this.jobs.get(jobId) as Job), state: "starting" });
+    }
+    if (moved.length > 0) this.wake();
+  }
+
+  private tell(jobId: string, event: JobEvent): void {
     coordinator.tell(this.state, jobId, event);
     this.wake();
   }

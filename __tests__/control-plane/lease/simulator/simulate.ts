@@ -10,6 +10,9 @@ import { World } from "./world";
 
 const HOUR = 3_600_000;
 const MINUTE = 60_000;
+/** Once no more faults happen: by then the last machine is back, and every job ended or runs. */
+const CALM_MS = 10 * MINUTE;
+const CALM_LOOK_MS = 1_000;
 
 export interface Simulation {
   readonly seed: number;
@@ -24,17 +27,17 @@ export interface Simulation {
   readonly jobs?: number;
 }
 
-/** Runs a fleet for so many simulated hours under every fault at once. */
+/** Runs a fleet for so many simulated hours under every fault at once, then without faults until every job is accounted for. */
 export function simulate(simulation: Simulation): Outcome {
   const { seed, hours, timing = DEFAULT_TIMING, mutant, workers = 8, jobs = 12 } = simulation;
   const everyFault = simulation.faults !== "vanishing machines";
-  const faults: Faults = { everyFault, rate: simulation.faultRate ?? 1 };
+  const faults: Faults = { everyFault, rate: simulation.faultRate ?? 1, untilMs: hours * HOUR };
   const world = new World(seed);
   const rules = mutant === "no margin" ? { ...timing, serverLeaseMs: timing.workerLeaseMs * 1.2 } : timing;
   const server = new Server(world, rules, mutant);
   const network = new Network(world, server, everyFault);
   const agents = new Map<Machine, Agent>();
-  const measured = new Measurements(world, () => machines);
+  const measured = new Measurements(world, server, () => machines);
 
   const observer: Observer = {
     spawned: (machine, daemon) => {
@@ -68,24 +71,29 @@ export function simulate(simulation: Simulation): Outcome {
     world.after(world.between(0, 5_000), () => bringUp(machine));
     injectFaults(world, machine, faults, bringUp);
   }
-  if (everyFault) repeat(world, (20 * MINUTE) / faults.rate, () => server.restart(world.between(500, 60_000)));
-  repeat(world, 2 * MINUTE, () => {
-    for (const [jobId, job] of server.state.jobs) {
-      if (job.state === "completed" || job.state === "failed") server.tell(jobId, { type: "run" });
-    }
-  });
+  const restart = (): void => server.restart(world.between(500, 60_000));
+  if (everyFault) repeat(world, (20 * MINUTE) / faults.rate, restart, faults.untilMs);
+  repeat(world, 2 * MINUTE, () => server.runEndedAgain());
 
-  world.runUntil(hours * HOUR);
-  return measured.outcome(server.state.jobs.keys());
+  world.runUntil(faults.untilMs);
+  network.heal();
+  server.heal();
+  for (const machine of machines) machine.cutOffUntilMs = world.nowMs;
+  while (measured.unaccounted().length > 0 && world.nowMs < faults.untilMs + CALM_MS) {
+    world.runUntil(world.nowMs + CALM_LOOK_MS);
+  }
+  return measured.outcome();
 }
 
 interface Faults {
   readonly everyFault: boolean;
   readonly rate: number;
+  readonly untilMs: number;
 }
 
 function injectFaults(world: World, machine: Machine, faults: Faults, bringUp: (machine: Machine) => void): void {
-  const onceIn = (meanMs: number, happen: () => void): void => repeat(world, meanMs / faults.rate, happen);
+  const onceIn = (meanMs: number, happen: () => void): void =>
+    repeat(world, meanMs / faults.rate, happen, faults.untilMs);
   onceIn(10 * HOUR, () => {
     machine.vanish();
     const { life } = machine;
@@ -128,10 +136,11 @@ function crash(world: World, machine: Machine, bringUp: (machine: Machine) => vo
   });
 }
 
-function repeat(world: World, meanMs: number, happen: () => void): void {
+function repeat(world: World, meanMs: number, happen: () => void, untilMs = Number.POSITIVE_INFINITY): void {
   world.after(world.exponential(meanMs), () => {
+    if (world.nowMs >= untilMs) return;
     happen();
-    repeat(world, meanMs, happen);
+    repeat(world, meanMs, happen, untilMs);
   });
 }
 
