@@ -1,5 +1,6 @@
 /** `npm run bench:rolling`: the tables of docs/rolling-update.md, measured in the simulator, the same on every machine. */
 import { readFileSync, writeFileSync } from "node:fs";
+import { placeInPage } from "../place-in-page";
 import { faultsOf } from "./compare";
 import { overheadOf } from "./overhead";
 import { SCENARIOS } from "./scenarios";
@@ -71,21 +72,11 @@ async function overhead(): Promise<string> {
 
 const row = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
 
-/** Puts the text between `<!-- name -->` and `<!-- /name -->`. */
-function place(document: string, name: string, text: string): string {
-  const begin = `<!-- ${name} -->`;
-  const end = `<!-- /${name} -->`;
-  const from = document.indexOf(begin);
-  const to = document.indexOf(end);
-  if (from === -1 || to === -1) throw new Error(`${DOCUMENT} has no ${begin} … ${end}`);
-  return `${document.slice(0, from + begin.length)}\n${text}\n${document.slice(to)}`;
-}
-
 async function main(): Promise<void> {
   const tables = { comparison: await comparison(), overhead: await overhead() };
   let document = readFileSync(DOCUMENT, "utf8");
   for (const [name, text] of Object.entries(tables)) {
-    document = place(document, name, text);
+    document = placeInPage(document, name, text);
     console.log(`${text}\n`);
   }
   writeFileSync(DOCUMENT, document);
