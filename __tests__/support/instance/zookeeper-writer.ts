@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { longestGapMs } from "../../../scripts/bench-rolling/servers/longest-gap";
 import { NODE_EXISTS, ZooKeeperRefused, ZooKeeperSession } from "./zookeeper-client";
 
 const PERIOD_MS = 20;
@@ -54,9 +55,11 @@ export class ZooKeeperWriter {
 
   /** Longest time without an acknowledgement between two moments, milliseconds. */
   longestGapMs(fromMs: number, toMs: number): number {
-    const inside = this.#acknowledged.map(({ atMs }) => atMs).filter((at) => at >= fromMs && at <= toMs);
-    const moments = [fromMs, ...inside, toMs];
-    return Math.max(...moments.slice(1).map((at, index) => at - (moments[index] ?? at)));
+    return longestGapMs(
+      this.#acknowledged.map(({ atMs }) => atMs),
+      fromMs,
+      toMs,
+    );
   }
 
   /** Acknowledged writes the ensemble does not hold now. */

@@ -1,4 +1,5 @@
 import { jsonHttp } from "../../rolling-update/clusters/json-http";
+import { longestGapMs } from "./longest-gap";
 
 const PERIOD_MS = 20;
 const ATTEMPT_MS = 1_000;
@@ -45,9 +46,11 @@ export class SteadyWriter {
 
   /** Longest time without an acknowledgement between two moments, milliseconds. */
   longestGapMs(fromMs: number, toMs: number): number {
-    const inside = this.#acknowledged.map(({ atMs }) => atMs).filter((at) => at >= fromMs && at <= toMs);
-    const moments = [fromMs, ...inside, toMs];
-    return Math.max(...moments.slice(1).map((at, index) => at - (moments[index] ?? at)));
+    return longestGapMs(
+      this.#acknowledged.map(({ atMs }) => atMs),
+      fromMs,
+      toMs,
+    );
   }
 
   /** Acknowledged writes the cluster does not hold now. */

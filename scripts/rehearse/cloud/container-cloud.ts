@@ -1,8 +1,9 @@
 import { type EmulatedAws, type EmulatedAwsOptions, startEmulatedAws } from "../../emulator/emulated-aws";
-import type { Machine, Machines, Notice } from "../../emulator/machines";
+import type { Machine, Notice } from "../../emulator/machines";
 import { instanceMetadata } from "../../emulator/metadata/instance-metadata";
 import { startMetadataServer } from "../../emulator/metadata/server";
 import type { LeavesAt } from "../../emulator/metadata/service";
+import { rememberingMachines } from "../../emulator/remembering-machines";
 import { containerMachines } from "../machines/container-machines";
 import { type Lab, openLab } from "../machines/lab";
 import { onEndSignal } from "./end-signal";
@@ -68,7 +69,7 @@ export async function openContainerCloud(options: ContainerCloudOptions): Promis
       host: lab.network.hostAddress,
       machines: (it) => {
         instances = { endpoint: it.url, leavesAt: instanceMetadata(it, ARCHITECTURE) };
-        return remembering(machines, known);
+        return rememberingMachines(machines, known);
       },
       ...(options.timings && { timings: options.timings }),
     });
@@ -86,17 +87,6 @@ export async function openContainerCloud(options: ContainerCloudOptions): Promis
     await close();
     throw error;
   }
-}
-
-function remembering(machines: Machines, known: Map<string, Machine>): Machines {
-  return {
-    ...machines,
-    start: async (instance) => {
-      const machine = await machines.start(instance);
-      known.set(instance.id, machine);
-      return machine;
-    },
-  };
 }
 
 /** Each is done, whatever became of the others. @throws Error as the first that failed. */

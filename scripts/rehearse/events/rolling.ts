@@ -2,6 +2,7 @@ import { hostname, userInfo } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { instanceRefreshes } from "../../rolling-update/aws/instance-refreshes";
 import { applicationOf } from "../../rolling-update/cli/application";
+import { sdkConnection } from "../../rolling-update/cli/sdk-connection";
 import { type Clock, systemClock } from "../../rolling-update/clock";
 import { type FleetOutcome, follow } from "../../rolling-update/fleet/follow";
 import type { Manifest } from "../../rolling-update/manifest";
@@ -9,7 +10,6 @@ import { roll } from "../../rolling-update/roll";
 import { asRollError, type RollError } from "../../rolling-update/roll-error";
 import type { Outcome, StopRequest } from "../../rolling-update/roll-ports";
 import { parseSettings } from "../../rolling-update/settings";
-import { clusterConnection } from "../cluster-connection";
 import type { Rehearsal } from "../rehearsal";
 import type { Released } from "../release";
 
@@ -20,7 +20,7 @@ export async function rollCluster(
   released: ReadonlyMap<string, Released>,
 ): Promise<Outcome> {
   const { story, stage, signal } = rehearsal;
-  const { cloud, store, channel } = clusterConnection(manifest, stage.aws.url);
+  const { cloud, store, channel } = sdkConnection(manifest, { endpoint: stage.aws.url });
   const settings = parseSettings(rehearsal.settings);
   const nodes = manifest.nodes.map((node) => ({ ...node, template: released.get(node.group) ?? node.template }));
   const stop: StopRequest = { level: "go on" };

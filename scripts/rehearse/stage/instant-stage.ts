@@ -1,7 +1,8 @@
 import { gunzipSync } from "node:zlib";
 import { startEmulatedAws } from "../../emulator/emulated-aws";
 import { instantMachines } from "../../emulator/instant-machines";
-import type { LaunchedInstance, Machine, Machines } from "../../emulator/machines";
+import type { LaunchedInstance, Machine } from "../../emulator/machines";
+import { rememberingMachines } from "../../emulator/remembering-machines";
 import type { Stage } from "./stage";
 
 /** Long enough to be seen in a picture. */
@@ -25,7 +26,7 @@ export async function openInstantStage(): Promise<Stage> {
         bootMs: () => BOOT_MS,
         outcome: () => (failing ? "ABANDON" : "CONTINUE"),
       });
-      return remembering(machines, known);
+      return rememberingMachines(machines, known);
     },
   });
 
@@ -49,18 +50,6 @@ export async function openInstantStage(): Promise<Stage> {
     },
     inside: undefined,
     close: () => aws.stop(),
-  };
-}
-
-/** What starts machines, and notes which stands for which instance. */
-function remembering(machines: Machines, known: Map<string, Machine>): Machines {
-  return {
-    ...machines,
-    start: async (instance) => {
-      const machine = await machines.start(instance);
-      known.set(instance.id, machine);
-      return machine;
-    },
   };
 }
 

@@ -1,25 +1,14 @@
-import { instanceOf } from "../aws/instance-of-node";
 import { instanceRefreshes } from "../aws/instance-refreshes";
-import { nodeCommands } from "../aws/node-commands";
-import { parameterStore } from "../aws/parameter-store";
-import { sdkCloud } from "../aws/sdk-cloud";
-import { sdkSystemsManager } from "../aws/sdk-systems-manager";
 import { systemClock } from "../clock";
+import { sdkConnection } from "./sdk-connection";
 import type { Surroundings } from "./surroundings";
+
+const assuming = (roleArn: string | undefined) => (roleArn === undefined ? {} : { roleArn });
 
 /** AWS through its SDK, and the terminal of this process. */
 export const awsSurroundings: Surroundings = {
-  connect: (manifest, roleArn) => {
-    const options = { region: manifest.region, ...(roleArn === undefined ? {} : { roleArn }) };
-    const cloud = sdkCloud(options);
-    const ssm = sdkSystemsManager(options);
-    return {
-      cloud,
-      store: parameterStore(manifest.cluster, ssm),
-      channel: nodeCommands(ssm, systemClock, (nodeId) => instanceOf(cloud, manifest, nodeId)),
-    };
-  },
-  refreshes: (region, roleArn) => instanceRefreshes({ region, ...(roleArn === undefined ? {} : { roleArn }) }),
+  connect: (manifest, roleArn) => sdkConnection(manifest, assuming(roleArn)),
+  refreshes: (region, roleArn) => instanceRefreshes({ region, ...assuming(roleArn) }),
   clock: systemClock,
   stdout: process.stdout,
   stderr: process.stderr,
