@@ -15,6 +15,7 @@ import { isOver, nextStep, type Replacement } from "./replacement";
 import { Reporter } from "./reporter";
 import { asRollError, RollError } from "./roll-error";
 import type { Outcome, RollOptions, RollPorts } from "./roll-ports";
+import { LAUNCHES_BY_ITSELF, launchesByItself } from "./self-launch";
 import type { Settings } from "./settings";
 import { successorsAmong } from "./succession";
 import { byKey, member, observe, outage, type World } from "./world";
@@ -172,6 +173,8 @@ export class Roller {
         ),
       );
     }
+    const arriving = await this.#arriving(open, world, nowMs);
+    if (arriving) return this.#waitAtGate(arriving, `node ${arriving.id}: ${LAUNCHES_BY_ITSELF}`);
     // Never beside the first of the roll: that one is the canary.
     const isAlone = this.settings.parallelWithinZone === 1 || this.#replaced().length === 0;
     const isOwn = ({ id }: ManifestNode) => this.#runsOn(instanceOf(world, id));
@@ -183,14 +186,26 @@ export class Roller {
           open.filter((node) => !isOwn(node)),
         );
     const obstacle = await this.#gate.obstacle(batch, this.#health);
-    if (obstacle !== undefined) {
-      const closed = this.#gate.closed(first, obstacle);
-      if (closed instanceof RollError) return this.#outcome("failed", closed);
-      this.#reporter.waiting(first.id, "gate", closed, obstacle);
-      return undefined;
-    }
+    if (obstacle !== undefined) return this.#waitAtGate(first, obstacle);
     this.#gate.opened();
     for (const node of batch) await this.#start(node, world, nowMs);
+    return undefined;
+  }
+
+  #waitAtGate(node: ManifestNode, obstacle: string): Outcome | undefined {
+    const closed = this.#gate.closed(node, obstacle);
+    if (closed instanceof RollError) return this.#outcome("failed", closed);
+    this.#reporter.waiting(node.id, "gate", closed, obstacle);
+    return undefined;
+  }
+
+  /** A node that comes without the roll's doing, unless the roll was told to take it. */
+  async #arriving(nodes: readonly ManifestNode[], world: World, nowMs: number): Promise<ManifestNode | undefined> {
+    for (const node of nodes) {
+      const view = world.get(node.id);
+      if (!view || this.#record?.forced.includes(node.id)) continue;
+      if (await launchesByItself(this.ports.cloud, view, nowMs)) return node;
+    }
     return undefined;
   }
 
