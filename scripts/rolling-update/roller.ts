@@ -4,7 +4,7 @@ import { readControl } from "./control";
 import { explained } from "./explained";
 import { factsOf, type TurnFacts } from "./facts";
 import { Gate } from "./gate";
-import { countStreaks, examine, type Health, unsteady } from "./health";
+import { countStreaks, examine, type Health, validation } from "./health";
 import { type RollRecord, writeReplacement, writeRoll } from "./journal";
 import type { Lock } from "./lock";
 import type { Manifest, ManifestNode } from "./manifest";
@@ -119,10 +119,12 @@ export class Roller {
     const firingAlarms =
       isWatching && this.settings.alarms.length > 0 ? await cloud.firingAlarms(this.settings.alarms) : [];
     const isCanary = this.#replaced().length === 0;
+    const { unvalidated, othersUnwell } = validation(this.#health, this.settings.successes, batch);
     const turn: Omit<TurnFacts, "drain"> = {
       nowMs: clock.now(),
       obstacle,
-      unvalidated: unsteady(this.#health, this.settings.successes),
+      unvalidated,
+      othersUnwell,
       firingAlarms,
       bakeMs: isCanary ? Math.max(this.settings.canaryBakeMs, this.settings.bakeMs) : this.settings.bakeMs,
     };
@@ -265,6 +267,7 @@ export class Roller {
       nowMs,
       obstacle: undefined,
       unvalidated: undefined,
+      othersUnwell: false,
       firingAlarms: [],
       bakeMs: 0,
     });
