@@ -17,6 +17,8 @@ export interface RegionOptions {
   /** Also run this hook when an instance terminates. */
   readonly terminateHookMs?: number;
   readonly bootMs?: () => number;
+  /** Nodes whose group is made only by {@link SimulatedRegion.makeGroup}: an apply that stopped before it, or a node that is added. */
+  readonly groupless?: readonly string[];
   /** Address of each node in turn. @default private addresses nobody answers at */
   readonly addresses?: readonly string[];
 }
@@ -193,7 +195,14 @@ export class SimulatedRegion {
     };
     this.ec2.addInterface({ id: node.interfaceId, status: "available", zone, ip: node.ip, deleteOnTermination: false });
     this.ec2.addVolume({ id: `vol-${id}`, state: "available", zone, deleteOnTermination: false });
-    const version = this.addVersion(node);
+    this.addVersion(node);
+    if (!this.options.groupless?.includes(id)) this.makeGroup(node);
+    return node;
+  }
+
+  /** Creates a node's group, which launches its template's newest version soon. */
+  makeGroup(node: ManifestNode): void {
+    const { version } = this.ec2.template(templateId(node), "$Latest");
     const launchHook: Hook = {
       name: `${node.group}-asg-hook`,
       transition: "launching",
@@ -218,7 +227,7 @@ export class SimulatedRegion {
         max: 1,
         desired: 1,
         template: { id: templateId(node), version: String(version) },
-        zones: [zone],
+        zones: [node.zone],
         subnetIds: [],
         suspended: [],
         retainsInstances: false,
@@ -227,7 +236,6 @@ export class SimulatedRegion {
       },
       [launchHook, ...terminateHook],
     );
-    return node;
   }
 
   /** What the instance's template version was made to do. */
