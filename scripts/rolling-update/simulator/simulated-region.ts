@@ -5,6 +5,7 @@ import type { Manifest, ManifestNode } from "../manifest";
 import { AutoScaling, type AutoScalingTimings } from "./auto-scaling";
 import { Ec2, type Ec2Timings } from "./ec2";
 import type { GuestProgram } from "./guests";
+import { forbidden } from "./permitted-calls";
 import type { Process } from "./virtual-clock";
 
 export interface RegionOptions {
@@ -125,11 +126,18 @@ export class SimulatedRegion {
     return version;
   }
 
-  /** The Cloud as one process sees it. */
+  /** The Cloud as one process sees it. A call that no roller may make ends the whole simulation, whatever its maker does about it. */
   connect(process: Process, connection: Connection = {}): Cloud {
     const stale = connection.staleMs ?? (() => 0);
     const api = this.#api(stale);
     return intercept(api, (method, call, args) => {
+      const offence = forbidden(method, args);
+      if (offence !== undefined) {
+        this.scheduler.after(0, () => {
+          throw new Error(offence);
+        });
+        return new Promise(() => {});
+      }
       const travel = async () => {
         const latency = connection.latencyMs?.() ?? 0;
         if (latency > 0) await process.sleep(latency / 2);
