@@ -67,6 +67,11 @@ export const TEST_TIERS: readonly TestTier[] = [
     commands: ["patroni", "etcd", "postgres", "pg_basebackup", "openssl"],
   },
   { name: "postgres", proves: "a real PostgreSQL server", commands: ["initdb", "postgres", "openssl"] },
+  {
+    name: "chromium",
+    proves: "the status page in a real browser",
+    commands: ["chromium", "initdb", "postgres", "openssl"],
+  },
   { name: "etcd", proves: "a real etcd cluster", commands: ["etcd", "openssl"] },
   {
     name: "zookeeper",
