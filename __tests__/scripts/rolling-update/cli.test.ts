@@ -214,12 +214,44 @@ describe("holdfast roll", () => {
     expect(out).toContain("it has 00, 01, 02");
   });
 
-  test("R9: a gate that stays closed ends with 4", async () => {
+  test("R9: a gate that stays closed ends with 4, and the status says why until the roll goes on", async () => {
     const aws = await SimulatedAws.running();
+    const store = new MemoryStore();
     aws.release({}, ["00"]);
-    aws.guests.degrade("02", 48 * 3_600_000);
+    aws.guests.degrade("02", 3_600_000);
 
-    expect((await cli(aws, new MemoryStore(), "run", "--yes", "--gate-timeout", "2m")).code).toBe(4);
+    expect((await cli(aws, store, "run", "--yes", "--gate-timeout", "2m")).code).toBe(4);
+    expect((await cli(aws, store, "status", "--json")).out).toContain("node 02: does not answer");
+
+    await aws.pass(3_600_000);
+    expect((await cli(aws, store, "resume")).code).toBe(0);
+    expect((await cli(aws, store, "status", "--json")).out).not.toContain("does not answer");
+  });
+
+  test("R9: a node that is well is told as done though the gate closes after it, and the status says at whose fault", async () => {
+    const aws = await SimulatedAws.running();
+    const store = new MemoryStore();
+    aws.release();
+    const { onChange } = aws.guests;
+    aws.guests.onChange = (nodeId, serving) => {
+      onChange(nodeId, serving);
+      if (nodeId === "00" && serving) aws.guests.degrade("02", 48 * 3_600_000);
+    };
+
+    const { code, lines } = await cli(aws, store, "run", "--yes", "--health-timeout", "5m");
+    const status = await cli(aws, store, "status", "--json");
+
+    expect(code).toBe(4);
+    const events = lines.flatMap((line) => (line.startsWith("{") ? [JSON.parse(line)] : []));
+    expect(events.filter(({ node, phase }) => node === "00" && phase === "failed")).toEqual([]);
+    expect(events.at(-1)).toMatchObject({ outcome: { replaced: ["00"], error: { code: "GATE_CLOSED" } } });
+    const { roll, nodes } = JSON.parse(status.out);
+    expect(roll).toMatchObject({
+      state: "failed",
+      failure: { code: "GATE_CLOSED", node: "00", reason: "node 02: does not answer" },
+    });
+    expect(nodes).toEqual([expect.objectContaining({ node: "00", state: "done" })]);
+    expect(nodes[0]).not.toHaveProperty("failure");
   });
 
   test("R8: a cluster somebody rolls ends with 5", async () => {
