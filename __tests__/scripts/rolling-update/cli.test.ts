@@ -156,6 +156,25 @@ describe("holdfast roll", () => {
     expect((await cli(aws, store, "resume", "--confirm")).code).toBe(0);
   });
 
+  test.each([
+    [1, ["00"]],
+    [2, []],
+  ])("R19: interrupted %i times it ends with 3, and resume goes on to the end", async (times, replaced) => {
+    const aws = await SimulatedAws.running();
+    const store = new MemoryStore();
+    aws.release();
+    aws.clock.after(60_000, () => {
+      for (let time = 0; time < times; time++) process.emit("SIGINT");
+    });
+
+    const { code, lines, out } = await cli(aws, store, "run", "--yes");
+
+    expect(code).toBe(3);
+    expect(JSON.parse(lines.at(-1) ?? "")).toEqual({ outcome: { status: "paused", replaced } });
+    expect(out).toContain(times === 1 ? "stopping after the current node" : "stopping now");
+    expect((await cli(aws, store, "resume")).code).toBe(0);
+  });
+
   test("R19: resume goes on with every option the roll was begun with, but for those it is given", async () => {
     const aws = await SimulatedAws.running();
     const store = new MemoryStore();
