@@ -66,7 +66,8 @@ export function transition(job: Job, event: JobEvent): Job | Refused {
         : "conflict";
     case "started":
       if (!holds(job, event.by)) return "fenced";
-      return job.desired === "run" || job.state === "running" ? { ...job, state: "running" } : "conflict";
+      if (job.state === "running") return job;
+      return job.desired === "run" ? { ...job, state: "running" } : "conflict";
     case "ungrant":
       return holds(job, event.by) && job.state === "starting" ? letGo(job) : "conflict";
     case "release":
@@ -136,8 +137,8 @@ function wish(job: Job, desired: Desired): Job | Refused {
   return { ...job, desired, state: AT_REST[desired], failures: desired === "run" ? 0 : job.failures };
 }
 
-/** How long a failed job waits before its next attempt: doubling from one second to five minutes, half of it random. */
+/** How long a failed job waits before its next attempt: one second at least, five minutes at most, doubling, half of it random. */
 export function retryDelayMs(failures: number, random: () => number): number {
-  const ceiling = Math.min(300_000, 1_000 * 2 ** Math.max(0, failures - 1));
+  const ceiling = Math.min(300_000, 1_000 * 2 ** failures);
   return Math.round(ceiling / 2 + (ceiling / 2) * random());
 }

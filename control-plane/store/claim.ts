@@ -1,6 +1,7 @@
-import type { Pool } from "pg";
-import { recordAudit } from "./audit";
-import { type Queryable, transaction } from "./database";
+/** Which jobs the claims of a group get. */
+import type { Prepared, Queryable } from "./database";
+import { JOB_COLUMNS, type JobStep, type LockedJob, readJobs } from "./jobs";
+import type { LiveSession } from "./sessions";
 
 export interface Claim {
   readonly sessionId: string;
@@ -14,73 +15,95 @@ export interface GrantedJob {
   readonly fence: number;
 }
 
-/** The claimer, if its lease is valid and it takes work. Its lease is locked, so that its claims come one after the other. */
-const CLAIMER = `
-  select s.deployment_id, s.pool, s.labels, s.slots from sessions s join leases l on l.session_id = s.id
-  where s.id = $1 and s.state = 'open' and not s.draining and l.expires_at > now() for update of l`;
+/** A job that a session holds, and the claim that got it. */
+interface HeldJob extends GrantedJob {
+  readonly sessionId: string;
+  readonly claimId: string;
+  readonly state: string;
+}
+
+const HELD: Prepared = {
+  name: "held-jobs",
+  text: `
+  select id as "jobId", fence, session_id as "sessionId", claim_id as "claimId", state from jobs where session_id = any($1)`,
+};
 
 /**
  * Picks in the order of priority and waiting time. Only rows of jobs are locked, here as everywhere, so that no two
- * transactions wait for each other; the pick is materialized, since a joined form may run again and pick twice.
+ * transactions wait for each other.
  */
-export const PICK = `
-  with picked as materialized (
-    select r.job_id from ready_jobs r join jobs j on j.id = r.job_id
-    where r.deployment_id = $1 and r.pool = $2 and r.labels <@ $3::jsonb and r.not_before <= now() and j.state = 'pending'
-    order by r.priority, r.not_before, r.job_id
-    limit $4
-    for update of j skip locked
-  )
-  update jobs set state = 'starting', fence = fence + 1, session_id = $5, claim_id = $6,
-    grant_expires_at = now() + make_interval(secs => $7)
-  where id = any(array(select job_id from picked))
-  returning id as "jobId", fence`;
+export const PICK: Prepared = {
+  name: "pick-jobs",
+  text: `
+  select ${JOB_COLUMNS} from ready_jobs r join jobs j on j.id = r.job_id
+  where r.deployment_id = $1 and r.pool = $2 and r.labels <@ $3::jsonb and r.not_before <= now() and j.state = 'pending'
+  order by r.priority, r.not_before, r.job_id
+  limit $4
+  for update of j skip locked`,
+};
 
-/** Gives pending jobs to a session, at most its free slots; the same claim id gets the same open grants again. */
-export async function claimJobs(pool: Pool, claim: Claim): Promise<GrantedJob[]> {
-  const repeated = await openGrants(pool, claim);
-  if (repeated.length > 0) return repeated;
-  return await transaction(pool, async (tx) => {
-    const claimer = await tx.query<{ deployment_id: string; pool: string; labels: object; slots: number }>(CLAIMER, [
-      claim.sessionId,
-    ]);
-    const session = claimer.rows[0];
-    if (!session) return [];
-    const slots = Math.min(claim.slots, session.slots - (await countHeld(tx, claim.sessionId)));
-    if (slots <= 0) return [];
-    const { rows } = await tx.query<{ jobId: string; fence: number }>(PICK, [
-      session.deployment_id,
-      session.pool,
-      JSON.stringify(session.labels),
-      slots,
-      claim.sessionId,
-      claim.claimId,
-      claim.grantMs / 1_000,
-    ]);
-    for (const { jobId, fence } of rows) {
-      await recordAudit(tx, {
-        deploymentId: session.deployment_id,
-        actor: `session:${claim.sessionId}`,
-        action: "job.claim",
-        subject: jobId,
-        detail: { from: "pending", to: "starting", desired: "run", fence },
-      });
+/** Pending jobs that are locked, each with the step that gives it to its claimer. */
+export interface Picked {
+  readonly jobs: readonly LockedJob[];
+  readonly steps: readonly JobStep[];
+  /** What a claim gets: the same claim id gets the same open grants again. */
+  grantedTo(claim: Claim): GrantedJob[];
+}
+
+/** Picks jobs for claims, for each session at most its free slots. Sessions that the same jobs may go to are served together, in turn. */
+export async function pickJobs(
+  tx: Queryable,
+  claims: readonly Claim[],
+  live: ReadonlyMap<string, LiveSession>,
+): Promise<Picked> {
+  const asking = [...new Set(claims.map(({ sessionId }) => sessionId))];
+  const held = asking.length > 0 ? (await tx.query<HeldJob>(HELD, [asking])).rows : [];
+  const jobs: LockedJob[] = [];
+  const steps: JobStep[] = [];
+  for (const seats of seatsByKind(claims, live, held)) {
+    const { deploymentId, pool, labels } = (seats[0] as Seat).session;
+    const picked = await readJobs(tx, PICK, [deploymentId, pool, JSON.stringify(labels), seats.length]);
+    for (const [index, { id: jobId, job }] of picked.entries()) {
+      const { claim } = seats[index] as Seat;
+      const { sessionId: session, claimId } = claim;
+      held.push({ jobId, fence: job.fence + 1, sessionId: session, claimId, state: "starting" });
+      steps.push({ jobId, event: { type: "claim", session }, actor: `session:${session}`, grant: claim });
     }
-    return rows;
-  });
+    jobs.push(...picked);
+  }
+  return {
+    jobs,
+    steps,
+    grantedTo: (claim) => held.filter((job) => isOpenGrantOf(job, claim)).map(({ jobId, fence }) => ({ jobId, fence })),
+  };
 }
 
-async function openGrants(db: Queryable, { sessionId, claimId }: Claim): Promise<GrantedJob[]> {
-  const { rows } = await db.query<{ jobId: string; fence: number }>(
-    `select id as "jobId", fence from jobs where session_id = $1 and claim_id = $2 and state = 'starting'`,
-    [sessionId, claimId],
-  );
-  return rows;
+/** A free slot of a session, for which a claim wants a job. */
+interface Seat {
+  readonly claim: Claim;
+  readonly session: LiveSession;
 }
 
-async function countHeld(tx: Queryable, sessionId: string): Promise<number> {
-  const { rows } = await tx.query<{ held: number }>("select count(*) as held from jobs where session_id = $1", [
-    sessionId,
-  ]);
-  return rows[0]?.held ?? 0;
+function seatsByKind(
+  claims: readonly Claim[],
+  live: ReadonlyMap<string, LiveSession>,
+  held: readonly HeldJob[],
+): Seat[][] {
+  const kinds = new Map<string, Seat[]>();
+  const taken = new Map<string, number>();
+  for (const { sessionId } of held) taken.set(sessionId, (taken.get(sessionId) ?? 0) + 1);
+  for (const claim of new Map(claims.map((claim) => [`${claim.sessionId}/${claim.claimId}`, claim])).values()) {
+    const session = live.get(claim.sessionId);
+    if (!session?.takesWork || held.some((job) => isOpenGrantOf(job, claim))) continue;
+    const used = taken.get(session.id) ?? 0;
+    const slots = Math.max(0, Math.min(claim.slots, session.slots - used));
+    taken.set(session.id, used + slots);
+    const kind = JSON.stringify([session.deploymentId, session.pool, session.labels]);
+    const seats = Array.from({ length: slots }, () => ({ claim, session }));
+    if (slots > 0) kinds.set(kind, [...(kinds.get(kind) ?? []), ...seats]);
+  }
+  return [...kinds.values()];
 }
+
+const isOpenGrantOf = ({ sessionId, claimId, state }: HeldJob, claim: Claim): boolean =>
+  state === "starting" && sessionId === claim.sessionId && claimId === claim.claimId;

@@ -8,19 +8,6 @@ import { type Queryable, transaction } from "./database";
 import { applyToJob } from "./jobs";
 import type { Ref } from "./sessions";
 
-/** The daemon may be spawned: the job is held, wanted, and the session's lease has not run out. */
-export async function startJob(pool: Pool, sessionId: string, { jobId, fence }: Ref): Promise<"started" | "fenced"> {
-  return await transaction(pool, async (tx) => {
-    const lease = await tx.query("select 1 from leases where session_id = $1 and expires_at > now() for share", [
-      sessionId,
-    ]);
-    if (lease.rows.length === 0) return "fenced";
-    const by = { session: sessionId, fence };
-    const job = await applyToJob(tx, jobId, { type: "started", by }, `session:${sessionId}`);
-    return typeof job === "string" ? "fenced" : "started";
-  });
-}
-
 /**
  * Keeps the newest checkpoint and gives its number: an older one than is held changes nothing. A checkpoint that is newer ends the
  * count of failures, since the job is getting on.
@@ -44,28 +31,6 @@ export async function saveCheckpoint(
     [jobId, fence, sessionId, checkpoint.seq, checkpoint.phase, checkpoint.position, gapAfter ?? null],
   );
   return rows[0]?.seq ?? "fenced";
-}
-
-/** Takes a terminal report. One that was taken before is taken again and changes nothing. */
-export async function reportJob(
-  pool: Pool,
-  sessionId: string,
-  report: Request<"report">,
-): Promise<"reported" | "fenced"> {
-  return await transaction(pool, async (tx) => {
-    const { jobId, fence } = report;
-    const by = { session: sessionId, fence };
-    if (report.checkpoint) await saveCheckpoint(tx, sessionId, report, report.checkpoint);
-    const details = await tx.query(
-      "update jobs set last_error = $4, log_tail = $5 where id = $1 and fence = $2 and session_id = $3",
-      [jobId, fence, sessionId, report.error ?? null, report.logTail],
-    );
-    const event = { type: "report", by, outcome: report.outcome } as const;
-    const job = await applyToJob(tx, jobId, event, `session:${sessionId}`);
-    if (typeof job !== "string") return "reported";
-    if (details.rowCount) throw new Error(`job ${jobId} was held and yet refused its report: ${job}`);
-    return "fenced";
-  });
 }
 
 /** Takes jobs back whose daemons are gone, and gives those that were not this session's any more. */

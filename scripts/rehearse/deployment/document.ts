@@ -7,6 +7,7 @@ import { WrongUse } from "../wrong-use";
 import type { Deployment, Place, Written } from "./deployment";
 import { makeNetwork, type NeededNetwork } from "./made-network";
 import { commonPrefix, neededSubnets, prefixOf, type Rebase, replaced } from "./placeholders";
+import { ROLLS_NOT } from "./remarks";
 
 const REPOSITORY = resolve(__dirname, "../../..");
 
@@ -58,6 +59,7 @@ export function documentDeployment(file: string, name: string | undefined): Depl
   return {
     name: head.data.name,
     region: head.data.aws.region,
+    hasWorkers: head.data.kind === "worker-fleet",
     write: (place) => write({ file, text, head: head.data }, place),
   };
 }
@@ -79,12 +81,13 @@ async function write({ file, text, head }: Source, place: Place): Promise<Writte
   const synthesize = async (document: string) => {
     writeFileSync(copied, document);
     await synthesizeFile(copied, outdir, file, place.signal);
-    adapt(directory);
+    return adapt(directory);
   };
-  await synthesize(here);
+  const { rollsOnApply } = await synthesize(here);
   return {
     directory,
     remarks: [
+      ...(rollsOnApply ? [ROLLS_NOT] : []),
       ...(needed === undefined
         ? []
         : [`The network that ${head.name} names was made: ${[...(ids ?? [])].length} ids stand for others.`]),
@@ -149,8 +152,11 @@ async function synthesizeFile(copied: string, outdir: string, file: string, sign
   }
 }
 
-/** Takes out of the Terraform JSON what holds for its own account alone: whose it is, whom to act as, where its state lies. */
-function adapt(directory: string): void {
+/**
+ * Takes out of the Terraform JSON what holds for its own account alone: whose it is, whom to act as, where its state lies. And the
+ * roll within an apply: it would be over before anyone looked, and end the rehearsal of a release that cannot boot.
+ */
+function adapt(directory: string): { readonly rollsOnApply: boolean } {
   const path = join(directory, "cdk.tf.json");
   const configuration = JSON.parse(readFileSync(path, "utf8"));
   for (const provider of configuration.provider?.aws ?? []) {
@@ -158,5 +164,9 @@ function adapt(directory: string): void {
     delete provider.assume_role;
   }
   configuration.terraform.backend = { local: {} };
+  const { null_resource: trigger, ...resource } = configuration.resource;
+  configuration.resource = resource;
+  delete configuration.terraform.required_providers.null;
   writeFileSync(path, JSON.stringify(configuration));
+  return { rollsOnApply: trigger !== undefined };
 }
