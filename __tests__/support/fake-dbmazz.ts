@@ -1,4 +1,5 @@
 import type { DaemonEnd, DaemonHost, DaemonLaunch, DaemonProcess } from "../../agent/worker/daemon/daemon-host";
+import { secretsOf } from "../../agent/worker/daemon/daemon-secrets";
 import { type HttpRequest, type RunningServer, startHttpServer } from "./http-server";
 
 export interface DbmazzRequest {
@@ -138,6 +139,7 @@ export class FakeDaemonHost implements DaemonHost {
 function processOf(daemon: FakeDbmazz): DaemonProcess {
   return {
     record: daemon.launch.record,
+    secrets: secretsOf(daemon.launch),
     ended: daemon.ended,
     signal: (name) => daemon.signal(name),
     memoryBytes: async () => undefined,

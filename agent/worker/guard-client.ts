@@ -3,7 +3,7 @@ import { createConnection, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import type { JobRef } from "../../control-plane/protocol";
 import { sleep, withDeadline } from "../host/waiting";
-import type { GuardAnswer, GuardRequest, StartRequest } from "./guard-protocol";
+import type { DaemonSecrets, GuardAnswer, GuardRequest, StartRequest } from "./guard-protocol";
 import type { HandedLease } from "./lease-keeper";
 
 /** The agent's way to its guard. */
@@ -12,6 +12,8 @@ export interface GuardClient {
   holdLease(lease: HandedLease): void;
   /** @throws Error when the unit was not started: no lease is held, or what systemd says. */
   start(request: Omit<StartRequest, "kind" | "lease">): Promise<void>;
+  /** What no log may show of the daemons that the guard has started, for an agent that did not ask for them. */
+  secrets(): Promise<DaemonSecrets>;
   signal(ref: JobRef, signal: "SIGTERM" | "SIGKILL"): Promise<void>;
   forget(ref: JobRef): Promise<void>;
 }
@@ -27,6 +29,7 @@ export function guardClient(path: string): GuardClient {
       const socket = await connected(path, () => !deadline.aborted);
       const answer = socket && (await exchange(socket, request));
       if (answer?.error !== undefined) throw new Error(answer.error);
+      return answer;
     });
   return {
     holdLease(newest) {
@@ -43,8 +46,13 @@ export function guardClient(path: string): GuardClient {
       if (!lease) throw new Error("no lease is held");
       await ask({ kind: "start", lease, ...request });
     },
-    signal: ({ jobId, fence }, signal) => ask({ kind: "signal", jobId, fence, signal }),
-    forget: ({ jobId, fence }) => ask({ kind: "forget", jobId, fence }),
+    secrets: async () => (await ask({ kind: "secrets" }))?.secrets ?? {},
+    async signal({ jobId, fence }, signal) {
+      await ask({ kind: "signal", jobId, fence, signal });
+    },
+    async forget({ jobId, fence }) {
+      await ask({ kind: "forget", jobId, fence });
+    },
   };
 }
 

@@ -31,6 +31,8 @@ export const GuardRequest = z.discriminatedUnion("kind", [
     limits: z.strictObject({ memoryBytes: z.int().min(1), cpuPercent: z.int().min(1) }),
   }),
   z.strictObject({ kind: z.literal("signal"), ...ref, signal: z.enum(["SIGTERM", "SIGKILL"]) }),
+  /** Answered with what no log may show of the daemons that this life of the guard has started. */
+  z.strictObject({ kind: z.literal("secrets") }),
   /** Ends what is left of the unit; afterwards systemd knows nothing of it. */
   z.strictObject({ kind: z.literal("forget"), ...ref }),
 ]);
@@ -40,9 +42,13 @@ export type GuardRequest = z.infer<typeof GuardRequest>;
 /** A request as the guard takes it up. */
 export type StartRequest = Extract<GuardRequest, { kind: "start" }>;
 
+/** By unit. */
+export type DaemonSecrets = Readonly<Record<string, readonly string[]>>;
+
 /** `error` says why nothing was done. */
 export interface GuardAnswer {
   readonly error?: string;
+  readonly secrets?: DaemonSecrets;
 }
 
 /** Room for the variables of a job with 10,000 tables. */

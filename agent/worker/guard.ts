@@ -6,6 +6,7 @@ import { writeFileAtomic } from "../host/files";
 import { type Log, reason } from "../host/log";
 import { notifySystemd } from "../host/systemd";
 import { sleep } from "../host/waiting";
+import { secretsOf } from "./daemon/daemon-secrets";
 import { environmentText, unitArguments, unitName } from "./daemon/daemon-unit";
 import { GuardedLease } from "./guard-lease";
 import { type GuardAnswer, GuardRequest, MAX_REQUEST_BYTES, type StartRequest } from "./guard-protocol";
@@ -37,22 +38,30 @@ export interface GuardProps {
 export async function runGuard({ directory, socket, daemon }: GuardProps, log: Log): Promise<void> {
   const lease = new GuardedLease(machineInstant);
   const sign = signsOfLife(lease, log);
-  const handle = async (request: GuardRequest): Promise<void> => {
+  const secrets = new Map<string, readonly string[]>();
+  const handle = async (request: GuardRequest): Promise<GuardAnswer> => {
     switch (request.kind) {
       case "lease":
         lease.hold(request.lease);
-        return await sign();
+        await sign();
+        return {};
       case "start":
         lease.hold(request.lease);
         // The watchdog knows of the lease before there is a daemon that needs it.
         await sign();
         if (lease.remainingMs() <= 0) throw new Error("the lease is over");
-        return await startUnit(request, directory, daemon());
+        secrets.set(unitName(request), secretsOf(request));
+        await startUnit(request, directory, daemon());
+        return {};
       case "signal":
         await systemctl("kill", `--signal=${request.signal}`, unitName(request));
-        return;
+        return {};
+      case "secrets":
+        return { secrets: Object.fromEntries(secrets) };
       case "forget":
-        return await forgetUnit(unitName(request));
+        await forgetUnit(unitName(request));
+        secrets.delete(unitName(request));
+        return {};
     }
   };
   const server = createServer({ allowHalfOpen: true }, (connection) => void answer(connection, handle, log));
@@ -139,11 +148,14 @@ async function forgetUnit(unit: string): Promise<void> {
 
 const systemctl = (...args: string[]) => run("systemctl", args, { timeoutMs: SYSTEMCTL_TIMEOUT_MS });
 
-async function answer(connection: Socket, handle: (request: GuardRequest) => Promise<void>, log: Log): Promise<void> {
+async function answer(
+  connection: Socket,
+  handle: (request: GuardRequest) => Promise<GuardAnswer>,
+  log: Log,
+): Promise<void> {
   const say = (value: GuardAnswer) => connection.end(JSON.stringify(value));
   try {
-    await handle(parseRequest(await received(connection)));
-    say({});
+    say(await handle(parseRequest(await received(connection))));
   } catch (error) {
     log.warn("request refused", { reason: reason(error) });
     say({ error: reason(error) });

@@ -56,6 +56,7 @@ async function workerWithJob({
       Object.assign(status, { slot_name: record.slotName, tables: record.tables });
       return {
         record,
+        secrets: [],
         ended,
         signal: async (signal) => {
           note(signal);

@@ -51,6 +51,7 @@ test(`R33: no job starts on an instance that is not protected, with one call per
         });
         return {
           record,
+          secrets: [],
           ended,
           signal: async () => {},
           memoryBytes: async () => undefined,

@@ -24,7 +24,15 @@ class VirtualHost implements DaemonHost {
       this.alive.delete(record.jobId);
       end({ status: null, signal: name });
     };
-    return { record, ended, signal, memoryBytes: async () => 0, lastLines: async () => [], forget: async () => {} };
+    return {
+      record,
+      secrets: [],
+      ended,
+      signal,
+      memoryBytes: async () => 0,
+      lastLines: async () => [],
+      forget: async () => {},
+    };
   };
   survivors: DaemonHost["survivors"] = async () => [];
 

@@ -22,8 +22,6 @@ export interface DaemonLaunch {
   readonly variables: Readonly<Record<string, string>>;
   /** Contents of files that only the daemon may read, by the variable that is to hold the path. */
   readonly files: Readonly<Record<string, string>>;
-  /** Values that no log may show. */
-  readonly secrets: readonly string[];
 }
 
 /** How a process ended; both are null when nobody saw it. */
@@ -35,6 +33,8 @@ export interface DaemonEnd {
 /** A daemon that runs, or ran. */
 export interface DaemonProcess {
   readonly record: DaemonRecord;
+  /** Values that no log may show, as far as they are known. */
+  readonly secrets: readonly string[];
   readonly ended: Promise<DaemonEnd>;
   /** Sends a signal to the daemon and all that it started; nothing when it has ended. */
   signal(signal: "SIGTERM" | "SIGKILL"): Promise<void>;

@@ -21,8 +21,6 @@ export interface DaemonEnvironment {
   readonly snapshotOnly: boolean;
   /** The start may skip changes since the last checkpoint. */
   readonly gapPossible: boolean;
-  /** Values that no log may show. */
-  readonly secrets: readonly string[];
 }
 
 type Rule = (value: string) => boolean;
@@ -61,6 +59,9 @@ const SETTINGS: Readonly<Record<string, Rule>> = {
   INITIAL_SNAPSHOT_ONLY: flag,
   RUST_LOG: (value) => /^[\w:=,-]{1,200}$/.test(value),
 };
+
+/** Leads a daemon to its private key. */
+export const PRIVATE_KEY_FILE = "SINK_SNOWFLAKE_PRIVATE_KEY_PATH";
 
 const DEFAULT_FLUSH_INTERVAL_MS = 5_000;
 
@@ -118,21 +119,14 @@ export function daemonEnvironment(grant: Grant, port: number, quirks: DaemonQuir
   };
   return {
     variables,
-    files: privateKey === undefined ? {} : { SINK_SNOWFLAKE_PRIVATE_KEY_PATH: privateKey },
+    files: privateKey === undefined ? {} : { [PRIVATE_KEY_FILE]: privateKey },
     slotName: /^mysql/.test(spec.source.engine) ? "mysql_source" : (variables["SOURCE_SLOT_NAME"] ?? ""),
     tables: spec.tables,
     flushIntervalMs: Number(variables["FLUSH_INTERVAL_MS"]),
     snapshotOnly: variables["INITIAL_SNAPSHOT_ONLY"] === "true",
     gapPossible: slotLost,
-    secrets: [spec.source.password, spec.sink.password].flatMap(tellingParts),
   };
 }
-
-/** A secret of several lines also line by line, as logs have it; shorter lines say nothing. */
-const tellingParts = (secret: string): readonly string[] => [
-  secret,
-  ...secret.split("\n").filter((line) => line !== secret && line.length >= 8),
-];
 
 /** What Snowflake's key pair authentication takes in place of a password: a private key in PEM. */
 function privateKeyOf({ engine, password }: Connection): string | undefined {

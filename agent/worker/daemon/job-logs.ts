@@ -7,6 +7,7 @@ import { JOBS_SLICE } from "../paths";
 import { withoutSecrets } from "../without-secrets";
 import type { DaemonHost } from "./daemon-host";
 import { boundFolder, capOutput } from "./daemon-output";
+import { secretsOf } from "./daemon-secrets";
 import { refOf, unitName } from "./daemon-unit";
 import { followJournal, type JournalEntry } from "./journal";
 
@@ -28,13 +29,17 @@ const CLEANING_MS = 600_000;
 const REMEMBERED_UNITS = 1_000;
 
 /**
- * Copies what daemons write to the journal into a file per job, for the CloudWatch agent, which reads files. No secret of a job that
- * this life of the agent has started is copied, and no credentials in a URL.
+ * Copies what daemons write to the journal into a file per job, for the CloudWatch agent, which reads files. No secret of
+ * a daemon is copied, and no credentials in a URL.
  */
 export class JobLogs {
   /** By unit. */
   private readonly secrets = new Map<string, readonly string[]>();
   private readonly over: string[] = [];
+  private known = () => {};
+  private readonly survivorsKnown = new Promise<void>((resolve) => {
+    this.known = resolve;
+  });
   private cleanedAt = Number.NEGATIVE_INFINITY;
 
   constructor(
@@ -45,10 +50,18 @@ export class JobLogs {
   /** The host, whose jobs' secrets are known from before their daemons can say them. */
   of(host: DaemonHost): DaemonHost {
     return {
-      survivors: () => host.survivors(),
+      survivors: async () => {
+        const alive = await host.survivors();
+        for (const { record, secrets, ended } of alive) {
+          this.secrets.set(unitName(record), secrets);
+          void ended.then(() => this.retire(unitName(record)));
+        }
+        this.known();
+        return alive;
+      },
       start: async (launch) => {
         const unit = unitName(launch.record);
-        this.secrets.set(unit, launch.secrets);
+        this.secrets.set(unit, secretsOf(launch));
         try {
           const daemon = await host.start(launch);
           void daemon.ended.then(() => this.retire(unit));
@@ -61,10 +74,11 @@ export class JobLogs {
     };
   }
 
-  /** Copies until that has ended, and what was said until then. */
+  /** Copies from when it is known which daemons are left until `end`, and what was said until then. */
   async followUntil<T>(end: Promise<T>): Promise<T> {
     const ended = new AbortController();
-    const copied = this.follow(ended.signal);
+    const over = end.catch(() => {});
+    const copied = Promise.race([this.survivorsKnown, over]).then(() => this.follow(ended.signal));
     try {
       return await end;
     } finally {

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { closeSync } from "node:fs";
+import { closeSync, readFileSync } from "node:fs";
 import { open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -9,6 +9,8 @@ import { type HandedLease, machineInstant } from "../lease-keeper";
 import { type DaemonFolder, daemonFolders, makeDaemonFolder } from "./daemon-folders";
 import type { DaemonEnd, DaemonHost, DaemonLaunch, DaemonProcess } from "./daemon-host";
 import { capOutput, lastLines } from "./daemon-output";
+import { secretsOf } from "./daemon-secrets";
+import { PRIVATE_KEY_FILE } from "./environment";
 import { LEASH, makeLeash, tellLeash } from "./leash";
 import { parseStat, startOf } from "./process-identity";
 import { residentBytes } from "./resident-memory";
@@ -127,11 +129,12 @@ function signalGroup({ pid, start }: Pick<RecordedDaemon, "pid" | "start">, sign
 }
 
 async function launched(
-  { record, variables, files }: DaemonLaunch,
+  launch: DaemonLaunch,
   folder: string,
   command: readonly string[],
   [output, pipe]: readonly [output: number, pipe: number | "ignore"],
 ): Promise<DaemonProcess> {
+  const { record, variables, files } = launch;
   const env: Record<string, string> = { PATH: process.env["PATH"] ?? "/usr/bin:/bin", ...variables };
   for (const [name, content] of Object.entries(files)) {
     env[name] = join(folder, name);
@@ -165,27 +168,42 @@ async function launched(
       // Gone in the meantime.
     }
   };
-  return daemonProcess(record, folder, pid, ended, signal);
+  return daemonProcess({ record, folder, pid }, secretsOf(launch), ended, signal);
 }
 
 function adopted(daemon: RecordedDaemon): DaemonProcess {
-  const { record, folder, pid, start } = daemon;
+  const { pid, start } = daemon;
   const ended = (async () => {
     while (startOf(pid) === start) await pause(LOOK_MS, undefined, { ref: false });
     return { status: null, signal: null };
   })();
-  return daemonProcess(record, folder, pid, ended, async (name) => signalGroup(daemon, name));
+  return daemonProcess(daemon, secretsLeft(pid), ended, async (name) => signalGroup(daemon, name));
+}
+
+/** Of a daemon that another life of the agent has started: what it was given stands in its environment, where the system shows that. */
+function secretsLeft(pid: number): readonly string[] {
+  try {
+    const variables: Readonly<Record<string, string>> = Object.fromEntries(
+      readFileSync(`/proc/${pid}/environ`, "utf8")
+        .split("\0")
+        .map((text) => [text.slice(0, text.indexOf("=")), text.slice(text.indexOf("=") + 1)]),
+    );
+    const keyFile = variables[PRIVATE_KEY_FILE];
+    return secretsOf({ variables, files: keyFile ? { [PRIVATE_KEY_FILE]: readFileSync(keyFile, "utf8") } : {} });
+  } catch {
+    return [];
+  }
 }
 
 function daemonProcess(
-  record: DaemonLaunch["record"],
-  folder: string,
-  pid: number,
+  { record, folder, pid }: Pick<RecordedDaemon, "record" | "folder" | "pid">,
+  secrets: readonly string[],
   ended: Promise<DaemonEnd>,
   signal: DaemonProcess["signal"],
 ): DaemonProcess {
   return {
     record,
+    secrets,
     ended,
     signal,
     memoryBytes: () => residentBytes(pid),

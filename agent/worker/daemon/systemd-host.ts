@@ -2,8 +2,10 @@ import { rm } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { run } from "../../host/child";
 import type { GuardClient } from "../guard-client";
+import type { DaemonSecrets } from "../guard-protocol";
 import { daemonFolders, makeDaemonFolder } from "./daemon-folders";
 import type { DaemonEnd, DaemonHost, DaemonProcess, DaemonRecord } from "./daemon-host";
+import { secretsOf } from "./daemon-secrets";
 import { refOf, UNIT_PATTERN, type UnitLimits, unitName } from "./daemon-unit";
 import { startOf } from "./process-identity";
 import { residentBytes } from "./resident-memory";
@@ -29,17 +31,18 @@ export function systemdHost({ directory, guard, limits }: SystemdHostProps): Dae
     await guard.forget(record);
     await rm(folder, { recursive: true, force: true });
   };
-  const taken = (record: DaemonRecord, folder: string, state: UnitState) =>
-    daemonProcess(record, state, guard, () => forget({ record, folder }));
+  const taken = (record: DaemonRecord, secrets: readonly string[], folder: string, state: UnitState) =>
+    daemonProcess({ record, secrets }, state, guard, () => forget({ record, folder }));
   return {
-    async start({ record, variables, files }) {
+    async start(launch) {
+      const { record, variables, files } = launch;
       const folder = await makeDaemonFolder(directory, record);
       const { jobId, fence, onDisconnect } = record;
       try {
         await guard.start({ jobId, fence, bound: onDisconnect === "stop", variables, files, limits });
         const [state] = await unitStates(unitName(record));
         if (!state || state.pid === 0) throw new Error(`systemd knows nothing of ${unitName(record)}`);
-        return taken(record, folder, state);
+        return taken(record, secretsOf(launch), folder, state);
       } catch (error) {
         // Nothing is known of what was done.
         await forget({ record, folder });
@@ -47,12 +50,17 @@ export function systemdHost({ directory, guard, limits }: SystemdHostProps): Dae
       }
     },
     async survivors() {
-      const [folders, states] = await Promise.all([daemonFolders(directory), unitStates(UNIT_PATTERN)]);
+      const [folders, states, secrets] = await Promise.all([
+        daemonFolders(directory),
+        unitStates(UNIT_PATTERN),
+        // Of the boot's version, the guard may know less than this agent.
+        guard.secrets().catch(() => ({}) as DaemonSecrets),
+      ]);
       const running = new Map(states.filter(({ running }) => running).map((state) => [state.unit, state]));
       const alive: DaemonProcess[] = [];
       for (const { record, folder } of folders) {
         const state = running.get(unitName(record));
-        if (state) alive.push(taken(record, folder, state));
+        if (state) alive.push(taken(record, secrets[unitName(record)] ?? [], folder, state));
         else await forget({ record, folder });
         running.delete(unitName(record));
       }
@@ -67,11 +75,12 @@ export function systemdHost({ directory, guard, limits }: SystemdHostProps): Dae
 }
 
 function daemonProcess(
-  record: DaemonRecord,
+  known: Pick<DaemonProcess, "record" | "secrets">,
   { unit, pid }: UnitState,
   guard: GuardClient,
   forget: () => Promise<void>,
 ): DaemonProcess {
+  const { record } = known;
   // With the pid it names the process for good; undefined when it is over already.
   const start = startOf(pid);
   const isAlive = () => start !== undefined && startOf(pid) === start;
@@ -80,7 +89,7 @@ function daemonProcess(
     return await endOf(unit);
   })();
   return {
-    record,
+    ...known,
     ended,
     signal: async (name) => {
       if (isAlive()) await guard.signal(record, name).catch((error) => rethrowIf(isAlive(), error));

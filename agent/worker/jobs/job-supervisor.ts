@@ -1,6 +1,7 @@
 import type { Grant, JobRef, Request } from "../../../control-plane/protocol";
 import { reason } from "../../host/log";
 import type { DaemonHost, DaemonProcess } from "../daemon/daemon-host";
+import { secretsOf } from "../daemon/daemon-secrets";
 import { type DaemonEnvironment, daemonEnvironment, JobSettingsError } from "../daemon/environment";
 import type { PortPool } from "../daemon/free-port";
 import type { LeaseKeeper } from "../lease-keeper";
@@ -73,6 +74,7 @@ export class JobSupervisor {
       const { record } = daemon;
       this.ports.ports.keep(record.port);
       const job = this.enter(record, record.onDisconnect);
+      job.secrets = daemon.secrets;
       this.ports.log.info("job found running", { ...job.ref, job: record.name, port: record.port });
       // The lease that counts is the session's that is about to open; the guard has kept the one before.
       this.live(job, daemon, undefined, this.ports.lease.lapses);
@@ -154,7 +156,7 @@ export class JobSupervisor {
     try {
       port = await ports.take();
       const environment = daemonEnvironment(grant, port, quirks);
-      job.secrets = environment.secrets;
+      job.secrets = secretsOf(environment);
       const overtaken = () => !lease.valid || lease.lapses !== lapses || job.stopOrder !== undefined;
       const admitted = await this.ports.admit();
       if (!admitted || !(await this.confirm(job, deadlineAt, overtaken)) || overtaken()) {

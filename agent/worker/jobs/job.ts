@@ -266,7 +266,6 @@ export class SupervisedJob {
     return report("failed", `the daemon ended unasked (${how})`);
   }
 
-  /** Also of a daemon whose job an earlier life of the agent was given: its secrets are not known here. */
   private redacted(text: string): string {
     return withoutSecrets(text, this.secrets);
   }

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLog } from "../../../../agent/host/log";
-import type { DaemonLaunch } from "../../../../agent/worker/daemon/daemon-host";
+import type { DaemonHost, DaemonLaunch } from "../../../../agent/worker/daemon/daemon-host";
 import { JobLogs } from "../../../../agent/worker/daemon/job-logs";
 import { eventually } from "../../daemon/eventually";
 
@@ -52,26 +52,35 @@ function journal(...entries: string[]): void {
 const asked = () => readFileSync(join(directory, "asked"), "utf8").trim().split("\n");
 const copied = (jobId: string) =>
   readFileSync(join(directory, "out", `dbmazz-${jobId}.log`), "utf8").replaceAll("2023-11-14T22:13:20.123Z ", "");
-const follow = () => {
+const hostWith = (...survivors: object[]) =>
+  logs.of({
+    survivors: async () => survivors,
+    start: () => Promise.reject(new Error("no daemon here")),
+  } as unknown as DaemonHost);
+const follow = (...survivors: object[]) => {
   let over = () => {};
   const agent = new Promise<void>((resolve) => {
     over = resolve;
   });
   const following = logs.followUntil(agent);
+  void hostWith(...survivors).survivors();
   end = () => {
     over();
     return following;
   };
 };
-const start = (secrets: readonly string[], { fence = 1 } = {}) =>
-  logs
-    .of({ survivors: async () => [], start: () => Promise.reject(new Error("no daemon here")) })
-    .start({ record: { jobId: JOB, fence }, variables: {}, files: {}, secrets } as unknown as DaemonLaunch)
+const start = (password: string, { fence = 1 } = {}) =>
+  hostWith()
+    .start({
+      record: { jobId: JOB, fence },
+      variables: { SINK_PASSWORD: password },
+      files: {},
+    } as unknown as DaemonLaunch)
     .catch(() => {});
 
 test("what daemons say is in a file per job that others cannot read, without their secrets and the credentials of any URL", async () => {
-  await start(["p@ss/word"]);
-  await start(["a newer one"], { fence: 2 });
+  await start("p@ss/word");
+  await start("a newer one", { fence: 2 });
   journal(
     entry(JOB, "login p@ss/word, p%40ss%2Fword"),
     entry(JOB, "login a newer one", { fence: 2 }),
@@ -89,6 +98,14 @@ test("what daemons say is in a file per job that others cannot read, without the
   });
   expect(readdirSync(join(directory, "out"))).toHaveLength(2);
   expect(statSync(join(directory, "out", `dbmazz-${JOB}.log`)).mode & 0o777).toBe(0o600);
+});
+
+test("secrets of daemons that an earlier life has started are taken out, too", async () => {
+  journal(entry(JOB, "login p@ss/word"));
+
+  follow({ record: { jobId: JOB, fence: 1 }, secrets: ["p@ss/word"], ended: new Promise(() => {}) });
+
+  await eventually("it is copied", async () => expect(copied(JOB)).toBe("login [redacted]\n"));
 });
 
 test("the next life goes on where the journal was read to, the first with the boot", async () => {

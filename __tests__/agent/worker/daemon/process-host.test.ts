@@ -8,6 +8,7 @@ import { boundFolder, capOutput, lastLines } from "../../../../agent/worker/daem
 import { processHost, recordedDaemons } from "../../../../agent/worker/daemon/process-host";
 import { machineInstant } from "../../../../agent/worker/lease-keeper";
 import { useScratch } from "../../../support/scratch";
+import { eventually } from "../../daemon/eventually";
 
 const scratch = useScratch();
 const started: DaemonProcess[] = [];
@@ -44,7 +45,7 @@ const group = (pid: number) =>
     .split("\n");
 
 async function start(host: ReturnType<typeof hostOf>, record = recordOf(), files: Record<string, string> = {}) {
-  const daemon = await host.start({ record, variables: {}, secrets: [], files });
+  const daemon = await host.start({ record, variables: {}, files });
   started.push(daemon);
   return daemon;
 }
@@ -140,6 +141,20 @@ test("R34: a private key is a file that only its daemon's user may read, and goe
   expect(await daemon.lastLines(50)).toEqual(["canary-key", "400"]);
   await daemon.forget();
   expect(() => statSync(join(scratch.path, daemon.record.jobId))).toThrow("ENOENT");
+});
+
+test("R34: another life of the agent knows what no log may show of the daemons that it takes up", async () => {
+  const first = hostOf("sleep", "600");
+  first.holdLease(leaseOf(600_000));
+  const variables = { SOURCE_URL: "postgres://cdc:p%40ss@db/shop", SINK_PASSWORD: "sink-word" };
+  const files = { SINK_SNOWFLAKE_PRIVATE_KEY_PATH: "MIIEcanary\n" };
+  started.push(await first.start({ record: recordOf(), variables, files }));
+
+  // Between two programs a process shows no environment.
+  await eventually("it is known", async () => {
+    const [survivor] = await hostOf("sleep", "600").survivors();
+    expect(survivor?.secrets).toEqual(["p@ss", "sink-word", "MIIEcanary\n", "MIIEcanary"]);
+  });
 });
 
 test("a daemon's output is cut beyond its cap, and its last lines are still told", async () => {

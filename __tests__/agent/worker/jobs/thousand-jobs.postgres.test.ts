@@ -31,6 +31,7 @@ function startAgent(workerId: string, url: string, deploymentToken: string, star
       most = Math.max(most, running.size);
       return {
         record,
+        secrets: [],
         ended: Promise.resolve({ status: 0, signal: null }),
         signal: async () => {},
         memoryBytes: async () => undefined,
