@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { progress } from "../../../scripts/rolling-update/cli/progress";
 import { rollCommand } from "../../../scripts/rolling-update/cli/roll-command";
 import type { Surroundings } from "../../../scripts/rolling-update/cli/surroundings";
 import { eventSchema } from "../../../scripts/rolling-update/events";
@@ -32,6 +33,7 @@ async function cli(aws: SimulatedAws, store: MemoryStore, ...given: (string | { 
     clock: process,
     stdout: sink,
     stderr: sink,
+    telling: progress,
     probe: aws.guests.probe(process, () => 0),
   };
   let code: number | undefined;
