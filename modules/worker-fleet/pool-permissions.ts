@@ -1,4 +1,4 @@
-import { Fn } from "cdktf";
+import { conditional, Fn, Op, Token } from "cdktf";
 import { builtAgent } from "../user-data/agent-build";
 import { BOOT_TAG_KEY } from "../user-data/worker-user-data";
 import type { ReleaseLocation, TokenLocation, WorkerPermissions } from "../worker-access/worker-policy";
@@ -18,31 +18,46 @@ export function poolPermissions(
   pool: PoolConfig,
 ): WorkerPermissions {
   const agent = agentRelease(settings);
-  const { queue_arn, queue_kms_key_arn } = pool.backlog;
+  const { queue_arn, queue_kms_key_arn, secret_arns } = pool.backlog;
+  const ofVersion = (version: string) => versionFolder(settings, version);
   return {
     autoScalingGroupName: groupName,
     releases: [
-      { bucketName: agent.bucket, prefix: `${agent.keyPrefix}${builtAgent().version}/` },
-      releaseLocation(settings.daemon_release),
+      { bucketName: agent.bucket, prefix: `${agent.keyPrefix}${ofVersion(builtAgent().version)}` },
+      releaseLocation(settings.daemon_release, ofVersion),
     ],
     logGroupNames: LOG_KINDS.map((kind) => logGroups[kind]),
     metricNamespaces: [workerNamespace(settings.product)],
-    token: tokenLocation(settings.control_plane.token),
     ownTagKeys: [BOOT_TAG_KEY],
     additionalStatements: settings.iam.additional_statements.map(compact),
     ...compact({
-      queue: queue_arn === undefined ? undefined : { arn: queue_arn, ...compact({ kmsKeyArn: queue_kms_key_arn }) },
+      token: queue_arn === undefined ? tokenLocation(settings.control_plane?.token ?? {}) : undefined,
+      queue:
+        queue_arn === undefined
+          ? undefined
+          : { arn: queue_arn, secretArns: secret_arns, ...compact({ kmsKeyArn: queue_kms_key_arn }) },
       sessionKeyArn: settings.session_kms_key_arn,
     }),
   };
 }
 
-function releaseLocation({ bucket, key_prefix, version }: FleetConfig["daemon_release"]): ReleaseLocation {
-  return { bucketName: bucket, prefix: `${key_prefix}/${version}/` };
+/** With upgrades workers may read every version: which of them they install is decided by its signature. */
+function versionFolder({ upgrade }: FleetContext["settings"], version: string): string {
+  if (upgrade === undefined) return `${version}/`;
+  if (!Token.isUnresolved(upgrade.release_key)) return "";
+  const hasNone = Op.eq(upgrade.release_key, Token.nullValue());
+  return Token.asString(conditional(hasNone, Fn.join("/", [version, ""]), ""));
+}
+
+function releaseLocation(
+  { bucket, key_prefix, version }: FleetConfig["daemon_release"],
+  ofVersion: (version: string) => string,
+): ReleaseLocation {
+  return { bucketName: bucket, prefix: `${key_prefix}/${ofVersion(version)}` };
 }
 
 /** @throws Error when the token is in neither store. */
-function tokenLocation(token: FleetConfig["control_plane"]["token"]): TokenLocation {
+function tokenLocation(token: NonNullable<FleetConfig["control_plane"]>["token"]): TokenLocation {
   const key = compact({ kmsKeyArn: token.kms_key_arn });
   if (token.secrets_manager_arn !== undefined && token.ssm_parameter_arn !== undefined) {
     return { store: "either", arn: Fn.coalesce([token.secrets_manager_arn, token.ssm_parameter_arn]) };
