@@ -10,7 +10,7 @@ import { eventually } from "../../support/eventually";
 import { longForm } from "../../support/long-form";
 import { TestFleet } from "./fleet";
 
-const KILLS = longForm(2, 100);
+const KILLS = longForm(2, 200);
 const ACKED_BETWEEN_KILLS = 25;
 
 /** The server and every process of it, at once, as when the machine's memory runs out. */
