@@ -137,6 +137,11 @@ test.each<[string, (document: Block) => void, string[]]>([
     [expect.stringMatching(/^nodes: got a list; expected a list of at least 1/) as never],
   ],
   [
+    "no security group",
+    (document) => Object.assign(document, { security_groups: [] }),
+    ["security_groups: got a list; expected a list of at least 1: text"],
+  ],
+  [
     "a key of a node's disk",
     ({ nodes }) => Object.assign(nodes[0], { node_data_disk: { size: "40" } }),
     [

@@ -144,6 +144,24 @@ test.each<[string, Readonly<Record<string, unknown>>, string]>([
     `pools.cdc.backlog.queue_arn: got "${QUEUE}"; needs source sqs; the control plane counts jobs itself`,
   ],
   [
+    "secrets of messages without a queue",
+    { "pools.cdc.backlog.secret_arns": ["arn:aws:secretsmanager:us-west-2:111122223333:secret:*"] },
+    "pools.cdc.backlog.secret_arns: got a list; needs source sqs; the control plane counts jobs itself",
+  ],
+  [
+    "no control plane and no queue",
+    { control_plane: null },
+    "control_plane: is needed: pool cdc takes its jobs from there; give it a queue (backlog.source: sqs) to do without",
+  ],
+  [
+    "a release key of another kind",
+    {
+      "upgrade.release_key":
+        "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n",
+    },
+    'upgrade.release_key: got "-----BEGIN PUBLIC KEY-----\\nMFkwEwYHKoZIzj0CAQYIKoZIzj0D…; should be an Ed25519 public key in PEM, as openssl pkey -pubout writes it',
+  ],
+  [
     "an alarm that waits longer than it looks",
     { "pools.cdc.scale_out": { evaluation_minutes: 2, minutes_to_alarm: 3 } },
     "pools.cdc.scale_out.minutes_to_alarm: got 3; should be <= scale_out.evaluation_minutes (2)",

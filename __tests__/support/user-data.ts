@@ -18,7 +18,9 @@ export function fileIn(document: string, path: string): string {
 
 export const SECRET_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ez-cdc/production-AbCdEf";
 
-export const MINIMAL_WORKER: WorkerUserDataProps = {
+type ControlledWorker = Extract<WorkerUserDataProps, { readonly controlPlaneUrl: string }>;
+
+export const MINIMAL_WORKER: ControlledWorker = {
   deployment: "production",
   pool: "docs",
   controlPlaneUrl: "https://control.example.com",
@@ -32,8 +34,12 @@ export const MINIMAL_WORKER: WorkerUserDataProps = {
   metricsNamespace: "ez-cdc/workers",
 };
 
+/** As `openssl pkey -pubout` writes an Ed25519 key. */
+export const RELEASE_KEY =
+  "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
+
 /** Every option in use, each with a value of realistic size. */
-export const MAXIMAL_WORKER: WorkerUserDataProps = {
+export const MAXIMAL_WORKER: ControlledWorker = {
   ...MINIMAL_WORKER,
   daemonRelease: {
     bucket: "ez-cdc-releases",
@@ -45,6 +51,7 @@ export const MAXIMAL_WORKER: WorkerUserDataProps = {
       arm64: "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752",
     },
   },
+  upgrade: { releaseKey: RELEASE_KEY, gateSeconds: 60 },
   labels: { tier: "production", region: "us-east-1", team: "data-platform", content: "docs", network: "private" },
   cloudWatchAgent: cloudWatchAgent(),
   proxy: { url: "http://proxy.internal.example.com:3128", exceptions: [".internal.example.com", "10.0.0.0/8"] },

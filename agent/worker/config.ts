@@ -2,8 +2,11 @@
 export interface WorkerConfig {
   readonly deployment: string;
   readonly pool: string;
-  readonly controlPlaneUrl: string;
-  readonly token: TokenReference;
+  /** Where jobs come from, and where the token for it is kept. */
+  readonly controlPlaneUrl?: string | null;
+  readonly token?: TokenReference | null;
+  /** In the control plane's place: a queue of the instance's region. */
+  readonly queue?: { readonly arn?: string | null; readonly visibilitySeconds: number } | null;
   readonly autoScalingGroupName: string;
   readonly launchHookName: string;
   readonly launchHookTimeoutSeconds: number;
@@ -19,6 +22,8 @@ export interface WorkerConfig {
   readonly labels?: Readonly<Record<string, string>> | null;
   readonly agentRelease: AgentRelease;
   readonly daemonRelease?: DaemonRelease | null;
+  /** Other versions that the control plane may ask for. Ed25519 public key, PEM. */
+  readonly upgrade?: { readonly releaseKey?: string | null; readonly gateSeconds?: number | null } | null;
   readonly cloudWatchAgent?: object | null;
   readonly hooks?: { readonly beforeInstall?: string | null; readonly afterInstall?: string | null } | null;
 }
@@ -49,7 +54,6 @@ export interface DaemonRelease extends Release {
 const STRINGS = [
   "deployment",
   "pool",
-  "controlPlaneUrl",
   "autoScalingGroupName",
   "launchHookName",
   "terminateHookName",
@@ -66,6 +70,9 @@ export function parseWorkerConfig(text: string): WorkerConfig {
   for (const key of STRINGS) need(key, typeof config[key] === "string" && config[key] !== "", "a text");
   for (const key of NUMBERS) need(key, config[key] > 0, "a positive number");
   need("agentRelease", Boolean(config.agentRelease?.sha256), "a release with its sha256");
-  need("token", Boolean(config.token?.secretArn || config.token?.parameterName), "a secretArn or a parameterName");
+  if (!config.queue?.arn) {
+    need("controlPlaneUrl", Boolean(config.controlPlaneUrl), "a text");
+    need("token", Boolean(config.token?.secretArn || config.token?.parameterName), "a secretArn or a parameterName");
+  }
   return config;
 }

@@ -25,8 +25,8 @@ export interface GuardProps {
   /** In memory, readable by root alone but for the socket. */
   readonly directory: string;
   readonly socket: string;
-  /** What runs a job. */
-  readonly daemon: string;
+  /** What runs a job that starts now. */
+  readonly daemon: () => string;
 }
 
 /**
@@ -47,7 +47,7 @@ export async function runGuard({ directory, socket, daemon }: GuardProps, log: L
         // The watchdog knows of the lease before there is a daemon that needs it.
         await sign();
         if (lease.remainingMs() <= 0) throw new Error("the lease is over");
-        return await startUnit(request, directory, daemon);
+        return await startUnit(request, directory, daemon());
       case "signal":
         await systemctl("kill", `--signal=${request.signal}`, unitName(request));
         return;

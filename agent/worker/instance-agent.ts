@@ -1,9 +1,9 @@
-import { mkdir, readFile, readlink } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { createLog, type Log, reason } from "../host/log";
 import { notifySystemd, watchdogPeriodMs } from "../host/systemd";
 import { type AgentEnd, type AgentSignals, runAgent } from "./agent";
 import { ec2Cloud } from "./cloud";
-import { controlPlaneClient } from "./control-plane-client";
+import { type ControlPlaneClient, controlPlaneClient } from "./control-plane-client";
 import { daemonApi } from "./daemon/daemon-api";
 import { limitsOfSlot } from "./daemon/daemon-unit";
 import { PortPool } from "./daemon/free-port";
@@ -13,7 +13,10 @@ import { fetchDeploymentToken } from "./deployment-token";
 import { guardClient } from "./guard-client";
 import { type Instance, instance } from "./instance";
 import { PATHS, TOKEN_CREDENTIAL } from "./paths";
+import { HeldMessages } from "./queue/held-messages";
+import { queueControlPlane } from "./queue/queue-control-plane";
 import release from "./release.json";
+import { daemonVersion, instanceUpgrades } from "./upgrade/instance-upgrades";
 
 /** Runs the agent on an instance of a fleet. */
 export async function runInstanceAgent(signals: AgentSignals): Promise<AgentEnd> {
@@ -38,7 +41,7 @@ export async function runInstanceAgent(signals: AgentSignals): Promise<AgentEnd>
       maxJobAgeMs: (config.maxJobAgeSeconds ?? Number.POSITIVE_INFINITY) * 1_000,
     },
     {
-      controlPlane: controlPlaneClient(config.controlPlaneUrl),
+      controlPlane: controlPlaneOf(here, log),
       deploymentToken: (anew) => deploymentToken(anew, here, log),
       log,
       host: systemdHost({ directory, guard, limits: limitsOfSlot(config.slots) }),
@@ -48,23 +51,36 @@ export async function runInstanceAgent(signals: AgentSignals): Promise<AgentEnd>
       holdLease: guard.holdLease,
       notify: (state) => notifySystemd(state).catch((error) => log.warn("systemd not told", { reason: reason(error) })),
       watchdogPeriodMs: watchdogPeriodMs(),
+      upgrades: instanceUpgrades(config, aws),
       cloud: ec2Cloud({ config, instanceId: identity.instanceId, aws, imds, log }),
     },
     signals,
   );
 }
 
+function controlPlaneOf({ config, identity, aws, dnsSuffix }: Instance, log: Log): ControlPlaneClient {
+  const { queue, controlPlaneUrl } = config;
+  if (!queue?.arn) return controlPlaneClient(controlPlaneUrl ?? "");
+  const [region, account, name] = queue.arn.split(":").slice(3);
+  if (region !== identity.region) {
+    throw new Error(`${queue.arn} is in another region than this instance, which is in ${identity.region}`);
+  }
+  return queueControlPlane({
+    aws,
+    queueUrl: `https://sqs.${region}.${dnsSuffix}/${account}/${name}`,
+    visibilitySeconds: queue.visibilitySeconds,
+    held: new HeldMessages(`${PATHS.state}/queue.json`),
+    log,
+  });
+}
+
 async function deploymentToken(anew: boolean, { aws, config }: Instance, log: Log): Promise<string> {
+  if (config.queue?.arn) return "";
   const credentials = process.env["CREDENTIALS_DIRECTORY"];
   const value =
     anew || !credentials
-      ? await fetchDeploymentToken(aws, config.token)
+      ? await fetchDeploymentToken(aws, config.token ?? {})
       : (await readFile(`${credentials}/${TOKEN_CREDENTIAL}`, "utf8")).trim();
   log.redact(value);
   return value;
-}
-
-/** The version is the folder that the link points into; "none" where no daemon was installed. */
-async function daemonVersion(): Promise<string> {
-  return (await readlink(PATHS.daemon).catch(() => "none")).split("/").at(-2) ?? "none";
 }

@@ -11,6 +11,8 @@ export interface Instance {
   readonly imds: Imds;
   readonly identity: InstanceIdentity;
   readonly aws: Aws;
+  /** Of the partition: "amazonaws.com". */
+  readonly dnsSuffix: string;
 }
 
 export async function instance(): Promise<Instance> {
@@ -18,6 +20,7 @@ export async function instance(): Promise<Instance> {
   const imds = imdsClient();
   const identity = await instanceIdentity(imds);
   const credentials = roleCredentials(imds);
-  const aws = awsClient({ region: identity.region, credentials, dnsSuffix: await dnsSuffix(imds) });
-  return { config, imds, identity, aws };
+  const suffix = await dnsSuffix(imds);
+  const aws = awsClient({ region: identity.region, credentials, dnsSuffix: suffix });
+  return { config, imds, identity, aws, dnsSuffix: suffix };
 }

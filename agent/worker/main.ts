@@ -19,10 +19,14 @@ async function boot(): Promise<number> {
   return (await bootWorker({ ...(await instance()), log, run, root: "", node: process.argv0 })) ? 0 : GAVE_UP;
 }
 
-/** Fetches the deployment's token into memory, for systemd to hand to the agent as a credential. */
+/** Fetches the deployment's token into memory, for systemd to hand to the agent as a credential; an empty one where jobs come from a queue. */
 async function token(): Promise<number> {
   const { aws, config } = await instance();
-  await writeFileAtomic(PATHS.token, await fetchDeploymentToken(aws, config.token), 0o600);
+  await writeFileAtomic(
+    PATHS.token,
+    config.queue?.arn ? "" : await fetchDeploymentToken(aws, config.token ?? {}),
+    0o600,
+  );
   return 0;
 }
 

@@ -2,13 +2,19 @@
 export const PATHS = {
   bundle: "/opt/holdfast/worker.mjs",
   agents: "/opt/holdfast/agents",
-  /** Link to the agent that runs. */
+  /** Link to the agent that the boot has installed: the guard, and whatever else root runs, is of this version for good. */
   agent: "/opt/holdfast/worker-agent.mjs",
   /** Has the group replace the instance, without the program. */
   replaceScript: "/opt/holdfast/replace.sh",
   daemons: "/opt/holdfast/daemons",
-  /** Link to the daemon that new jobs get. */
+  /** Link to the daemon that the boot has installed. */
   daemon: "/opt/holdfast/daemon",
+  /** The agent's user's: what is known of an upgrade, and below it what was installed by one. Nothing here is run as root. */
+  upgrades: "/var/lib/holdfast-worker",
+  /** Link to the agent that runs: the boot's until it is upgraded. */
+  upgradedAgent: "/var/lib/holdfast-worker/agents/worker-agent.mjs",
+  /** Link to the daemon that new jobs get: the boot's until it is upgraded. */
+  upgradedDaemon: "/var/lib/holdfast-worker/daemons/daemon",
   /** In memory: one folder per daemon. */
   state: "/run/holdfast-worker",
   /** In memory, the guard's: its socket, and a daemon's credentials while it is being started. */
@@ -37,4 +43,5 @@ export const GUARD_UNIT = "holdfast-guard.service";
 export const JOBS_SLICE = "holdfast-jobs.slice";
 export const AGENT_USER = "holdfast-worker";
 export const REPLACE_UNIT = "holdfast-replace.service";
+export const TRIAL_UNIT = "holdfast-trial.service";
 export const TOKEN_CREDENTIAL = "deployment-token";

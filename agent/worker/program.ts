@@ -9,6 +9,8 @@ import { runLocalAgent } from "./local";
 import { parseLocalConfig } from "./local-config";
 import { PATHS } from "./paths";
 import release from "./release.json";
+import { daemonProgram, UPGRADABLE } from "./upgrade/instance-upgrades";
+import { prepareStart } from "./upgrade/prepare";
 import { watchTrial } from "./upgrade/trial-watch";
 
 /** As sysexits.h has it: try again. Service managers that restart what fails do so. */
@@ -49,7 +51,8 @@ const commands: Readonly<Record<string, () => Promise<unknown>>> = {
     return await runLocalAgent(config, createLog(), signals());
   },
   run: () => runInstanceAgent(signals()),
-  guard: () => runGuard({ directory: PATHS.guard, socket: PATHS.guardSocket, daemon: PATHS.daemon }, createLog()),
+  guard: () => runGuard({ directory: PATHS.guard, socket: PATHS.guardSocket, daemon: daemonProgram }, createLog()),
+  prepare: () => prepareStart(PATHS.upgrades, Object.values(UPGRADABLE), createLog()),
   "watch-upgrade": () => {
     // It outlives the terminal and whoever started it.
     for (const name of ["SIGHUP", "SIGINT", "SIGTERM"] as const) process.on(name, () => {});

@@ -6,14 +6,15 @@ import {
   REPLACE_UNIT,
   TOKEN_CREDENTIAL,
   TOKEN_UNIT,
+  TRIAL_UNIT,
   WORKER_UNIT,
 } from "./paths";
 
 /**
  * How often the agent may start anew before it counts as one that cannot be kept up. The interval holds as many starts also
- * where each ends with the watchdog, minutes later.
+ * where each ends with the watchdog, minutes later; and an upgrade that is turned back, which takes two, does not use them up.
  */
-const START_LIMIT = { starts: 5, intervalSeconds: 1_800 };
+const START_LIMIT = { starts: 8, intervalSeconds: 1_800 };
 
 /** Longest time without a sign that the agent's loops turn, while it starts as well as later. */
 export const WATCHDOG_SECONDS = 60;
@@ -49,6 +50,11 @@ CapabilityBoundingSet=
 UMask=0077
 `;
 
+/** Daemons, which run as users of their own, reach what they were upgraded to. */
+const UPGRADES = `StateDirectory=holdfast-worker
+StateDirectoryMode=0711
+`;
+
 /** Of the rule that keeps daemons from the metadata service: before those of the system, which are from 32766 on. */
 const RULE = 1_000;
 const JOB_USERS = "61184-65519";
@@ -74,7 +80,7 @@ ${HARDENING}`,
     [`${PATHS.units}/${WORKER_UNIT}`]: `[Unit]
 Description=Holdfast worker agent
 Requires=${TOKEN_UNIT}
-Wants=${GUARD_UNIT}
+Wants=${GUARD_UNIT} ${TRIAL_UNIT}
 After=${TOKEN_UNIT} ${GUARD_UNIT}
 OnFailure=${REPLACE_UNIT}
 StartLimitBurst=${START_LIMIT.starts}
@@ -85,7 +91,8 @@ Type=notify
 NotifyAccess=all
 EnvironmentFile=-${PATHS.environment}
 LoadCredential=${TOKEN_CREDENTIAL}:${PATHS.token}
-ExecStart=${node} ${PATHS.agent} run
+ExecStartPre=-${node} ${PATHS.agent} prepare
+ExecStart=${node} ${PATHS.upgradedAgent} run
 ExecStartPost=+/bin/rm -f ${PATHS.token}
 StandardOutput=append:${PATHS.agentLog}
 StandardError=append:${PATHS.agentLog}
@@ -101,10 +108,23 @@ SupplementaryGroups=systemd-journal
 RuntimeDirectory=holdfast-worker
 RuntimeDirectoryMode=0700
 RuntimeDirectoryPreserve=yes
-${HARDENING}
+${UPGRADES}${HARDENING}
 [Install]
 WantedBy=multi-user.target
 `,
+    // Comes with every start of the agent, and outlives it. Of the boot's version, which no upgrade replaces.
+    [`${PATHS.units}/${TRIAL_UNIT}`]: `[Unit]
+Description=Holdfast: watches a new version
+ConditionPathExists=${PATHS.upgrades}/upgrade.json
+
+[Service]
+ExecStart=${node} ${PATHS.agent} watch-upgrade --directory ${PATHS.upgrades}
+StandardOutput=append:${PATHS.agentLog}
+StandardError=append:${PATHS.agentLog}
+KillSignal=SIGKILL
+Restart=on-failure
+User=${AGENT_USER}
+${UPGRADES}${HARDENING}`,
     // It comes back by itself, and nothing may require it: systemd restarts with a unit what requires it. The daemons that are
     // bound to it end instead, since what they were started with is gone.
     //

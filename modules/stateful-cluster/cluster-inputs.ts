@@ -146,7 +146,7 @@ export const clusterInputs = z.strictObject({
     .default(null)
     .describe("EC2 key pair; none by default, since sessions go through SSM."),
   instance_type: z.string().describe("Instance type of the nodes."),
-  security_groups: z.array(z.string()).describe("Security groups of the nodes' interfaces."),
+  security_groups: z.array(z.string()).min(1).describe("Security groups of the nodes' interfaces, one or more."),
   nodes: setOf(node).min(1).describe("The nodes: identity, address, subnet, and what is different about each."),
   node_files: setOf(nodeFiles(base64.describe("Content in base64.")))
     .default([])

@@ -97,7 +97,7 @@ export interface StatefulNodeProps {
   readonly instanceType: string;
   /** May be a token. @default - no key pair: sessions go through SSM */
   readonly keyName?: string;
-  /** May be a token, as a whole. */
+  /** One or more; may be a token, as a whole. */
   readonly securityGroupIds: string[];
   /** May be a token. */
   readonly instanceProfileName: string;

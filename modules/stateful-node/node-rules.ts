@@ -18,6 +18,11 @@ export function checkNode(props: StatefulNodeProps): void {
   if (hook !== undefined && !Token.isUnresolved(hook) && (hook < 30 || hook > 7_200)) {
     refuse(`launchHookTimeoutSeconds (${hook}) must be from 30 to 7200`);
   }
+  const { securityGroupIds: groups } = props;
+  if (!Token.isUnresolved(groups) && groups.length === 0) {
+    // AWS gives an interface without any the default group of its VPC: every plan would take it away again.
+    refuse("securityGroupIds is empty: name at least one security group");
+  }
   if (!Token.isUnresolved(props.additionalVolumes)) {
     for (const name of Object.keys(props.additionalVolumes ?? {})) {
       if (name === "data" || !/^[A-Za-z0-9-]+$/.test(name)) {

@@ -13,19 +13,47 @@ export const WORKER_LOG_FILES = {
 /** The one tag that a worker sets on its own instance: why its boot, or later its agent, failed. Its role must allow it. */
 export const BOOT_TAG_KEY = "holdfast:boot";
 
-export interface WorkerUserDataProps {
+export type WorkerUserDataProps = WorkerSettings & JobSourceReference;
+
+/** Where a worker's jobs come from. */
+export type JobSourceReference =
+  | {
+      /** Base URL of the control plane, https:// unless it is on this machine; may be a token. */
+      readonly controlPlaneUrl: string;
+      readonly token: TokenReference;
+      readonly queue?: never;
+    }
+  | { readonly queue: QueueReference; readonly controlPlaneUrl?: never; readonly token?: never };
+
+/** A queue whose messages are jobs; values may be tokens. */
+export interface QueueReference {
+  /** In the region of the instance. */
+  readonly arn: string;
+  /** How long a message stays invisible to others after its time was extended. */
+  readonly visibilitySeconds: number;
+}
+
+export interface WorkerSettings {
   /** May be a token. */
   readonly deployment: string;
   /** May be a token. */
   readonly pool: string;
-  /** Base URL of the control plane, https:// unless it is on this machine; may be a token. */
-  readonly controlPlaneUrl: string;
-  readonly token: TokenReference;
   /** May be a token. */
   readonly autoScalingGroupName: string;
   readonly launchHook: HookReference;
   readonly terminateHook: HookReference;
   readonly drain: DrainSettings;
+  /**
+   * Whether the group retains an instance whose terminate hook is abandoned, so that one whose drain failed can be looked at; may be a
+   * token.
+   * @default false
+   */
+  readonly retainOnFailedDrain?: boolean;
+  /**
+   * A job that runs for longer is given back, to start anew; may be a token.
+   * @default - as long as it takes
+   */
+  readonly maxJobAgeSeconds?: number;
   /** Where this version's `worker-agent.mjs` was put; the boot fetches it by the version and checksum of this build. */
   readonly agentRelease: ReleaseFolder;
   /**
@@ -33,6 +61,11 @@ export interface WorkerUserDataProps {
    * @default - none: the machine image carries it, or the pool needs none
    */
   readonly daemonRelease?: DaemonRelease;
+  /**
+   * What the control plane may upgrade workers to, once they run.
+   * @default - nothing: workers refuse upgrades
+   */
+  readonly upgrade?: UpgradeSettings;
   /** Jobs that one worker runs at a time; may be a token. */
   readonly slots: number;
   /**
@@ -100,6 +133,14 @@ export interface DaemonRelease extends ReleaseFolder {
   readonly version: string;
   /** Hexadecimal SHA-256 of the binary, per architecture that the pool has. */
   readonly sha256: { readonly x86_64?: string; readonly arm64?: string };
+}
+
+/** Releases of agent and daemon that workers install while they run; values, or the whole, may be tokens. */
+export interface UpgradeSettings {
+  /** Ed25519 public key, in PEM, that signs them. */
+  readonly releaseKey: string;
+  /** How long a new version is on trial. */
+  readonly gateSeconds: number;
 }
 
 export interface ProxySettings {
@@ -174,6 +215,7 @@ function checkSettings(owner: string, props: WorkerUserDataProps): void {
   };
   const { controlPlaneUrl, slots, agentRelease, daemonRelease, proxy } = props;
   if (
+    controlPlaneUrl !== undefined &&
     !Token.isUnresolved(controlPlaneUrl) &&
     !/^https:\/\/|^http:\/\/(localhost|127\.0\.0\.1)\b/.test(controlPlaneUrl)
   ) {

@@ -42,6 +42,8 @@ export const WORKER_ACTIONS = {
   "token-in-secrets-manager": ["secretsmanager:GetSecretValue"],
   "token-in-parameter-store": ["ssm:GetParameter"],
   queue: ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
+  /** Read the credentials of jobs that come from a queue. */
+  "job-secrets": ["secretsmanager:GetSecretValue"],
   /** Tag the own instance, so that a failed boot says why in the console. */
   "instance-tags": ["ec2:CreateTags"],
   /** Prove who it is with a signed GetCallerIdentity request; IAM needs no permission for it. */

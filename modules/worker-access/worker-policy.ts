@@ -24,6 +24,8 @@ export interface QueueAccess {
   readonly arn: string;
   /** ARN of the customer managed key that encrypts its messages. @default - SQS managed encryption or none */
   readonly kmsKeyArn?: string;
+  /** Secrets with the credentials of the jobs, which messages name. @default - none */
+  readonly secretArns?: readonly string[];
 }
 
 /** What one pool's workers may do. Every string may be a token; the lists are concrete. */
@@ -61,6 +63,7 @@ export function workerFeatures(permissions: WorkerPermissions): WorkerFeature[] 
     "token-in-secrets-manager": token !== undefined && token.store !== "parameter-store",
     "token-in-parameter-store": token !== undefined && token.store !== "secrets-manager",
     queue: queue !== undefined,
+    "job-secrets": isGiven(queue?.secretArns),
     "session-manager": permissions.sessionManager ?? true,
     "encrypted-sessions": permissions.sessionKeyArn !== undefined,
     "instance-tags": isGiven(ownTagKeys),
@@ -142,10 +145,16 @@ function tokenRead({ store, arn, kmsKeyArn }: TokenLocation, aws: AwsEnvironment
   return [read, decryptThrough("DecryptToken", service, kmsKeyArn, aws, { [`kms:EncryptionContext:${context}`]: arn })];
 }
 
-function queueWork({ arn, kmsKeyArn }: QueueAccess, aws: AwsEnvironment): PolicyStatement[] {
-  const work: PolicyStatement = { sid: "WorkOwnQueue", actions: WORKER_ACTIONS.queue, resources: [arn] };
-  if (kmsKeyArn === undefined) return [work];
-  return [work, decryptThrough("DecryptQueue", "sqs", kmsKeyArn, aws, { "kms:EncryptionContext:aws:sqs:arn": arn })];
+function queueWork({ arn, kmsKeyArn, secretArns = [] }: QueueAccess, aws: AwsEnvironment): PolicyStatement[] {
+  const statements: PolicyStatement[] = [{ sid: "WorkOwnQueue", actions: WORKER_ACTIONS.queue, resources: [arn] }];
+  if (secretArns.length > 0) {
+    statements.push({ sid: "ReadJobSecrets", actions: WORKER_ACTIONS["job-secrets"], resources: secretArns });
+  }
+  if (kmsKeyArn === undefined) return statements;
+  return [
+    ...statements,
+    decryptThrough("DecryptQueue", "sqs", kmsKeyArn, aws, { "kms:EncryptionContext:aws:sqs:arn": arn }),
+  ];
 }
 
 /** @see https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service */

@@ -153,6 +153,21 @@ const agentRelease = z.strictObject({
     ),
 });
 
+const upgrade = z.strictObject({
+  release_key: z
+    .string()
+    .regex(/^-----BEGIN PUBLIC KEY-----\s+MCowBQYDK2VwAyEA[A-Za-z0-9+/]{43}=\s+-----END PUBLIC KEY-----\s*$/, {
+      message: "should be an Ed25519 public key in PEM, as openssl pkey -pubout writes it",
+    })
+    .describe("Ed25519 public key, in PEM, whose holder signs releases."),
+  gate_seconds: z
+    .int()
+    .min(10)
+    .max(3_600)
+    .default(60)
+    .describe("Seconds that a new version is on trial, before a worker turns back by itself."),
+});
+
 const otherEgress = z.strictObject({
   description: z.string().min(1).max(255).describe("What is reached, for whoever reads the security group."),
   from_port: z.int().min(1).max(65_535).describe("First port."),
@@ -253,12 +268,19 @@ export const fleetKeys = z.strictObject({
     .regex(/^[a-z][a-z0-9-]{0,20}$/)
     .default("ez-cdc")
     .describe("First part of every name in AWS."),
-  control_plane: controlPlane.describe("Who gives the workers their jobs."),
+  control_plane: controlPlane
+    .optional()
+    .describe("Who gives the workers their jobs. Default: nobody; each pool has a queue."),
   network: network.describe("Where the workers run: a VPC that exists, or a new one."),
   daemon_release: daemonRelease.describe("The daemon that carries out a job, fetched from S3 and checked."),
   agent_release: agentRelease
     .prefault({})
     .describe("Where the worker agent of this build is fetched from, checked by its SHA-256."),
+  upgrade: upgrade
+    .optional()
+    .describe(
+      "Let the control plane give workers that run other versions of agent and daemon. Default: they refuse; a new version comes with new workers.",
+    ),
   pools: z
     .record(poolName, poolSchema)
     .refine((pools) => Object.keys(pools).length > 0, { message: "should have at least one pool" })

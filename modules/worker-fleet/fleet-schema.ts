@@ -2,7 +2,17 @@ import { architectureOf } from "./architecture";
 import { type FleetConfig, fleetKeys } from "./fleet-keys";
 import { type Finding, finding, type Rule, withRules } from "./schema-rules";
 
-function privateLinkNetwork({ control_plane: { private_link }, network }: FleetConfig): Finding[] {
+function sourceOfJobs({ control_plane, pools }: FleetConfig): Finding[] {
+  const inNeed = Object.entries(pools).find(([, { backlog }]) => backlog.source === "control-plane");
+  return finding(
+    control_plane === undefined && inNeed !== undefined,
+    ["control_plane"],
+    `is needed: pool ${inNeed?.[0]} takes its jobs from there; give it a queue (backlog.source: sqs) to do without`,
+  );
+}
+
+function privateLinkNetwork({ control_plane, network }: FleetConfig): Finding[] {
+  const private_link = control_plane?.private_link;
   if (private_link === undefined) {
     return [];
   }
@@ -22,7 +32,8 @@ function privateLinkNetwork({ control_plane: { private_link }, network }: FleetC
   ];
 }
 
-function existingEndpoints({ control_plane: { private_link }, network: { existing_endpoints = [] } }: FleetConfig) {
+function existingEndpoints({ control_plane, network: { existing_endpoints = [] } }: FleetConfig) {
+  const private_link = control_plane?.private_link;
   const path = (i: number, key: string) => ["network", "existing_endpoints", i, key];
   return [
     ...finding(
@@ -60,7 +71,8 @@ function uniqueStatements({ iam: { additional_statements: statements } }: FleetC
   );
 }
 
-function privateLinkEgress({ control_plane: { private_link }, egress }: FleetConfig): Finding[] {
+function privateLinkEgress({ control_plane, egress }: FleetConfig): Finding[] {
+  const private_link = control_plane?.private_link;
   if (private_link === undefined) {
     return [];
   }
@@ -130,6 +142,7 @@ function opensAll(block: string): boolean {
 }
 
 const RULES: readonly Rule<FleetConfig>[] = [
+  { reads: ["control_plane.?", "pools.*.backlog"], findings: sourceOfJobs },
   { reads: ["control_plane.private_link.?", "network"], findings: privateLinkNetwork },
   { reads: ["control_plane.private_link.?", "egress"], findings: privateLinkEgress },
   { reads: ["pools.*.instance_types", "daemon_release.sha256"], findings: checksums },

@@ -50,7 +50,7 @@ export const moduleFleetKeys = z.strictObject({
     .regex(/^[a-z][a-z0-9-]{0,62}$/)
     .describe("Name of the deployment, the middle of every name in AWS."),
   subnet_ids: z.array(z.string()).min(1).describe("Private subnets of the workers, in two zones or more."),
-  control_plane_url: fleetKeys.shape.control_plane.shape.url.describe("HTTPS address of the control plane."),
+  control_plane_url: fleetKeys.shape.control_plane.unwrap().shape.url.describe("HTTPS address of the control plane."),
   token_secret_arn: z
     .string()
     .regex(/^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/)

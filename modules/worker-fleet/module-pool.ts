@@ -154,8 +154,13 @@ function settings(): PoolConfig {
     slots: number("local.slots"),
     labels: any<PoolConfig["labels"]>("var.pool.labels"),
     boot_hooks: {},
-    drain: { mode: text("var.pool.drain.mode") as PoolConfig["drain"]["mode"], deadline_seconds: number(deadline) },
-    backlog: { source: "control-plane" },
+    drain: {
+      mode: text("var.pool.drain.mode") as PoolConfig["drain"]["mode"],
+      deadline_seconds: number(deadline),
+      retain_on_failure: any<boolean>("var.pool.drain.retain_on_failure"),
+    },
+    backlog: { source: "control-plane", visibility_seconds: 120, secret_arns: [] },
+    max_job_age_seconds: number("var.pool.max_job_age_seconds"),
     scale_out: {
       evaluation_minutes: number("var.pool.scale_out.evaluation_minutes"),
       minutes_to_alarm: number("var.pool.scale_out.minutes_to_alarm"),

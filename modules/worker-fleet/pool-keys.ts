@@ -46,6 +46,12 @@ const drain = z.strictObject({
     .max(LONGEST_WAIT_SECONDS)
     .default(900)
     .describe("Seconds after which an unfinished drain ends: jobs are then given back. 48 hours at most."),
+  retain_on_failure: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Abandon the terminate hook when a job had to be killed, for a group whose lifecycle policy retains such instances.",
+    ),
 });
 
 const hooks = z.strictObject({
@@ -120,17 +126,27 @@ const backlog = z.strictObject({
   source: z
     .enum(["control-plane", "sqs"])
     .default("control-plane")
-    .describe("Who counts the waiting work: the control plane, or an SQS queue."),
+    .describe("Where jobs wait and workers take them from: the control plane, or an SQS queue."),
   queue_arn: z
     .string()
     .regex(/^arn:aws[a-z-]*:sqs:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]+$/)
     .optional()
-    .describe("The SQS queue, which the workers may then receive from."),
+    .describe("The SQS queue, of this region, with a redrive policy to a dead-letter queue."),
   queue_kms_key_arn: z
     .string()
     .regex(/^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/.+$/)
     .optional()
     .describe("Customer managed key of the queue. Default: SQS managed encryption, or none."),
+  visibility_seconds: z
+    .int()
+    .min(60)
+    .max(43_200)
+    .default(120)
+    .describe("Seconds after which a message whose worker is gone is another's."),
+  secret_arns: z
+    .array(z.string().regex(/^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$/))
+    .default([])
+    .describe("Secrets that messages name for their databases, which workers then may read; * at an end for many."),
   messages_per_worker: z
     .number()
     .positive()
@@ -194,7 +210,12 @@ export const poolKeys = z.strictObject({
     .prefault({})
     .describe("What else an instance does before it registers; a script that fails fails the boot. Never a secret."),
   drain: drain.prefault({}).describe("How a worker leaves."),
-  backlog: backlog.prefault({}).describe("The waiting work, which the pool grows by."),
+  max_job_age_seconds: z
+    .int()
+    .min(60)
+    .optional()
+    .describe("Seconds after which a job is given back, to start anew on any worker. Default: as long as it takes."),
+  backlog: backlog.prefault({}).describe("The waiting work, which the pool takes and grows by."),
   scale_out: scaleOut.prefault({}).describe("When the pool grows."),
   scale_in: scaleIn.prefault({}).describe("When the pool shrinks: processors idle, nothing waiting and slots free."),
   target_slot_usage_percent: z

@@ -18,31 +18,39 @@ export function poolPermissions(
   pool: PoolConfig,
 ): WorkerPermissions {
   const agent = agentRelease(settings);
-  const { queue_arn, queue_kms_key_arn } = pool.backlog;
+  const { queue_arn, queue_kms_key_arn, secret_arns } = pool.backlog;
+  // What an upgrade may install is decided by its signature.
+  const ofVersion = (version: string) => (settings.upgrade === undefined ? `${version}/` : "");
   return {
     autoScalingGroupName: groupName,
     releases: [
-      { bucketName: agent.bucket, prefix: `${agent.keyPrefix}${builtAgent().version}/` },
-      releaseLocation(settings.daemon_release),
+      { bucketName: agent.bucket, prefix: `${agent.keyPrefix}${ofVersion(builtAgent().version)}` },
+      releaseLocation(settings.daemon_release, ofVersion),
     ],
     logGroupNames: LOG_KINDS.map((kind) => logGroups[kind]),
     metricNamespaces: [workerNamespace(settings.product)],
-    token: tokenLocation(settings.control_plane.token),
     ownTagKeys: [BOOT_TAG_KEY],
     additionalStatements: settings.iam.additional_statements.map(compact),
     ...compact({
-      queue: queue_arn === undefined ? undefined : { arn: queue_arn, ...compact({ kmsKeyArn: queue_kms_key_arn }) },
+      token: queue_arn === undefined ? tokenLocation(settings.control_plane?.token ?? {}) : undefined,
+      queue:
+        queue_arn === undefined
+          ? undefined
+          : { arn: queue_arn, secretArns: secret_arns, ...compact({ kmsKeyArn: queue_kms_key_arn }) },
       sessionKeyArn: settings.session_kms_key_arn,
     }),
   };
 }
 
-function releaseLocation({ bucket, key_prefix, version }: FleetConfig["daemon_release"]): ReleaseLocation {
-  return { bucketName: bucket, prefix: `${key_prefix}/${version}/` };
+function releaseLocation(
+  { bucket, key_prefix, version }: FleetConfig["daemon_release"],
+  ofVersion: (version: string) => string,
+): ReleaseLocation {
+  return { bucketName: bucket, prefix: `${key_prefix}/${ofVersion(version)}` };
 }
 
 /** @throws Error when the token is in neither store. */
-function tokenLocation(token: FleetConfig["control_plane"]["token"]): TokenLocation {
+function tokenLocation(token: NonNullable<FleetConfig["control_plane"]>["token"]): TokenLocation {
   const key = compact({ kmsKeyArn: token.kms_key_arn });
   if (token.secrets_manager_arn !== undefined && token.ssm_parameter_arn !== undefined) {
     return { store: "either", arn: Fn.coalesce([token.secrets_manager_arn, token.ssm_parameter_arn]) };

@@ -115,13 +115,15 @@ function scheduledSizes({ schedules }: PoolConfig): Finding[] {
 }
 
 function backlogSource({
-  backlog: { source, queue_arn, queue_kms_key_arn, messages_per_worker },
+  backlog: { source, queue_arn, queue_kms_key_arn, messages_per_worker, secret_arns },
 }: PoolConfig): Finding[] {
   if (source === "sqs") {
     return finding(queue_arn === undefined, ["backlog", "queue_arn"], "is needed with source sqs");
   }
-  return Object.entries({ queue_arn, queue_kms_key_arn, messages_per_worker }).flatMap(([key, value]) =>
-    finding(value !== undefined, ["backlog", key], "needs source sqs; the control plane counts jobs itself"),
+  const secrets = secret_arns.length === 0 ? undefined : secret_arns;
+  return Object.entries({ queue_arn, queue_kms_key_arn, messages_per_worker, secret_arns: secrets }).flatMap(
+    ([key, value]) =>
+      finding(value !== undefined, ["backlog", key], "needs source sqs; the control plane counts jobs itself"),
   );
 }
 

@@ -1,7 +1,12 @@
 import { Fn } from "cdktf";
 import type { Construct } from "constructs";
 import type { UserData } from "../user-data/user-data";
-import { type TokenReference, WORKER_LOG_FILES, workerUserData } from "../user-data/worker-user-data";
+import {
+  type JobSourceReference,
+  type TokenReference,
+  WORKER_LOG_FILES,
+  workerUserData,
+} from "../user-data/worker-user-data";
 import { cloudWatchAgentConfig } from "../worker-observability/cloudwatch-agent-config";
 import { type PoolIdentity, workerNamespace } from "../worker-observability/metrics";
 import { agentRelease } from "./agent-release";
@@ -11,6 +16,8 @@ import type { FleetConfig } from "./fleet-keys";
 import type { LifecycleHook, LifecycleHooks } from "./lifecycle-hooks";
 import type { PoolConfig } from "./pool-keys";
 import { workerSlots } from "./worker-slots";
+
+type ControlPlane = NonNullable<FleetConfig["control_plane"]>;
 
 export interface PoolUserDataProps {
   readonly fleet: FleetContext;
@@ -23,17 +30,17 @@ export interface PoolUserDataProps {
 /** What starts on the instances of a pool. */
 export function poolUserData(scope: Construct, id: string, props: PoolUserDataProps): UserData {
   const { fleet, identity, groupName, hooks, settings } = props;
-  const { control_plane, daemon_release, proxy, ca_certificates } = fleet.settings;
+  const { daemon_release, upgrade, proxy, ca_certificates } = fleet.settings;
   const { before_install, after_install } = settings.boot_hooks;
   return workerUserData(scope, id, {
     deployment: identity.deployment,
     pool: identity.pool,
-    controlPlaneUrl: control_plane.url,
-    token: tokenReference(control_plane.token),
+    ...jobSource(fleet, settings),
     autoScalingGroupName: groupName,
     launchHook: hookReference(hooks.launch),
     terminateHook: hookReference(hooks.terminate),
     drain: { mode: settings.drain.mode, deadlineSeconds: settings.drain.deadline_seconds },
+    retainOnFailedDrain: settings.drain.retain_on_failure,
     agentRelease: agentRelease(fleet.settings),
     daemonRelease: {
       bucket: daemon_release.bucket,
@@ -45,7 +52,12 @@ export function poolUserData(scope: Construct, id: string, props: PoolUserDataPr
     slots: workerSlots(settings),
     labels: settings.labels,
     hooks: compact({ beforeInstall: before_install, afterInstall: after_install }),
-    ...compact({ proxy, caCertificates: ca_certificates }),
+    ...compact({
+      proxy,
+      caCertificates: ca_certificates,
+      maxJobAgeSeconds: settings.max_job_age_seconds,
+      upgrade: upgrade && { releaseKey: upgrade.release_key, gateSeconds: upgrade.gate_seconds },
+    }),
     metricsNamespace: workerNamespace(fleet.settings.product),
     cloudWatchAgent: cloudWatchAgentConfig({
       ...identity,
@@ -54,6 +66,22 @@ export function poolUserData(scope: Construct, id: string, props: PoolUserDataPr
       bootstrapLog: WORKER_LOG_FILES.bootstrap,
     }),
   });
+}
+
+/** @throws Error when the queue is in another region, or the pool takes its jobs from a control plane that the fleet has not. */
+function jobSource({ settings, region }: FleetContext, { backlog }: PoolConfig): JobSourceReference {
+  const { control_plane } = settings;
+  if (backlog.queue_arn !== undefined) {
+    const regionOfQueue = backlog.queue_arn.split(":")[3];
+    if (regionOfQueue !== region) {
+      throw new Error(`backlog.queue_arn (${backlog.queue_arn}) should be in ${region}, the fleet's region`);
+    }
+    return { queue: { arn: backlog.queue_arn, visibilitySeconds: backlog.visibility_seconds } };
+  }
+  if (control_plane === undefined) {
+    throw new Error("control_plane is needed by a pool without a queue");
+  }
+  return { controlPlaneUrl: control_plane.url, token: tokenReference(control_plane.token) };
 }
 
 function hookReference({ name, heartbeatTimeoutSeconds }: LifecycleHook) {
@@ -66,10 +94,7 @@ function hookReference({ name, heartbeatTimeoutSeconds }: LifecycleHook) {
  *
  * @throws Error when the token is in neither store.
  */
-function tokenReference({
-  secrets_manager_arn,
-  ssm_parameter_arn,
-}: FleetConfig["control_plane"]["token"]): TokenReference {
+function tokenReference({ secrets_manager_arn, ssm_parameter_arn }: ControlPlane["token"]): TokenReference {
   if (secrets_manager_arn !== undefined && ssm_parameter_arn !== undefined) {
     const parameterName = Fn.replace(ssm_parameter_arn, "/^arn:.*:parameter/", "");
     return { secretArn: secrets_manager_arn, parameterName };

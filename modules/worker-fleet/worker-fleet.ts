@@ -61,7 +61,7 @@ export class WorkerFleet extends Construct {
       settings: settings.network,
       iam: settings.iam,
       ...compact({ logKeyArn: encryption.log_kms_key_arn }),
-      internetAccess: settings.control_plane.private_link === undefined ? "nat" : "none",
+      internetAccess: settings.control_plane?.private_link === undefined ? "nat" : "none",
       tags,
     });
     this.logs = this.workerLogs();
@@ -110,16 +110,16 @@ export class WorkerFleet extends Construct {
 
   private privateLink(): PrivateLink | undefined {
     const { settings, region, tags = {} } = this.props;
-    const { control_plane } = settings;
-    if (control_plane.private_link === undefined) {
+    const link = settings.control_plane?.private_link;
+    if (link === undefined) {
       return undefined;
     }
     return new PrivateLink(this, "private_link", {
       name: this.name,
       region,
       ...this.network,
-      controlPlaneServiceName: control_plane.private_link.service_name,
-      controlPlanePrivateDns: control_plane.private_link.private_dns,
+      controlPlaneServiceName: link.service_name,
+      controlPlanePrivateDns: link.private_dns,
       features: this.features(),
       existingEndpoints: (settings.network.existing_endpoints ?? []).map(({ service, security_group_id }) => ({
         service,

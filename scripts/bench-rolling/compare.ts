@@ -11,8 +11,20 @@ const KNOWABLE_MS = 1_000;
 /** No command of a shell loop takes longer; one that does was asked by a process that is dead. */
 const LONGEST_COMMAND_MS = 60_000;
 
+/** How an updater did in a scenario. */
+export interface Verdict {
+  /** Of its last run; -1 when that did not end. */
+  readonly exitCode: number;
+  /** What it did wrong; nothing: it passed. */
+  readonly faults: readonly string[];
+}
+
 /** What an updater did wrong in a scenario; nothing: it passed. */
-export async function faultsOf(updater: Updater | OutsideUpdater, scenario: Scenario): Promise<string[]> {
+export async function faultsOf(updater: Updater | OutsideUpdater, scenario: Scenario): Promise<readonly string[]> {
+  return (await judge(updater, scenario)).faults;
+}
+
+export async function judge(updater: Updater | OutsideUpdater, scenario: Scenario): Promise<Verdict> {
   const aws = await SimulatedAws.running({ ec2: { shutdownMs: () => 60_000 }, ...scenario.world });
   const leaderHits: number[] = [];
   await scenario.arrange(aws);
@@ -93,7 +105,7 @@ export async function faultsOf(updater: Updater | OutsideUpdater, scenario: Scen
   for (const kept of scenario.foreign ?? []) {
     if (!strandedGroups(aws).includes(kept)) faults.push("resumed what somebody else had suspended");
   }
-  return faults;
+  return { exitCode: code, faults };
 }
 
 function dyingAfterTerminate(victim: Process): NonNullable<Connection["around"]> {

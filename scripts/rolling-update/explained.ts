@@ -11,7 +11,9 @@ const AGENT = "holdfast-node: ";
 /** The failure of a replacement, with the node agent's verdict and the end of what the instance printed. */
 export async function explained(cloud: Cloud, { failure, newInstance, node }: Replacement): Promise<RollError> {
   if (!failure) return new RollError("LAUNCH_FAILED", "the replacement failed", { node });
-  const output = newInstance === undefined ? "" : await cloud.consoleOutput(newInstance).catch(() => "");
+  // A closed gate is another node's doing.
+  const isOwn = newInstance !== undefined && failure.code !== "GATE_CLOSED";
+  const output = isOwn ? await cloud.consoleOutput(newInstance).catch(() => "") : "";
   const reason = [failure.reason, ...worthReading(output)].filter(Boolean).join("\n");
   return new RollError(failure.code, failure.message, {
     node,

@@ -10,6 +10,8 @@ export interface TurnFacts {
   readonly obstacle: string | undefined;
   /** Why the whole cluster is not healthy for long enough; undefined: it is. */
   readonly unvalidated: string | undefined;
+  /** That is because of nodes outside the batch alone. */
+  readonly othersUnwell: boolean;
   readonly drain: NodeFacts["drain"];
   readonly firingAlarms: readonly string[];
   readonly bakeMs: number;
@@ -46,6 +48,7 @@ export function factsOf(replacement: Replacement, view: NodeView, hooks: readonl
       replacement.lastActivity,
     ),
     validated: turn.unvalidated === undefined,
+    othersUnwell: turn.othersUnwell,
     firingAlarms: isWatched ? turn.firingAlarms : [],
     bakeMs: turn.bakeMs,
   };

@@ -39,14 +39,18 @@ export function launchFailure(
   const known = activities.findIndex(({ id }) => id === lastSeen);
   const failed = activities
     .slice(0, known === -1 ? undefined : known)
-    .filter(
-      ({ status, startedMs, description }) =>
-        (status === "Failed" || status === "Cancelled") &&
-        startedMs >= sinceMs - CLOCK_SKEW_MS &&
-        !description.startsWith("Terminating"),
-    )
+    .filter((activity) => isFailedLaunch(activity) && activity.startedMs >= sinceMs - CLOCK_SKEW_MS)
     .map(({ message }) => ({ code: causeOf(message), reason: message }));
   return failed.find(({ code }) => code !== "INTERFACE_IN_USE") ?? failed[0];
+}
+
+/** Everything a group does is a launch or a termination. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-verify-scaling-activity.html */
+export function isLaunch({ description }: Activity): boolean {
+  return !description.startsWith("Terminating");
+}
+
+export function isFailedLaunch(activity: Activity): boolean {
+  return isLaunch(activity) && (activity.status === "Failed" || activity.status === "Cancelled");
 }
 
 function causeOf(message: string): LaunchFailureCode {

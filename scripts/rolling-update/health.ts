@@ -1,4 +1,4 @@
-import type { Manifest } from "./manifest";
+import type { Manifest, ManifestNode } from "./manifest";
 import type { ClusterProbe } from "./probe";
 import type { Replacement } from "./replacement";
 import { outage, type World } from "./world";
@@ -40,6 +40,19 @@ export function countStreaks(
   const streaks = new Map<string, number>();
   for (const { id } of manifest.nodes) streaks.set(id, troubles.has(id) ? 0 : (before.get(id) ?? 0) + 1);
   return { troubles, streaks };
+}
+
+/** What keeps the whole cluster from counting as healthy: the batch that was replaced comes first, since it may be at fault. */
+export function validation(
+  health: Health,
+  successes: number,
+  batch: readonly ManifestNode[],
+): { readonly unvalidated: string | undefined; readonly othersUnwell: boolean } {
+  const replaced = new Set(batch.map(({ id }) => id));
+  const others = new Set([...health.streaks.keys()].filter((id) => !replaced.has(id)));
+  const own = unsteady(health, successes, others);
+  const unvalidated = own ?? unsteady(health, successes, replaced);
+  return { unvalidated, othersUnwell: own === undefined && unvalidated !== undefined };
 }
 
 /** Why the nodes other than `except` have not been well for long enough, undefined when they have. */

@@ -8,6 +8,7 @@ import { type NodeSetup, type PreflightRule, preflight, type Refusal, verifyTarg
 import type { ClusterProbe } from "./probe";
 import { isOver, isSame, type Replacement } from "./replacement";
 import { RollError } from "./roll-error";
+import { LAUNCHES_BY_ITSELF, launchesByItself } from "./self-launch";
 import type { Settings } from "./settings";
 import { staleness, templateReference } from "./staleness";
 import type { Store } from "./store";
@@ -151,6 +152,12 @@ export async function plan(
     leader,
   ).map(({ id }) => id);
   const down = manifest.nodes.filter(isDown);
+  const arriving = new Set<string>();
+  for (const view of world.values()) {
+    const { id } = view.node;
+    if (!settings.force.includes(id) && (await launchesByItself(ports.cloud, view, ports.clock.now())))
+      arriving.add(id);
+  }
   return {
     cluster: manifest.cluster,
     nodes: [...world.values()].map((view) => {
@@ -160,7 +167,8 @@ export async function plan(
       const replacement = replacements.get(node.id);
       const risks: string[] = [];
       if (node.id === leader) risks.push("leads the cluster: its leadership moves");
-      if (isDown(node)) risks.push("is down already");
+      if (arriving.has(node.id)) risks.push(`${LAUNCHES_BY_ITSELF}: the roll waits for it`);
+      else if (isDown(node)) risks.push("is down already");
       if (down.some((other) => other !== node)) risks.push("waits: another node is down");
       if (impairedZones.includes(node.zone)) risks.push(`zone ${node.zone} is impaired: it cannot be replaced now`);
       if (replacement && !isOver(replacement)) risks.push(`an earlier roll left it ${replacement.state}`);

@@ -78,6 +78,8 @@ export interface NodeFacts {
   readonly launchFailure: LaunchFailure | undefined;
   /** The whole cluster was healthy for the required checks in a row. */
   readonly validated: boolean;
+  /** Only nodes that are not being replaced keep the cluster from it. */
+  readonly othersUnwell: boolean;
   readonly firingAlarms: readonly string[];
   readonly bakeMs: number;
 }
@@ -277,11 +279,19 @@ function watching(current: Replacement, facts: NodeFacts, settings: Settings, la
     if (facts.validated) return lasted >= facts.bakeMs ? stay(enter(current, "done", facts)) : stay(current);
     if (lasted < facts.bakeMs + settings.healthTimeoutMs) return stay(current);
   }
+  if (facts.othersUnwell) {
+    return fail(current, facts, {
+      code: "GATE_CLOSED",
+      message: "the node was replaced and is well, the cluster around it is not; nothing more was terminated",
+      ...reason(facts.obstacle),
+      next: "repair the node that is named, then `holdfast roll resume`",
+    });
+  }
   return fail(current, facts, {
     code: "CLUSTER_UNHEALTHY",
-    message: "the cluster did not become healthy after the node was replaced",
+    message: "the node did not become healthy after it was replaced",
     ...reason(facts.obstacle),
-    next: RESUME,
+    next: "look at the node, then `holdfast roll resume`, or `holdfast roll rollback --yes`",
   });
 }
 

@@ -9,6 +9,8 @@ const EVENT_GAP_MS = 15_000;
 export class Reporter {
   rollId = "";
   #lastMs = 0;
+  /** By node: what stood against its replacement when that was last told. */
+  readonly #told = new Map<string, string>();
 
   constructor(
     private readonly clock: Clock,
@@ -40,20 +42,30 @@ export class Reporter {
   }
 
   waiting(node: string, phase: string, sinceMs: number, reason: string | undefined, instance?: string): void {
-    const nowMs = this.clock.now();
-    if (nowMs - this.#lastMs < EVENT_GAP_MS) return;
+    if (this.clock.now() - this.#lastMs >= EVENT_GAP_MS) this.#waits(node, phase, sinceMs, reason, instance);
+  }
+
+  /** What stands against a replacement is told at the look that sees it, and again at intervals. */
+  stillAt(replacement: Replacement, reason: string | undefined): void {
+    if (isOver(replacement)) return;
+    const { node, state, sinceMs } = replacement;
+    const { instance } = instanceOf(replacement);
+    if (reason === undefined || reason === this.#told.get(node)) {
+      this.waiting(node, state, sinceMs, reason, instance);
+    } else {
+      this.#told.set(node, reason);
+      this.#waits(node, state, sinceMs, reason, instance);
+    }
+  }
+
+  #waits(node: string, phase: string, sinceMs: number, reason: string | undefined, instance?: string): void {
     this.say("waiting", {
-      elapsedMs: nowMs - sinceMs,
+      elapsedMs: this.clock.now() - sinceMs,
       node,
       phase,
       ...(instance === undefined ? {} : { instance }),
       ...(reason === undefined ? {} : { reason }),
     });
-  }
-
-  stillAt(replacement: Replacement, reason: string | undefined): void {
-    if (isOver(replacement)) return;
-    this.waiting(replacement.node, replacement.state, replacement.sinceMs, reason, instanceOf(replacement).instance);
   }
 }
 

@@ -27,8 +27,7 @@ export function roll(ports: RollPorts, manifest: Manifest, settings: Settings, o
       }
     }
     const outcome = await new Roller(own, lock, manifest, settings, options, "forward").run();
-    const isUndone =
-      outcome.status === "failed" && outcome.error?.node !== undefined && settings.onFailure === "rollback";
+    const isUndone = settings.onFailure === "rollback" && outcome.error !== undefined && isOfNode(outcome.error);
     return isUndone ? backwards(own, lock, manifest, settings, options, outcome.error) : outcome;
   });
 }
@@ -52,6 +51,11 @@ export function touchedNodes(replacements: ReadonlyMap<string, Replacement>): (R
     const { from, to } = replacement;
     return from === undefined || isSame(from, to) ? [] : [{ ...replacement, from }];
   });
+}
+
+/** A node failed, and so may the release. What closes the gate is neither, and would keep a rollback from going on too. */
+function isOfNode({ code, node }: RollError): boolean {
+  return node !== undefined && code !== "GATE_CLOSED" && code !== "ZONE_IMPAIRED";
 }
 
 function isUnfinishedRollback(record: RollRecord | undefined): boolean {

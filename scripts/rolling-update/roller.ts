@@ -4,7 +4,7 @@ import { readControl } from "./control";
 import { explained } from "./explained";
 import { factsOf, type TurnFacts } from "./facts";
 import { Gate } from "./gate";
-import { countStreaks, examine, type Health, unsteady } from "./health";
+import { countStreaks, examine, type Health, validation } from "./health";
 import { type RollRecord, writeReplacement, writeRoll } from "./journal";
 import type { Lock } from "./lock";
 import type { Manifest, ManifestNode } from "./manifest";
@@ -15,6 +15,7 @@ import { isOver, nextStep, type Replacement } from "./replacement";
 import { Reporter } from "./reporter";
 import { asRollError, RollError } from "./roll-error";
 import type { Outcome, RollOptions, RollPorts } from "./roll-ports";
+import { LAUNCHES_BY_ITSELF, launchesByItself } from "./self-launch";
 import type { Settings } from "./settings";
 import { successorsAmong } from "./succession";
 import { byKey, member, observe, outage, type World } from "./world";
@@ -118,10 +119,12 @@ export class Roller {
     const firingAlarms =
       isWatching && this.settings.alarms.length > 0 ? await cloud.firingAlarms(this.settings.alarms) : [];
     const isCanary = this.#replaced().length === 0;
+    const { unvalidated, othersUnwell } = validation(this.#health, this.settings.successes, batch);
     const turn: Omit<TurnFacts, "drain"> = {
       nowMs: clock.now(),
       obstacle,
-      unvalidated: unsteady(this.#health, this.settings.successes),
+      unvalidated,
+      othersUnwell,
       firingAlarms,
       bakeMs: isCanary ? Math.max(this.settings.canaryBakeMs, this.settings.bakeMs) : this.settings.bakeMs,
     };
@@ -172,6 +175,8 @@ export class Roller {
         ),
       );
     }
+    const arriving = await this.#arriving(open, world, nowMs);
+    if (arriving) return this.#waitAtGate(arriving, `node ${arriving.id}: ${LAUNCHES_BY_ITSELF}`);
     // Never beside the first of the roll: that one is the canary.
     const isAlone = this.settings.parallelWithinZone === 1 || this.#replaced().length === 0;
     const isOwn = ({ id }: ManifestNode) => this.#runsOn(instanceOf(world, id));
@@ -183,14 +188,26 @@ export class Roller {
           open.filter((node) => !isOwn(node)),
         );
     const obstacle = await this.#gate.obstacle(batch, this.#health);
-    if (obstacle !== undefined) {
-      const closed = this.#gate.closed(first, obstacle);
-      if (closed instanceof RollError) return this.#outcome("failed", closed);
-      this.#reporter.waiting(first.id, "gate", closed, obstacle);
-      return undefined;
-    }
+    if (obstacle !== undefined) return this.#waitAtGate(first, obstacle);
     this.#gate.opened();
     for (const node of batch) await this.#start(node, world, nowMs);
+    return undefined;
+  }
+
+  #waitAtGate(node: ManifestNode, obstacle: string): Outcome | undefined {
+    const closed = this.#gate.closed(node, obstacle);
+    if (closed instanceof RollError) return this.#outcome("failed", closed);
+    this.#reporter.waiting(node.id, "gate", closed, obstacle);
+    return undefined;
+  }
+
+  /** A node that comes without the roll's doing, unless the roll was told to take it. */
+  async #arriving(nodes: readonly ManifestNode[], world: World, nowMs: number): Promise<ManifestNode | undefined> {
+    for (const node of nodes) {
+      const view = world.get(node.id);
+      if (!view || this.#record?.forced.includes(node.id)) continue;
+      if (await launchesByItself(this.ports.cloud, view, nowMs)) return node;
+    }
     return undefined;
   }
 
@@ -250,6 +267,7 @@ export class Roller {
       nowMs,
       obstacle: undefined,
       unvalidated: undefined,
+      othersUnwell: false,
       firingAlarms: [],
       bakeMs: 0,
     });

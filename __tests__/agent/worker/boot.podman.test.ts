@@ -211,7 +211,9 @@ describe("an agent on an instance in service", () => {
     );
 
     // WHEN the program ends as soon as it is run
-    await shell("sed -i '1i if (process.argv[2] === \"run\") process.exit(7);' /opt/holdfast/worker-agent.mjs");
+    await shell(
+      "sed -i --follow-symlinks '1i if (process.argv[2] === \"run\") process.exit(7);' /opt/holdfast/worker-agent.mjs",
+    );
     await worker.exec("systemctl", "kill", "--signal=KILL", unit);
     await worker.until("the group is told", () => healthCalls().length > 0);
 

@@ -192,7 +192,7 @@ test("defect 2: units and configuration are written into directories that did no
   await boot();
 
   const unit = await readFile(join(root, "etc/systemd/system/holdfast-worker.service"), "utf8");
-  expect(unit).toContain("ExecStart=/usr/bin/node-22 /opt/holdfast/worker-agent.mjs run");
+  expect(unit).toContain("ExecStart=/usr/bin/node-22 /var/lib/holdfast-worker/agents/worker-agent.mjs run");
   for (const line of ["Type=notify", "NoNewPrivileges=yes", "CapabilityBoundingSet=\n", "User=holdfast-worker"]) {
     expect(unit).toContain(line);
   }

@@ -188,8 +188,8 @@ test("R30: an agent that is killed, hands over or is replaced by another version
     ["handed over", `systemctl kill --kill-whom=main --signal=HUP ${AGENT}; systemctl start ${AGENT}`],
     [
       "upgraded",
-      "cd /opt/holdfast && mkdir agents/next && { cat worker-agent.mjs; echo '// next'; } >agents/next/worker-agent.mjs && " +
-        `ln -sfn agents/next/worker-agent.mjs worker-agent.mjs && systemctl kill --kill-whom=main --signal=KILL ${AGENT}`,
+      "cd /var/lib/holdfast-worker/agents && mkdir -m 755 next && { cat worker-agent.mjs; echo '// next'; } >next/worker-agent.mjs && " +
+        `ln -sfn next/worker-agent.mjs worker-agent.mjs && systemctl kill --kill-whom=main --signal=KILL ${AGENT}`,
     ],
   ];
   for (const [how, command] of lives) {

@@ -60,6 +60,7 @@ describe("R10: endpoints follow from features", () => {
     "token-in-secrets-manager": ["secretsmanager"],
     "token-in-parameter-store": ["ssm"],
     queue: ["sqs"],
+    "job-secrets": ["secretsmanager"],
     "instance-tags": ["ec2"],
     "caller-identity": ["sts"],
   };

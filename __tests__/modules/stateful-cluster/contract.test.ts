@@ -118,6 +118,15 @@ describe("the inputs of the former module", () => {
   });
 });
 
+test("the module refuses what would never come to rest: no security group", () => {
+  expect(json("variables.tf.json").variable.security_groups.validation).toEqual([
+    {
+      condition: "${length(var.security_groups) >= 1}",
+      error_message: "security_groups must have at least 1 elements.",
+    },
+  ]);
+});
+
 test("the outputs of the former module are all there", () => {
   expect(Object.keys(json("outputs.tf.json").output)).toEqual(
     expect.arrayContaining(["asg_names", "node_iam_role_name", "node_id_to_node_userdata_script_map"]),

@@ -1,3 +1,4 @@
+import { Token } from "cdktf";
 import { BOOT_TAG, failureLine } from "../../../agent/node/report";
 import { StatefulCluster, type StatefulClusterProps } from "../../../modules/stateful-cluster/stateful-cluster";
 import { synthesize, synthesizedResources } from "../../support/synthesize";
@@ -344,6 +345,11 @@ describe("what cannot work is refused with both values:", () => {
       "cluster zookeeper: two nodes have the nodeIp 10.0.0.100",
     ],
     [
+      "no security group",
+      { securityGroupIds: [] },
+      "node 00: securityGroupIds is empty: name at least one security group",
+    ],
+    [
       "a hook beyond Auto Scaling's limit",
       { launchHookTimeoutSeconds: 10_800 },
       "node 00: launchHookTimeoutSeconds (10800) must be from 30 to 7200",
@@ -378,6 +384,14 @@ describe("what cannot work is refused with both values:", () => {
     ],
   ])("%s", (_what, change, message) => {
     expect(() => cluster(change)).toThrow(message);
+  });
+
+  test("a list of security groups that Terraform alone knows is not looked at", () => {
+    const securityGroupIds = Token.asList("${local.security_groups_of_nodes}");
+
+    expect(only({ securityGroupIds }, "aws_network_interface")["security_groups"]).toBe(
+      "${local.security_groups_of_nodes}",
+    );
   });
 });
 

@@ -2,7 +2,7 @@ import { WorkerFleet } from "../../../modules/worker-fleet/worker-fleet";
 import { fleetSettings, KEY_ARN, SMALL_POOL, TOKEN_ARN } from "../../support/fleet-settings";
 import { decide, policiesOfRole, SIMULATED } from "../../support/iam-policy";
 import { awsStack, SynthesizedStack } from "../../support/synthesized-stack";
-import { fileIn, unpacked } from "../../support/user-data";
+import { fileIn, RELEASE_KEY, unpacked } from "../../support/user-data";
 
 type Overrides = Parameters<typeof fleetSettings>[0];
 
@@ -20,6 +20,9 @@ function synthesized(overrides: Overrides = {}): SynthesizedStack {
   fleetIn(stack, overrides);
   return new SynthesizedStack(stack);
 }
+
+const workerConfig = (stack: SynthesizedStack) =>
+  JSON.parse(fileIn(unpacked(stack.only("aws_launch_template").user_data), "/etc/holdfast/worker.json"));
 
 const pools = (...names: string[]) => ({ pools: Object.fromEntries(names.map((name) => [name, SMALL_POOL])) });
 
@@ -89,9 +92,7 @@ describe("what boots", () => {
     [{ instance_types: ["c6i.xlarge", "t3.medium"], slots: 7 }, 7],
   ])("agent and scaling know the same slots of %j: %d", (pool, slots) => {
     const stack = synthesized({ pools: { cdc: { ...SMALL_POOL, ...pool } } });
-    const config = JSON.parse(
-      fileIn(unpacked(stack.only("aws_launch_template").user_data), "/etc/holdfast/worker.json"),
-    );
+    const config = workerConfig(stack);
     const alarms = Object.values(stack.resources("aws_cloudwatch_metric_alarm"));
     const scaleIn = alarms.find(({ alarm_name }) => alarm_name.endsWith("-scale-in"));
 
@@ -109,9 +110,7 @@ describe("what boots", () => {
         },
       },
     });
-    const config = JSON.parse(
-      fileIn(unpacked(stack.only("aws_launch_template").user_data), "/etc/holdfast/worker.json"),
-    );
+    const config = workerConfig(stack);
 
     expect(stack.only("aws_autoscaling_group").initial_lifecycle_hook).toEqual([
       expect.objectContaining({ name: config.launchHookName, heartbeat_timeout: config.launchHookTimeoutSeconds }),
@@ -137,18 +136,14 @@ describe("what boots", () => {
   });
 
   test("defect 4: user data says where the token is, and no more", () => {
-    const config = JSON.parse(
-      fileIn(unpacked(synthesized().only("aws_launch_template").user_data), "/etc/holdfast/worker.json"),
-    );
+    const config = workerConfig(synthesized());
     expect(config.token).toEqual({ secretArn: expect.stringMatching(/^arn:aws:secretsmanager:/) });
   });
 
   test("defect 4: a token in Parameter Store is asked for by its name", () => {
     const ssm_parameter_arn = "arn:aws:ssm:us-west-2:111122223333:parameter/workers/token";
     const stack = synthesized({ control_plane: { url: "https://control.example.com", token: { ssm_parameter_arn } } });
-    const config = JSON.parse(
-      fileIn(unpacked(stack.only("aws_launch_template").user_data), "/etc/holdfast/worker.json"),
-    );
+    const config = workerConfig(stack);
     expect(config.token).toEqual({ parameterName: "/workers/token" });
   });
 });
@@ -215,16 +210,79 @@ describe("protections", () => {
   });
 });
 
-describe("scaling", () => {
-  test("a queue is what the pool grows by and what its workers receive from", () => {
-    const queue_arn = "arn:aws:sqs:us-west-2:111122223333:mail";
-    const stack = synthesized({ pools: { mail: { ...SMALL_POOL, backlog: { source: "sqs", queue_arn } } } });
-    const receive = { action: "sqs:ReceiveMessage", resource: queue_arn };
+describe("a pool that takes its jobs from a queue", () => {
+  const queue_arn = "arn:aws:sqs:us-west-2:111122223333:mail";
+  const secret = "arn:aws:secretsmanager:us-west-2:111122223333:secret:mail/";
+  const backlog = { source: "sqs" as const, queue_arn, visibility_seconds: 300, secret_arns: [`${secret}*`] };
+  const stack = synthesized({ pools: { cdc: SMALL_POOL, mail: { ...SMALL_POOL, backlog } } });
+  const may = (pool: string, action: string, resource: string) =>
+    decide(policiesOfRole(stack.json, `ez-cdc-test-${pool}`), { action, resource });
 
-    expect(JSON.stringify(stack.resources("aws_cloudwatch_metric_alarm"))).toContain('"QueueName":"mail"');
-    expect(decide(policiesOfRole(stack.json, "ez-cdc-test-mail"), receive)).toBe("allowed");
+  test("grows by it, and tells its agents, which need no control plane then", () => {
+    const alone = synthesized({ control_plane: undefined, pools: { mail: { ...SMALL_POOL, backlog } } });
+    const config = workerConfig(alone);
+
+    expect(JSON.stringify(alone.resources("aws_cloudwatch_metric_alarm"))).toContain('"QueueName":"mail"');
+    expect(config.queue).toEqual({ arn: queue_arn, visibilitySeconds: 300 });
+    expect(config).not.toHaveProperty("controlPlaneUrl");
+    expect(config).not.toHaveProperty("token");
   });
 
+  test("its workers receive from it and read the secrets that messages name; nobody else's do", () => {
+    expect(may("mail", "sqs:ReceiveMessage", queue_arn)).toBe("allowed");
+    expect(may("mail", "secretsmanager:GetSecretValue", `${secret}orders-Ab12Cd`)).toBe("allowed");
+    expect(may("cdc", "sqs:ReceiveMessage", queue_arn)).toBe("implicitly denied");
+    expect(may("cdc", "secretsmanager:GetSecretValue", `${secret}orders-Ab12Cd`)).toBe("implicitly denied");
+  });
+
+  test("its workers may not read the token of the control plane that others have", () => {
+    expect(may("cdc", "secretsmanager:GetSecretValue", TOKEN_ARN)).toBe("allowed");
+    expect(may("mail", "secretsmanager:GetSecretValue", TOKEN_ARN)).toBe("implicitly denied");
+  });
+
+  test("a queue of another region is refused: its messages would be answered from afar", () => {
+    const abroad = { ...backlog, queue_arn: "arn:aws:sqs:eu-west-1:111122223333:mail" };
+    expect(() => synthesized({ pools: { mail: { ...SMALL_POOL, backlog: abroad } } })).toThrow(
+      "backlog.queue_arn (arn:aws:sqs:eu-west-1:111122223333:mail) should be in us-west-2, the fleet's region",
+    );
+  });
+});
+
+describe("upgrades of workers that run", () => {
+  const read = (stack: SynthesizedStack, key: string) =>
+    decide(policiesOfRole(stack.json, "ez-cdc-test-cdc"), {
+      action: "s3:GetObject",
+      resource: `arn:aws:s3:::ez-cdc-releases/${key}`,
+    });
+
+  test("R31: the release key and the gate are the agent's, and other versions are within its reach", () => {
+    const stack = synthesized({ upgrade: { release_key: RELEASE_KEY } });
+
+    expect(workerConfig(stack).upgrade).toEqual({ releaseKey: RELEASE_KEY, gateSeconds: 60 });
+    expect(read(stack, "dbmazz/1.9.0/dbmazz-linux-arm64")).toBe("allowed");
+    expect(read(stack, "worker-agent/9.0.0/worker-agent.mjs")).toBe("allowed");
+    expect(read(stack, "others/1.9.0/file")).toBe("implicitly denied");
+  });
+
+  test("R31: without a release key there is one version for a worker", () => {
+    const stack = synthesized();
+
+    expect(workerConfig(stack)).not.toHaveProperty("upgrade");
+    expect(read(stack, "dbmazz/1.8.0/dbmazz-linux-arm64")).toBe("allowed");
+    expect(read(stack, "dbmazz/1.9.0/dbmazz-linux-arm64")).toBe("implicitly denied");
+  });
+});
+
+test("a job's greatest age, and whether an instance whose drain failed is kept, reach the agent", () => {
+  const drain = { retain_on_failure: true };
+  const stack = synthesized({ pools: { cdc: { ...SMALL_POOL, drain, max_job_age_seconds: 86_400 } } });
+
+  expect(workerConfig(stack)).toMatchObject({ maxJobAgeSeconds: 86_400, retainOnFailedDrain: true });
+  expect(workerConfig(synthesized())).toMatchObject({ retainOnFailedDrain: false });
+  expect(workerConfig(synthesized())).not.toHaveProperty("maxJobAgeSeconds");
+});
+
+describe("scaling", () => {
   test("a pool that only grows has no policy that shrinks it", () => {
     const stack = synthesized({ pools: { cdc: { ...SMALL_POOL, scale_in: { enabled: false } } } });
     expect(stack.only("aws_autoscaling_policy").name).toBe("ez-cdc-test-cdc-scale-out");

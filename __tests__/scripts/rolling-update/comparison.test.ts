@@ -1,5 +1,5 @@
-import { faultsOf } from "../../../scripts/bench-rolling/compare";
-import { SCENARIOS } from "../../../scripts/bench-rolling/scenarios";
+import { faultsOf, judge } from "../../../scripts/bench-rolling/compare";
+import { SCENARIOS, type Scenario } from "../../../scripts/bench-rolling/scenarios";
 import { holdfast, instanceRefresh, scaleToZero, terminateAndPoll } from "../../../scripts/bench-rolling/updaters";
 
 jest.setTimeout(120_000);
@@ -22,11 +22,24 @@ describe("the published comparison", () => {
   });
 
   test("R4: the loop that only polls the state is done early, or takes a second node down, under stale reads", async () => {
-    const stale = SCENARIOS.find(({ name }) => name === "stale read after terminate");
-    if (!stale) throw new Error("the scenario is gone");
-
-    await expect(faultsOf(terminateAndPoll, stale)).resolves.toContainEqual(
+    await expect(faultsOf(terminateAndPoll, scenarioNamed("stale read after terminate"))).resolves.toContainEqual(
       expect.stringMatching(/while another was down|claimed success/),
     );
   });
+
+  test("R17: a node stuck on an older bad version: this roller converges in one run by itself, the loop that polls exits 1", async () => {
+    const stuck = scenarioNamed("node in Pending:Wait from an older bad version");
+
+    await expect(judge(holdfast, stuck)).resolves.toEqual({ exitCode: 0, faults: [] });
+    await expect(judge(terminateAndPoll, stuck)).resolves.toEqual({
+      exitCode: 1,
+      faults: ["left 3 nodes not replaced"],
+    });
+  });
 });
+
+function scenarioNamed(name: string): Scenario {
+  const scenario = SCENARIOS.find((each) => each.name === name);
+  if (!scenario) throw new Error(`there is no scenario ${name}`);
+  return scenario;
+}

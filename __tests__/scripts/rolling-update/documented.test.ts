@@ -124,20 +124,22 @@ function* worlds(): Generator<NodeFacts> {
               for (const fails of either)
                 for (const validated of either)
                   for (const bakeMs of [0, 60_000])
-                    yield {
-                      nowMs: 7 * 24 * 3_600_000,
-                      clear,
-                      obstacle: undefined,
-                      drain,
-                      removal,
-                      released,
-                      blocker: undefined,
-                      newestActivity: undefined,
-                      replacement,
-                      inPlace,
-                      launchFailure: fails ? { code: "LAUNCH_FAILED", reason: "no" } : undefined,
-                      validated,
-                      firingAlarms: [],
-                      bakeMs,
-                    };
+                    for (const othersUnwell of either)
+                      yield {
+                        nowMs: 7 * 24 * 3_600_000,
+                        clear,
+                        obstacle: undefined,
+                        drain,
+                        removal,
+                        released,
+                        blocker: undefined,
+                        newestActivity: undefined,
+                        replacement,
+                        inPlace,
+                        launchFailure: fails ? { code: "LAUNCH_FAILED", reason: "no" } : undefined,
+                        validated,
+                        othersUnwell,
+                        firingAlarms: [],
+                        bakeMs,
+                      };
 }

@@ -1,3 +1,4 @@
+import { EXIT, exitCodeOf } from "../../../scripts/rolling-update/cli/exit-codes";
 import { HEALTHY, unhealthy } from "../../../scripts/rolling-update/probe";
 import { MemoryStore } from "../../../scripts/rolling-update/simulator/memory-store";
 import { Monitor } from "../../../scripts/rolling-update/simulator/monitor";
@@ -48,10 +49,13 @@ describe("the gate before a node goes", () => {
       const { aws, monitor } = await released(5);
       const hit = degradeAfter(k, aws, monitor, 48 * 60 * MINUTE);
 
-      const { outcome } = await rehearse(aws, { settings: { gateTimeoutMs: 5 * MINUTE } });
+      const { outcome } = await rehearse(aws, { settings: { healthTimeoutMs: 5 * MINUTE } });
 
-      expect(outcome).toMatchObject({ status: "failed", error: { code: "CLUSTER_UNHEALTHY" } });
-      expect(outcome.error?.reason).toContain(`node ${hit().victim}: `);
+      expect(outcome).toMatchObject({
+        status: "failed",
+        error: { code: "GATE_CLOSED", reason: expect.stringMatching(`^node ${hit().victim}: .*$`) },
+      });
+      expect(exitCodeOf(outcome)).toBe(EXIT.gateClosed);
       expect(monitor.terminated).toHaveLength(k);
       expect(stranded(aws)).toEqual([]);
     },
@@ -70,6 +74,41 @@ describe("the gate before a node goes", () => {
       expect(monitor.violations).toEqual([]);
     },
   );
+
+  test("R9: what is repaired after that is rolled to the end by a resume", async () => {
+    const { aws, monitor } = await released(5);
+    degradeAfter(2, aws, monitor, 20 * MINUTE);
+    const store = new MemoryStore();
+    const first = await rehearse(aws, { store, settings: { healthTimeoutMs: 5 * MINUTE } });
+    expect(first.outcome.error?.code).toBe("GATE_CLOSED");
+    await aws.pass(20 * MINUTE);
+
+    const { outcome } = await rehearse(aws, { store, resume: true });
+
+    expect(outcome.status).toBe("done");
+    expect([...monitor.terminatedNodes].sort()).toEqual(["00", "01", "02", "03", "04"]);
+    expect(behind(aws)).toEqual([]);
+  });
+
+  test("R9: a replaced node that does not serve is a failed node, not a closed gate", async () => {
+    const aws = await SimulatedAws.running();
+    aws.release({ boot: "sick" });
+
+    const { outcome } = await rehearse(aws);
+
+    expect(outcome.error).toMatchObject({ code: "CLUSTER_UNHEALTHY", node: "00", reason: "node 00: does not answer" });
+    expect(exitCodeOf(outcome)).toBe(EXIT.nodeFailed);
+  });
+
+  test("R9: of a replaced node and another that are down, the replaced one is told of", async () => {
+    const { aws, monitor } = await released();
+    const hit = degradeAfter(1, aws, monitor, 48 * 60 * MINUTE, { withItself: true });
+
+    const { outcome } = await rehearse(aws, { settings: { healthTimeoutMs: 5 * MINUTE } });
+
+    expect(hit().victim).not.toBe("00");
+    expect(outcome.error).toMatchObject({ code: "CLUSTER_UNHEALTHY", reason: "node 00: does not answer" });
+  });
 
   test("R9: with two nodes down neither is touched", async () => {
     const { aws, monitor } = await released(5);
@@ -292,7 +331,13 @@ describe("the gate before a node goes", () => {
 });
 
 /** Takes another node out of service, for so long, in the moment in which the kth replaced one serves again. */
-function degradeAfter(k: number, aws: SimulatedAws, monitor: Monitor, forMs: number) {
+function degradeAfter(
+  k: number,
+  aws: SimulatedAws,
+  monitor: Monitor,
+  forMs: number,
+  { withItself = false }: { readonly withItself?: boolean } = {},
+) {
   const onChange = aws.guests.onChange;
   let hit: { victim: string; atMs: number } | undefined;
   aws.guests.onChange = (nodeId, serving) => {
@@ -302,6 +347,7 @@ function degradeAfter(k: number, aws: SimulatedAws, monitor: Monitor, forMs: num
     const victim = aws.manifest.nodes.map(({ id }) => id).find((id) => id !== nodeId) ?? "";
     hit = { victim, atMs: aws.clock.now() };
     aws.guests.degrade(victim, forMs);
+    if (withItself) aws.guests.degrade(nodeId, forMs);
   };
   return () => {
     if (hit === undefined) throw new Error(`node ${k} never came back`);

@@ -52,6 +52,22 @@ describe("the plan", () => {
     expect(aws.mutations).toEqual([]);
   });
 
+  test("R1: a node that its group brings by itself is said to be waited for", async () => {
+    const aws = await SimulatedAws.running({ groupless: ["02"] });
+    const [, , late] = aws.manifest.nodes;
+    if (late) aws.makeGroup(late);
+
+    const result = await planOf(aws);
+
+    expect(result.nodes[2]).toMatchObject({
+      instance: null,
+      current: null,
+      reason: "no instance",
+      order: 1,
+      risks: ["it has no instance; its group launches one by itself: the roll waits for it"],
+    });
+  });
+
   test("R12: when nothing moves, the roll goes in the order of the plan", async () => {
     const aws = await SimulatedAws.running({ nodes: 5, zones: ["b", "a", "b", "a", "c"] });
     aws.guests.lead("01");

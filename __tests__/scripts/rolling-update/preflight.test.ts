@@ -1,5 +1,4 @@
 import type { Group, TemplateVersion } from "../../../scripts/rolling-update/cloud";
-import { MUTATIONS } from "../../../scripts/rolling-update/cloud";
 import { SimulatedAws, templateId } from "../../../scripts/rolling-update/simulator/simulated-aws";
 import { rehearse } from "../../support/rolling";
 
@@ -44,18 +43,6 @@ describe("what is refused before anything changes", () => {
     expect(outcome.error?.message).toContain(`node 01`);
     expect(outcome.error?.message).toContain(`[${rule}]`);
     expect(aws.mutations).toEqual([]);
-  });
-
-  test("R23: the roller has no way to detach, delete, format or end an instance without its shutdown", () => {
-    expect([...MUTATIONS].sort()).toEqual([
-      "abandon",
-      "heartbeat",
-      "resize",
-      "resumeLaunch",
-      "setTemplate",
-      "suspendLaunch",
-      "terminate",
-    ]);
   });
 
   test.each<[string, Partial<SimulatedAws["manifest"]>, string]>([

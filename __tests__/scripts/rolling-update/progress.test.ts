@@ -26,6 +26,24 @@ describe("telling what happens", () => {
     expect(events.some(({ etaMs }) => etaMs !== undefined && etaMs > 600_000)).toBe(true);
   });
 
+  test("R21: what keeps a replaced node from being well is told at the first look that sees it", async () => {
+    const aws = await SimulatedAws.running();
+    aws.release();
+    // GIVEN a release whose member ends once its node is in service
+    const first = aws.guests.instanceServing("00");
+    aws.guests.script = (nodeId) => (nodeId === "00" && aws.guests.instanceServing("00") !== first ? false : undefined);
+
+    // WHEN
+    const { events, outcome } = await rehearse(aws, { settings: { pollMs: 5_000, healthTimeoutMs: 60_000 } });
+
+    // THEN
+    expect(outcome.error?.code).toBe("CLUSTER_UNHEALTHY");
+    const validating = events.findIndex(({ kind, phase }) => kind === "phase" && phase === "validating");
+    const [entered, told] = events.slice(validating);
+    expect(told).toMatchObject({ kind: "waiting", node: "00", reason: expect.stringContaining("node 00") });
+    expect(Date.parse(told?.time ?? "") - Date.parse(entered?.time ?? "")).toBeLessThan(10_000);
+  });
+
   test("R21: the schema can be published", () => {
     expect(eventJsonSchema()).toMatchObject({ type: "object", additionalProperties: false });
   });

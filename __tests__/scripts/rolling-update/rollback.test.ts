@@ -34,6 +34,23 @@ describe("rolling back", () => {
     expect(stranded(aws)).toEqual([]);
   });
 
+  test("R18: a closed gate is no failure of the release: nothing is rolled back", async () => {
+    const aws = await SimulatedAws.running();
+    aws.release();
+    const monitor = new Monitor(aws);
+    const { onChange } = aws.guests;
+    aws.guests.onChange = (nodeId, serving) => {
+      onChange(nodeId, serving);
+      if (nodeId === "00" && serving) aws.guests.degrade("02", 48 * 3_600_000);
+    };
+
+    const { outcome } = await rehearse(aws, { settings: { onFailure: "rollback" } });
+
+    expect(outcome).toMatchObject({ status: "failed", error: { code: "GATE_CLOSED", node: "00" } });
+    expect(monitor.terminatedNodes).toEqual(["00"]);
+    expect(aws.mutations.filter(({ method }) => method === "setTemplate")).toEqual([]);
+  });
+
   test("R18: an irreversible release is not rolled back", async () => {
     const { aws, monitor } = await failingAt(2);
 

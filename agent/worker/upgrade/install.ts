@@ -1,5 +1,5 @@
 import { createHash, type KeyObject } from "node:crypto";
-import { mkdir, open, readlink, rename, rm } from "node:fs/promises";
+import { chmod, mkdir, open, readlink, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { run } from "../../host/child";
 import { compareVersions } from "../daemon/quirks";
@@ -9,6 +9,11 @@ import { isSigned, type WantedUpgrade } from "./release-signature";
 export interface LinkedProgram {
   readonly link: string;
   readonly version: string;
+  /**
+   * Where versions are installed.
+   * @default - the folder of versions that the link points into
+   */
+  readonly folder?: string;
   /** Starts the file and tells whether it is the version that it should be. */
   readonly probe: (file: string, version: string) => Promise<void>;
 }
@@ -39,10 +44,12 @@ export async function installBeside(
     throw new Error(`${version} is older than ${program.version}, and the upgrade does not say downgrade`);
   }
   const held = await readlink(program.link);
-  const path = join(dirname(dirname(held)), version, basename(held));
+  const path = join(program.folder ?? dirname(dirname(held)), version, basename(held));
   // Its ending stays: by it Node.js tells what a file is.
   const partial = join(dirname(path), `partial-${basename(path)}`);
-  await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+  await mkdir(dirname(path), { recursive: true });
+  // Whatever the umask: a daemon may run as another user.
+  await chmod(dirname(path), 0o755);
   try {
     const actual = await download(url, partial, fetchRelease);
     if (actual !== sha256) throw new Error(`its SHA-256 is ${actual}, expected ${sha256}`);
@@ -71,6 +78,7 @@ async function download(url: string, path: string, fetchRelease: FetchRelease): 
       hash.update(chunk);
       await file.writeFile(chunk);
     }
+    await file.chmod(0o755);
     await file.sync();
   } finally {
     await file.close();

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { LocalConfig } from "../local-config";
+import { watchDetached } from "./detached-watch";
 import { type LinkedProgram, probeAgent, probeDaemon } from "./install";
 import { linkedVersion } from "./linked-program";
 import { releaseKey } from "./release-signature";
@@ -50,5 +51,8 @@ export async function localUpgrades(
     programs,
     fetchRelease: (url: string, signal: AbortSignal) => fetch(url, { signal }),
   };
-  return { daemonVersion, of: (ports) => new Upgrades(props, ports) };
+  return {
+    daemonVersion,
+    of: (ports) => new Upgrades({ ...props, watch: (agent) => watchDetached(agent, directory, ports.log) }, ports),
+  };
 }

@@ -9,6 +9,8 @@ const LOOK_MS = 200;
 const ROLL_BACK_PATIENCE_MS = 600_000;
 const ROLL_BACK_PAUSE_MS = 1_000;
 
+export const AGENT_ENDED = "the agent ended during the trial";
+
 /**
  * Ends a trial: a process of the old version, which outlives the agent that installed the new one. The new version passes when at the
  * gate's end the same process that came up first is still there and a heartbeat of it was answered. Otherwise, and at once when that
@@ -53,7 +55,7 @@ function judged(
   sign: TrialSign | undefined,
   elapsedMs: number,
 ): "healthy" | string | undefined {
-  if (first && startOf(first.pid) !== first.start) return "the agent ended during the trial";
+  if (first && startOf(first.pid) !== first.start) return AGENT_ENDED;
   if (program === "daemon" && sign && sign.failures > 0)
     return `${sign.failures} of the jobs that it was started for failed`;
   if (elapsedMs < gateMs) return undefined;
@@ -62,7 +64,8 @@ function judged(
   return sign.answered ? "healthy" : `no heartbeat was answered within ${seconds} s`;
 }
 
-async function rollBack(trial: Trial, detail: string, files: TrialFiles, log: Log): Promise<void> {
+/** Turns the link back and ends the agent that runs, if one does. */
+export async function rollBack(trial: Trial, detail: string, files: TrialFiles, log: Log): Promise<void> {
   const { program, version, from, link } = trial;
   log.error("rolling back", { program, version, reason: detail });
   const until = performance.now() + ROLL_BACK_PATIENCE_MS;

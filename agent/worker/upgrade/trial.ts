@@ -11,6 +11,8 @@ export interface Trial extends Pick<WantedUpgrade, "campaignId" | "program" | "v
   readonly from: string;
   readonly to: string;
   readonly gateMs: number;
+  /** Whether the service manager was about to start it, where that says so: one that is started again has ended. */
+  readonly begun?: true;
   readonly state: "trying" | "healthy" | "rolled_back";
   readonly detail: string;
 }

@@ -1,6 +1,4 @@
-import { spawn } from "node:child_process";
 import type { KeyObject } from "node:crypto";
-import { closeSync, openSync } from "node:fs";
 import { readlink } from "node:fs/promises";
 import type { Request } from "../../../control-plane/protocol";
 import { replaceSymlink } from "../../host/files";
@@ -14,8 +12,8 @@ import { isWatched } from "./trial-watch";
 export type UpgradeReport = NonNullable<Request<"heartbeat">["upgrade"]>;
 
 export interface UpgradeProps {
-  /** Verifies releases. */
-  readonly key: KeyObject;
+  /** Verifies releases; without one each upgrade is refused. */
+  readonly key: KeyObject | undefined;
   /** Holds what is known of a trial from one life of the agent to the next. */
   readonly directory: string;
   /** How long a new version is on trial. */
@@ -23,6 +21,12 @@ export interface UpgradeProps {
   /** The programs that can be upgraded here. */
   readonly programs: Readonly<Partial<Record<WantedUpgrade["program"], LinkedProgram>>>;
   readonly fetchRelease: FetchRelease;
+  /**
+   * Has the trial watched by a process of a version that is not on trial, and that outlives this agent.
+   *
+   * @param agent the agent's program in the version that is to watch.
+   */
+  readonly watch: (agent: string) => void;
 }
 
 export interface UpgradePorts {
@@ -68,7 +72,7 @@ export class Upgrades {
     }
     if (this.onTrial.state !== "trying") return;
     await this.sign(false);
-    if (!isWatched(files)) this.startWatcher(trial.program === "agent" ? trial.from : (process.argv[1] ?? ""));
+    if (!isWatched(files)) this.watch(trial.program, trial.from);
   }
 
   /** What the next heartbeat says; undefined when there is nothing to say. */
@@ -111,6 +115,7 @@ export class Upgrades {
     this.report = { campaignId, state: "installing" };
     changed();
     try {
+      if (!key) throw new Error("the worker holds no release key, so nothing that it could verify a release with");
       const linked = programs[program];
       if (!linked)
         throw new Error(`the ${program} of this worker is not started through a link: it cannot be upgraded`);
@@ -132,7 +137,7 @@ export class Upgrades {
         detail: "",
       });
       await replaceSymlink(to, link);
-      this.startWatcher(program === "agent" ? from : (process.argv[1] ?? ""));
+      this.watch(program, from);
       log.info("new version in place: the agent starts again", { program, version });
       restart();
     } catch (error) {
@@ -147,13 +152,7 @@ export class Upgrades {
     return this.files.sign.write({ pid, start: startOf(pid), answered, failures: this.ports.failures() });
   }
 
-  /** In a process group of its own, which outlives this agent. */
-  private startWatcher(program: string): void {
-    const output = openSync(this.files.log, "a", 0o600);
-    const args = [program, "watch-upgrade", "--directory", this.props.directory];
-    const child = spawn(process.execPath, args, { detached: true, stdio: ["ignore", output, output] });
-    child.once("error", (error) => this.ports.log.error("the trial is not watched", { reason: reason(error) }));
-    child.unref();
-    closeSync(output);
+  private watch(program: WantedUpgrade["program"], from: string): void {
+    this.props.watch(program === "agent" ? from : (process.argv[1] ?? ""));
   }
 }

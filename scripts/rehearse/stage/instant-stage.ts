@@ -1,9 +1,9 @@
-import { gunzipSync } from "node:zlib";
 import { startEmulatedAws } from "../../emulator/emulated-aws";
 import { instantMachines } from "../../emulator/instant-machines";
 import type { LaunchedInstance, Machine } from "../../emulator/machines";
 import { rememberingMachines } from "../../emulator/remembering-machines";
 import type { Stage } from "./stage";
+import { volumesOfUserData } from "./volumes-of-user-data";
 
 /** Long enough to be seen in a picture. */
 const BOOT_MS = 1_000;
@@ -18,7 +18,7 @@ export async function openInstantStage(): Promise<Stage> {
     machines: (it) => {
       const machines = instantMachines(it, {
         volumesOf: async ({ id }: LaunchedInstance) => {
-          const volumes = volumesIn((await it.facts({ instanceId: id }))?.userData);
+          const volumes = volumesOfUserData((await it.facts({ instanceId: id }))?.userData);
           const wait = Math.max(0, ...volumes.map((volumeId) => slow.get(volumeId) ?? 0));
           await new Promise((resolve) => setTimeout(resolve, wait).unref());
           return volumes;
@@ -51,12 +51,4 @@ export async function openInstantStage(): Promise<Stage> {
     inside: undefined,
     close: () => aws.stop(),
   };
-}
-
-/** The volumes that a node's user data names, as its agent would read them there. */
-function volumesIn(userData: Buffer | undefined): readonly string[] {
-  if (userData === undefined) return [];
-  const isPacked = userData[0] === 0x1f && userData[1] === 0x8b;
-  const text = (isPacked ? gunzipSync(userData) : userData).toString("utf8");
-  return [...new Set(text.match(/\bvol-[0-9a-f]{8,17}\b/g))];
 }

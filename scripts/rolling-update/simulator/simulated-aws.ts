@@ -27,7 +27,7 @@ export class SimulatedAws extends SimulatedRegion {
     for (const node of this.manifest.nodes) this.guests.addNode(node);
   }
 
-  /** A cluster whose nodes have all served on template version 1 for an hour, led by the last. */
+  /** A cluster whose nodes have all served on template version 1 for an hour, led by the last of them. */
   static async running(options: SimulationOptions = {}): Promise<SimulatedAws> {
     const aws = new SimulatedAws(options);
     const up = async (process: Process) => {
@@ -36,7 +36,7 @@ export class SimulatedAws extends SimulatedRegion {
     const result = await aws.clock.run(up(aws.clock.process()), 24 * HOUR_MS);
     if (result === "still running") throw new Error("the simulated cluster did not come up");
     await aws.pass(HOUR_MS);
-    aws.guests.lead(aws.manifest.nodes.at(-1)?.id);
+    aws.guests.lead(aws.manifest.nodes.findLast(({ id }) => aws.guests.serving(id))?.id);
     return aws;
   }
 
@@ -45,9 +45,10 @@ export class SimulatedAws extends SimulatedRegion {
     await this.clock.run(new Promise(() => {}), ms);
   }
 
-  /** Every node serves from the one instance of its group. */
+  /** Every node that has a group serves from its one instance. */
   settled(): boolean {
-    return this.manifest.nodes.every(
+    const nodes = this.manifest.nodes.filter(({ group }) => this.autoScaling.groups.has(group));
+    return nodes.every(
       ({ id, group }) =>
         this.guests.serving(id) && this.group(group).instances.every(({ lifecycle }) => lifecycle === "InService"),
     );

@@ -5,6 +5,7 @@ import type { Manifest, ManifestNode } from "../manifest";
 import { AutoScaling, type AutoScalingTimings } from "./auto-scaling";
 import { Ec2, type Ec2Timings } from "./ec2";
 import type { GuestProgram } from "./guests";
+import { forbidden } from "./permitted-calls";
 import type { Process } from "./virtual-clock";
 
 export interface RegionOptions {
@@ -17,6 +18,8 @@ export interface RegionOptions {
   /** Also run this hook when an instance terminates. */
   readonly terminateHookMs?: number;
   readonly bootMs?: () => number;
+  /** Nodes whose group is made only by {@link SimulatedRegion.makeGroup}: an apply that stopped before it, or a node that is added. */
+  readonly groupless?: readonly string[];
   /** Address of each node in turn. @default private addresses nobody answers at */
   readonly addresses?: readonly string[];
 }
@@ -123,11 +126,18 @@ export class SimulatedRegion {
     return version;
   }
 
-  /** The Cloud as one process sees it. */
+  /** The Cloud as one process sees it. A call that no roller may make ends the whole simulation, whatever its maker does about it. */
   connect(process: Process, connection: Connection = {}): Cloud {
     const stale = connection.staleMs ?? (() => 0);
     const api = this.#api(stale);
     return intercept(api, (method, call, args) => {
+      const offence = forbidden(method, args);
+      if (offence !== undefined) {
+        this.scheduler.after(0, () => {
+          throw new Error(offence);
+        });
+        return new Promise(() => {});
+      }
       const travel = async () => {
         const latency = connection.latencyMs?.() ?? 0;
         if (latency > 0) await process.sleep(latency / 2);
@@ -193,7 +203,14 @@ export class SimulatedRegion {
     };
     this.ec2.addInterface({ id: node.interfaceId, status: "available", zone, ip: node.ip, deleteOnTermination: false });
     this.ec2.addVolume({ id: `vol-${id}`, state: "available", zone, deleteOnTermination: false });
-    const version = this.addVersion(node);
+    this.addVersion(node);
+    if (!this.options.groupless?.includes(id)) this.makeGroup(node);
+    return node;
+  }
+
+  /** Creates a node's group, which launches its template's newest version soon. */
+  makeGroup(node: ManifestNode): void {
+    const { version } = this.ec2.template(templateId(node), "$Latest");
     const launchHook: Hook = {
       name: `${node.group}-asg-hook`,
       transition: "launching",
@@ -218,7 +235,7 @@ export class SimulatedRegion {
         max: 1,
         desired: 1,
         template: { id: templateId(node), version: String(version) },
-        zones: [zone],
+        zones: [node.zone],
         subnetIds: [],
         suspended: [],
         retainsInstances: false,
@@ -227,7 +244,6 @@ export class SimulatedRegion {
       },
       [launchHook, ...terminateHook],
     );
-    return node;
   }
 
   /** What the instance's template version was made to do. */
