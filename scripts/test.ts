@@ -27,6 +27,7 @@ if (required && skipped.length > 0) {
 
 const scratch = mkdtempSync(join(tmpdir(), "holdfast-test-"));
 const report = join(scratch, "report.json");
+const startedMs = performance.now();
 const jest = spawnSync(
   process.execPath,
   [
@@ -45,6 +46,7 @@ try {
   const { numPassedTests, numFailedTests, numPendingTests, numRuntimeErrorTestSuites } = JSON.parse(
     readFileSync(report, "utf8"),
   );
+  console.log(`took ${Math.round((performance.now() - startedMs) / 1_000)} s`);
   console.log(
     `${numPassedTests} passed, ${numFailedTests + numRuntimeErrorTestSuites} failed, ${numPendingTests} skipped`,
   );

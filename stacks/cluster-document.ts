@@ -2,6 +2,8 @@ import { z } from "zod";
 import { clusterInputs, DATA_DISK_KEYS, nodeFiles } from "../modules/stateful-cluster/cluster-inputs";
 import { type Finding, finding, type Rule, withRules } from "../modules/worker-fleet/schema-rules";
 import { missingKeys, volumesOfNode } from "./cluster-volumes";
+import { rollKeys } from "./roll-keys";
+import { ROLL_RULES } from "./roll-rules";
 
 /** What is of use to callers of the published module only. */
 const OF_THE_MODULE = {
@@ -9,7 +11,6 @@ const OF_THE_MODULE = {
   jq_download_url: true,
   asg_inservice_timeout_in_mins: true,
   manage_launch_hook: true,
-  rolling_update: true,
 } as const;
 
 /** The published module's inputs, with text where Terraform has base64; the document's name is the cluster's. */
@@ -24,6 +25,9 @@ const keys = clusterInputs.omit(OF_THE_MODULE).extend({
     .array(nodeFiles(z.string().describe("Content, as text.")))
     .default([])
     .describe("Files of each node. Every node may read its user data: no secrets here."),
+  rolling_update: rollKeys
+    .prefault({})
+    .describe("Whether an apply replaces the nodes whose launch template it changed, one at a time, and how."),
 });
 
 export type ClusterDocument = { readonly name: string } & z.output<typeof keys>;
@@ -137,6 +141,7 @@ const RULES: readonly Rule<Keys>[] = [
   { reads: ["node_secret_files"], findings: secretsHaveOneSource },
   { reads: ["additional_data_volumes", "nodes"], findings: furtherVolumesAreWhole },
   { reads: ["default_data_volume", "additional_data_volumes", "nodes"], findings: volumesDiffer },
+  ...ROLL_RULES,
 ];
 
 /** What a document says of a stateful cluster. */

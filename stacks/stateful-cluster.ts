@@ -3,6 +3,7 @@ import { rollManifest } from "../modules/stateful-cluster/roll-trigger";
 import { StatefulCluster } from "../modules/stateful-cluster/stateful-cluster";
 import type { DataVolumeProps, NodeFileProps, NodeScriptProps } from "../modules/stateful-node/node-props";
 import { type ClusterDocument, clusterDocument } from "./cluster-document";
+import { addRoll } from "./cluster-roll";
 import { type DocumentVolume, volumesOfNode, wholeVolume } from "./cluster-volumes";
 import { defineKind } from "./deployment-kind";
 
@@ -16,6 +17,7 @@ export const statefulCluster = defineKind({
     const targets = [...cluster.nodes.values()].map((node) => node.rollTarget);
     new TerraformOutput(stack, "roll_manifest", { value: rollManifest(stack, document.name, targets) });
     new TerraformOutput(stack, "node_iam_role_name", { value: cluster.roleName });
+    addRoll(stack, cluster, document.name, document.rolling_update);
   },
 });
 

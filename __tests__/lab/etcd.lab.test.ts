@@ -1,33 +1,20 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { stripVTControlCharacters } from "node:util";
 import { USER_DATA_LIMIT_BYTES } from "../../modules/user-data/user-data";
 import { nodeCommands } from "../../scripts/rolling-update/aws/node-commands";
 import { sdkSystemsManager } from "../../scripts/rolling-update/aws/sdk-systems-manager";
 import { systemClock } from "../../scripts/rolling-update/clock";
-import { seededRandom } from "../../scripts/seeded-random";
+import { BAD_RELEASES, goesThrough, stopsAtItsFirstNode } from "../support/instance/bad-releases";
 import { useClusterLab } from "../support/instance/cluster-lab";
-import { isHealthy, rolling, underWrites } from "../support/instance/cluster-life";
+import { isHealthy, underWrites } from "../support/instance/cluster-life";
 import { ETCD } from "../support/instance/etcd-cluster";
-import { interruptBoots } from "../support/instance/interrupted-boots";
+import { interruptBoots, interruptions } from "../support/instance/interrupted-boots";
 import { loseTheLeader, rollEveryNode } from "../support/instance/loss-and-roll";
-import { inLongForm } from "../support/long-form";
+import { inLongForm, longForm } from "../support/long-form";
 
 const STEPS = ["identity", "attach", "filesystem", "files", "configure", "health", "complete"];
-const EXAMPLE = readFileSync(join(__dirname, "../../examples/etcd/node-config-script.sh"), "utf8");
 const SECOND_IMAGE = "ami-0fedcba9876543210";
+const THIRD_IMAGE = "ami-00112233445566778";
 
 const lab = useClusterLab("etcd");
-
-/** Applies, and gives what Terraform printed where it failed. */
-const apply = () =>
-  lab
-    .terraform()
-    .apply()
-    .then(
-      () => "applied",
-      (error: Error) => stripVTControlCharacters(error.message).replace(/[\s│]+/g, " "),
-    );
 
 beforeAll(() => lab.create(() => isHealthy(lab, ETCD)));
 
@@ -108,77 +95,24 @@ test("R1: a lost leader returns with its address and data, and a roll takes one 
     await rollEveryNode(lab, ETCD, writer, SECOND_IMAGE);
   }));
 
-interface BadRelease {
-  /** The node config script, after the example's own. */
-  readonly script: string;
-  readonly inputs?: Readonly<Record<string, unknown>>;
-  readonly options?: readonly string[];
-  /** What the operator is told. */
-  readonly verdict: RegExp;
-}
+test("R2: releases that fail, hang or stop their member each stop the roll at its first node, with the reason, while the cluster serves; the corrected one goes through", () =>
+  underWrites(lab, ETCD, async (writer) => {
+    for (const release of Object.values(BAD_RELEASES)) {
+      await stopsAtItsFirstNode(lab, ETCD, writer, SECOND_IMAGE, release);
+    }
+    await goesThrough(lab, ETCD, THIRD_IMAGE);
+  }));
 
-const BAD_RELEASES: readonly (readonly [string, BadRelease])[] = [
-  [
-    "fails to configure",
-    {
-      script: "configure_cluster_node() { echo 'the licence has expired' >&2; return 1; }",
-      verdict: /HOOK_ABANDONED.*configure_cluster_node failed with status 1 \| the licence has expired/,
-    },
-  ],
-  [
-    "hangs",
-    {
-      script: "configure_cluster_node() { echo 'waiting for a licence'; sleep infinity; }",
-      inputs: { configure_timeout_seconds: 20 },
-      verdict: /HOOK_ABANDONED.*did not finish within 20 s \| waiting for a licence/,
-    },
-  ],
-  [
-    "stops its member once it is healthy",
-    {
-      script: `eval "as_before_$(declare -f wait_for_healthy_cluster)"
-wait_for_healthy_cluster() { as_before_wait_for_healthy_cluster "$@" && systemctl stop etcd; }`,
-      options: ["--health-timeout", "15s"],
-      verdict: /CLUSTER_UNHEALTHY/,
-    },
-  ],
-];
+test("R5: power cuts, reboots and kills at random moments of boots end healthy, with the data", () =>
+  underWrites(lab, ETCD, () => interruptBoots(lab, ETCD, interruptions({ turns: longForm(3, 50), seed: 6 }))));
 
 inLongForm(() => {
-  test.each(BAD_RELEASES)(
-    "R2: a release that %s stops the roll at its first node, with the reason, while the cluster serves; the corrected one goes through",
-    (_how, { script, inputs, options = [], verdict }) =>
+  test.each(Object.entries(BAD_RELEASES))(
+    "R2: a release that %s is corrected by the next one, without another step",
+    (_how, release) =>
       underWrites(lab, ETCD, async (writer) => {
-        // GIVEN
-        const before = await lab.nodes();
-
-        // WHEN
-        lab.release({
-          node_image: SECOND_IMAGE,
-          node_config_script: Buffer.from(`${EXAMPLE}\n${script}\n`).toString("base64"),
-          on_boot_failure: "abandon",
-          ...inputs,
-          ...rolling(ETCD, ...options),
-        });
-        const output = await apply();
-
-        // THEN
-        expect(output).toMatch(verdict);
-        const after = await lab.nodes();
-        expect(after.filter(({ instanceId }, index) => instanceId === before[index]?.instanceId)).toHaveLength(2);
-        const written = writer.acknowledged;
-        await lab.until("more writes", async () => writer.acknowledged > written + 50);
-
-        // WHEN
-        lab.release({ node_image: SECOND_IMAGE, ...rolling(ETCD) });
-        expect(await apply()).toBe("applied");
-
-        // THEN
-        await lab.inService();
-        expect(await isHealthy(lab, ETCD)).toBe(true);
+        await stopsAtItsFirstNode(lab, ETCD, writer, SECOND_IMAGE, release);
+        await goesThrough(lab, ETCD, THIRD_IMAGE);
       }),
   );
-
-  test("R5: power cuts, reboots and kills at random moments of boots end healthy, with the data", () =>
-    underWrites(lab, ETCD, () => interruptBoots(lab, ETCD, 50, seededRandom(6))));
 });

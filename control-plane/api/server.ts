@@ -7,6 +7,7 @@ import { DEFAULT_TIMING, type LeaseTiming } from "../lease/timing";
 import { openDatabase } from "../store/database";
 import { ensureOperator } from "../store/first-operator";
 import { Heartbeats } from "../store/heartbeats";
+import { groupedJobWrites } from "../store/job-writes";
 import { migrate } from "../store/migrate";
 import type { Keyring } from "../store/seal";
 import { pulse, sweep } from "../store/sweeper";
@@ -82,7 +83,8 @@ export async function startControlPlane(props: ControlPlaneProps): Promise<Contr
   const waker = new Waker(pool, props.databaseUrl);
   const heartbeats = new Heartbeats(pool, timing.serverLeaseMs);
   const telemetry = new Telemetry(pool, () => waker.size);
-  const api: ApiContext = { pool, keyring, timing, heartbeats, waker, telemetry, logger };
+  const jobWrites = groupedJobWrites(pool);
+  const api: ApiContext = { pool, keyring, timing, heartbeats, jobWrites, waker, telemetry, logger };
   const routes = new Routes(api);
   addWorkerRoutes(routes, api);
   addOperatorRoutes(routes, api);

@@ -3,10 +3,9 @@ import type { HttpBindings } from "@hono/node-server";
 import { PROTOCOL_VERSION } from "../protocol/limits";
 import type { Action, Grant, MessageName, Request, Response } from "../protocol/messages";
 import { readAssignment } from "../store/catalog";
-import { claimJobs } from "../store/claim";
 import { answerTest, readOwedTests } from "../store/connection-tests";
 import { transaction } from "../store/database";
-import { releaseJobs, reportJob, saveCheckpoint, saveMetrics, startJob, ungrantJob } from "../store/holder";
+import { releaseJobs, saveCheckpoint, saveMetrics, ungrantJob } from "../store/holder";
 import {
   deregisterSession,
   type HeldJob,
@@ -81,7 +80,7 @@ export const HANDLERS = {
       const ending = sender.gone.aborted || api.waker.stopped;
       const where = { deploymentId: sender.deploymentId, pool: session.pool, sessionId };
       const asks = !ending && (leftMs <= 0 || isRepeat(session) || api.waker.mayHaveWork(where));
-      const granted = asks ? await claimJobs(api.pool, claim) : [];
+      const granted = asks ? await api.jobWrites.claim(claim) : [];
       const actions = [...stopOrders(session.held), ...(await owed(api, sessionId, session))];
       if (granted.length > 0 || actions.length > 0 || ending || leftMs <= 0) {
         const grants = await withAssignments(api, sessionId, granted);
@@ -97,7 +96,7 @@ export const HANDLERS = {
   },
 
   started: async (api, { sessionId }, ref) => {
-    if ((await startJob(api.pool, sessionId, ref)) === "fenced") throw fenced([ref]);
+    if ((await api.jobWrites.start({ sessionId, ...ref })) === "fenced") throw fenced([ref]);
     return {};
   },
 
@@ -114,7 +113,7 @@ export const HANDLERS = {
   },
 
   report: async (api, { sessionId }, request) => {
-    if ((await reportJob(api.pool, sessionId, request)) === "fenced") throw fenced([refOf(request)]);
+    if ((await api.jobWrites.report({ sessionId, ...request })) === "fenced") throw fenced([refOf(request)]);
     api.waker.jobsReady();
     return {};
   },

@@ -66,7 +66,8 @@ export function transition(job: Job, event: JobEvent): Job | Refused {
         : "conflict";
     case "started":
       if (!holds(job, event.by)) return "fenced";
-      return job.desired === "run" || job.state === "running" ? { ...job, state: "running" } : "conflict";
+      if (job.state === "running") return job;
+      return job.desired === "run" ? { ...job, state: "running" } : "conflict";
     case "ungrant":
       return holds(job, event.by) && job.state === "starting" ? letGo(job) : "conflict";
     case "release":

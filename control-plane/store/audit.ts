@@ -13,17 +13,20 @@ export interface AuditEntry {
   readonly detail?: Readonly<Record<string, unknown>>;
 }
 
-/** Adds an entry in the transaction of the change it tells of. The database chains it to the entry before. */
-export async function recordAudit(tx: Queryable, entry: AuditEntry): Promise<void> {
+/**
+ * Adds entries in the transaction of the changes they tell of. The database chains each to the one before, and other transactions that
+ * add to the same chains wait until this one has ended: it comes last. Chains are taken in the order of ids, so that no two
+ * transactions wait for each other.
+ */
+export async function recordAudit(tx: Queryable, ...entries: readonly AuditEntry[]): Promise<void> {
+  const rows = entries
+    .map(({ deploymentId, detail = {}, ...entry }) => ({ ...entry, detail, chain: deploymentId ?? ALL_DEPLOYMENTS }))
+    .sort((one, other) => Number(one.chain > other.chain) - Number(one.chain < other.chain));
   await tx.query(
-    "insert into audit_log (deployment_id, seq, actor, action, subject, detail, hash) values ($1, 0, $2, $3, $4, $5, '')",
-    [
-      entry.deploymentId ?? ALL_DEPLOYMENTS,
-      entry.actor,
-      entry.action,
-      entry.subject,
-      JSON.stringify(entry.detail ?? {}),
-    ],
+    `insert into audit_log (deployment_id, seq, actor, action, subject, detail, hash)
+     select chain, 0, actor, action, subject, detail, ''
+     from jsonb_to_recordset($1) as entry (chain uuid, actor text, action text, subject text, detail jsonb)`,
+    [JSON.stringify(rows)],
   );
 }
 

@@ -1,6 +1,6 @@
 import type { Pool } from "pg";
-import { recordAudit } from "./audit";
 import { type Queryable, transaction } from "./database";
+import { JOB_COLUMNS, makeSteps, readJobs } from "./jobs";
 
 export interface Claim {
   readonly sessionId: string;
@@ -14,73 +14,102 @@ export interface GrantedJob {
   readonly fence: number;
 }
 
-/** The claimer, if its lease is valid and it takes work. Its lease is locked, so that its claims come one after the other. */
-const CLAIMER = `
-  select s.deployment_id, s.pool, s.labels, s.slots from sessions s join leases l on l.session_id = s.id
-  where s.id = $1 and s.state = 'open' and not s.draining and l.expires_at > now() for update of l`;
+interface Claimer {
+  readonly id: string;
+  readonly deployment_id: string;
+  readonly pool: string;
+  readonly labels: object;
+  readonly slots: number;
+}
+
+interface HeldJob extends GrantedJob {
+  readonly sessionId: string;
+  readonly claimId: string;
+  readonly state: string;
+}
+
+/** Sessions that take work and whose leases are valid. The leases are locked, so that a session's claims come one after the other. */
+const CLAIMERS = `
+  select s.id, s.deployment_id, s.pool, s.labels, s.slots from sessions s join leases l on l.session_id = s.id
+  where s.id = any($1) and s.state = 'open' and not s.draining and l.expires_at > now() order by s.id for update of l`;
+
+const HELD = `
+  select id as "jobId", fence, session_id as "sessionId", claim_id as "claimId", state from jobs where session_id = any($1)`;
 
 /**
  * Picks in the order of priority and waiting time. Only rows of jobs are locked, here as everywhere, so that no two
- * transactions wait for each other; the pick is materialized, since a joined form may run again and pick twice.
+ * transactions wait for each other.
  */
 export const PICK = `
-  with picked as materialized (
-    select r.job_id from ready_jobs r join jobs j on j.id = r.job_id
-    where r.deployment_id = $1 and r.pool = $2 and r.labels <@ $3::jsonb and r.not_before <= now() and j.state = 'pending'
-    order by r.priority, r.not_before, r.job_id
-    limit $4
-    for update of j skip locked
-  )
-  update jobs set state = 'starting', fence = fence + 1, session_id = $5, claim_id = $6,
-    grant_expires_at = now() + make_interval(secs => $7)
-  where id = any(array(select job_id from picked))
-  returning id as "jobId", fence`;
+  select ${JOB_COLUMNS} from ready_jobs r join jobs j on j.id = r.job_id
+  where r.deployment_id = $1 and r.pool = $2 and r.labels <@ $3::jsonb and r.not_before <= now() and j.state = 'pending'
+  order by r.priority, r.not_before, r.job_id
+  limit $4
+  for update of j skip locked`;
 
-/** Gives pending jobs to a session, at most its free slots; the same claim id gets the same open grants again. */
-export async function claimJobs(pool: Pool, claim: Claim): Promise<GrantedJob[]> {
-  const repeated = await openGrants(pool, claim);
-  if (repeated.length > 0) return repeated;
+/**
+ * Gives pending jobs to sessions, to each at most its free slots, and says for each claim what it got. The same claim id gets the same
+ * open grants again.
+ */
+export async function claimJobs(pool: Pool, claims: readonly Claim[]): Promise<GrantedJob[][]> {
   return await transaction(pool, async (tx) => {
-    const claimer = await tx.query<{ deployment_id: string; pool: string; labels: object; slots: number }>(CLAIMER, [
-      claim.sessionId,
-    ]);
-    const session = claimer.rows[0];
-    if (!session) return [];
-    const slots = Math.min(claim.slots, session.slots - (await countHeld(tx, claim.sessionId)));
-    if (slots <= 0) return [];
-    const { rows } = await tx.query<{ jobId: string; fence: number }>(PICK, [
-      session.deployment_id,
-      session.pool,
-      JSON.stringify(session.labels),
-      slots,
-      claim.sessionId,
-      claim.claimId,
-      claim.grantMs / 1_000,
-    ]);
-    for (const { jobId, fence } of rows) {
-      await recordAudit(tx, {
-        deploymentId: session.deployment_id,
-        actor: `session:${claim.sessionId}`,
-        action: "job.claim",
-        subject: jobId,
-        detail: { from: "pending", to: "starting", desired: "run", fence },
-      });
-    }
-    return rows;
+    const sessions = [...new Set(claims.map(({ sessionId }) => sessionId))];
+    const { rows: claimers } = await tx.query<Claimer>(CLAIMERS, [sessions]);
+    const { rows: held } = await tx.query<HeldJob>(HELD, [sessions]);
+    for (const seats of seatsByKind(claims, claimers, held)) held.push(...(await fill(tx, seats)));
+    return claims.map((claim) =>
+      held.filter((job) => isOpenGrantOf(job, claim)).map(({ jobId, fence }) => ({ jobId, fence })),
+    );
   });
 }
 
-async function openGrants(db: Queryable, { sessionId, claimId }: Claim): Promise<GrantedJob[]> {
-  const { rows } = await db.query<{ jobId: string; fence: number }>(
-    `select id as "jobId", fence from jobs where session_id = $1 and claim_id = $2 and state = 'starting'`,
-    [sessionId, claimId],
-  );
-  return rows;
+/** A free slot of a session, for which a claim wants a job. */
+interface Seat {
+  readonly claim: Claim;
+  readonly claimer: Claimer;
 }
 
-async function countHeld(tx: Queryable, sessionId: string): Promise<number> {
-  const { rows } = await tx.query<{ held: number }>("select count(*) as held from jobs where session_id = $1", [
-    sessionId,
-  ]);
-  return rows[0]?.held ?? 0;
+/** Those that the same jobs may take stand together, in the order of the claims. */
+function seatsByKind(claims: readonly Claim[], claimers: readonly Claimer[], held: readonly HeldJob[]): Seat[][] {
+  const kinds = new Map<string, Seat[]>();
+  const free = new Map(
+    claimers.map(({ id, slots }) => [id, slots - held.filter(({ sessionId }) => sessionId === id).length]),
+  );
+  for (const claim of new Map(claims.map((claim) => [`${claim.sessionId}/${claim.claimId}`, claim])).values()) {
+    const claimer = claimers.find(({ id }) => id === claim.sessionId);
+    if (!claimer || held.some((job) => isOpenGrantOf(job, claim))) continue;
+    const { id, deployment_id, pool, labels } = claimer;
+    const kind = JSON.stringify([deployment_id, pool, labels]);
+    const slots = Math.max(0, Math.min(claim.slots, free.get(id) ?? 0));
+    free.set(id, (free.get(id) ?? 0) - slots);
+    const seats = Array.from({ length: slots }, () => ({ claim, claimer }));
+    if (slots > 0) kinds.set(kind, [...(kinds.get(kind) ?? []), ...seats]);
+  }
+  return [...kinds.values()];
 }
+
+async function fill(tx: Queryable, seats: readonly Seat[]): Promise<HeldJob[]> {
+  const { claimer } = seats[0] as Seat;
+  const picked = await readJobs(tx, PICK, [
+    claimer.deployment_id,
+    claimer.pool,
+    JSON.stringify(claimer.labels),
+    seats.length,
+  ]);
+  const claimOf = (index: number): Claim => (seats[index] as Seat).claim;
+  await makeSteps(
+    tx,
+    picked,
+    picked.map(({ id: jobId }, index) => {
+      const session = claimOf(index).sessionId;
+      return { jobId, event: { type: "claim", session }, actor: `session:${session}`, grant: claimOf(index) };
+    }),
+  );
+  return picked.map(({ id: jobId, job }, index) => {
+    const { sessionId, claimId } = claimOf(index);
+    return { jobId, fence: job.fence + 1, sessionId, claimId, state: "starting" };
+  });
+}
+
+const isOpenGrantOf = ({ sessionId, claimId, state }: HeldJob, claim: Claim): boolean =>
+  state === "starting" && sessionId === claim.sessionId && claimId === claim.claimId;

@@ -1,8 +1,31 @@
 import { isHeld, type Job, type JobEvent, type Refused, retryDelayMs, transition } from "../lease/job";
-import { recordAudit } from "./audit";
+import { type AuditEntry, recordAudit } from "./audit";
 import type { Queryable } from "./database";
 
+/** Who did it, for the audit log: `operator:<token>`, `session:<id>` or `sweeper`. */
+export type Actor = string;
+
+/** One step of a job's state machine, and who makes it. */
+export interface JobStep {
+  readonly jobId: string;
+  readonly event: JobEvent;
+  readonly actor: Actor;
+  /** Of a claim: what it is called, and how long it may wait to be taken up. */
+  readonly grant?: { readonly claimId: string; readonly grantMs: number };
+}
+
+/** The job after the step, or why the step changed nothing. */
+export type StepResult = Job | Refused | "not_found";
+
+/** A job whose row is locked. */
+export interface LockedJob {
+  readonly id: string;
+  readonly deploymentId: string;
+  readonly job: Job;
+}
+
 interface JobRow {
+  id: string;
   deployment_id: string;
   state: Job["state"];
   desired: Job["desired"];
@@ -15,65 +38,110 @@ interface JobRow {
   on_disconnect: Job["onDisconnect"];
 }
 
-/** Who did it, for the audit log: `operator:<token>`, `session:<id>` or `sweeper`. */
-export type Actor = string;
+/** What a query that locks jobs, called `j`, gives of each. */
+export const JOB_COLUMNS = `j.id, j.deployment_id, j.state, j.desired, j.fence, j.session_id, j.reported_session, j.reported_fence,
+  j.failures, j.max_retries, j.on_disconnect`;
 
-/**
- * Makes one step of a job's state machine: locks the row, asks `transition`, writes what it says together with one entry of the
- * audit log. `not_found` when there is no such job (in the deployment, where one is given).
- */
+/** In the order of ids, so that no two transactions wait for each other. */
+const LOCK = `
+  select ${JOB_COLUMNS} from jobs j where j.id = any($1) and ($2::uuid is null or j.deployment_id = $2) order by j.id for update`;
+
+/** Jobs by a query that gives `JOB_COLUMNS` and locks what it gives. */
+export async function readJobs(tx: Queryable, query: string, values: readonly unknown[]): Promise<LockedJob[]> {
+  const { rows } = await tx.query<JobRow>(query, values);
+  return rows.map(fromRow);
+}
+
+/** Makes one step of a job. `not_found` when there is no such job (in the deployment, where one is given). */
 export async function applyToJob(
   tx: Queryable,
   jobId: string,
   event: JobEvent,
   actor: Actor,
   deploymentId?: string,
-): Promise<Job | Refused | "not_found"> {
-  const { rows } = await tx.query<JobRow>(
-    `select deployment_id, state, desired, fence, session_id, reported_session, reported_fence, failures, max_retries, on_disconnect
-     from jobs where id = $1 and ($2::uuid is null or deployment_id = $2) for update`,
-    [jobId, deploymentId ?? null],
-  );
-  const row = rows[0];
-  if (!row) return "not_found";
-  const job = fromRow(row);
-  const next = transition(job, event);
-  if (typeof next === "string" || next === job) return next;
-  await write(tx, jobId, job, next);
-  await recordAudit(tx, {
-    deploymentId: row.deployment_id,
-    actor,
-    action: `job.${event.type}`,
-    subject: jobId,
-    detail: { from: job.state, to: next.state, desired: next.desired, fence: next.fence },
+): Promise<StepResult> {
+  const [result] = await applyToJobs(tx, [{ jobId, event, actor }], deploymentId);
+  return result ?? "not_found";
+}
+
+/** Makes steps of jobs, in this order where they are of the same one, and gives what became of each. */
+export async function applyToJobs(
+  tx: Queryable,
+  steps: readonly JobStep[],
+  deploymentId?: string,
+): Promise<StepResult[]> {
+  const ids = new Set(steps.map(({ jobId }) => jobId));
+  return await makeSteps(tx, await readJobs(tx, LOCK, [[...ids], deploymentId ?? null]), steps);
+}
+
+/** What becomes of a job in a transaction. */
+interface Change extends LockedJob {
+  readonly next: Job;
+  readonly grant: JobStep["grant"];
+}
+
+/**
+ * Asks `transition` what becomes of jobs that are locked, and writes what it says together with one entry of the audit log for each
+ * step.
+ */
+export async function makeSteps(
+  tx: Queryable,
+  locked: readonly LockedJob[],
+  steps: readonly JobStep[],
+): Promise<StepResult[]> {
+  const known = new Map(locked.map((one) => [one.id, one]));
+  const changes = new Map<string, Change>();
+  const entries: AuditEntry[] = [];
+  const results = steps.map(({ jobId, event, actor, grant }): StepResult => {
+    const row = known.get(jobId);
+    if (!row) return "not_found";
+    const job = changes.get(jobId)?.next ?? row.job;
+    const next = transition(job, event);
+    if (typeof next === "string" || next === job) return next;
+    changes.set(jobId, { ...row, next, grant });
+    const { deploymentId } = row;
+    const detail = { from: job.state, to: next.state, desired: next.desired, fence: next.fence };
+    entries.push({ deploymentId, actor, action: `job.${event.type}`, subject: jobId, detail });
+    return next;
   });
-  return next;
+  if (changes.size === 0) return results;
+  await write(tx, [...changes.values()]);
+  await recordAudit(tx, ...entries);
+  return results;
 }
 
-async function write(tx: Queryable, jobId: string, job: Job, next: Job): Promise<void> {
-  const delayMs = next.failures > job.failures ? retryDelayMs(next.failures, Math.random) : 0;
+async function write(tx: Queryable, changes: readonly Change[]): Promise<void> {
+  const rows = changes.map(({ id, job, next, grant }) => ({
+    id,
+    state: next.state,
+    desired: next.desired,
+    fence: next.fence,
+    session_id: next.session,
+    reported_session: next.reported?.session ?? null,
+    reported_fence: next.reported?.fence ?? null,
+    failures: next.failures,
+    is_held: isHeld(next),
+    delay_seconds: next.failures > job.failures ? retryDelayMs(next.failures, Math.random) / 1_000 : 0,
+    claim_id: grant?.claimId ?? null,
+    grant_seconds: grant ? grant.grantMs / 1_000 : null,
+  }));
   await tx.query(
-    `update jobs set state = $2, desired = $3, session_id = $4, reported_session = $5, reported_fence = $6, failures = $7,
-       claim_id = case when $8 then claim_id end, grant_expires_at = case when $2 = 'starting' then grant_expires_at end,
-       not_before = now() + make_interval(secs => $9)
-     where id = $1`,
-    [
-      jobId,
-      next.state,
-      next.desired,
-      next.session,
-      next.reported?.session ?? null,
-      next.reported?.fence ?? null,
-      next.failures,
-      isHeld(next),
-      delayMs / 1_000,
-    ],
+    `update jobs j set state = n.state, desired = n.desired, fence = n.fence, session_id = n.session_id,
+       reported_session = n.reported_session, reported_fence = n.reported_fence, failures = n.failures,
+       claim_id = case when n.is_held then coalesce(n.claim_id, j.claim_id) end,
+       grant_expires_at = case when n.state = 'starting'
+         then coalesce(now() + make_interval(secs => n.grant_seconds), j.grant_expires_at) end,
+       not_before = now() + make_interval(secs => n.delay_seconds)
+     from jsonb_to_recordset($1) as n (id uuid, state text, desired text, fence bigint, session_id uuid, reported_session uuid,
+       reported_fence bigint, failures integer, is_held boolean, delay_seconds float, claim_id uuid, grant_seconds float)
+     where j.id = n.id`,
+    [JSON.stringify(rows)],
   );
 }
 
-function fromRow(row: JobRow): Job {
+function fromRow(row: JobRow): LockedJob {
   const { reported_session: session, reported_fence: fence } = row;
-  return {
+  const job = {
     state: row.state,
     desired: row.desired,
     fence: row.fence,
@@ -83,4 +151,5 @@ function fromRow(row: JobRow): Job {
     maxRetries: row.max_retries,
     onDisconnect: row.on_disconnect,
   };
+  return { id: row.id, deploymentId: row.deployment_id, job };
 }

@@ -3,7 +3,7 @@ import type { Request } from "../protocol/messages";
 import { recordAudit } from "./audit";
 import { OWES_TEST } from "./connection-tests";
 import { type Queryable, transaction } from "./database";
-import { applyToJob } from "./jobs";
+import { applyToJobs } from "./jobs";
 import { OWES_UPGRADE } from "./upgrades";
 
 export interface Ref {
@@ -92,11 +92,14 @@ export async function openSession(
       sessionId,
       serverLeaseMs / 1_000,
     ]);
-    for (const job of await takeJobs(tx, closed)) {
-      const alive =
-        job.state === "running" && running.some((ref) => ref.jobId === job.jobId && ref.fence === job.fence);
-      await applyToJob(tx, job.jobId, alive ? { type: "adopt", session: sessionId } : { type: "gone" }, actor);
-    }
+    const taken = await takeJobs(tx, closed);
+    await applyToJobs(
+      tx,
+      taken.map(({ jobId, fence, state }) => {
+        const alive = state === "running" && running.some((ref) => ref.jobId === jobId && ref.fence === fence);
+        return { jobId, actor, event: alive ? { type: "adopt", session: sessionId } : { type: "gone" } };
+      }),
+    );
     await recordAudit(tx, {
       deploymentId: session.deployment_id,
       actor,
@@ -115,7 +118,11 @@ export async function deregisterSession(pool: Pool, sessionId: string): Promise<
     if (!session || session.state === "closed") return;
     const actor = `session:${sessionId}`;
     await tx.query("update sessions set state = 'closed', closed_at = now() where id = $1", [sessionId]);
-    for (const { jobId } of await takeJobs(tx, [sessionId])) await applyToJob(tx, jobId, { type: "gone" }, actor);
+    const taken = await takeJobs(tx, [sessionId]);
+    await applyToJobs(
+      tx,
+      taken.map(({ jobId }) => ({ jobId, actor, event: { type: "gone" } })),
+    );
     await recordAudit(tx, {
       deploymentId: session.deployment_id,
       actor,
@@ -180,14 +187,17 @@ interface SessionRow {
   state: string;
 }
 
-/** Locks out every other change to the sessions of the same worker until the transaction ends. */
+/**
+ * Locks out every other change to the sessions of the same worker until the transaction ends; but not claims, which refer to the session
+ * while they hold its lease.
+ */
 async function lockWorker(tx: Queryable, sessionId: string): Promise<SessionRow | undefined> {
   await tx.query(
     "select pg_advisory_xact_lock(hashtextextended(deployment_id::text || worker_id, 0)) from sessions where id = $1",
     [sessionId],
   );
   const { rows } = await tx.query<SessionRow>(
-    "select deployment_id, worker_id, epoch, state from sessions where id = $1 for update",
+    "select deployment_id, worker_id, epoch, state from sessions where id = $1 for no key update",
     [sessionId],
   );
   return rows[0];

@@ -1,7 +1,7 @@
 import type { Pool } from "pg";
 import type { LeaseTiming } from "../lease/timing";
 import { type Queryable, transaction } from "./database";
-import { applyToJob } from "./jobs";
+import { applyToJobs } from "./jobs";
 
 /** Held by the one copy of the control plane that sweeps. */
 const SWEEP_LOCK = 4_850_211_902;
@@ -41,13 +41,14 @@ export async function sweep(pool: Pool, timing: LeaseTiming): Promise<number> {
     if (!lock.rows[0]?.mine) return 0;
     const lost = (await hasGrace(tx, timing)) ? [] : await lostJobs(tx);
     const grants = await tx.query<{ id: string; session_id: string; fence: number }>(EXPIRED_GRANTS);
-    for (const id of lost) await applyToJob(tx, id, { type: "lost" }, "sweeper");
-    let moved = lost.length;
-    for (const { id, session_id: session, fence } of grants.rows) {
-      const job = await applyToJob(tx, id, { type: "ungrant", by: { session, fence } }, "sweeper");
-      if (typeof job !== "string") moved += 1;
-    }
-    return moved;
+    const moved = await applyToJobs(tx, [
+      ...lost.map((jobId) => ({ jobId, event: { type: "lost" }, actor: "sweeper" }) as const),
+      ...grants.rows.map(
+        ({ id, session_id: session, fence }) =>
+          ({ jobId: id, event: { type: "ungrant", by: { session, fence } }, actor: "sweeper" }) as const,
+      ),
+    ]);
+    return moved.filter((job) => typeof job !== "string").length;
   });
 }
 

@@ -2,6 +2,7 @@ import { Resource as NullResource } from "@cdktf/provider-null/lib/resource";
 import { Fn, Token } from "cdktf";
 import { Construct } from "constructs";
 import { AwsEnvironment } from "../iam/aws-environment";
+import { escapeTemplate } from "../publish/expressions";
 import { CLUSTER_TAG } from "../stateful-node/node-names";
 import type { RollTarget } from "../stateful-node/stateful-node";
 
@@ -45,7 +46,9 @@ export class RollTrigger extends Construct {
       provisioners: [
         {
           type: "local-exec",
-          interpreter: Token.asList(Fn.concat([["node", program, "run"], options])),
+          interpreter: Token.isUnresolved(options)
+            ? Token.asList(Fn.concat([["node", program, "run"], options]))
+            : ["node", program, "run", ...options.map(escapeTemplate)],
           command: "--yes",
           // The one warning there may be is not about the roll, and would stand before its reason.
           environment: { HOLDFAST_CLUSTER: this.manifest, NODE_NO_WARNINGS: "1" },

@@ -67,6 +67,8 @@ export class StatefulCluster extends Construct {
   public readonly nodes: ReadonlyMap<string, StatefulNode>;
   /** Of the nodes' role, for further policies. */
   public readonly roleName: string;
+  /** Of the same role. */
+  public readonly roleArn: string;
 
   public constructor(scope: Construct, id: string, props: StatefulClusterProps) {
     super(scope, id);
@@ -115,6 +117,7 @@ export class StatefulCluster extends Construct {
       new BootAlarms(this, "boot_alarms", { ...shared.alarms, clusterName: props.clusterName });
     }
     this.roleName = access.roleName;
+    this.roleArn = access.roleArn;
     this.nodes = new Map(
       resolved.map((node) => [
         node.nodeId,

@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { claimJobs } from "../../control-plane/store/claim";
-import { reportJob, startJob } from "../../control-plane/store/holder";
+import { groupedJobWrites, type JobWrites } from "../../control-plane/store/job-writes";
 import type { Bench, Measurement } from "../bench/bench";
 import { median, quantile } from "./figures";
 import { graphileWorker, type Peer, pgBoss } from "./peers";
@@ -66,7 +65,8 @@ async function holdfast(store: BenchStore): Promise<Peer> {
       const sessions = await openSessions(store, clients);
       await putJobs(store, `drain-${batch++}-`, jobs);
       const startedAt = performance.now();
-      await Promise.all(sessions.map(({ id }) => takeAll(store, id)));
+      const writes = groupedJobWrites(store.pool);
+      await Promise.all(sessions.map(({ id }) => takeAll(writes, id)));
       return performance.now() - startedAt;
     },
     async latencies(jobs) {
@@ -82,12 +82,12 @@ async function holdfast(store: BenchStore): Promise<Peer> {
   };
 }
 
-async function takeAll({ pool }: BenchStore, sessionId: string): Promise<void> {
+async function takeAll(writes: JobWrites, sessionId: string): Promise<void> {
   for (;;) {
-    const [ref] = await claimJobs(pool, { sessionId, claimId: randomUUID(), slots: 1, grantMs: 10_000 });
+    const [ref] = await writes.claim({ sessionId, claimId: randomUUID(), slots: 1, grantMs: 10_000 });
     if (!ref) return;
-    await startJob(pool, sessionId, ref);
-    await reportJob(pool, sessionId, { ...ref, outcome: "completed", logTail: [] });
+    await writes.start({ sessionId, ...ref });
+    await writes.report({ sessionId, ...ref, outcome: "completed", logTail: [] });
   }
 }
 

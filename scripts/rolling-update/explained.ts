@@ -8,8 +8,11 @@ const TAIL_LINES = 20;
 /** With this the node agent begins the line that says how its boot ended. */
 const AGENT = "holdfast-node: ";
 
-/** The failure of a replacement, with the node agent's verdict and the end of what the instance printed. */
-export async function explained(cloud: Cloud, { failure, newInstance, node }: Replacement): Promise<RollError> {
+/** The failure of a replacement, or of a first instance, with the node agent's verdict and the end of what the instance printed. */
+export async function explained(
+  cloud: Cloud,
+  { failure, newInstance, node }: Pick<Replacement, "failure" | "newInstance" | "node">,
+): Promise<RollError> {
   if (!failure) return new RollError("LAUNCH_FAILED", "the replacement failed", { node });
   // A closed gate is another node's doing.
   const isOwn = newInstance !== undefined && failure.code !== "GATE_CLOSED";

@@ -15,7 +15,7 @@ import { isOver, nextStep, type Replacement } from "./replacement";
 import { Reporter } from "./reporter";
 import { asRollError, RollError } from "./roll-error";
 import type { Outcome, RollOptions, RollPorts } from "./roll-ports";
-import { LAUNCHES_BY_ITSELF, launchesByItself } from "./self-launch";
+import { booting, LAUNCHES_BY_ITSELF, launchesByItself } from "./self-launch";
 import type { Settings } from "./settings";
 import { successorsAmong } from "./succession";
 import { byKey, member, observe, outage, type World } from "./world";
@@ -152,7 +152,7 @@ export class Roller {
   async #chooseNext(world: World, nowMs: number): Promise<Outcome | undefined> {
     const candidates = await this.#candidates(world);
     this.#remaining = candidates.length;
-    if (candidates.length === 0) return this.#outcome("done");
+    if (candidates.length === 0) return this.#finish(world, nowMs);
     if (nowMs - this.#startedMs > this.settings.totalTimeoutMs) {
       return this.#outcome(
         "failed",
@@ -192,6 +192,27 @@ export class Roller {
     this.#gate.opened();
     for (const node of batch) await this.#start(node, world, nowMs);
     return undefined;
+  }
+
+  /** Nothing remains to be replaced: done, once no node boots still that nobody replaced. */
+  async #finish(world: World, nowMs: number): Promise<Outcome | undefined> {
+    const view = booting(world, this.#record?.only);
+    const instance = view && member(view);
+    if (!view || !instance) return this.#outcome("done");
+    const { id: node } = view.node;
+    const reason = outage(view) ?? "";
+    const { launchTimeoutMs } = this.settings;
+    if (nowMs - this.#startedMs < launchTimeoutMs) {
+      this.#reporter.waiting(node, "launching", this.#startedMs, reason, instance.id);
+      return undefined;
+    }
+    const failure = {
+      code: "LAUNCH_TIMEOUT",
+      message: `the node is not in service after ${launchTimeoutMs / 60_000} min`,
+      reason,
+      next: "read what the node printed; correct the release and apply it: the next roll starts with this node",
+    } as const;
+    return this.#outcome("failed", await explained(this.ports.cloud, { node, newInstance: instance.id, failure }));
   }
 
   #waitAtGate(node: ManifestNode, obstacle: string): Outcome | undefined {

@@ -1,6 +1,6 @@
 import type { Cloud } from "./cloud";
 import { isFailedLaunch, isLaunch } from "./failures";
-import type { NodeView } from "./world";
+import { member, type NodeView, type World } from "./world";
 
 const DAY_MS = 24 * 3_600_000;
 
@@ -16,4 +16,11 @@ export async function launchesByItself(cloud: Cloud, { group }: NodeView, nowMs:
   const activities = await cloud.describeActivities(group.name, nowMs - DAY_MS);
   const last = activities.find(isLaunch);
   return last === undefined || !isFailedLaunch(last);
+}
+
+/** A node whose instance is still on its way into service, as all are in the apply that makes a cluster. */
+export function booting(world: World, only: readonly string[] | undefined): NodeView | undefined {
+  return [...world.values()].find(
+    (view) => member(view)?.lifecycle.startsWith("Pending") && (only === undefined || only.includes(view.node.id)),
+  );
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { findAuditTampering } from "../../../control-plane/store/audit";
 import { PICK } from "../../../control-plane/store/claim";
 import { RENEW } from "../../../control-plane/store/heartbeats";
 import { findPinningTransaction } from "../../../control-plane/store/horizon";
@@ -125,7 +126,7 @@ describe("control-plane 18: plans", () => {
       );
       await fleet.pool.query("vacuum analyze");
 
-      const claim = await explain(fleet, PICK, [fleet.deploymentId, "default", "{}", 1, worker, randomUUID(), 10]);
+      const claim = await explain(fleet, PICK, [fleet.deploymentId, "default", "{}", 1]);
       const renew = await explain(fleet, RENEW, [`{${worker}}`, 30]);
 
       if (ready > 1) expect(claim).toContain("Index Scan using ready_jobs_in_order on ready_jobs");
@@ -158,7 +159,7 @@ describe("control-plane 18: plans", () => {
     await fleet.pool.query("vacuum analyze");
     const kept = await fleet.pool.query("select pg_relation_size('ready_jobs')::int / 8192 as pages");
 
-    const plan = await explain(fleet, PICK, [fleet.deploymentId, "default", "{}", 1, worker, randomUUID(), 10]);
+    const plan = await explain(fleet, PICK, [fleet.deploymentId, "default", "{}", 1]);
     expect(plan).not.toContain("Seq Scan on jobs");
     expect(plan).toContain("Index Scan using jobs_pkey on jobs");
     // One row lives; vacuum would have cut the table down to its page.
@@ -174,4 +175,67 @@ describe("control-plane 18: plans", () => {
     idle.release(true);
     expect((await findPinningTransaction(fleet.pool, 0))?.pid).not.toBe(rows[0].pid);
   }, 120_000);
+});
+
+describe("control-plane 13: claims, starts and reports of many workers at once", () => {
+  it("control-plane 13: share their commits, and each is answered as if it had come alone", async () => {
+    const fleet = await freshFleet();
+    for (let index = 0; index < 40; index++) await fleet.job(`job-${index}`);
+    await fleet.job("elsewhere", { pool: "batch" });
+    const workers = await Promise.all(
+      Array.from({ length: 20 }, (_, index) => fleet.worker(`w-${index}`, { slots: 2 })),
+    );
+    const batch = await fleet.worker("batch", { pool: "batch" });
+    const full = workers[0] as string;
+    const [held] = await fleet.claim(full);
+    const commits = async () => {
+      const { rows } = await fleet.pool.query("select count(distinct xmin::text)::int as commits from audit_log");
+      return Number(rows[0].commits);
+    };
+    const before = await commits();
+
+    const repeated = randomUUID();
+    const claims = await Promise.all([
+      ...workers.map((id) => fleet.claim(id, 2)),
+      fleet.claim(batch, 5),
+      fleet.claim(full, 2, repeated),
+      fleet.claim(randomUUID()),
+    ]);
+    expect(claims.slice(0, 20).map(({ length }) => length)).toEqual([1, ...Array(19).fill(2)]);
+    expect(claims.slice(20).map(({ length }) => length)).toEqual([1, 0, 0]);
+    expect(await commits()).toBeLessThanOrEqual(before + 2);
+
+    const runs = [...workers, batch].flatMap((sessionId, index) =>
+      (claims[index] ?? []).map((ref) => ({ sessionId, ...ref })),
+    );
+    const stale = { sessionId: full, jobId: held?.jobId ?? "", fence: 0 };
+    const starts = await Promise.all([...runs, stale, runs[0] as (typeof runs)[0]].map(fleet.writes.start));
+    expect(starts).toEqual([...runs.map(() => "started"), "fenced", "started"]);
+    const ended = [...runs, stale, runs[0] as (typeof runs)[0]].map((run, index) =>
+      fleet.writes.report({ ...run, outcome: "completed", logTail: [`line ${index}`, "\"'\\"] }),
+    );
+    expect(await Promise.all(ended)).toEqual([...runs.map(() => "reported"), "fenced", "reported"]);
+    expect(await commits()).toBeLessThanOrEqual(before + 6);
+    expect(await fleet.row(runs[3]?.jobId ?? "")).toMatchObject({ state: "completed", log_tail: ["line 3", "\"'\\"] });
+
+    const { rows } = await fleet.pool.query("select action, count(*)::int from audit_log group by action");
+    const counted = new Map(rows.map(({ action, count }) => [action, count]));
+    expect([counted.get("job.claim"), counted.get("job.started"), counted.get("job.report")]).toEqual([41, 40, 40]);
+    expect(await findAuditTampering(fleet.pool, fleet.deploymentId)).toBeNull();
+  });
+
+  it("control-plane 13: one that the database refuses fails alone", async () => {
+    const fleet = await freshFleet();
+    const [first, second] = [await fleet.job("first"), await fleet.job("second")];
+    const worker = await fleet.worker("w");
+
+    const [one, broken, other] = await Promise.allSettled([
+      fleet.claim(worker),
+      fleet.claim("no session"),
+      fleet.claim(worker),
+    ]);
+
+    expect([one, other]).toMatchObject([{ value: [{ jobId: first }] }, { value: [{ jobId: second }] }]);
+    expect(broken).toMatchObject({ status: "rejected" });
+  });
 });

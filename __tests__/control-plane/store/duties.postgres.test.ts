@@ -3,7 +3,7 @@ import { readBacklog } from "../../../control-plane/store/backlog";
 import { transaction } from "../../../control-plane/store/database";
 import { deleteDatasource } from "../../../control-plane/store/datasources";
 import { takeDuty } from "../../../control-plane/store/duties";
-import { releaseJobs, reportJob, saveCheckpoint } from "../../../control-plane/store/holder";
+import { releaseJobs, saveCheckpoint } from "../../../control-plane/store/holder";
 import { applyToJob } from "../../../control-plane/store/jobs";
 import { deletePast } from "../../../control-plane/store/retention";
 import { deregisterSession } from "../../../control-plane/store/sessions";
@@ -54,7 +54,7 @@ it("control-plane 20: nothing that happens to a job sends a notification", async
   for (const ref of refs) {
     await saveCheckpoint(pool, worker, ref, { seq: 1, phase: "streaming", position: "0/1" });
   }
-  await reportJob(pool, worker, { jobId: ended, fence: 1, outcome: "completed", logTail: [] });
+  await fleet.writes.report({ sessionId: worker, jobId: ended, fence: 1, outcome: "completed", logTail: [] });
   await releaseJobs(pool, worker, [{ jobId: kept, fence: 1 }]);
   await deregisterSession(pool, worker);
   await pool.query("notify holdfast_wake, 'last'");

@@ -26,10 +26,10 @@ const checkpoint = { seq: 99, phase: "streaming", position: "0/99" } as const;
 const figures = { lagBytes: 1, lagMs: 1, eventsPerSecond: 1, eventsTotal: 1, memoryBytes: 1, cpuMillicores: 1 };
 
 const WRITES: Readonly<Record<string, (sessionId: string, ref: Ref) => Promise<unknown>>> = {
-  started: (sessionId, ref) => holder.startJob(fleet.pool, sessionId, ref),
+  started: (sessionId, ref) => fleet.writes.start({ sessionId, ...ref }),
   progress: (sessionId, ref) => holder.saveCheckpoint(fleet.pool, sessionId, ref, checkpoint, "0/98"),
   report: (sessionId, ref) =>
-    holder.reportJob(fleet.pool, sessionId, { ...ref, outcome: "completed", logTail: ["bye"], checkpoint }),
+    fleet.writes.report({ sessionId, ...ref, outcome: "completed", logTail: ["bye"], checkpoint }),
   release: async (sessionId, ref) =>
     (await holder.releaseJobs(fleet.pool, sessionId, [{ ...ref, checkpoint }])).length === 1 ? "fenced" : "released",
   metrics: async (sessionId, ref) =>
@@ -77,8 +77,8 @@ describe("control-plane 4: fencing on every write", () => {
     const ref = await fleet.run(sessionId);
     const report = { ...ref, outcome: "completed" as const, logTail: [] };
 
-    expect(await holder.reportJob(fleet.pool, sessionId, report)).toBe("reported");
-    expect(await holder.reportJob(fleet.pool, sessionId, report)).toBe("reported");
+    expect(await fleet.writes.report({ sessionId, ...report })).toBe("reported");
+    expect(await fleet.writes.report({ sessionId, ...report })).toBe("reported");
     expect(await holder.saveCheckpoint(fleet.pool, sessionId, ref, checkpoint)).toBe("fenced");
     expect(await holder.releaseJobs(fleet.pool, sessionId, [ref])).toEqual([ref]);
     expect(await fleet.row(jobId)).toMatchObject({ state: "completed", checkpoint_seq: null });
@@ -126,12 +126,12 @@ describe("control-plane 4: fencing on every write", () => {
         for (const ref of await fleet.claim(sessionId, 2)) granted.push({ sessionId, ref });
       } else if (roll < 0.6 && known) {
         const key = `${known.ref.jobId}/${known.ref.fence}`;
-        if ((await holder.startJob(pool, known.sessionId, known.ref)) === "started") {
+        if ((await fleet.writes.start({ sessionId: known.sessionId, ...known.ref })) === "started") {
           expect(started.get(key) ?? known.sessionId).toBe(known.sessionId);
           started.set(key, known.sessionId);
         }
       } else if (roll < 0.75 && known) {
-        await holder.reportJob(pool, known.sessionId, { ...known.ref, outcome: "stopped", logTail: [] });
+        await fleet.writes.report({ sessionId: known.sessionId, ...known.ref, outcome: "stopped", logTail: [] });
       } else if (roll < 0.85 && known) {
         await holder.releaseJobs(pool, known.sessionId, [known.ref]);
       } else if (roll < 0.87) {

@@ -3,9 +3,9 @@ import type { Pool } from "pg";
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
 import type { Request } from "../../../control-plane/protocol";
 import { createDatasource, createDeployment, createJob, type NewJob } from "../../../control-plane/store/catalog";
-import { claimJobs, type GrantedJob } from "../../../control-plane/store/claim";
+import type { GrantedJob } from "../../../control-plane/store/claim";
 import { transaction } from "../../../control-plane/store/database";
-import { startJob } from "../../../control-plane/store/holder";
+import { groupedJobWrites, type JobWrites } from "../../../control-plane/store/job-writes";
 import { applyToJob } from "../../../control-plane/store/jobs";
 import { parseKeyring } from "../../../control-plane/store/seal";
 import { openSession, registerSession } from "../../../control-plane/store/sessions";
@@ -14,11 +14,15 @@ export const KEYRING = parseKeyring(`k1:${"11".repeat(32)}`);
 
 /** A deployment with two datasources, and short ways to its workers and jobs. */
 export class TestFleet {
+  readonly writes: JobWrites;
+
   private constructor(
     readonly pool: Pool,
     readonly deploymentId: string,
     readonly datasourceId: string,
-  ) {}
+  ) {
+    this.writes = groupedJobWrites(pool);
+  }
 
   static async create(pool: Pool, name = "shop"): Promise<TestFleet> {
     const deploymentId = await createDeployment(pool, name, "test");
@@ -83,14 +87,14 @@ export class TestFleet {
   }
 
   async claim(sessionId: string, slots = 1, claimId = randomUUID()): Promise<GrantedJob[]> {
-    return await claimJobs(this.pool, { sessionId, claimId, slots, grantMs: DEFAULT_TIMING.grantMs });
+    return await this.writes.claim({ sessionId, claimId, slots, grantMs: DEFAULT_TIMING.grantMs });
   }
 
   /** Claims one job and says that its daemon starts. */
   async run(sessionId: string): Promise<GrantedJob> {
     const [granted] = await this.claim(sessionId);
     if (!granted) throw new Error("nothing to claim");
-    if ((await startJob(this.pool, sessionId, granted)) !== "started") throw new Error("the job did not start");
+    if ((await this.writes.start({ sessionId, ...granted })) !== "started") throw new Error("the job did not start");
     return granted;
   }
 

@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { DEFAULT_TIMING, LeaseTiming } from "../../../control-plane/lease/timing";
 import { Heartbeats } from "../../../control-plane/store/heartbeats";
-import { reportJob, startJob } from "../../../control-plane/store/holder";
 import { deregisterSession, openSession } from "../../../control-plane/store/sessions";
 import { pulse, sweep } from "../../../control-plane/store/sweeper";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres";
@@ -74,7 +73,7 @@ describe("heartbeats", () => {
     expect(await fleet.row(kept)).toMatchObject({ state: "running", session_id: after, fence: adopted.fence });
     expect(await fleet.row(lost)).toMatchObject({ state: "pending", session_id: null });
     expect(await heartbeats.beat(before, "open", NOTHING)).toBe("session_closed");
-    expect(await startJob(fleet.pool, before, adopted)).toBe("fenced");
+    expect(await fleet.writes.start({ sessionId: before, ...adopted })).toBe("fenced");
   });
 
   it("a registration of an earlier life that arrives late changes nothing", async () => {
@@ -189,7 +188,7 @@ describe("the sweeper", () => {
     expect(await sweep(fleet.pool, DEFAULT_TIMING)).toBe(1);
 
     expect(await fleet.row(jobId)).toMatchObject({ state: "pending", session_id: null, claim_id: null });
-    expect(await startJob(fleet.pool, worker, grant)).toBe("fenced");
+    expect(await fleet.writes.start({ sessionId: worker, ...grant })).toBe("fenced");
   });
 
   it("control-plane 22: of several sweepers one sweeps at a time", async () => {
@@ -215,7 +214,13 @@ describe("retries", () => {
     for (let attempt = 0; attempt < 3; attempt++) {
       await fleet.pool.query("update jobs set not_before = now() where id = $1", [jobId]);
       const ref = await fleet.run(worker);
-      await reportJob(fleet.pool, worker, { ...ref, outcome: "failed", error: "no route to host", logTail: ["x"] });
+      await fleet.writes.report({
+        sessionId: worker,
+        ...ref,
+        outcome: "failed",
+        error: "no route to host",
+        logTail: ["x"],
+      });
       const { rows } = await fleet.pool.query(
         "select extract(epoch from not_before - now())::float as wait from jobs where id = $1",
         [jobId],

@@ -46,6 +46,7 @@ test("a cluster is planned, applied and booted; it survives a lost node and a re
     ]),
   );
   expect(report.nodes.map(({ node }) => node)).toEqual(["00", "01"]);
+  expect(report.remarks).toContain("Its applies roll nothing here: the rehearsal rolls, and watches.");
 
   const told = stdout.text().trimEnd().split("\n");
   expect(told.map((line) => happeningSchema.parse(JSON.parse(line)).kind)).toContain("rolling");

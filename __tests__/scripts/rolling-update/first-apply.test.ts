@@ -21,6 +21,33 @@ describe("the roll of the apply that makes the cluster", () => {
     expect(outcome).toEqual({ status: "done", replaced: [] });
     expect(aws.mutations).toEqual([]);
     expect(events.filter(({ kind }) => kind === "action" || kind === "phase")).toEqual([]);
+    expect(aws.settled()).toBe(true);
+  });
+
+  test("a node that does not come up fails it, with the group's own reason, whether others are there or not", async () => {
+    for (const nodes of [1, 3]) {
+      const aws = new SimulatedAws({ nodes });
+      aws.release({ boot: "fails" }, ["00"]);
+
+      const { outcome } = await rehearse(aws);
+
+      expect(outcome).toMatchObject({ status: "failed", error: { code: "HOOK_ABANDONED", node: "00" } });
+      expect(stranded(aws)).toEqual([]);
+    }
+  });
+
+  test("a node that hangs in its launch hook is waited for as long as a launch may take", async () => {
+    const aws = new SimulatedAws({ nodes: 1, bootMs: () => 24 * 60 * MINUTE });
+
+    const { outcome, events } = await rehearse(aws, { settings: { launchTimeoutMs: 10 * MINUTE } });
+
+    expect(outcome.error).toMatchObject({
+      code: "LAUNCH_TIMEOUT",
+      node: "00",
+      reason: expect.stringMatching(/^instance i-\w+ is Pending:Wait/),
+    });
+    expect(aws.mutations).toEqual([]);
+    expect(events.find(({ kind }) => kind === "waiting")).toMatchObject({ node: "00", phase: "launching" });
   });
 
   test("a launch that is refused is not waited for: the roll says why", async () => {

@@ -139,7 +139,12 @@ describe("holdfast roll fleet", () => {
 
   test.each<[string, string[], RegExp]>([
     ["checkpoints that do not ascend", ["--checkpoints", "50", "10"], /--checkpoints \(50 10\) should ascend/],
-    ["a way back that nothing would take", ["--auto-rollback"], /--auto-rollback without --alarms/],
+    ["a way back to where the group is", ["--auto-rollback", "--alarms", "a"], /without --template-version/],
+    [
+      "a way back that nothing would take",
+      ["--auto-rollback", "--template-version", "2"],
+      /--auto-rollback without --alarms/,
+    ],
   ])("%s are refused before anything starts", async (_what, options, message) => {
     const { refreshes, fleet } = pool();
 

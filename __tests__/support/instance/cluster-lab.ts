@@ -8,6 +8,7 @@ import type { Machine } from "../../../scripts/emulator/machines";
 import { type Terraform, terraformIn } from "../../../scripts/emulator/terraform";
 import { type ContainerCloud, openContainerCloud } from "../../../scripts/rehearse/cloud/container-cloud";
 import type { CLUSTER_PACKAGES } from "../../../scripts/rehearse/machines/image/image";
+import { machinesIn, memoryOf } from "../../../scripts/rehearse/machines/machine-memory";
 import { clusterImage } from "./lab";
 import { PATIENCE_MS, until } from "./until";
 
@@ -69,6 +70,7 @@ export function useClusterLab(example: keyof typeof CLUSTER_PACKAGES): ClusterLa
     await terraform.init();
   }, 4 * PATIENCE_MS);
   afterAll(async () => {
+    measured(await memory().catch((error: Error) => ({ "memory of a node": error.message })));
     console.log(example, figures);
     await cloud?.close();
     if (directory !== "") rmSync(directory, { recursive: true });
@@ -106,6 +108,17 @@ export function useClusterLab(example: keyof typeof CLUSTER_PACKAGES): ClusterLa
       return `node ${nodeId}, ${instanceId} ${lifecycle}:\n${text?.slice(-3_000) ?? "no machine"}`;
     });
     return (await Promise.all(texts)).join("\n");
+  };
+  /** Of the nodes as the tests leave them. */
+  const memory = async () => {
+    const { lab } = started(cloud);
+    const all = await Promise.all((await nodes()).map(({ instanceId = "" }) => memoryOf(lab, instanceId)));
+    const largest = all.reduce((one, other) => (other.workingSetMiB > one.workingSetMiB ? other : one));
+    return {
+      "memory of the largest node MiB": Math.round(largest.workingSetMiB),
+      "the same with page cache MiB": Math.round(largest.totalMiB),
+      "such nodes in 24 GiB": machinesIn(24, largest),
+    };
   };
   const measured = (more: Readonly<Record<string, unknown>>) => void Object.assign(figures, more);
   const inService = () =>

@@ -1,55 +1,82 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Machine } from "../../../scripts/emulator/machines";
+import { seededRandom } from "../../../scripts/seeded-random";
 import type { ClusterLab, LabNode } from "./cluster-lab";
 import { type ClusterKind, isHealthy } from "./cluster-life";
 
-/** Longer than most boots: some are interrupted when they are over. */
-const LONGEST_MS = 10_000;
+/** About as long as a boot of an idle computer: a few are interrupted when they are over. */
+const LONGEST_MS = 6_000;
 
-const UNIT = "holdfast-node.service";
+const AGENT = "holdfast-node";
 
 interface Interruption {
-  readonly of: "the machine" | "the agent";
-  readonly act: (machine: Machine) => Promise<unknown>;
+  readonly what: string;
+  /** cloud-init runs user data once per instance: a restart before the agent is installed leaves a node without one. */
+  readonly needsAgent?: true;
+  readonly act: (machine: Machine, kind: ClusterKind) => Promise<unknown>;
 }
 
-/** cloud-init runs user data once per instance, whatever became of it: a restart before the agent is installed leaves none. */
+const killed = (machine: Machine, whom: "main" | "all", unit: string) =>
+  machine.exec("systemctl", "kill", "--signal=KILL", `--kill-whom=${whom}`, unit);
+
 const INTERRUPTIONS: readonly Interruption[] = [
-  { of: "the machine", act: (machine) => machine.kill() },
-  { of: "the agent", act: (machine) => machine.reboot() },
-  { of: "the agent", act: (machine) => machine.exec("systemctl", "kill", "--signal=KILL", "--kill-whom=main", UNIT) },
+  { what: "power cut", act: (machine) => machine.kill() },
+  { what: "reboot", needsAgent: true, act: (machine) => machine.reboot() },
+  { what: "agent killed", needsAgent: true, act: (machine) => killed(machine, "main", AGENT) },
+  { what: "agent killed with all it runs", needsAgent: true, act: (machine) => killed(machine, "all", AGENT) },
+  { what: "member killed", act: (machine, { settings }) => killed(machine, "all", settings.kind) },
 ];
 
-/** Takes the power from one node after the other, and interrupts the boot of what takes its place; each time all ends well. */
+/** How many boots are interrupted, and what decides which, how and when. */
+export interface Interruptions {
+  readonly turns: number;
+  readonly seed: number;
+}
+
+/** As the environment says: HOLDFAST_LAB_TURNS and HOLDFAST_LAB_SEED. */
+export function interruptions(byDefault: Interruptions): Interruptions {
+  const { HOLDFAST_LAB_TURNS: turns = byDefault.turns, HOLDFAST_LAB_SEED: seed = byDefault.seed } = process.env;
+  return { turns: Number(turns), seed: Number(seed) };
+}
+
+/**
+ * Takes the power from one node after the other, and interrupts the boot of what takes its place, in each way in turn; each time all
+ * nodes end in service, healthy, and with their data.
+ */
 export async function interruptBoots(
   lab: ClusterLab,
   kind: ClusterKind,
-  times: number,
-  random: () => number,
+  { turns, seed }: Interruptions,
 ): Promise<void> {
-  const one = <T>(of: readonly T[]) => of[Math.floor(random() * of.length)] as T;
-  for (let turn = 1; turn <= times; turn++) {
-    const lost = one(await lab.nodes());
-    const interruption = one(INTERRUPTIONS);
+  const random = seededRandom(seed);
+  for (let turn = 0; turn < turns; turn++) {
+    const nodes = await lab.nodes();
+    const lost = nodes[Math.floor(random() * nodes.length)] as LabNode;
+    const { what, needsAgent, act } = INTERRUPTIONS[turn % INTERRUPTIONS.length] as Interruption;
     const delayMs = random() * LONGEST_MS;
 
     await (await lab.machine(lost.nodeId)).kill();
     const heir = await successor(lab, lost);
-    if (interruption.of === "the agent") await lab.until("the agent is installed", () => hasAgent(heir));
+    if (needsAgent) await lab.until("the agent is installed", () => hasAgent(heir));
     await sleep(delayMs);
     // What is over cannot be interrupted.
-    await interruption.act(heir).catch(() => undefined);
+    await act(heir, kind).catch(() => undefined);
 
-    await lab.until(`turn ${turn}: node ${lost.nodeId} is back`, async () => {
+    const happened = `seed ${seed}, turn ${turn + 1}: ${what} ${Math.round(delayMs)} ms into the boot of node ${lost.nodeId}`;
+    await lab.until(`${happened}: all are back`, async () => {
       const states = (await lab.nodes()).map(({ lifecycle }) => lifecycle);
       return states.every((state) => state === "InService") && isHealthy(lab, kind);
     });
-    expect(await kind.holdsFirstWrite(await lab.machine(lost.nodeId), lost.address)).toBe(true);
+    for (const { nodeId, address } of nodes) {
+      const holds = await kind.holdsFirstWrite(await lab.machine(nodeId), address);
+      expect({ happened, nodeId, holds }).toEqual({ happened, nodeId, holds: true });
+    }
   }
+  lab.measured({ "interrupted boots": turns, seed });
 }
 
 const hasAgent = async (machine: Machine) =>
-  (await machine.exec("systemctl", "is-enabled", UNIT).catch(() => "")) === "enabled";
+  (await machine.exec("systemctl", "is-enabled", AGENT).catch(() => "")) === "enabled";
 
 async function successor(lab: ClusterLab, { nodeId, instanceId: former }: LabNode): Promise<Machine> {
   let machine: Machine | undefined;

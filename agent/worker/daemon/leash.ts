@@ -5,13 +5,23 @@ import { run } from "../../host/child";
  * A second process in the daemon's group, which ends the group once the lease is over that it heard of last, whatever has become
  * of the agent. It hears of leases through a pipe, as seconds that are left, and counts them by the wall clock and by its own
  * waiting, of which the larger counts. It starts nothing while it waits. `$$` is the daemon.
+ *
+ * On a busy machine a second may end in the middle of a word. What was read of it is kept for the next; Bash 3.2, which drops it,
+ * knows by the missing sign that it holds the end of a word, which would be a shorter lease.
  */
 export const LEASH = `{
   trap '' TERM
   read -r left <&3
-  waited=0 end=$((SECONDS + left))
+  waited=0 end=$((SECONDS + left)) word=
   while ((waited < left && SECONDS < end)); do
-    if read -r -t 1 new <&3; then left=$new waited=0 end=$((SECONDS + left)); else ((++waited)); fi
+    if new= && read -r -t 1 new <&3; then
+      word+=$new
+      if [[ $word == +* ]]; then left=$word waited=0 end=$((SECONDS + left)); fi
+      word=
+    else
+      word+=$new
+      ((++waited))
+    fi
   done
   kill -TERM -$$
   sleep 1
@@ -19,13 +29,13 @@ export const LEASH = `{
 } </dev/null >/dev/null 2>&1 &`;
 
 /** Seconds as the leash counts them, which may begin in the middle of one. */
-const seconds = (leftMs: number) => (leftMs <= 0 ? 0 : Math.ceil(leftMs / 1_000) + 1);
+const word = (leftMs: number) => `+${leftMs <= 0 ? 0 : Math.ceil(leftMs / 1_000) + 1}\n`;
 
 /** Makes the pipe, with the first word in it. @returns its descriptor, for the leash to read from. */
 export async function makeLeash(path: string, leftMs: number): Promise<number> {
   await run("mkfifo", ["-m", "600", path], { timeoutMs: 10_000 });
   const pipe = openSync(path, constants.O_RDWR);
-  writeSync(pipe, `${seconds(leftMs)}\n`);
+  writeSync(pipe, word(leftMs));
   return pipe;
 }
 
@@ -34,7 +44,7 @@ export function tellLeash(path: string, leftMs: number): void {
   let pipe: number | undefined;
   try {
     pipe = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
-    writeSync(pipe, `${seconds(leftMs)}\n`);
+    writeSync(pipe, word(leftMs));
   } catch {
     // Nobody listens any more: daemon and leash have ended.
   } finally {

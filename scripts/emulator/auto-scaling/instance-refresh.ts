@@ -172,13 +172,17 @@ export class InstanceRefreshes {
   }
 
   async #plan(run: Run, group: ScalingGroup, skipMatching: boolean): Promise<void> {
-    run.left.clear();
+    const stale: string[] = [];
     for (const member of group.instances.filter(counts)) {
       const ignored = member.protectedFromScaleIn && run.refresh.preferences.protectedInstances === "Ignore";
-      if (!ignored && !(skipMatching && (await this.matches(group, member)))) run.left.add(member.id);
+      if (!ignored && !(skipMatching && (await this.matches(group, member)))) stale.push(member.id);
     }
+    // At once: a step meanwhile must not find that nothing is left.
+    run.left.clear();
+    for (const id of stale) run.left.add(id);
     run.total = run.left.size;
     run.checkpointsPassed = 0;
+    run.heldUntilMs = 0;
     run.refresh.instancesToUpdate = run.total;
   }
 
@@ -196,7 +200,8 @@ export class InstanceRefreshes {
     }
     const fresh = current.instances.filter((member) => counts(member) && !run.left.has(member.id));
     const ready = fresh.filter((member) => this.#isReady(member, run));
-    this.#measure(run, fresh.length - ready.length);
+    const lacking = Math.max(0, current.desired - present.size);
+    this.#measure(run, fresh.length - ready.length + lacking);
 
     if (run.left.size === 0) this.#finish(run, current, ready.length);
     else if (!current.suspended.includes("Launch") && !current.suspended.includes("InstanceRefresh")) {

@@ -79,12 +79,13 @@ async function write({ file, text, head }: Source, place: Place): Promise<Writte
   const synthesize = async (document: string) => {
     writeFileSync(copied, document);
     await synthesizeFile(copied, outdir, file, place.signal);
-    adapt(directory);
+    return adapt(directory);
   };
-  await synthesize(here);
+  const { rollsOnApply } = await synthesize(here);
   return {
     directory,
     remarks: [
+      ...(rollsOnApply ? ["Its applies roll nothing here: the rehearsal rolls, and watches."] : []),
       ...(needed === undefined
         ? []
         : [`The network that ${head.name} names was made: ${[...(ids ?? [])].length} ids stand for others.`]),
@@ -149,8 +150,11 @@ async function synthesizeFile(copied: string, outdir: string, file: string, sign
   }
 }
 
-/** Takes out of the Terraform JSON what holds for its own account alone: whose it is, whom to act as, where its state lies. */
-function adapt(directory: string): void {
+/**
+ * Takes out of the Terraform JSON what holds for its own account alone: whose it is, whom to act as, where its state lies. And the
+ * roll within an apply: it would be over before anyone looked, and end the rehearsal of a release that cannot boot.
+ */
+function adapt(directory: string): { readonly rollsOnApply: boolean } {
   const path = join(directory, "cdk.tf.json");
   const configuration = JSON.parse(readFileSync(path, "utf8"));
   for (const provider of configuration.provider?.aws ?? []) {
@@ -158,5 +162,9 @@ function adapt(directory: string): void {
     delete provider.assume_role;
   }
   configuration.terraform.backend = { local: {} };
+  const { null_resource: trigger, ...resource } = configuration.resource;
+  configuration.resource = resource;
+  delete configuration.terraform.required_providers.null;
   writeFileSync(path, JSON.stringify(configuration));
+  return { rollsOnApply: trigger !== undefined };
 }

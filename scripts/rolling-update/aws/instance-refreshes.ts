@@ -1,8 +1,11 @@
 import {
   AutoScalingClient,
   CancelInstanceRefreshCommand,
+  DescribeAutoScalingGroupsCommand,
   DescribeInstanceRefreshesCommand,
   DescribeScalingActivitiesCommand,
+  type DesiredConfiguration,
+  type LaunchTemplateSpecification,
   type InstanceRefresh as RefreshAnswer,
   RollbackInstanceRefreshCommand,
   StartInstanceRefreshCommand,
@@ -14,6 +17,32 @@ import { asCloudError, clientSettings, type SdkOptions } from "./sdk-cloud";
 /** Instance refreshes through the SDK. */
 export function instanceRefreshes(options: SdkOptions): InstanceRefreshes {
   const autoScaling = new AutoScalingClient(clientSettings(options));
+
+  /**
+   * What the group launches from, at another version of its template. A policy of mixed instances is taken whole: what a desired
+   * configuration leaves out is not kept.
+   * https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DesiredConfiguration.html
+   */
+  const configurationAt = async (group: string, version: number): Promise<DesiredConfiguration> => {
+    const { AutoScalingGroups = [] } = await autoScaling.send(
+      new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [group] }),
+    );
+    const { LaunchTemplate, MixedInstancesPolicy: policy } = AutoScalingGroups[0] ?? {};
+    if (!policy) return { LaunchTemplate: templateAt(LaunchTemplate, version) };
+    const { LaunchTemplateSpecification, Overrides } = policy.LaunchTemplate ?? {};
+    return {
+      MixedInstancesPolicy: {
+        ...policy,
+        LaunchTemplate: {
+          LaunchTemplateSpecification: templateAt(LaunchTemplateSpecification, version),
+          Overrides: Overrides?.map(({ LaunchTemplateSpecification: own, ...override }) =>
+            own ? { ...override, LaunchTemplateSpecification: templateAt(own, own.Version) } : override,
+          ),
+        },
+      },
+    };
+  };
+
   const refreshes: InstanceRefreshes = {
     /** The first page is the newest, and holds more than anyone follows. */
     async describe(group) {
@@ -33,10 +62,13 @@ export function instanceRefreshes(options: SdkOptions): InstanceRefreshes {
     },
 
     async start(group, preferences) {
+      const { templateVersion } = preferences;
+      const desired = templateVersion === undefined ? undefined : await configurationAt(group, templateVersion);
       const { InstanceRefreshId } = await autoScaling.send(
         new StartInstanceRefreshCommand({
           AutoScalingGroupName: group,
           Strategy: "Rolling",
+          ...(desired === undefined ? {} : { DesiredConfiguration: desired }),
           Preferences: preferencesOf(preferences),
         }),
       );
@@ -58,6 +90,14 @@ export function instanceRefreshes(options: SdkOptions): InstanceRefreshes {
       throw asCloudError(`${method} of the instance refresh`, error);
     }
   });
+}
+
+/** By its id: a request that names a template twice is refused. */
+function templateAt(
+  { LaunchTemplateId }: LaunchTemplateSpecification = {},
+  version: number | string | undefined,
+): LaunchTemplateSpecification {
+  return { LaunchTemplateId, Version: version === undefined ? undefined : String(version) };
 }
 
 function refresh(answer: RefreshAnswer): InstanceRefresh {

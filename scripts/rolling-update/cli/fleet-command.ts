@@ -16,6 +16,7 @@ const HELP = `
 Examples:
   $ terraform apply && holdfast roll fleet follow --group orders-workers --region eu-west-1
   $ holdfast roll fleet start --group orders-workers --region eu-west-1 --yes --checkpoints 10 50 100 --alarms orders-errors
+  $ holdfast roll fleet start --group orders-workers --region eu-west-1 --yes --template-version 7 --alarms orders-errors --auto-rollback
   $ holdfast roll fleet rollback --group orders-workers --region eu-west-1 --yes
 
 Exit codes: 0 done, 1 the refresh failed, 2 changes pending (without --yes), 3 cancelled, or no longer watched,
@@ -83,7 +84,7 @@ export function fleetCommand(surroundings: Surroundings, exit: (code: number) =>
   withLimit(
     add(
       "start",
-      "start a refresh towards the group's own launch template, and watch it to its end; without --yes it says what it would do",
+      "start a refresh, and watch it to its end; without --yes it says what it would do",
       [
         "roll fleet start --group orders-workers --region eu-west-1 --yes --checkpoints 10 50 100 --alarms orders-errors",
       ],
@@ -98,6 +99,11 @@ export function fleetCommand(surroundings: Surroundings, exit: (code: number) =>
     ),
   )
     .option("--yes", "do it")
+    .option(
+      "--template-version <n>",
+      "version of the group's launch template to go to, which leaves a way back (default: what the group launches already)",
+      version,
+    )
     .option("--min-healthy <percent>", "share of the pool that stays healthy", percent)
     .option("--max-healthy <percent>", "share up to which replacements come early", percent)
     .option("--warmup <time>", "from a replacement's entry into service to the next", refusing(parseDuration))
@@ -105,7 +111,7 @@ export function fleetCommand(surroundings: Surroundings, exit: (code: number) =>
     .option("--checkpoints <percent...>", "shares at which it pauses, ascending", percents)
     .option("--checkpoint-delay <time>", "length of a pause", refusing(parseDuration))
     .option("--alarms <name...>", "CloudWatch alarms that fail it")
-    .option("--auto-rollback", "go back when it fails");
+    .option("--auto-rollback", "go back when it fails; needs --template-version");
 
   add(
     "status",
@@ -163,12 +169,20 @@ function preferencesOf(flags: Flags): RefreshPreferences {
   if (checkpoints?.some((value, index) => value <= (checkpoints[index - 1] ?? 0))) {
     throw new RollError("SETTINGS_INCOHERENT", `--checkpoints (${checkpoints.join(" ")}) should ascend`);
   }
+  if (flags.autoRollback && flags.templateVersion === undefined) {
+    throw new RollError(
+      "SETTINGS_INCOHERENT",
+      "--auto-rollback without --template-version has nothing to go back to: the group launches the new version already",
+      { next: "leave the group on its old version, and name the new one with --template-version" },
+    );
+  }
   if (flags.autoRollback && flags.alarms === undefined) {
     throw new RollError("SETTINGS_INCOHERENT", "--auto-rollback without --alarms goes back only when launches fail", {
       next: "name the alarms that show a bad release",
     });
   }
   return {
+    ...(flags.templateVersion === undefined ? {} : { templateVersion: Number(flags.templateVersion) }),
     ...(flags.minHealthy === undefined ? {} : { minHealthyPercent: Number(flags.minHealthy) }),
     ...(flags.maxHealthy === undefined ? {} : { maxHealthyPercent: Number(flags.maxHealthy) }),
     ...(flags.warmup === undefined ? {} : { warmupSeconds: seconds(flags.warmup) }),
@@ -182,7 +196,9 @@ function preferencesOf(flags: Flags): RefreshPreferences {
 
 function startText(group: string, preferences: RefreshPreferences): string {
   const given = Object.entries(preferences).map(([name, value]) => `  ${name}: ${String(value)}`);
-  const head = `${group}: every worker that is not on the group's launch template would be replaced`;
+  const { templateVersion } = preferences;
+  const target = templateVersion === undefined ? "what the group launches" : `template version ${templateVersion}`;
+  const head = `${group}: every worker that is not on ${target} would be replaced`;
   return [head, ...given, "nothing was changed; `holdfast roll fleet start --yes` does it"].join("\n");
 }
 
@@ -202,6 +218,11 @@ function eventText({ status, percent, remaining, elapsedMs, reason }: FleetEvent
 
 function percent(text: string): number {
   if (!/^\d{1,3}$/.test(text) || Number(text) > 200) throw new InvalidArgumentError("give a whole number of percent");
+  return Number(text);
+}
+
+function version(text: string): number {
+  if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError("give the number of a version");
   return Number(text);
 }
 

@@ -36,6 +36,11 @@ export interface InstanceRefresh {
 
 /** How a refresh that is started here goes; what is left out is AWS's default. */
 export interface RefreshPreferences {
+  /**
+   * Version of the group's launch template that the pool goes to, and that is the group's own in the end. Without it the pool
+   * goes to what the group launches already, and AWS knows no way back.
+   */
+  readonly templateVersion?: number;
   readonly minHealthyPercent?: number;
   readonly maxHealthyPercent?: number;
   readonly warmupSeconds?: number;
@@ -52,7 +57,7 @@ export interface InstanceRefreshes {
   describe(group: string): Promise<readonly InstanceRefresh[]>;
   /** autoscaling:DescribeScalingActivities: messages of launches that failed at or after `sinceMs`, newest first. */
   failedLaunches(group: string, sinceMs: number): Promise<readonly string[]>;
-  /** autoscaling:StartInstanceRefresh towards the group's own template; the refresh's id. */
+  /** autoscaling:StartInstanceRefresh; the refresh's id. */
   start(group: string, preferences: RefreshPreferences): Promise<string>;
   /** autoscaling:CancelInstanceRefresh: what is replaced stays replaced. */
   cancel(group: string): Promise<void>;

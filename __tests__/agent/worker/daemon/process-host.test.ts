@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { appendFileSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import type { DaemonProcess, DaemonRecord } from "../../../../agent/worker/daemon/daemon-host";
 import { capOutput, lastLines } from "../../../../agent/worker/daemon/daemon-output";
 import { processHost, recordedDaemons } from "../../../../agent/worker/daemon/process-host";
@@ -80,6 +81,25 @@ test("R24: one that stands still, or does not listen, ends as well", async () =>
 
   expect(await still.ended).toEqual({ status: null, signal: "SIGKILL" });
   expect(await deaf.ended).toEqual({ status: null, signal: "SIGKILL" });
+});
+
+test("a word that reaches the leash in two parts is one word: no daemon ends with the half of a lease", async () => {
+  const host = hostOf("sleep", "600");
+  host.holdLease(leaseOf(600_000));
+  const daemon = await start(host);
+  const pid = await runs(daemon, "sleep");
+  const say = (text: string) => writeFileSync(join(scratch.path, daemon.record.jobId, "leash"), text, { flag: "r+" });
+
+  // WHEN the leash's look ends within the word
+  say("+60");
+  await pause(1_500);
+  say("0\n");
+  await pause(1_500);
+
+  // THEN it heard of 600 seconds, not of none
+  expect(group(pid)).toHaveLength(2);
+  host.holdLease(leaseOf(1_000));
+  expect(await daemon.ended).toEqual({ status: null, signal: "SIGTERM" });
 });
 
 test("R24: another life of the agent prolongs the lease of those it takes up", async () => {

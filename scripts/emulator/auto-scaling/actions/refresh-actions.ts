@@ -118,6 +118,12 @@ function refreshTree(refresh: InstanceRefresh): Tree {
       MinHealthyPercentage: String(preferences.minHealthyPercent),
       MaxHealthyPercentage: String(preferences.maxHealthyPercent),
       InstanceWarmup: String(preferences.warmupMs / 1_000),
+      ...(preferences.checkpoints.length === 0
+        ? {}
+        : {
+            CheckpointPercentages: preferences.checkpoints.map(String),
+            CheckpointDelay: String(preferences.checkpointDelayMs / 1_000),
+          }),
       SkipMatching: String(preferences.skipMatching),
       AutoRollback: String(preferences.autoRollback),
       ScaleInProtectedInstances: preferences.protectedInstances,

@@ -1,0 +1,45 @@
+/** Does a group of items in one transaction and gives a result for each, in their order. */
+export type Perform<Item, Result> = (items: readonly Item[]) => Promise<readonly Result[]>;
+
+interface Waiting<Item, Result> {
+  readonly item: Item;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Few enough for a transaction that nobody waits for. */
+const MOST = 100;
+
+/**
+ * Lets what comes while a group is under way share the next one, so that many callers pay for one commit and a single caller waits for
+ * nobody. A group that fails is done again one by one: whoever is at fault fails alone. An item may therefore be done twice where the first
+ * answer was lost with its connection, as it may when a worker repeats its message.
+ */
+export function inGroups<Item, Result>(perform: Perform<Item, Result>): (item: Item) => Promise<Result> {
+  let waiting: Waiting<Item, Result>[] = [];
+  let busy = false;
+
+  const settle = async (group: readonly Waiting<Item, Result>[]): Promise<void> => {
+    try {
+      const results = await perform(group.map(({ item }) => item));
+      for (const [index, { resolve }] of group.entries()) resolve(results[index] as Result);
+    } catch (error) {
+      if (group.length === 1) group[0]?.reject(error);
+      else for (const one of group) await settle([one]);
+    }
+  };
+  const work = async (): Promise<void> => {
+    busy = true;
+    while (waiting.length > 0) {
+      const group = waiting.slice(0, MOST);
+      waiting = waiting.slice(MOST);
+      await settle(group);
+    }
+    busy = false;
+  };
+  return (item) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ item, resolve, reject });
+      if (!busy) void work();
+    });
+}
