@@ -10,6 +10,7 @@ import { parkedPolls } from "./bench-control-plane/parked-polls";
 import { bundles } from "./bench-fleet/bundles";
 import { fleet } from "./bench-fleet/fleet";
 import { heartbeatPeriod } from "./bench-fleet/heartbeat-period";
+import { labDensity } from "./bench-lab/lab-density";
 
 const BENCHES: readonly Bench[] = [
   synth,
@@ -21,6 +22,7 @@ const BENCHES: readonly Bench[] = [
   claims,
   heartbeats,
   parkedPolls,
+  labDensity,
 ];
 const names = BENCHES.map(({ name }) => name);
 

@@ -1,6 +1,8 @@
-/** Writes the JSON schemas of what `holdfast roll` prints off a terminal: `tsx scripts/event-schemas.ts DIRECTORY`. */
+/** Writes the JSON schemas of what `holdfast roll` and `holdfast rehearse` print off a terminal, and of the report: `tsx scripts/event-schemas.ts DIRECTORY`. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { happeningJsonSchema } from "./rehearse/story/happening";
+import { reportJsonSchema } from "./rehearse/story/report";
 import { eventJsonSchema } from "./rolling-update/events";
 import { fleetEventJsonSchema } from "./rolling-update/fleet/fleet-events";
 
@@ -13,6 +15,8 @@ if (directory === undefined) {
   for (const [name, schema] of [
     ["roll-event", eventJsonSchema()],
     ["fleet-event", fleetEventJsonSchema()],
+    ["rehearsal-event", happeningJsonSchema()],
+    ["rehearsal-report", reportJsonSchema()],
   ] as const) {
     writeFileSync(join(directory, `${name}.json`), `${JSON.stringify(schema, null, 2)}\n`);
   }

@@ -40,11 +40,14 @@ export const APPLICATION_KINDS = ["etcd", "zookeeper", "kafka", "mongodb", "patr
 const application = z.strictObject({
   kind: z.enum(APPLICATION_KINDS).describe("What runs on the nodes."),
   port: port("Port that is asked. Default: 2379, 2181, 9092, 27017 or 8008, by the kind."),
+  admin_port: port("Port of ZooKeeper's AdminServer, which is asked in place of the client port."),
   timeout_ms: count("Limit of one question to one node, in milliseconds. Default: 5000, of kafka 30000."),
   hand_over_timeout_ms: count("Time until another node leads and the member has stopped. Default: 60000."),
   stop: program("Program that stops the member, on its node. Default: systemctl stop of its service."),
   start: program("Program that starts it again when its node stays. Default: systemctl start of its service."),
-  tls: tlsFiles.optional().describe("The port speaks TLS. PEM files of the machine that Terraform runs on."),
+  tls: tlsFiles
+    .optional()
+    .describe("The port that is asked speaks TLS. PEM files of the machine that Terraform runs on."),
   credentials_file: text("File with user:password, on the machine that Terraform runs on."),
   bin: text("Folder of Kafka's tools on the nodes. Default: /opt/kafka/bin."),
   command_config: text("Properties file on the nodes with what Kafka's tools need to log in."),
@@ -63,7 +66,7 @@ const OF_EVERY_KIND = ["kind", "port", "timeout_ms", "hand_over_timeout_ms", "st
 
 export const KEYS_OF_APPLICATION: Readonly<Record<(typeof APPLICATION_KINDS)[number], readonly ApplicationKey[]>> = {
   etcd: [...OF_EVERY_KIND, "tls", "credentials_file"],
-  zookeeper: OF_EVERY_KIND,
+  zookeeper: [...OF_EVERY_KIND, "admin_port", "tls"],
   kafka: [...OF_EVERY_KIND, "bin", "command_config", "node_ids", "max_lag_ms"],
   mongodb: [...OF_EVERY_KIND, "connection_file", "max_lag_ms", "step_down_ms"],
   patroni: [...OF_EVERY_KIND, "tls", "credentials_file", "max_lag_bytes"],

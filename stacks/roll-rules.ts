@@ -36,7 +36,7 @@ function applicationStandsAlone({ rolling_update: roll }: RolledCluster): Findin
 
 function applicationHasItsKeys({ rolling_update: { application }, nodes }: RolledCluster): Finding[] {
   if (application === undefined) return [];
-  const { kind, tls, node_ids = {} } = application;
+  const { kind, port, admin_port, tls, node_ids = {} } = application;
   const known = nodes.map(({ node_id }) => node_id);
   return findings([
     ...Object.keys(application).map((key): Refusal => {
@@ -45,6 +45,11 @@ function applicationHasItsKeys({ rolling_update: { application }, nodes }: Rolle
       );
       return [!kinds.includes(kind), ["application", key], `is for ${kinds.join(" and ")}; kind is ${kind}`];
     }),
+    [
+      port !== undefined && admin_port !== undefined,
+      ["application", "port"],
+      `should not stand beside admin_port (${admin_port}): one of them is asked`,
+    ],
     [
       (tls?.certificate === undefined) !== (tls?.key === undefined),
       ["application", "tls"],

@@ -5,6 +5,7 @@ import { WORKER_FLEET_MODULE } from "../../modules/worker-fleet/published-module
 import type { PlannedChange } from "../../scripts/emulator/terraform";
 import { useEmulatedAws } from "../support/emulator";
 import { useScratch } from "../support/scratch";
+import { fileIn, RELEASE_KEY, unpacked } from "../support/user-data";
 
 const aws = useEmulatedAws();
 const scratch = useScratch();
@@ -107,4 +108,65 @@ test("warm pools, target tracking and a key pair are there for the pools and fle
   expect(ingress.map(({ change }) => change.after)).toMatchObject([
     { from_port: 22, to_port: 22, cidr_ipv4: "10.0.0.0/24" },
   ]);
+});
+
+test("pools with queues apply and converge without a control plane: each with its own statements, its own alarms and what its agents read", async () => {
+  // GIVEN
+  writeModule(WORKER_FLEET_MODULE, join(scratch.path, "module"));
+  scratch.write("root/main.tf", readFileSync(join(__dirname, "../fixtures/queue-fleet-caller.tf"), "utf8"));
+  const terraform = await aws.terraform(scratch.path, "root");
+
+  // WHEN
+  const { changes } = await terraform.plan();
+  await terraform.apply("holdfast.tfplan");
+
+  // THEN
+  expect((await terraform.plan()).changes).toEqual([]);
+  const outputs = await terraform.outputs();
+  expect(outputs["groups"]).toEqual({ plain: "ez-cdc-queues-plain", sealed: "ez-cdc-queues-sealed" });
+  const statements = (pool: string) =>
+    Object.fromEntries(
+      (outputs["statements"] as Record<string, { Sid: string }[]>)[pool]?.map(({ Sid, ...statement }) => [
+        Sid,
+        statement,
+      ]) ?? [],
+    );
+  const sealed = statements("sealed");
+  expect(sealed).toMatchObject({
+    WorkOwnQueue: { Resource: ["arn:aws:sqs:us-west-2:111122223333:sealed"] },
+    ReadJobSecrets: {
+      Action: ["secretsmanager:GetSecretValue"],
+      Resource: [
+        "arn:aws:secretsmanager:us-west-2:111122223333:secret:orders-Ab12Cd",
+        "arn:aws:secretsmanager:us-west-2:111122223333:secret:copies/*",
+      ],
+    },
+    DecryptQueue: { Resource: ["arn:aws:kms:us-west-2:111122223333:key/5b1c3d9e-2f64-4e7b-8a10-3c2d1e0f9a02"] },
+    ReadReleases: {
+      Resource: ["arn:aws:s3:::ez-cdc-releases/worker-agent/*", "arn:aws:s3:::ez-cdc-releases/dbmazz/*"],
+    },
+    TagOwnInstance: {
+      Condition: { ArnEquals: { "ec2:SourceInstanceARN": expect.stringContaining("instance/${ec2:InstanceID}") } },
+    },
+  });
+  expect(sealed).not.toHaveProperty("ReadToken");
+  const { ReadJobSecrets, DecryptQueue, ...common } = sealed;
+  expect(Object.keys(statements("plain"))).toEqual(Object.keys(common));
+
+  const templates = byPool(changes, "aws_launch_template");
+  const config = (pool: string) =>
+    JSON.parse(fileIn(unpacked(String(templates[pool]?.["user_data"])), "/etc/holdfast/worker.json"));
+  expect(config("sealed")).toMatchObject({
+    queue: { arn: "arn:aws:sqs:us-west-2:111122223333:sealed", visibilitySeconds: 120 },
+    maxJobAgeSeconds: 86_400,
+    retainOnFailedDrain: true,
+    upgrade: { releaseKey: RELEASE_KEY, gateSeconds: 60 },
+  });
+  expect(config("plain")).toMatchObject({ maxJobAgeSeconds: null, retainOnFailedDrain: false });
+  expect(config("plain")).not.toHaveProperty("controlPlaneUrl");
+  const alarms = JSON.stringify(
+    changes.filter(({ change }) => /-scale-out$/.test(String(change.after?.["alarm_name"]))),
+  );
+  expect(alarms).toContain('"QueueName":"plain"');
+  expect(alarms).toContain("CEIL(backlog / 12)");
 });

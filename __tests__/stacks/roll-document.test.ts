@@ -185,6 +185,11 @@ describe("when: apply", () => {
       },
     ],
     [
+      "ZooKeeper",
+      { application: { kind: "zookeeper", admin_port: 8080, tls: { ca: "/ca" } } },
+      { application: { kind: "zookeeper", adminPort: 8080, tls: { ca: "/ca" } } },
+    ],
+    [
       "Kafka",
       {
         application: { kind: "kafka", bin: "/k", command_config: "/p", node_ids: { "00": 7, "01": 8 }, max_lag_ms: 1 },
@@ -329,6 +334,11 @@ describe("refuses, and writes nothing:", () => {
         'rolling_update.application.credentials_file: got "/c"; is for etcd and patroni; kind is kafka',
         "rolling_update.application.step_down_ms: got 5; is for mongodb; kind is kafka",
       ],
+    ],
+    [
+      "two ports that would be asked",
+      apply({ application: { kind: "zookeeper", port: 2181, admin_port: 8080 } }),
+      ["rolling_update.application.port: got 2181; should not stand beside admin_port (8080): one of them is asked"],
     ],
     [
       "a certificate without its key",

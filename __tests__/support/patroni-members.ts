@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { basename, delimiter, dirname, join } from "node:path";
 import type { MemberProgram } from "../../scripts/rolling-update/simulator/member-process";
+import type { Authority } from "./certificates";
 import type { Place } from "./running-cluster";
 
 /** PostgreSQL does not run as root. */
@@ -35,13 +36,21 @@ function postgresPrograms(): string {
   return dirname(realpathSync(postgres));
 }
 
-/** One PostgreSQL under Patroni, which keeps its agreement in the etcd at `store`. */
-export function patroniMember({ addresses, ports, directory }: Place, index: number, store: string): MemberProgram {
+/**
+ * One PostgreSQL under Patroni, which keeps its agreement in the etcd at `store`.
+ * @param authority of those who may ask its REST API, and of the API itself; absent: it speaks HTTP with anybody
+ */
+export function patroniMember(
+  { addresses, ports, directory }: Place,
+  index: number,
+  store: string,
+  authority?: Authority,
+): MemberProgram {
   const [restPort, postgresPort] = ports;
   const user = owner();
   const home = `${directory}/postgres-${index}`;
   const data = `${home}/data`;
-  const address = addresses[index];
+  const address = addresses[index] ?? "";
   const listen = (port: number | undefined) => ({
     listen: `${address}:${port}`,
     connect_address: `${address}:${port}`,
@@ -51,7 +60,7 @@ export function patroniMember({ addresses, ports, directory }: Place, index: num
   const settings = {
     scope: basename(directory),
     name: `member-${index}`,
-    restapi: listen(restPort),
+    restapi: { ...listen(restPort), ...(authority && guarded(authority, `member-${index}`, address)) },
     etcd3: { hosts: store },
     bootstrap: {
       dcs: {
@@ -81,6 +90,12 @@ export function patroniMember({ addresses, ports, directory }: Place, index: num
     ...user,
     afterKill: () => killServer(data),
   };
+}
+
+/** https://patroni.readthedocs.io/en/latest/yaml_configuration.html#rest-api */
+function guarded(authority: Authority, name: string, address: string) {
+  const { certificate, key } = authority.issue(name, [address]);
+  return { certfile: certificate, keyfile: key, cafile: authority.ca, verify_client: "required" };
 }
 
 /** A machine that is lost takes the server along that Patroni leaves running when it is killed. */

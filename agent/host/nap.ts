@@ -4,15 +4,17 @@ import { sleep } from "./waiting";
 export class Nap {
   private alarm = new AbortController();
 
-  /** Resolves after `delayMs`, when woken, or as soon as `signal` is aborted. */
-  async sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
-    if (signal?.aborted) return;
+  /** Resolves after `delayMs`, when woken, or as soon as `signal` is aborted: with whether it ended early. */
+  async sleep(delayMs: number, signal?: AbortSignal): Promise<boolean> {
+    if (signal?.aborted) return true;
     const { alarm } = this;
     const wake = () => alarm.abort();
     signal?.addEventListener("abort", wake);
     await sleep(delayMs, alarm.signal);
     signal?.removeEventListener("abort", wake);
-    if (alarm.signal.aborted) this.alarm = new AbortController();
+    if (!alarm.signal.aborted) return false;
+    this.alarm = new AbortController();
+    return true;
   }
 
   wake(): void {

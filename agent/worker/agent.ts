@@ -26,7 +26,10 @@ export interface AgentProps {
   readonly maxJobAgeMs?: number;
 }
 
-export interface AgentPorts extends Pick<SessionPorts, "controlPlane" | "deploymentToken"> {
+/** How messages get to whoever has the jobs. */
+export type WayOut = Pick<SessionPorts, "controlPlane" | "sendHeartbeats">;
+
+export interface AgentPorts extends WayOut, Pick<SessionPorts, "deploymentToken"> {
   readonly log: Log;
   readonly host: DaemonHost;
   readonly ports: Pick<PortPool, "take" | "keep" | "putBack">;
@@ -70,7 +73,7 @@ export async function runAgent(props: AgentProps, ports: AgentPorts, signals: Ag
 }
 
 class WorkerAgent implements AgentView {
-  readonly session: SessionState = { draining: false, token: undefined, open: false, answeredAt: 0 };
+  readonly session: SessionState = { token: undefined, open: false, answeredAt: 0 };
   readonly jobs: JobSupervisor;
   private readonly source: JobSource;
   private readonly lease: LeaseKeeper;
@@ -175,7 +178,6 @@ class WorkerAgent implements AgentView {
     const what = this.draining ? "the drain has less time" : "draining";
     this.ports.log.info(what, { source, mode: next.mode, seconds: Math.round(deadlineMs / 1_000) });
     this.draining = next;
-    this.session.draining = true;
     this.full.abort();
     this.beats.wake();
     this.changes.wake();
@@ -199,10 +201,8 @@ class WorkerAgent implements AgentView {
       now: () => performance.now(),
       work: this.sessionWork(),
       status: (line) => ports.notify({ status: line }),
-      sleep: (delayMs, signal) => {
-        progress.turn("session", delayMs);
-        return this.beats.sleep(delayMs, signal);
-      },
+      sleep: (delayMs, signal) => this.beats.sleep(delayMs, signal),
+      turn: (waitMs) => progress.turn("session", waitMs),
     };
     progress.turn("session", 0);
     await keepSession(worker, this.session, sessionPorts, leaving.signal, async (answer) => {
@@ -222,7 +222,12 @@ class WorkerAgent implements AgentView {
         const released = [...jobs.released];
         const upgrade = upgrades?.said();
         return {
-          message: { running: jobs.running(), released, ...(upgrade && { upgrade }) },
+          message: {
+            state: this.draining ? "draining" : "active",
+            running: jobs.running(),
+            released,
+            ...(upgrade && { upgrade }),
+          },
           answered: (answer) => {
             lease.renew(sending, answer.leaseMs);
             jobs.releasedHeard(released);

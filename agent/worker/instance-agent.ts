@@ -1,9 +1,9 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { createLog, type Log, reason } from "../host/log";
 import { notifySystemd, watchdogPeriodMs } from "../host/systemd";
-import { type AgentEnd, type AgentSignals, runAgent } from "./agent";
+import { type AgentEnd, type AgentSignals, runAgent, type WayOut } from "./agent";
 import { ec2Cloud } from "./cloud";
-import { type ControlPlaneClient, controlPlaneClient } from "./control-plane-client";
+import { controlPlaneClient } from "./control-plane-client";
 import { daemonApi } from "./daemon/daemon-api";
 import { limitsOfSlot } from "./daemon/daemon-unit";
 import { PortPool } from "./daemon/free-port";
@@ -11,6 +11,7 @@ import { daemonQuirks } from "./daemon/quirks";
 import { systemdHost } from "./daemon/systemd-host";
 import { fetchDeploymentToken } from "./deployment-token";
 import { guardClient } from "./guard-client";
+import { heartbeatsInThread } from "./heartbeat-thread";
 import { type Instance, instance } from "./instance";
 import { PATHS, TOKEN_CREDENTIAL } from "./paths";
 import { HeldMessages } from "./queue/held-messages";
@@ -41,7 +42,7 @@ export async function runInstanceAgent(signals: AgentSignals): Promise<AgentEnd>
       maxJobAgeMs: (config.maxJobAgeSeconds ?? Number.POSITIVE_INFINITY) * 1_000,
     },
     {
-      controlPlane: controlPlaneOf(here, log),
+      ...controlPlaneOf(here, log),
       deploymentToken: (anew) => deploymentToken(anew, here, log),
       log,
       host: systemdHost({ directory, guard, limits: limitsOfSlot(config.slots) }),
@@ -58,20 +59,28 @@ export async function runInstanceAgent(signals: AgentSignals): Promise<AgentEnd>
   );
 }
 
-function controlPlaneOf({ config, identity, aws, dnsSuffix }: Instance, log: Log): ControlPlaneClient {
-  const { queue, controlPlaneUrl } = config;
-  if (!queue?.arn) return controlPlaneClient(controlPlaneUrl ?? "");
+function controlPlaneOf({ config, identity, aws, dnsSuffix }: Instance, log: Log): WayOut {
+  const { queue } = config;
+  if (!queue?.arn) {
+    const controlPlaneUrl = config.controlPlaneUrl ?? "";
+    return {
+      controlPlane: controlPlaneClient(controlPlaneUrl),
+      sendHeartbeats: heartbeatsInThread({ controlPlaneUrl }),
+    };
+  }
   const [region, account, name] = queue.arn.split(":").slice(3);
   if (region !== identity.region) {
     throw new Error(`${queue.arn} is in another region than this instance, which is in ${identity.region}`);
   }
-  return queueControlPlane({
-    aws,
-    queueUrl: `https://sqs.${region}.${dnsSuffix}/${account}/${name}`,
-    visibilitySeconds: queue.visibilitySeconds,
-    held: new HeldMessages(`${PATHS.state}/queue.json`),
-    log,
-  });
+  return {
+    controlPlane: queueControlPlane({
+      aws,
+      queueUrl: `https://sqs.${region}.${dnsSuffix}/${account}/${name}`,
+      visibilitySeconds: queue.visibilitySeconds,
+      held: new HeldMessages(`${PATHS.state}/queue.json`),
+      log,
+    }),
+  };
 }
 
 async function deploymentToken(anew: boolean, { aws, config }: Instance, log: Log): Promise<string> {

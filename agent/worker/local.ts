@@ -4,12 +4,13 @@ import { awsClient } from "../host/aws";
 import { roleCredentials } from "../host/credentials";
 import { imdsClient } from "../host/imds";
 import type { Log } from "../host/log";
-import { type AgentEnd, type AgentSignals, runAgent } from "./agent";
-import { type ControlPlaneClient, controlPlaneClient } from "./control-plane-client";
+import { type AgentEnd, type AgentSignals, runAgent, type WayOut } from "./agent";
+import { controlPlaneClient } from "./control-plane-client";
 import { daemonApi } from "./daemon/daemon-api";
 import { PortPool } from "./daemon/free-port";
 import { processHost } from "./daemon/process-host";
 import { daemonQuirks } from "./daemon/quirks";
+import { heartbeatsInThread } from "./heartbeat-thread";
 import type { LocalConfig } from "./local-config";
 import { HeldMessages } from "./queue/held-messages";
 import { queueControlPlane } from "./queue/queue-control-plane";
@@ -44,7 +45,7 @@ export async function runLocalAgent(config: LocalConfig, log: Log, signals: Agen
       maxJobAgeMs: (config.maxJobAgeSeconds ?? Number.POSITIVE_INFINITY) * 1_000,
     },
     {
-      controlPlane: controlPlaneOf(config, directory, log),
+      ...controlPlaneOf(config, directory, log),
       deploymentToken: token,
       log,
       host,
@@ -61,15 +62,15 @@ export async function runLocalAgent(config: LocalConfig, log: Log, signals: Agen
   );
 }
 
-function controlPlaneOf({ controlPlaneUrl, queue }: LocalConfig, directory: string, log: Log): ControlPlaneClient {
-  if (!queue) return controlPlaneClient(controlPlaneUrl ?? "");
+function controlPlaneOf({ controlPlaneUrl = "", queue }: LocalConfig, directory: string, log: Log): WayOut {
+  if (!queue) {
+    return {
+      controlPlane: controlPlaneClient(controlPlaneUrl),
+      sendHeartbeats: heartbeatsInThread({ controlPlaneUrl }),
+    };
+  }
   const { url: queueUrl, region, visibilitySeconds } = queue;
   const aws = awsClient({ region, credentials: roleCredentials(imdsClient()) });
-  return queueControlPlane({
-    aws,
-    queueUrl,
-    visibilitySeconds,
-    held: new HeldMessages(join(directory, "queue.json")),
-    log,
-  });
+  const held = new HeldMessages(join(directory, "queue.json"));
+  return { controlPlane: queueControlPlane({ aws, queueUrl, visibilitySeconds, held, log }) };
 }

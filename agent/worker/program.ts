@@ -1,9 +1,11 @@
 /** The worker agent's program: `run` on an instance of a fleet, beside `guard`; `local` on a machine of one's own. */
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
+import { isMainThread } from "node:worker_threads";
 import { createLog, reason } from "../host/log";
 import type { AgentSignals } from "./agent";
 import { runGuard } from "./guard";
+import { beatInThread } from "./heartbeat-thread";
 import { runInstanceAgent } from "./instance-agent";
 import { runLocalAgent } from "./local";
 import { parseLocalConfig } from "./local-config";
@@ -61,15 +63,20 @@ const commands: Readonly<Record<string, () => Promise<unknown>>> = {
   "--version": async () => void process.stdout.write(`${release.version}\n`),
 };
 
-const command = commands[process.argv[2] ?? ""];
-if (!command) {
-  process.stdout.write(HELP);
-  process.exit(process.argv[2] === "--help" ? 0 : 2);
+function main(): void {
+  const command = commands[process.argv[2] ?? ""];
+  if (!command) {
+    process.stdout.write(HELP);
+    process.exit(process.argv[2] === "--help" ? 0 : 2);
+  }
+  command().then(
+    (end) => process.exit(end === "restart" ? RESTART_STATUS : 0),
+    (error) => {
+      console.error(reason(error));
+      process.exit(1);
+    },
+  );
 }
-command().then(
-  (end) => process.exit(end === "restart" ? RESTART_STATUS : 0),
-  (error) => {
-    console.error(reason(error));
-    process.exit(1);
-  },
-);
+
+if (isMainThread) main();
+else void beatInThread();

@@ -137,8 +137,8 @@ function wish(job: Job, desired: Desired): Job | Refused {
   return { ...job, desired, state: AT_REST[desired], failures: desired === "run" ? 0 : job.failures };
 }
 
-/** How long a failed job waits before its next attempt: doubling from one second to five minutes, half of it random. */
+/** How long a failed job waits before its next attempt: one second at least, five minutes at most, doubling, half of it random. */
 export function retryDelayMs(failures: number, random: () => number): number {
-  const ceiling = Math.min(300_000, 1_000 * 2 ** Math.max(0, failures - 1));
+  const ceiling = Math.min(300_000, 1_000 * 2 ** failures);
   return Math.round(ceiling / 2 + (ceiling / 2) * random());
 }

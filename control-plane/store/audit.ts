@@ -1,4 +1,4 @@
-import type { Queryable } from "./database";
+import type { Prepared, Queryable } from "./database";
 
 /** Stands for all deployments together; their chain of entries is one of its own. */
 const ALL_DEPLOYMENTS = "00000000-0000-0000-0000-000000000000";
@@ -13,6 +13,14 @@ export interface AuditEntry {
   readonly detail?: Readonly<Record<string, unknown>>;
 }
 
+const ADD: Prepared = {
+  name: "add-audit-entries",
+  text: `
+    insert into audit_log (deployment_id, seq, actor, action, subject, detail, hash)
+     select chain, 0, actor, action, subject, detail, ''
+     from jsonb_to_recordset($1) as entry (chain uuid, actor text, action text, subject text, detail jsonb)`,
+};
+
 /**
  * Adds entries in the transaction of the changes they tell of. The database chains each to the one before, and other transactions that
  * add to the same chains wait until this one has ended: it comes last. Chains are taken in the order of ids, so that no two
@@ -22,12 +30,7 @@ export async function recordAudit(tx: Queryable, ...entries: readonly AuditEntry
   const rows = entries
     .map(({ deploymentId, detail = {}, ...entry }) => ({ ...entry, detail, chain: deploymentId ?? ALL_DEPLOYMENTS }))
     .sort((one, other) => Number(one.chain > other.chain) - Number(one.chain < other.chain));
-  await tx.query(
-    `insert into audit_log (deployment_id, seq, actor, action, subject, detail, hash)
-     select chain, 0, actor, action, subject, detail, ''
-     from jsonb_to_recordset($1) as entry (chain uuid, actor text, action text, subject text, detail jsonb)`,
-    [JSON.stringify(rows)],
-  );
+  await tx.query(ADD, [JSON.stringify(rows)]);
 }
 
 /** Entries after the one with number `after`, oldest first, at most 500. */

@@ -1,6 +1,7 @@
-import type { Pool } from "pg";
-import { type Queryable, transaction } from "./database";
-import { JOB_COLUMNS, makeSteps, readJobs } from "./jobs";
+/** Which jobs the claims of a group get. */
+import type { Prepared, Queryable } from "./database";
+import { JOB_COLUMNS, type JobStep, type LockedJob, readJobs } from "./jobs";
+import type { LiveSession } from "./sessions";
 
 export interface Claim {
   readonly sessionId: string;
@@ -14,101 +15,94 @@ export interface GrantedJob {
   readonly fence: number;
 }
 
-interface Claimer {
-  readonly id: string;
-  readonly deployment_id: string;
-  readonly pool: string;
-  readonly labels: object;
-  readonly slots: number;
-}
-
+/** A job that a session holds, and the claim that got it. */
 interface HeldJob extends GrantedJob {
   readonly sessionId: string;
   readonly claimId: string;
   readonly state: string;
 }
 
-/** Sessions that take work and whose leases are valid. The leases are locked, so that a session's claims come one after the other. */
-const CLAIMERS = `
-  select s.id, s.deployment_id, s.pool, s.labels, s.slots from sessions s join leases l on l.session_id = s.id
-  where s.id = any($1) and s.state = 'open' and not s.draining and l.expires_at > now() order by s.id for update of l`;
-
-const HELD = `
-  select id as "jobId", fence, session_id as "sessionId", claim_id as "claimId", state from jobs where session_id = any($1)`;
+const HELD: Prepared = {
+  name: "held-jobs",
+  text: `
+  select id as "jobId", fence, session_id as "sessionId", claim_id as "claimId", state from jobs where session_id = any($1)`,
+};
 
 /**
  * Picks in the order of priority and waiting time. Only rows of jobs are locked, here as everywhere, so that no two
  * transactions wait for each other.
  */
-export const PICK = `
+export const PICK: Prepared = {
+  name: "pick-jobs",
+  text: `
   select ${JOB_COLUMNS} from ready_jobs r join jobs j on j.id = r.job_id
   where r.deployment_id = $1 and r.pool = $2 and r.labels <@ $3::jsonb and r.not_before <= now() and j.state = 'pending'
   order by r.priority, r.not_before, r.job_id
   limit $4
-  for update of j skip locked`;
+  for update of j skip locked`,
+};
 
-/**
- * Gives pending jobs to sessions, to each at most its free slots, and says for each claim what it got. The same claim id gets the same
- * open grants again.
- */
-export async function claimJobs(pool: Pool, claims: readonly Claim[]): Promise<GrantedJob[][]> {
-  return await transaction(pool, async (tx) => {
-    const sessions = [...new Set(claims.map(({ sessionId }) => sessionId))];
-    const { rows: claimers } = await tx.query<Claimer>(CLAIMERS, [sessions]);
-    const { rows: held } = await tx.query<HeldJob>(HELD, [sessions]);
-    for (const seats of seatsByKind(claims, claimers, held)) held.push(...(await fill(tx, seats)));
-    return claims.map((claim) =>
-      held.filter((job) => isOpenGrantOf(job, claim)).map(({ jobId, fence }) => ({ jobId, fence })),
-    );
-  });
+/** Pending jobs that are locked, each with the step that gives it to its claimer. */
+export interface Picked {
+  readonly jobs: readonly LockedJob[];
+  readonly steps: readonly JobStep[];
+  /** What a claim gets: the same claim id gets the same open grants again. */
+  grantedTo(claim: Claim): GrantedJob[];
+}
+
+/** Picks jobs for claims, for each session at most its free slots. Sessions that the same jobs may go to are served together, in turn. */
+export async function pickJobs(
+  tx: Queryable,
+  claims: readonly Claim[],
+  live: ReadonlyMap<string, LiveSession>,
+): Promise<Picked> {
+  const asking = [...new Set(claims.map(({ sessionId }) => sessionId))];
+  const held = asking.length > 0 ? (await tx.query<HeldJob>(HELD, [asking])).rows : [];
+  const jobs: LockedJob[] = [];
+  const steps: JobStep[] = [];
+  for (const seats of seatsByKind(claims, live, held)) {
+    const { deploymentId, pool, labels } = (seats[0] as Seat).session;
+    const picked = await readJobs(tx, PICK, [deploymentId, pool, JSON.stringify(labels), seats.length]);
+    for (const [index, { id: jobId, job }] of picked.entries()) {
+      const { claim } = seats[index] as Seat;
+      const { sessionId: session, claimId } = claim;
+      held.push({ jobId, fence: job.fence + 1, sessionId: session, claimId, state: "starting" });
+      steps.push({ jobId, event: { type: "claim", session }, actor: `session:${session}`, grant: claim });
+    }
+    jobs.push(...picked);
+  }
+  return {
+    jobs,
+    steps,
+    grantedTo: (claim) => held.filter((job) => isOpenGrantOf(job, claim)).map(({ jobId, fence }) => ({ jobId, fence })),
+  };
 }
 
 /** A free slot of a session, for which a claim wants a job. */
 interface Seat {
   readonly claim: Claim;
-  readonly claimer: Claimer;
+  readonly session: LiveSession;
 }
 
-/** Those that the same jobs may take stand together, in the order of the claims. */
-function seatsByKind(claims: readonly Claim[], claimers: readonly Claimer[], held: readonly HeldJob[]): Seat[][] {
+function seatsByKind(
+  claims: readonly Claim[],
+  live: ReadonlyMap<string, LiveSession>,
+  held: readonly HeldJob[],
+): Seat[][] {
   const kinds = new Map<string, Seat[]>();
-  const free = new Map(
-    claimers.map(({ id, slots }) => [id, slots - held.filter(({ sessionId }) => sessionId === id).length]),
-  );
+  const taken = new Map<string, number>();
+  for (const { sessionId } of held) taken.set(sessionId, (taken.get(sessionId) ?? 0) + 1);
   for (const claim of new Map(claims.map((claim) => [`${claim.sessionId}/${claim.claimId}`, claim])).values()) {
-    const claimer = claimers.find(({ id }) => id === claim.sessionId);
-    if (!claimer || held.some((job) => isOpenGrantOf(job, claim))) continue;
-    const { id, deployment_id, pool, labels } = claimer;
-    const kind = JSON.stringify([deployment_id, pool, labels]);
-    const slots = Math.max(0, Math.min(claim.slots, free.get(id) ?? 0));
-    free.set(id, (free.get(id) ?? 0) - slots);
-    const seats = Array.from({ length: slots }, () => ({ claim, claimer }));
+    const session = live.get(claim.sessionId);
+    if (!session?.takesWork || held.some((job) => isOpenGrantOf(job, claim))) continue;
+    const used = taken.get(session.id) ?? 0;
+    const slots = Math.max(0, Math.min(claim.slots, session.slots - used));
+    taken.set(session.id, used + slots);
+    const kind = JSON.stringify([session.deploymentId, session.pool, session.labels]);
+    const seats = Array.from({ length: slots }, () => ({ claim, session }));
     if (slots > 0) kinds.set(kind, [...(kinds.get(kind) ?? []), ...seats]);
   }
   return [...kinds.values()];
-}
-
-async function fill(tx: Queryable, seats: readonly Seat[]): Promise<HeldJob[]> {
-  const { claimer } = seats[0] as Seat;
-  const picked = await readJobs(tx, PICK, [
-    claimer.deployment_id,
-    claimer.pool,
-    JSON.stringify(claimer.labels),
-    seats.length,
-  ]);
-  const claimOf = (index: number): Claim => (seats[index] as Seat).claim;
-  await makeSteps(
-    tx,
-    picked,
-    picked.map(({ id: jobId }, index) => {
-      const session = claimOf(index).sessionId;
-      return { jobId, event: { type: "claim", session }, actor: `session:${session}`, grant: claimOf(index) };
-    }),
-  );
-  return picked.map(({ id: jobId, job }, index) => {
-    const { sessionId, claimId } = claimOf(index);
-    return { jobId, fence: job.fence + 1, sessionId, claimId, state: "starting" };
-  });
 }
 
 const isOpenGrantOf = ({ sessionId, claimId, state }: HeldJob, claim: Claim): boolean =>

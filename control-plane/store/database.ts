@@ -3,9 +3,15 @@ import { Pool, type PoolClient, type QueryResultRow, types } from "pg";
 /** What queries run on: the pool, or one connection inside a transaction. */
 export interface Queryable {
   query<Row extends QueryResultRow>(
-    text: string,
+    statement: string | Prepared,
     values?: readonly unknown[],
   ): Promise<{ rows: Row[]; rowCount: number | null }>;
+}
+
+/** A statement that each connection parses and plans once, for those that run many times a second. */
+export interface Prepared {
+  readonly name: string;
+  readonly text: string;
 }
 
 /** PostgreSQL's int8: fences, sequence numbers and counts all stay below 2^53. */

@@ -7,17 +7,22 @@ interface Waiting<Item, Result> {
   readonly reject: (error: unknown) => void;
 }
 
+/** When what has just arrived, or was just answered, has had its turn. */
+const soon = (): Promise<void> => new Promise(setImmediate);
+
 /** Few enough for a transaction that nobody waits for. */
 const MOST = 100;
+/** Groups under way at once: while one is committed the next is worked on. */
+const LANES = 2;
 
 /**
- * Lets what comes while a group is under way share the next one, so that many callers pay for one commit and a single caller waits for
+ * Lets what comes while groups are under way share the next one, so that many callers pay for one commit and a single caller waits for
  * nobody. A group that fails is done again one by one: whoever is at fault fails alone. An item may therefore be done twice where the first
  * answer was lost with its connection, as it may when a worker repeats its message.
  */
 export function inGroups<Item, Result>(perform: Perform<Item, Result>): (item: Item) => Promise<Result> {
   let waiting: Waiting<Item, Result>[] = [];
-  let busy = false;
+  let lanes = 0;
 
   const settle = async (group: readonly Waiting<Item, Result>[]): Promise<void> => {
     try {
@@ -29,17 +34,17 @@ export function inGroups<Item, Result>(perform: Perform<Item, Result>): (item: I
     }
   };
   const work = async (): Promise<void> => {
-    busy = true;
-    while (waiting.length > 0) {
+    lanes += 1;
+    for (await soon(); waiting.length > 0; await soon()) {
       const group = waiting.slice(0, MOST);
       waiting = waiting.slice(MOST);
       await settle(group);
     }
-    busy = false;
+    lanes -= 1;
   };
   return (item) =>
     new Promise((resolve, reject) => {
       waiting.push({ item, resolve, reject });
-      if (!busy) void work();
+      if (lanes < LANES) void work();
     });
 }

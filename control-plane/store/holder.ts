@@ -5,35 +5,8 @@
 import type { Pool } from "pg";
 import type { Checkpoint, Request } from "../protocol/messages";
 import { type Queryable, transaction } from "./database";
-import { applyToJob, applyToJobs } from "./jobs";
+import { applyToJob } from "./jobs";
 import type { Ref } from "./sessions";
-
-/** A daemon that is about to be spawned. */
-export interface Start extends Ref {
-  readonly sessionId: string;
-}
-
-/** Which daemons may be spawned: the job is held and wanted, and the session's lease has not run out. */
-export async function startJobs(pool: Pool, starts: readonly Start[]): Promise<("started" | "fenced")[]> {
-  return await transaction(pool, async (tx) => {
-    const { rows } = await tx.query<{ session_id: string }>(
-      "select session_id from leases where session_id = any($1) and expires_at > now() order by session_id for share",
-      [starts.map(({ sessionId }) => sessionId)],
-    );
-    const alive = new Set(rows.map(({ session_id }) => session_id));
-    const allowed = starts.filter(({ sessionId }) => alive.has(sessionId));
-    const jobs = await applyToJobs(
-      tx,
-      allowed.map(({ sessionId: session, jobId, fence }) => ({
-        jobId,
-        event: { type: "started", by: { session, fence } },
-        actor: `session:${session}`,
-      })),
-    );
-    const refused = new Set(allowed.filter((_, index) => typeof jobs[index] === "string"));
-    return starts.map((start) => (alive.has(start.sessionId) && !refused.has(start) ? "started" : "fenced"));
-  });
-}
 
 /**
  * Keeps the newest checkpoint and gives its number: an older one than is held changes nothing. A checkpoint that is newer ends the
@@ -58,40 +31,6 @@ export async function saveCheckpoint(
     [jobId, fence, sessionId, checkpoint.seq, checkpoint.phase, checkpoint.position, gapAfter ?? null],
   );
   return rows[0]?.seq ?? "fenced";
-}
-
-/** What a session says of a job's end. */
-export type Report = Request<"report"> & { readonly sessionId: string };
-
-/** Locks the jobs in the order of ids before it writes to them. */
-const KEEP_REPORTS = `
-  with ended as materialized (
-    select id from jobs where id = any(select (r->>'jobId')::uuid from jsonb_array_elements($1) r) order by id for update
-  )
-  update jobs j set last_error = r.error, log_tail = r."logTail",
-    checkpoint_seq = greatest(checkpoint_seq, r.seq),
-    checkpoint_phase = case when r.seq > coalesce(checkpoint_seq, -1) then r.phase else checkpoint_phase end,
-    checkpoint_position = case when r.seq > coalesce(checkpoint_seq, -1) then r.position else checkpoint_position end,
-    failures = case when r.seq > coalesce(checkpoint_seq, -1) then 0 else failures end
-  from ended, jsonb_to_recordset($1) as r
-    ("jobId" uuid, fence bigint, "sessionId" uuid, error text, "logTail" text[], seq bigint, phase text, position text)
-  where j.id = ended.id and j.id = r."jobId" and j.fence = r.fence and j.session_id = r."sessionId"`;
-
-/** Takes terminal reports. One that was taken before is taken again and changes nothing. */
-export async function reportJobs(pool: Pool, reports: readonly Report[]): Promise<("reported" | "fenced")[]> {
-  return await transaction(pool, async (tx) => {
-    const rows = reports.map(({ checkpoint, ...report }) => ({ ...report, ...checkpoint }));
-    await tx.query(KEEP_REPORTS, [JSON.stringify(rows)]);
-    const jobs = await applyToJobs(
-      tx,
-      reports.map(({ sessionId: session, jobId, fence, outcome }) => ({
-        jobId,
-        event: { type: "report", by: { session, fence }, outcome },
-        actor: `session:${session}`,
-      })),
-    );
-    return jobs.map((job) => (typeof job === "string" ? "fenced" : "reported"));
-  });
 }
 
 /** Takes jobs back whose daemons are gone, and gives those that were not this session's any more. */

@@ -1,19 +1,80 @@
 import type { Pool } from "pg";
-import { type Claim, claimJobs, type GrantedJob } from "./claim";
+import type { Request } from "../protocol/messages";
+import { type Claim, type GrantedJob, pickJobs } from "./claim";
+import { type Queryable, transaction } from "./database";
 import { inGroups } from "./group-commit";
-import { type Report, reportJobs, type Start, startJobs } from "./holder";
+import { type JobStep, lockJobs, makeSteps } from "./jobs";
+import { lockLiveSessions, type Ref } from "./sessions";
 
-/** The three writes of every run of a job: those of many workers that come at once share their commits. */
+/** A daemon that is about to be spawned. */
+export interface Start extends Ref {
+  readonly sessionId: string;
+}
+
+/** What a session says of a job's end. */
+export type Report = Request<"report"> & { readonly sessionId: string };
+
+/** The three writes of every run of a job. Those of many workers that come at once share their commits. */
 export interface JobWrites {
+  /** Gives pending jobs to a session, at most its free slots; the same claim id gets the same open grants again. */
   readonly claim: (claim: Claim) => Promise<GrantedJob[]>;
+  /** The daemon may be spawned: the job is held, wanted, and the session's lease has not run out. */
   readonly start: (start: Start) => Promise<"started" | "fenced">;
+  /** Takes a terminal report. One that was taken before is taken again and changes nothing. */
   readonly report: (report: Report) => Promise<"reported" | "fenced">;
 }
 
 export function groupedJobWrites(pool: Pool): JobWrites {
+  const submit = inGroups((writes: readonly Write[]) => transaction(pool, (tx) => writeTogether(tx, writes)));
   return {
-    claim: inGroups((claims) => claimJobs(pool, claims)),
-    start: inGroups((starts) => startJobs(pool, starts)),
-    report: inGroups((reports) => reportJobs(pool, reports)),
+    claim: async (claim) => (await submit({ claim })).granted,
+    start: async (start) => ((await submit({ start })).done ? "started" : "fenced"),
+    report: async (report) => ((await submit({ report })).done ? "reported" : "fenced"),
+  };
+}
+
+interface Write {
+  readonly claim?: Claim;
+  readonly start?: Start;
+  readonly report?: Report;
+}
+
+interface Outcome {
+  readonly granted: GrantedJob[];
+  readonly done: boolean;
+}
+
+async function writeTogether(tx: Queryable, writes: readonly Write[]): Promise<Outcome[]> {
+  const claims = writes.flatMap(({ claim }) => claim ?? []);
+  const asking = new Set(writes.flatMap(({ claim, start }) => (claim ?? start)?.sessionId ?? []));
+  const live = await lockLiveSessions(tx, [...asking]);
+  const steps = new Map(
+    writes.flatMap((write): [Write, JobStep][] => {
+      const { start, report } = write;
+      if (report) return [[write, reportStep(report)]];
+      return start && live.has(start.sessionId) ? [[write, startStep(start)]] : [];
+    }),
+  );
+  const named = await lockJobs(tx, [...new Set([...steps.values()].map(({ jobId }) => jobId))]);
+  const picked = await pickJobs(tx, claims, live);
+  const results = await makeSteps(tx, [...named, ...picked.jobs], [...steps.values(), ...picked.steps]);
+
+  const made = new Set([...steps.keys()].filter((_, index) => typeof results[index] !== "string"));
+  return writes.map((write) => ({
+    granted: write.claim ? picked.grantedTo(write.claim) : [],
+    done: made.has(write),
+  }));
+}
+
+function startStep({ sessionId: session, jobId, fence }: Start): JobStep {
+  return { jobId, event: { type: "started", by: { session, fence } }, actor: `session:${session}` };
+}
+
+function reportStep({ sessionId: session, jobId, fence, outcome, error, logTail, checkpoint }: Report): JobStep {
+  return {
+    jobId,
+    event: { type: "report", by: { session, fence }, outcome },
+    actor: `session:${session}`,
+    end: { error: error ?? null, logTail, checkpoint },
   };
 }

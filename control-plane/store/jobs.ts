@@ -1,6 +1,7 @@
 import { isHeld, type Job, type JobEvent, type Refused, retryDelayMs, transition } from "../lease/job";
+import type { Checkpoint } from "../protocol/messages";
 import { type AuditEntry, recordAudit } from "./audit";
-import type { Queryable } from "./database";
+import type { Prepared, Queryable } from "./database";
 
 /** Who did it, for the audit log: `operator:<token>`, `session:<id>` or `sweeper`. */
 export type Actor = string;
@@ -12,6 +13,12 @@ export interface JobStep {
   readonly actor: Actor;
   /** Of a claim: what it is called, and how long it may wait to be taken up. */
   readonly grant?: { readonly claimId: string; readonly grantMs: number };
+  /** Of a report: what is kept of the end, and the last checkpoint where it came with one. */
+  readonly end?: {
+    readonly error: string | null;
+    readonly logTail: readonly string[];
+    readonly checkpoint: Checkpoint | undefined;
+  };
 }
 
 /** The job after the step, or why the step changed nothing. */
@@ -22,6 +29,8 @@ export interface LockedJob {
   readonly id: string;
   readonly deploymentId: string;
   readonly job: Job;
+  /** Number of the newest checkpoint; -1 before the first. */
+  readonly checkpointSeq: number;
 }
 
 interface JobRow {
@@ -36,20 +45,29 @@ interface JobRow {
   failures: number;
   max_retries: number;
   on_disconnect: Job["onDisconnect"];
+  checkpoint_seq: number | null;
 }
 
 /** What a query that locks jobs, called `j`, gives of each. */
 export const JOB_COLUMNS = `j.id, j.deployment_id, j.state, j.desired, j.fence, j.session_id, j.reported_session, j.reported_fence,
-  j.failures, j.max_retries, j.on_disconnect`;
+  j.failures, j.max_retries, j.on_disconnect, j.checkpoint_seq`;
 
 /** In the order of ids, so that no two transactions wait for each other. */
-const LOCK = `
-  select ${JOB_COLUMNS} from jobs j where j.id = any($1) and ($2::uuid is null or j.deployment_id = $2) order by j.id for update`;
+export const LOCK: Prepared = {
+  name: "lock-jobs",
+  text: `
+    select ${JOB_COLUMNS} from jobs j where j.id = any($1) and ($2::uuid is null or j.deployment_id = $2) order by j.id for update`,
+};
 
 /** Jobs by a query that gives `JOB_COLUMNS` and locks what it gives. */
-export async function readJobs(tx: Queryable, query: string, values: readonly unknown[]): Promise<LockedJob[]> {
+export async function readJobs(tx: Queryable, query: Prepared, values: readonly unknown[]): Promise<LockedJob[]> {
   const { rows } = await tx.query<JobRow>(query, values);
   return rows.map(fromRow);
+}
+
+/** Of one deployment, where it is given. */
+export async function lockJobs(tx: Queryable, ids: readonly string[], deploymentId?: string): Promise<LockedJob[]> {
+  return ids.length > 0 ? await readJobs(tx, LOCK, [ids, deploymentId ?? null]) : [];
 }
 
 /** Makes one step of a job. `not_found` when there is no such job (in the deployment, where one is given). */
@@ -71,13 +89,14 @@ export async function applyToJobs(
   deploymentId?: string,
 ): Promise<StepResult[]> {
   const ids = new Set(steps.map(({ jobId }) => jobId));
-  return await makeSteps(tx, await readJobs(tx, LOCK, [[...ids], deploymentId ?? null]), steps);
+  return await makeSteps(tx, await lockJobs(tx, [...ids], deploymentId), steps);
 }
 
 /** What becomes of a job in a transaction. */
 interface Change extends LockedJob {
   readonly next: Job;
   readonly grant: JobStep["grant"];
+  readonly end: JobStep["end"];
 }
 
 /**
@@ -92,13 +111,16 @@ export async function makeSteps(
   const known = new Map(locked.map((one) => [one.id, one]));
   const changes = new Map<string, Change>();
   const entries: AuditEntry[] = [];
-  const results = steps.map(({ jobId, event, actor, grant }): StepResult => {
+  const results = steps.map(({ jobId, event, actor, grant, end }): StepResult => {
     const row = known.get(jobId);
     if (!row) return "not_found";
-    const job = changes.get(jobId)?.next ?? row.job;
+    const held = changes.get(jobId)?.next ?? row.job;
+    // A checkpoint that is newer ends the count of failures, since the job got on.
+    const gotOn = (end?.checkpoint?.seq ?? -1) > row.checkpointSeq;
+    const job = gotOn ? { ...held, failures: 0 } : held;
     const next = transition(job, event);
     if (typeof next === "string" || next === job) return next;
-    changes.set(jobId, { ...row, next, grant });
+    changes.set(jobId, { ...row, next, grant, end });
     const { deploymentId } = row;
     const detail = { from: job.state, to: next.state, desired: next.desired, fence: next.fence };
     entries.push({ deploymentId, actor, action: `job.${event.type}`, subject: jobId, detail });
@@ -110,8 +132,29 @@ export async function makeSteps(
   return results;
 }
 
+/** The ids stand beside the rows, so that no plan walks all jobs: of the length of a list of rows the planner knows nothing. */
+export const WRITE: Prepared = {
+  name: "write-jobs",
+  text: `
+    update jobs j set state = n.state, desired = n.desired, fence = n.fence, session_id = n.session_id,
+       reported_session = n.reported_session, reported_fence = n.reported_fence, failures = n.failures,
+       claim_id = case when n.is_held then coalesce(n.claim_id, j.claim_id) end,
+       grant_expires_at = case when n.state = 'starting'
+         then coalesce(now() + make_interval(secs => n.grant_seconds), j.grant_expires_at) end,
+       not_before = now() + make_interval(secs => n.delay_seconds),
+       last_error = case when n.is_end then n.last_error else j.last_error end,
+       log_tail = case when n.is_end then n.log_tail else j.log_tail end,
+       checkpoint_seq = greatest(j.checkpoint_seq, n.seq),
+       checkpoint_phase = case when n.seq > coalesce(j.checkpoint_seq, -1) then n.phase else j.checkpoint_phase end,
+       checkpoint_position = case when n.seq > coalesce(j.checkpoint_seq, -1) then n.position else j.checkpoint_position end
+     from jsonb_to_recordset($1) as n (id uuid, state text, desired text, fence bigint, session_id uuid, reported_session uuid,
+       reported_fence bigint, failures integer, is_held boolean, delay_seconds float, claim_id uuid, grant_seconds float,
+       is_end boolean, last_error text, log_tail text[], seq bigint, phase text, position text)
+     where j.id = n.id and j.id = any($2)`,
+};
+
 async function write(tx: Queryable, changes: readonly Change[]): Promise<void> {
-  const rows = changes.map(({ id, job, next, grant }) => ({
+  const rows = changes.map(({ id, job, next, grant, end }) => ({
     id,
     state: next.state,
     desired: next.desired,
@@ -124,19 +167,12 @@ async function write(tx: Queryable, changes: readonly Change[]): Promise<void> {
     delay_seconds: next.failures > job.failures ? retryDelayMs(next.failures, Math.random) / 1_000 : 0,
     claim_id: grant?.claimId ?? null,
     grant_seconds: grant ? grant.grantMs / 1_000 : null,
+    is_end: end !== undefined,
+    last_error: end?.error,
+    log_tail: end?.logTail,
+    ...end?.checkpoint,
   }));
-  await tx.query(
-    `update jobs j set state = n.state, desired = n.desired, fence = n.fence, session_id = n.session_id,
-       reported_session = n.reported_session, reported_fence = n.reported_fence, failures = n.failures,
-       claim_id = case when n.is_held then coalesce(n.claim_id, j.claim_id) end,
-       grant_expires_at = case when n.state = 'starting'
-         then coalesce(now() + make_interval(secs => n.grant_seconds), j.grant_expires_at) end,
-       not_before = now() + make_interval(secs => n.delay_seconds)
-     from jsonb_to_recordset($1) as n (id uuid, state text, desired text, fence bigint, session_id uuid, reported_session uuid,
-       reported_fence bigint, failures integer, is_held boolean, delay_seconds float, claim_id uuid, grant_seconds float)
-     where j.id = n.id`,
-    [JSON.stringify(rows)],
-  );
+  await tx.query(WRITE, [JSON.stringify(rows), rows.map(({ id }) => id)]);
 }
 
 function fromRow(row: JobRow): LockedJob {
@@ -151,5 +187,5 @@ function fromRow(row: JobRow): LockedJob {
     maxRetries: row.max_retries,
     onDisconnect: row.on_disconnect,
   };
-  return { id: row.id, deploymentId: row.deployment_id, job };
+  return { id: row.id, deploymentId: row.deployment_id, job, checkpointSeq: row.checkpoint_seq ?? -1 };
 }

@@ -2,7 +2,7 @@ import type { Pool } from "pg";
 import type { Request } from "../protocol/messages";
 import { recordAudit } from "./audit";
 import { OWES_TEST } from "./connection-tests";
-import { type Queryable, transaction } from "./database";
+import { type Prepared, type Queryable, transaction } from "./database";
 import { applyToJobs } from "./jobs";
 import { OWES_UPGRADE } from "./upgrades";
 
@@ -143,6 +143,30 @@ async function takeJobs(tx: Queryable, sessions: readonly string[]): Promise<(Re
     [sessions],
   );
   return rows;
+}
+
+/** A session whose lease is valid and locked, so that its claims come one after the other. */
+export interface LiveSession {
+  readonly id: string;
+  readonly deploymentId: string;
+  readonly pool: string;
+  readonly labels: object;
+  readonly slots: number;
+  readonly takesWork: boolean;
+}
+
+const LIVE: Prepared = {
+  name: "live-sessions",
+  text: `
+  select s.id, s.deployment_id as "deploymentId", s.pool, s.labels, s.slots, s.state = 'open' and not s.draining as "takesWork"
+  from sessions s join leases l on l.session_id = s.id
+  where s.id = any($1) and l.expires_at > now() order by s.id for update of l`,
+};
+
+/** Those of the sessions whose lease is valid, by id. Locked in the order of ids, so that no two transactions wait for each other. */
+export async function lockLiveSessions(tx: Queryable, ids: readonly string[]): Promise<Map<string, LiveSession>> {
+  const { rows } = ids.length > 0 ? await tx.query<LiveSession>(LIVE, [ids]) : { rows: [] };
+  return new Map(rows.map((session) => [session.id, session]));
 }
 
 /** The jobs that session `s` of a query holds. */

@@ -19,12 +19,11 @@ const ssh = fleetKeys.shape.ssh.unwrap().extend({
 });
 
 /**
- * A pool as the published module takes it: of one architecture, fed by the control plane, without what changes the set of
- * resources in ways that Terraform cannot decide.
+ * A pool as the published module takes it: of one architecture, without what changes the set of resources in ways that Terraform
+ * cannot decide.
  */
 export const modulePoolKeys = poolKeys
   .omit({
-    backlog: true,
     boot_hooks: true,
     images: true,
   })
@@ -50,7 +49,10 @@ export const moduleFleetKeys = z.strictObject({
     .regex(/^[a-z][a-z0-9-]{0,62}$/)
     .describe("Name of the deployment, the middle of every name in AWS."),
   subnet_ids: z.array(z.string()).min(1).describe("Private subnets of the workers, in two zones or more."),
-  control_plane_url: fleetKeys.shape.control_plane.unwrap().shape.url.describe("HTTPS address of the control plane."),
+  control_plane_url: fleetKeys.shape.control_plane
+    .unwrap()
+    .shape.url.optional()
+    .describe("HTTPS address of the control plane; pools with a queue need none."),
   token_secret_arn: z
     .string()
     .regex(/^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/)
@@ -61,6 +63,7 @@ export const moduleFleetKeys = z.strictObject({
     .regex(/^arn:aws[a-z-]*:ssm:[a-z0-9-]+:\d{12}:parameter\/.+$/)
     .optional()
     .describe("Secure parameter that holds the token, in place of a secret; its value is never part of a plan."),
+  upgrade: fleetKeys.shape.upgrade,
   agent_release: fleetKeys.shape.agent_release,
   daemon_release: daemonRelease.describe("The daemon that carries out a job, fetched from S3 and checked."),
   iam: iamKeys.omit({ additional_statements: true }).prefault({}).describe("Where roles go and what bounds them."),

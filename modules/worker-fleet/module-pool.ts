@@ -1,5 +1,6 @@
 import { autoscalingGroupMixedInstancesPolicyToTerraform } from "@cdktf/provider-aws/lib/autoscaling-group";
 import { AutoscalingSchedule } from "@cdktf/provider-aws/lib/autoscaling-schedule";
+import type { IamPolicy } from "@cdktf/provider-aws/lib/iam-policy";
 import { type TerraformElement, TerraformLocal, Token } from "cdktf";
 import type { Construct, IConstruct } from "constructs";
 import { AwsEnvironment } from "../iam/aws-environment";
@@ -13,6 +14,7 @@ import { GROUP_METRICS } from "../worker-observability/aws-metrics";
 import type { FleetContext } from "./fleet-context";
 import { UNCHANGED_SIZE } from "./group-schedules";
 import { moduleFleetKeys, modulePoolKeys } from "./module-inputs";
+import { NO_QUEUE, overrideQueuePolicy, QUEUE } from "./module-queue";
 import type { PoolConfig } from "./pool-keys";
 import { poolOutputs } from "./pool-outputs";
 import { WARM_POOL_METRICS } from "./worker-group";
@@ -41,11 +43,16 @@ const ADDRESSES = {
   "Default/role/instance_profile": "worker",
 };
 
+/** Where the jobs of a pool come from: its alarms, its dashboard and its role differ by that, so each has a module of its own. */
+type JobSource = PoolConfig["backlog"]["source"];
+
 /**
  * One pool of a published fleet: the construct of the stacks, whose values are variables here. What depends on the number of
  * instance types, on Spot and on optional settings is decided by Terraform.
  */
-export function poolModule(scope: Construct, id: string): ModuleStack {
+export const poolModule = (source: JobSource) => (scope: Construct, id: string) => pool(source, scope, id);
+
+function pool(source: JobSource, scope: Construct, id: string): ModuleStack {
   const stack = new ModuleStack(scope, id, { addresses: ADDRESSES });
   declareVariable(stack, "name", { type: "string", description: "Name of the pool, unique in its fleet." });
   declareVariable(stack, "pool", { type: terraformType(modulePoolKeys), description: "Settings of the pool." });
@@ -65,7 +72,7 @@ export function poolModule(scope: Construct, id: string): ModuleStack {
   const pool = new WorkerPool(stack, "Default", {
     fleet: fleetContext(region),
     name: text("var.name"),
-    settings: settings(),
+    settings: settings(source),
   });
   overrideTemplate(pool);
   overrideGroup(pool);
@@ -75,6 +82,7 @@ export function poolModule(scope: Construct, id: string): ModuleStack {
   overrideTracking(pool);
   declareSchedules(stack, pool);
   overrideRole(pool);
+  if (source === "sqs") overrideQueuePolicy(stack, element(pool, "role/policy") as IamPolicy);
   const { launch_templates: _templates, ...outputs } = poolOutputs(pool, region);
   for (const [name, value] of Object.entries(outputs)) {
     declareOutput(stack, name, { value, description: `The pool's ${name.replaceAll("_", " ")}.` });
@@ -117,6 +125,10 @@ function fleetContext(region: string): FleetContext {
           ssm_parameter_arn: text('var.fleet.token_parameter_arn == null ? "" : var.fleet.token_parameter_arn'),
         },
       },
+      upgrade: {
+        release_key: text("try(var.fleet.upgrade.release_key, null)"),
+        gate_seconds: number("try(var.fleet.upgrade.gate_seconds, null)"),
+      },
       agent_release: {
         bucket: text("coalesce(var.fleet.agent_release.bucket, var.fleet.daemon_release.bucket)"),
         region: text("coalesce(var.fleet.agent_release.region, var.fleet.daemon_release.region)"),
@@ -146,7 +158,7 @@ function fleetContext(region: string): FleetContext {
 }
 
 /** The pool's settings as Terraform knows them; what stands for a choice is overridden below. */
-function settings(): PoolConfig {
+function settings(source: JobSource): PoolConfig {
   const deadline = "var.pool.drain.deadline_seconds";
   return {
     instance_types: ["m6i.large"],
@@ -159,7 +171,7 @@ function settings(): PoolConfig {
       deadline_seconds: number(deadline),
       retain_on_failure: any<boolean>("var.pool.drain.retain_on_failure"),
     },
-    backlog: { source: "control-plane", visibility_seconds: 120, secret_arns: [] },
+    backlog: source === "sqs" ? QUEUE : NO_QUEUE,
     max_job_age_seconds: number("var.pool.max_job_age_seconds"),
     scale_out: {
       evaluation_minutes: number("var.pool.scale_out.evaluation_minutes"),

@@ -1,4 +1,4 @@
-import { Fn } from "cdktf";
+import { conditional, Fn, Op, Token } from "cdktf";
 import { builtAgent } from "../user-data/agent-build";
 import { BOOT_TAG_KEY } from "../user-data/worker-user-data";
 import type { ReleaseLocation, TokenLocation, WorkerPermissions } from "../worker-access/worker-policy";
@@ -19,8 +19,7 @@ export function poolPermissions(
 ): WorkerPermissions {
   const agent = agentRelease(settings);
   const { queue_arn, queue_kms_key_arn, secret_arns } = pool.backlog;
-  // What an upgrade may install is decided by its signature.
-  const ofVersion = (version: string) => (settings.upgrade === undefined ? `${version}/` : "");
+  const ofVersion = (version: string) => versionFolder(settings, version);
   return {
     autoScalingGroupName: groupName,
     releases: [
@@ -40,6 +39,14 @@ export function poolPermissions(
       sessionKeyArn: settings.session_kms_key_arn,
     }),
   };
+}
+
+/** With upgrades workers may read every version: which of them they install is decided by its signature. */
+function versionFolder({ upgrade }: FleetContext["settings"], version: string): string {
+  if (upgrade === undefined) return `${version}/`;
+  if (!Token.isUnresolved(upgrade.release_key)) return "";
+  const hasNone = Op.eq(upgrade.release_key, Token.nullValue());
+  return Token.asString(conditional(hasNone, Fn.join("/", [version, ""]), ""));
 }
 
 function releaseLocation(

@@ -1,4 +1,4 @@
-import { Fn } from "cdktf";
+import { Fn, Token } from "cdktf";
 import type { Construct } from "constructs";
 import type { UserData } from "../user-data/user-data";
 import {
@@ -73,7 +73,7 @@ function jobSource({ settings, region }: FleetContext, { backlog }: PoolConfig):
   const { control_plane } = settings;
   if (backlog.queue_arn !== undefined) {
     const regionOfQueue = backlog.queue_arn.split(":")[3];
-    if (regionOfQueue !== region) {
+    if (!Token.isUnresolved(backlog.queue_arn) && regionOfQueue !== region) {
       throw new Error(`backlog.queue_arn (${backlog.queue_arn}) should be in ${region}, the fleet's region`);
     }
     return { queue: { arn: backlog.queue_arn, visibilitySeconds: backlog.visibility_seconds } };

@@ -35,6 +35,17 @@ const OUTPUTS = {
   session_command: "Commands that open a shell on a worker, by pool.",
 };
 
+/** The nested modules, by their name in the root: what a pool is made of differs by where its jobs come from. */
+const POOL_MODULES = {
+  pool: { source: "control-plane", nested: "worker-pool" },
+  queue_pool: { source: "sqs", nested: "queue-pool" },
+} as const;
+
+/** Whether the pool held by `pool` takes its jobs from there. */
+const takesFrom = (source: string) => `pool.backlog.source == "${source}"`;
+
+const NEEDS_CONTROL_PLANE = `anytrue([for pool in values(var.pools) : ${takesFrom("control-plane")}])`;
+
 const INSTANCE_TYPES_FIT =
   "alltrue([for pool in values(var.pools) : alltrue([for type in pool.instance_types : " +
   'can(regex("^(a1|[a-z]+[0-9]+[a-z]*g[a-z]*)[.]", type)) == (pool.architecture == "arm64")])])';
@@ -59,6 +70,10 @@ function root(scope: Construct, id: string): ModuleStack {
           errorMessage:
             "A pool with an instance type that has no default for slots must give slots, the number of jobs that one worker " +
             "runs at a time.",
+        },
+        {
+          condition: `alltrue([for pool in values(var.pools) : (${takesFrom("sqs")}) == (pool.backlog.queue_arn != null)])`,
+          errorMessage: "A pool whose backlog.source is sqs must give backlog.queue_arn, and no other pool may.",
         },
         {
           condition: "alltrue([for pool in values(var.pools) : pool.size.min <= pool.size.max])",
@@ -104,28 +119,34 @@ function root(scope: Construct, id: string): ModuleStack {
   const key = "var.encryption.volume_kms_key_arn == null ? 0 : 1";
   (grant.node.findChild("grant") as TerraformResource).addOverride("count", hcl(key));
 
-  const pool = new TerraformHclModule(stack, "pool", {
-    source: "./modules/worker-pool",
-    skipAssetCreationFromLocalModules: true,
-    variables: {
-      name: hcl("each.key"),
-      pool: hcl("each.value"),
-      fleet: hcl(
-        `{ ${Object.keys(moduleFleetKeys.shape)
-          .map((input) => `${input} = var.${input}`)
-          .join(", ")} }`,
-      ),
-      security_group_id: securityGroup.securityGroupId,
-      log_groups: logs.groupNames,
-    },
-  });
-  pool.addOverride("for_each", hcl("var.pools"));
-  pool.addOverride("depends_on", ["aws_vpc_security_group_egress_rule.egress", "aws_kms_grant.volumes"]);
+  for (const [name, { source, nested }] of Object.entries(POOL_MODULES)) {
+    const pools = new TerraformHclModule(stack, name, {
+      source: `./modules/${nested}`,
+      skipAssetCreationFromLocalModules: true,
+      variables: {
+        name: hcl("each.key"),
+        pool: hcl("each.value"),
+        fleet: hcl(
+          `{ ${Object.keys(moduleFleetKeys.shape)
+            .map((input) => `${input} = var.${input}`)
+            .join(", ")} }`,
+        ),
+        security_group_id: securityGroup.securityGroupId,
+        log_groups: logs.groupNames,
+      },
+    });
+    pools.addOverride("for_each", hcl(`{ for name, pool in var.pools : name => pool if ${takesFrom(source)} }`));
+    pools.addOverride("depends_on", ["aws_vpc_security_group_egress_rule.egress", "aws_kms_grant.volumes"]);
+  }
 
   for (const [output, description] of Object.entries(OUTPUTS)) {
     declareOutput(stack, `${output}s`, {
       description,
-      value: hcl(`{ for name, pool in module.pool : name => pool.${output} }`),
+      value: hcl(
+        `merge(${Object.keys(POOL_MODULES)
+          .map((name) => `{ for name, pool in module.${name} : name => pool.${output} }`)
+          .join(", ")})`,
+      ),
     });
   }
   declareOutput(stack, "security_group_id", {
@@ -155,7 +176,11 @@ function workersSecurityGroup(stack: ModuleStack, name: string, vpcId: string): 
   const resource = group.node.findChild("group") as TerraformResource;
   resource.addOverride("lifecycle.precondition", [
     {
-      condition: hcl("(var.token_secret_arn == null) != (var.token_parameter_arn == null)"),
+      condition: hcl(`!${NEEDS_CONTROL_PLANE} || var.control_plane_url != null`),
+      error_message: "control_plane_url must be given, or every pool a queue (backlog).",
+    },
+    {
+      condition: hcl(`!${NEEDS_CONTROL_PLANE} || (var.token_secret_arn == null) != (var.token_parameter_arn == null)`),
       error_message: "Exactly one of token_secret_arn and token_parameter_arn must be given.",
     },
   ]);
@@ -245,10 +270,10 @@ export const WORKER_FLEET_MODULE: PublishedModule = {
   summary:
     "Pools of workers that take jobs from a control plane: an Auto Scaling group for each with its launch template, role, " +
     "lifecycle hooks, scaling, alarms and dashboard, in a VPC of yours.\n\n" +
-    "A document of the kind `worker-fleet` can say more than this module: SQS backlogs, pools of both architectures, boot " +
-    "scripts, permissions of the jobs, proxies, tokens under a customer managed key, encrypted sessions, IPv6 egress, and a " +
-    "network of its own. The endpoints of a fleet without internet are the module `private-link`.",
+    "A document of the kind `worker-fleet` can say more than this module: pools of both architectures, boot scripts, permissions " +
+    "of the jobs, proxies, tokens under a customer managed key, encrypted sessions and IPv6 egress. A network is a module of its " +
+    "own in HCL, such as `terraform-aws-modules/vpc/aws`. The endpoints of a fleet without internet are the module `private-link`.",
   root,
-  nested: { "worker-pool": poolModule },
+  nested: Object.fromEntries(Object.values(POOL_MODULES).map(({ source, nested }) => [nested, poolModule(source)])),
   examples: [{ name: "two-pools", mainTf: EXAMPLE }],
 };

@@ -1,3 +1,4 @@
+import { Fn, Token } from "cdktf";
 import { Construct } from "constructs";
 import { PoolScaling } from "../pool-scaling/pool-scaling";
 import type { UserData } from "../user-data/user-data";
@@ -96,7 +97,9 @@ function backlogOf({ backlog: { queue_arn, messages_per_worker } }: PoolConfig):
   }
   return {
     kind: "sqs",
-    queueName: queue_arn.slice(queue_arn.lastIndexOf(":") + 1),
+    queueName: Token.isUnresolved(queue_arn)
+      ? Token.asString(Fn.element(Fn.split(":", queue_arn), 5))
+      : queue_arn.slice(queue_arn.lastIndexOf(":") + 1),
     ...compact({ messagesPerInstance: messages_per_worker }),
   };
 }

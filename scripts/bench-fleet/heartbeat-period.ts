@@ -8,6 +8,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Bench, Measurement } from "../bench/bench";
 import { until } from "../chaos/until";
+import { usageOf } from "./usage";
 
 const AGENT = resolve("dist/worker-agent.mjs");
 const JOBS = 100;
@@ -15,6 +16,8 @@ const PERIOD_MS = 2_000;
 const WINDOW_MS = 30_000;
 const PATIENCE_MS = 300_000;
 const LOG_BYTES_PER_SECOND = 10 * 1_024 * 1_024;
+/** Programs that never rest, for each of the machine's cores. */
+const BUSY_PER_CORE = [1, 4];
 /** Far from the period that is wanted. */
 const TOLERANCE = 0.1;
 
@@ -25,7 +28,7 @@ while :; do head -c ${Math.round(LOG_BYTES_PER_SECOND / JOBS)} /dev/zero | tr '\
 /** How evenly heartbeats come from an agent that has much to do on a machine that has more, seen by the process that receives them. */
 export const heartbeatPeriod: Bench = {
   name: "heartbeat-period",
-  about: `the time between heartbeats of an agent with ${JOBS} jobs, wanted every ${PERIOD_MS} ms: quiet, and with every core busy and 10 MB/s of log`,
+  about: `the time between heartbeats of an agent with ${JOBS} jobs that log 10 MB/s, wanted every ${PERIOD_MS} ms: on a quiet machine, and on one whose cores are busy`,
   run: async () => {
     const directory = mkdtempSync(join(tmpdir(), "holdfast-bench-"));
     const children: ChildProcess[] = [];
@@ -36,13 +39,19 @@ export const heartbeatPeriod: Bench = {
       });
       children.push(farm);
       const port = Number(await new Promise((done) => farm.stdout.once("data", done)));
-      children.push(startAgent(directory, plane.url, port));
+      const agent = startAgent(directory, plane.url, port);
+      children.push(agent);
       await until("every job runs", PATIENCE_MS, async () => (plane.running() === JOBS ? true : undefined));
-      const idle = await spread(plane.arrivals, "all jobs run");
-      for (let core = 0; core < availableParallelism(); core++) {
-        children.push(spawn(process.execPath, ["-e", "for(;;);"], { stdio: "ignore" }));
+      const measure = (name: string) => spread(name, plane, agent.pid ?? 0);
+      const rows = [await measure("all jobs run")];
+      let wanting = 0;
+      for (const perCore of BUSY_PER_CORE) {
+        for (; wanting < perCore * availableParallelism(); wanting++) {
+          children.push(spawn(process.execPath, ["-e", "for(;;);"], { stdio: "ignore" }));
+        }
+        rows.push(await measure(`and each core is wanted by ${perCore} more`));
       }
-      return [idle, await spread(plane.arrivals, "and every core is busy")];
+      return rows;
     } finally {
       for (const child of children.reverse()) child.kill("SIGKILL");
       await plane.close();
@@ -68,6 +77,13 @@ function startAgent(directory: string, controlPlaneUrl: string, farmPort: number
   return spawn(process.execPath, [AGENT, "local", "--config", file("config.json", JSON.stringify(config))], {
     stdio: "ignore",
   });
+}
+
+interface Arrivals {
+  /** When each heartbeat came. */
+  readonly arrivals: readonly number[];
+  /** How many jobs the last one listed as running. */
+  readonly running: () => number;
 }
 
 /** A control plane that grants so many jobs, and notes when heartbeats come. */
@@ -116,15 +132,18 @@ async function listen(jobs: number) {
   };
 }
 
-async function spread(arrivals: readonly number[], name: string): Promise<Measurement> {
+async function spread(name: string, { arrivals, running }: Arrivals, agent: number): Promise<Measurement> {
   const before = arrivals.length;
+  const { cpuMs } = usageOf(agent);
   await pause(WINDOW_MS);
+  if (running() !== JOBS) throw new Error(`${name}: only ${running()} of ${JOBS} jobs still run`);
   const seen = arrivals.slice(Math.max(0, before - 1));
   const off = seen.slice(1).map((at, index) => Math.abs(at - (seen[index] ?? at) - PERIOD_MS) / PERIOD_MS);
   const sorted = off.sort((a, b) => a - b);
   return {
     case: name,
     figures: {
+      "agent CPU ms/s": ((usageOf(agent).cpuMs - cpuMs) * 1_000) / WINDOW_MS,
       heartbeats: sorted.length,
       "off %, p50": (sorted[Math.floor(sorted.length / 2)] ?? Number.NaN) * 100,
       "off %, most": (sorted.at(-1) ?? Number.NaN) * 100,

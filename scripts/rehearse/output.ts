@@ -1,4 +1,4 @@
-import { createWriteStream, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { markdownOf } from "./story/markdown";
 import { type Rehearsed, type Report, reportOf } from "./story/report";
@@ -21,8 +21,7 @@ export function openOutput(directory: string, story: Story): Output {
   mkdirSync(directory, { recursive: true });
   for (const name of [...Object.values(FILES), "logs"]) rmSync(join(directory, name), { recursive: true, force: true });
   mkdirSync(join(directory, "logs"));
-  const told = createWriteStream(join(directory, FILES.story));
-  story.onTold((happening) => told.write(`${JSON.stringify(happening)}\n`));
+  story.onTold((happening) => appendFileSync(join(directory, FILES.story), `${JSON.stringify(happening)}\n`));
 
   return {
     directory,
@@ -31,7 +30,6 @@ export function openOutput(directory: string, story: Story): Output {
       writeFileSync(file, `=== ${instance}\n${text}${text.endsWith("\n") ? "" : "\n"}`, { flag: "a" });
     },
     writeReport: (rehearsed) => {
-      told.end();
       const report = reportOf(rehearsed, story.happenings, story.elapsedMs);
       writeFileSync(join(directory, FILES.json), `${JSON.stringify(report, null, 2)}\n`);
       writeFileSync(join(directory, FILES.markdown), markdownOf(report, FILES.picture));

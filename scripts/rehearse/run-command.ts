@@ -8,6 +8,7 @@ import { findDeployment } from "./deployment/find";
 import { NEED_INSIDE } from "./events/acts";
 import { EXIT } from "./exit-codes";
 import { openOutput } from "./output";
+import { reported } from "./reported";
 import { rehearse } from "./run";
 import { parseEvent } from "./scenario/event";
 import { DEFAULT_SCENARIO, readScenario, type Scenario } from "./scenario/scenario";
@@ -40,9 +41,12 @@ export async function runCommand(wanted: string, flags: RunFlags, { stdout, stde
   try {
     return await run(wanted, flags, stdout, stderr, interrupted.signal);
   } catch (error) {
-    if (!(error instanceof WrongUse)) throw error;
-    stderr.write(`${pc.red(error.message)}\n  next: ${error.next}\n`);
-    return EXIT.wrongUse;
+    if (error instanceof WrongUse) {
+      stderr.write(`${pc.red(error.message)}\n  next: ${error.next}\n`);
+      return EXIT.wrongUse;
+    }
+    stderr.write(`${pc.red("the rehearsal itself failed")}: ${error instanceof Error ? error.stack : error}\n`);
+    return EXIT.failed;
   } finally {
     for (const signal of SIGNALS) process.off(signal, interrupt);
   }
@@ -59,7 +63,7 @@ async function run(
 ): Promise<number> {
   const deployment = findDeployment(wanted);
   const scenario = scenarioOf(flags);
-  const { kind, why } = machinesFor(flags.machines);
+  const { kind, why } = machinesFor(flags.machines, { asked: wanted, hasWorkers: deployment.hasWorkers });
   requireInside(scenario, kind);
   requireTools();
   if (why !== undefined) stderr.write(`${why}\n`);
@@ -67,43 +71,38 @@ async function run(
   const story = new Story();
   const output = openOutput(flags.output ?? join("rehearsal.out", deployment.name), story);
   const endLive = tellLive(story, stdout, flags.json === true);
-  const stage =
-    kind === "none" ? await openInstantStage() : await openContainerStage(packagesFor(deployment.name, flags.packages));
-  const ends: (() => unknown)[] = [];
-  const remarks: string[] = [...REMARKS[kind]];
+  const open = () =>
+    kind === "none" ? openInstantStage() : openContainerStage(packagesFor(deployment.name, flags.packages));
+  const told = { deployment: deployment.name, machines: kind, startedAt, remarks: REMARKS[kind] };
   try {
-    await rehearse({
-      deployment,
-      scenario,
-      stage,
-      story,
-      output,
-      remark: (text) => remarks.push(text),
-      signal,
-      running: async (rehearsal, consoles) => {
-        const control = await serveControl(controlApp(rehearsal, consoles));
-        ends.push(await announce(deployment.name, control.url), control.stop);
-      },
-      ...(flags.keep && { afterwards: () => sleep(FOREVER_MS, undefined, { signal }).catch(() => undefined) }),
+    const report = await reported(output, told, { signal, stays: flags.keep === true }, async (remark) => {
+      const stage = await open();
+      const ends: (() => unknown)[] = [stage.close];
+      try {
+        await rehearse({
+          deployment,
+          scenario,
+          stage,
+          story,
+          output,
+          remark,
+          signal,
+          begin: async (controlled) => {
+            const control = await serveControl(controlApp(controlled));
+            ends.unshift(await announce(deployment.name, control.url), control.stop);
+          },
+          ...(flags.keep && { afterwards: () => sleep(FOREVER_MS, undefined, { signal }).catch(() => undefined) }),
+        });
+      } finally {
+        for (const end of ends) await end();
+      }
     });
-  } catch (error) {
-    if (!signal.aborted) throw error;
+    stderr.write(`${verdictOf(report)} ${timeText(report.durationMs)}; ${join(output.directory, "report.md")}\n`);
+    if (report.interrupted) return EXIT.interrupted;
+    return report.ok ? EXIT.well : EXIT.failed;
   } finally {
     endLive();
-    for (const end of ends) await end();
-    await stage.close();
   }
-  const isWhole = !signal.aborted || flags.keep === true;
-  const report = output.writeReport({
-    deployment: deployment.name,
-    machines: stage.machines,
-    remarks,
-    startedAt,
-    interrupted: !isWhole,
-  });
-  stderr.write(`${verdictOf(report)} ${timeText(report.durationMs)}; ${join(output.directory, "report.md")}\n`);
-  if (!isWhole) return EXIT.interrupted;
-  return report.ok ? EXIT.well : EXIT.failed;
 }
 
 const FOREVER_MS = 2 ** 31 - 1;

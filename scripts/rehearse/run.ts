@@ -9,6 +9,7 @@ import type { SettingsInput } from "../rolling-update/settings";
 import { applicationCheck } from "./application-check";
 import { Chapters, type Told } from "./chapters";
 import { Consoles } from "./consoles";
+import type { Controlled } from "./control/control-server";
 import type { Deployment, Written } from "./deployment/deployment";
 import { eventChapter } from "./events/event-chapter";
 import { readGroups } from "./groups";
@@ -19,7 +20,7 @@ import type { Scenario } from "./scenario/scenario";
 import type { Stage } from "./stage/stage";
 import type { Story } from "./story/story";
 import { Watch } from "./watch";
-import { commandWrite, keepWriting } from "./writer";
+import { commandWrite, keepWriting, readBack } from "./writer";
 
 export interface RunOptions {
   readonly deployment: Deployment;
@@ -31,8 +32,8 @@ export interface RunOptions {
   readonly remark: (text: string) => void;
   /** Ends it: what has happened so far is kept. */
   readonly signal: AbortSignal;
-  /** Called once everything is in service, with what works on it. */
-  readonly running?: (rehearsal: Rehearsal, consoles: Consoles) => Promise<void>;
+  /** Called before anything is made, with what can be asked of it and set in it from then on. */
+  readonly begin?: (controlled: Controlled) => Promise<void>;
   /** Once the last event is over; what it waits for keeps everything up. */
   readonly afterwards?: () => Promise<void>;
 }
@@ -58,13 +59,9 @@ export async function rehearse(options: RunOptions): Promise<void> {
   const consoles = new Consoles(stage);
   const watching = new AbortController();
   let watched: Promise<void> = Promise.resolve();
-  let writing: Promise<void> = Promise.resolve();
+  const ended = new AbortController();
+  let writing: Promise<readonly number[]> = Promise.resolve([]);
   try {
-    const chapters = new Chapters(story);
-    const planned = await chapters.tell("plan", () => plan(options, scratch));
-    if (planned === undefined) return;
-    const { written, terraform } = planned;
-    for (const text of written.remarks) options.remark(text);
     const client = { endpoint: stage.aws.url, region, credentials: CREDENTIALS };
     const autoScaling = new AutoScalingClient(client);
     const watch = new Watch({
@@ -74,6 +71,12 @@ export async function rehearse(options: RunOptions): Promise<void> {
       signal: AbortSignal.any([signal, watching.signal]),
       pollMs: POLL_MS,
     });
+    await options.begin?.({ watch, stage, story, autoScaling, consoles });
+    const chapters = new Chapters(story);
+    const planned = await chapters.tell("plan", () => plan(options, scratch));
+    if (planned === undefined) return;
+    const { written, terraform } = planned;
+    for (const text of written.remarks) options.remark(text);
     watched = watch.run();
     const clusters = await chapters.tell("apply", () => apply(planned));
     if (clusters === undefined) return;
@@ -104,16 +107,23 @@ export async function rehearse(options: RunOptions): Promise<void> {
         checks: [{ ok: isWell, text: `${watch.serving} of ${watch.wanted} nodes are in service` }],
       };
     });
-    await options.running?.(rehearsal, consoles);
     const { writer } = scenario;
-    const { signal: ending } = watching;
-    if (writer) writing = keepWriting(commandWrite(writer, ending), writer.everyMs, story, ending);
+    if (writer) writing = keepWriting(commandWrite(writer, ended.signal), writer.everyMs, story, ended.signal);
     if (booted) {
       for (const event of scenario.events) await eventChapter(rehearsal, chapters, event);
+    }
+    ended.abort();
+    const read = writer?.read;
+    if (read) {
+      await chapters.tell("read back", async () => {
+        const check = await readBack(read, await writing, signal);
+        return { made: undefined, checks: [check] };
+      });
     }
     await options.afterwards?.();
   } finally {
     watching.abort();
+    ended.abort();
     await Promise.all([watched, writing]);
     await consoles.writeTo(output);
     giveBack();

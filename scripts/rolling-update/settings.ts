@@ -11,6 +11,8 @@ const milliseconds = z.int().check(z.nonnegative());
 export const strategySchema = z.enum(["suspend-launch", "scale-zero", "group-replaces"]);
 export type Strategy = z.infer<typeof strategySchema>;
 
+export const onFailureSchema = z.enum(["stop", "rollback"]);
+
 /** How the application is asked whether a node is well; all that are given must agree. */
 const checksSchema = z.strictObject({
   /** Answers 2xx; `{ip}` and `{node}` stand for the node's own. */
@@ -71,7 +73,7 @@ export const settingsSchema = z.strictObject({
   /** CloudWatch alarms that stop the roll while a replacement is validated or watched. */
   alarms: z._default(z.array(z.string()), []),
   /** What happens to the touched nodes when one fails. */
-  onFailure: z._default(z.enum(["stop", "rollback"]), "stop"),
+  onFailure: z._default(onFailureSchema, "stop"),
   /** The release cannot be undone (a data format changed): no rollback. */
   irreversible: z._default(z.boolean(), false),
   /** Node ids to replace though they are on the target. */

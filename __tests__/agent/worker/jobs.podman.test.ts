@@ -126,8 +126,11 @@ test("each job is a unit of its own in the jobs' slice, limited to a slot's shar
   expect(await property(unit, "CPUQuotaPerSecUSec")).toBe(`${limits.cpuPercent / 100}s`);
   expect(await property(unit, "LimitCORE")).toBe("0");
   expect(await worker.exec("grep", "Max core file size", `/proc/${pid}/limits`)).toMatch(/size\s+0\s+0\s/);
-  const variables = (await shell(`tr '\\0' '\\n' </proc/${pid}/environ`)).split("\n");
-  expect(variables).toEqual(expect.arrayContaining([`SINK_PASSWORD=${PASSWORD}`, "TABLES=orders,order_items"]));
+  // The unit's process becomes the daemon once it has read its credentials.
+  await worker.until("the daemon has its variables", async () => {
+    const variables = (await shell(`tr '\\0' '\\n' </proc/${pid}/environ`)).split("\n");
+    return variables.includes(`SINK_PASSWORD=${PASSWORD}`) && variables.includes("TABLES=orders,order_items");
+  });
 });
 
 test("R34: job users cannot reach the metadata service, which the agent reaches", async () => {

@@ -26,7 +26,7 @@ beforeEach(async () => {
   lines = [];
   waits = [];
   answers = [];
-  state = { draining: false, token: undefined, open: false, answeredAt: 0 };
+  state = { token: undefined, open: false, answeredAt: 0 };
 });
 afterEach(() => plane.close());
 
@@ -58,7 +58,7 @@ async function run({
     status: async () => {},
     work: {
       beat: () => ({
-        message: { running: [], released: [] },
+        message: { state: "active" as const, running: [], released: [] },
         answered: (answer: Answer<"heartbeat">) => void answers.push(answer),
       }),
       closed,
@@ -66,7 +66,9 @@ async function run({
     sleep: async (delayMs: number) => {
       waits.push(delayMs);
       if (until() || waits.length > 200) leaving.abort();
+      return leaving.signal.aborted;
     },
+    turn: () => {},
   };
   await keepSession(WORKER, state, ports, leaving.signal, async () => {
     registrations += 1;

@@ -126,17 +126,19 @@ describe("a restart of the control plane", () => {
     await Promise.all(loops);
 
     async function startWorker(worker: number, post: ControlPlaneClient["post"]): Promise<void> {
-      const state: SessionState = { draining: false, token: undefined, open: false, answeredAt: 0 };
+      const state: SessionState = { token: undefined, open: false, answeredAt: 0 };
       const log = createLog(() => {});
       const sleep: SessionPorts["sleep"] = async (delayMs, signal) => {
         if (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, delayMs));
+        return signal.aborted;
       };
-      const message = { running: [], released: [] } satisfies Partial<Request<"heartbeat">>;
+      const message = { state: "active", running: [], released: [] } satisfies Partial<Request<"heartbeat">>;
       const ports: SessionPorts = {
         controlPlane: { post },
         log,
         deploymentToken: async () => "token",
         sleep,
+        turn: () => {},
         random,
         now: () => performance.now(),
         status: async () => {},

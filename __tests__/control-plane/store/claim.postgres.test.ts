@@ -1,8 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { findAuditTampering } from "../../../control-plane/store/audit";
 import { PICK } from "../../../control-plane/store/claim";
+import type { Prepared } from "../../../control-plane/store/database";
 import { RENEW } from "../../../control-plane/store/heartbeats";
 import { findPinningTransaction } from "../../../control-plane/store/horizon";
+import { LOCK, WRITE } from "../../../control-plane/store/jobs";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres";
 import { TestFleet } from "./fleet";
 
@@ -95,11 +97,15 @@ it("control-plane 13: a claim waits for nobody: it passes over a job that anothe
 });
 
 describe("control-plane 18: plans", () => {
-  const explain = async (fleet: TestFleet, sql: string, values: readonly unknown[]): Promise<string> => {
+  const explain = async (
+    fleet: TestFleet,
+    statement: string | Prepared,
+    values: readonly unknown[],
+  ): Promise<string> => {
     const client = await fleet.pool.connect();
     try {
       await client.query("set plan_cache_mode = force_generic_plan");
-      await client.query(`prepare subject as ${sql}`);
+      await client.query(`prepare subject as ${typeof statement === "string" ? statement : statement.text}`);
       const literals = values.map((value) => (typeof value === "number" ? value : `'${value}'`));
       const { rows } = await client.query(`explain execute subject (${literals.join(", ")})`);
       return rows.map((row) => row["QUERY PLAN"]).join("\n");
@@ -109,7 +115,7 @@ describe("control-plane 18: plans", () => {
   };
 
   it.each([1, 2_000])(
-    "control-plane 18: claim and renew use their indexes beside 20,000 finished jobs, %d ready",
+    "control-plane 18: claim, write and renew use their indexes beside 20,000 finished jobs, %d ready",
     async (ready) => {
       const fleet = await freshFleet();
       await fleet.job("waiting");
@@ -129,6 +135,13 @@ describe("control-plane 18: plans", () => {
       const claim = await explain(fleet, PICK, [fleet.deploymentId, "default", "{}", 1]);
       const renew = await explain(fleet, RENEW, [`{${worker}}`, 30]);
 
+      const lock = await explain(fleet, LOCK, [`{${worker}}`, fleet.deploymentId]);
+      const write = await explain(fleet, WRITE, ["[]", `{${worker}}`]);
+
+      for (const plan of [lock, write]) {
+        expect(plan).not.toContain("Seq Scan on jobs");
+        expect(plan).toContain("jobs_pkey");
+      }
       if (ready > 1) expect(claim).toContain("Index Scan using ready_jobs_in_order on ready_jobs");
       expect(claim).not.toContain("Seq Scan on jobs");
       expect(claim).toContain("Index Scan using jobs_pkey on jobs");

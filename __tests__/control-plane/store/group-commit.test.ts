@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import { inGroups } from "../../../control-plane/store/group-commit";
 
 /** Doubles numbers, one group at a time, when it is told to. */
@@ -10,47 +11,65 @@ function doubling() {
     if (items.includes(-1)) throw new Error("minus one");
     return items.map((item) => item * 2);
   });
+  /** Lets the group that began first end, and those that can begin. */
   const step = async (): Promise<void> => {
     release.shift()?.();
-    await new Promise(setImmediate);
+    for (let turns = 0; turns < 4; turns++) await turn();
   };
   return { groups, submit, step };
 }
 
 describe("writes in groups", () => {
-  it("a single one waits for nobody, and what comes meanwhile shares the next group", async () => {
+  it("what comes at once shares a group; two groups are under way, and what comes meanwhile shares the next", async () => {
     const { groups, submit, step } = doubling();
 
-    const results = [1, 2, 3].map(submit);
-    expect(groups).toEqual([[1]]);
+    const results = [1, 2].map(submit);
     await step();
-    expect(groups).toEqual([[1], [2, 3]]);
+    results.push(submit(3));
     await step();
+    expect(groups.slice(0, 2)).toEqual([[1, 2], [3]]);
+    expect(await Promise.all(results.slice(0, 2))).toEqual([2, 4]);
 
-    expect(await Promise.all(results)).toEqual([2, 4, 6]);
-    const later = submit(4);
-    expect(groups).toHaveLength(3);
+    const [fourth, fifth] = [submit(4), submit(5)];
     await step();
-    expect(await later).toBe(8);
+    await step();
+    expect(groups).toEqual([[1, 2], [3], [4, 5]]);
+    expect(await Promise.all([...results, fourth, fifth])).toEqual([2, 4, 6, 8, 10]);
+  });
+
+  it("no more than two groups are under way", async () => {
+    const { groups, submit, step } = doubling();
+
+    const results: Promise<number>[] = [];
+    for (let item = 0; item < 5; item++) {
+      results.push(submit(item));
+      for (let turns = 0; turns < 4; turns++) await turn();
+    }
+    expect(groups).toEqual([[0], [1]]);
+    await step();
+    expect(groups).toEqual([[0], [1], [2, 3, 4]]);
+    await step();
+    await step();
+    expect(await Promise.all(results)).toEqual([0, 2, 4, 6, 8]);
   });
 
   it("one that cannot be done fails alone: the others of its group are done one by one", async () => {
     const { groups, submit, step } = doubling();
 
-    const results = [1, 2, -1, 3].map((item) => submit(item).catch(String));
+    const results = [2, -1, 3].map((item) => submit(item).catch(String));
     for (let round = 0; round < 5; round++) await step();
 
-    expect(groups).toEqual([[1], [2, -1, 3], [2], [-1], [3]]);
-    expect(await Promise.all(results)).toEqual([2, 4, "Error: minus one", 6]);
+    expect(groups).toEqual([[2, -1, 3], [2], [-1], [3]]);
+    expect(await Promise.all(results)).toEqual([4, "Error: minus one", 6]);
   });
 
   it("no group holds more than a hundred", async () => {
     const { groups, submit, step } = doubling();
 
     const results = Array.from({ length: 251 }, (_, item) => submit(item));
-    for (let round = 0; round < 4; round++) await step();
+    for (let round = 0; round < 5; round++) await step();
 
-    expect(groups.map(({ length }) => length)).toEqual([1, 100, 100, 50]);
+    expect(groups.map(({ length }) => length)).toEqual([100, 100, 51]);
     expect(await Promise.all(results)).toEqual(Array.from({ length: 251 }, (_, item) => item * 2));
   });
 });

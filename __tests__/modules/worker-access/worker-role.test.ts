@@ -9,6 +9,7 @@ const ARN = (service: string, resource: string) =>
 const SECRET = ARN("secretsmanager", "secret:ez-cdc/pool-token-AbCd12");
 const KEY = ARN("kms", "key/8a2e1f0c-0000-4000-8000-000000000001");
 const QUEUE = ARN("sqs", "content-backup-docs");
+const JOB_SECRETS = ARN("secretsmanager", "secret:jobs/*");
 
 const EVERYTHING: WorkerPermissions = {
   autoScalingGroupName: "ez-cdc-production-streaming",
@@ -16,7 +17,7 @@ const EVERYTHING: WorkerPermissions = {
   logGroupNames: ["/ez-cdc/workers/production/agent", "/ez-cdc/workers/production/daemons"],
   metricNamespaces: ["EZ-CDC/Workers"],
   token: { store: "secrets-manager", arn: SECRET, kmsKeyArn: KEY },
-  queue: { arn: QUEUE, kmsKeyArn: KEY },
+  queue: { arn: QUEUE, kmsKeyArn: KEY, secretArns: [JOB_SECRETS] },
   ownTagKeys: ["holdfast:boot-reason"],
 };
 
@@ -186,6 +187,10 @@ describe("a worker's secrets and work", () => {
   test("a queue is worked, not filled or purged", () => {
     expect(decision({ action: "sqs:ReceiveMessage", resource: QUEUE })).toBe("allowed");
     expect(decision({ action: "sqs:ReceiveMessage", resource: `${QUEUE}-dlq` })).toBe("implicitly denied");
+    const read = (name: string) =>
+      decision({ action: "secretsmanager:GetSecretValue", resource: ARN("secretsmanager", `secret:${name}-Ab12Cd`) });
+    expect(read("jobs/orders")).toBe("allowed");
+    expect(read("payments/orders")).toBe("implicitly denied");
     for (const action of ["sqs:SendMessage", "sqs:PurgeQueue"]) {
       expect(decision({ action, resource: QUEUE })).toBe("implicitly denied");
     }
@@ -219,6 +224,7 @@ test("the policy with every feature stays well within the 6,144 characters of a 
 test("features follow from permissions", () => {
   expect(workerFeatures(EVERYTHING).sort()).toEqual([
     "instance-tags",
+    "job-secrets",
     "lifecycle",
     "logs",
     "metrics",

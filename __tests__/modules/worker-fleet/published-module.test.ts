@@ -14,8 +14,12 @@ test("the module promises its addresses", () => {
   expect(named("aws_autoscaling_lifecycle_hook").sort()).toEqual(["launch", "terminate"]);
   expect(named("aws_iam_role")).toEqual(["worker"]);
   expect(json("main.tf.json")["module"].pool).toMatchObject({
-    for_each: "${var.pools}",
+    for_each: '${{ for name, pool in var.pools : name => pool if pool.backlog.source == "control-plane" }}',
     source: "./modules/worker-pool",
+  });
+  expect(json("main.tf.json")["module"].queue_pool).toMatchObject({
+    for_each: '${{ for name, pool in var.pools : name => pool if pool.backlog.source == "sqs" }}',
+    source: "./modules/queue-pool",
   });
 });
 
@@ -64,7 +68,7 @@ test("user data that only Terraform knows is measured by Terraform", () => {
 });
 
 test("its README tells what a document can say and it cannot", () => {
-  expect(files.get("README.md")).toContain("can say more than this module: SQS backlogs");
+  expect(files.get("README.md")).toContain("can say more than this module: pools of both architectures");
 });
 
 test("one scale-in alarm and one schedule stand for what each pool's settings say", () => {
@@ -93,7 +97,10 @@ test("the token is read from the one place that the caller names, and a caller w
   });
   expect(json("main.tf.json")["resource"].aws_security_group.workers.lifecycle).toMatchObject({
     create_before_destroy: true,
-    precondition: [{ condition: "${(var.token_secret_arn == null) != (var.token_parameter_arn == null)}" }],
+    precondition: [
+      { condition: expect.stringContaining("|| var.control_plane_url != null") },
+      { condition: expect.stringContaining("|| (var.token_secret_arn == null) != (var.token_parameter_arn == null)") },
+    ],
   });
 });
 
@@ -103,6 +110,9 @@ test("what AWS refuses or nobody should ask for is refused before anything is pl
 
   expect(messages("pools")).toContain(
     "A pool with a warm_pool must have one instance type and no spot: AWS refuses it beside others.",
+  );
+  expect(messages("pools")).toContain(
+    "A pool whose backlog.source is sqs must give backlog.queue_arn, and no other pool may.",
   );
   expect(messages("ssh")).toContain(
     "ssh.cidr must not open port 22 to everyone; name the block of a bastion or a VPN.",

@@ -1,9 +1,7 @@
 import { type Faults, noFaults } from "../../../scripts/emulator/faults";
-import type { Consoles } from "../../../scripts/rehearse/consoles";
-import { controlApp } from "../../../scripts/rehearse/control/control-server";
+import { type Controlled, controlApp } from "../../../scripts/rehearse/control/control-server";
 import { setFaults } from "../../../scripts/rehearse/control/fault-settings";
 import { announce, findSession } from "../../../scripts/rehearse/control/session";
-import type { Rehearsal } from "../../../scripts/rehearse/rehearsal";
 import { Story } from "../../../scripts/rehearse/story/story";
 import { useScratch } from "../../support/scratch";
 
@@ -14,19 +12,20 @@ const order = (group: string) => ({ group, template: { id: "lt-1" }, zone: "eu-w
 function running() {
   const faults: Faults = noFaults();
   const nodes = [{ name: "01", state: "in service", instance: "i-1", group: "orders-node-01", isOfCluster: true }];
-  const rehearsal = {
+  const story = new Story(() => 0);
+  const controlled = {
     watch: { nodes, node: (name: string) => nodes.find((node) => node.name === name) },
     stage: { aws: { faults }, inside: { shell: (id: string) => ["podman", "exec", id] } },
-    story: new Story(() => 0),
-  } as unknown as Rehearsal;
-  const consoles = { of: async (node: string) => (node === "01" ? "=== i-1\nlogin:" : undefined) };
-  const app = controlApp(rehearsal, consoles as unknown as Consoles);
+    story,
+    consoles: { of: async (node: string) => (node === "01" ? "=== i-1\nlogin:" : undefined) },
+  } as unknown as Controlled;
+  const app = controlApp(controlled);
   const ask = async (path: string, method = "GET", body?: unknown) => {
     const text = typeof body === "string" ? body : JSON.stringify(body);
     const response = await app.request(path, { method, ...(body === undefined ? {} : { body: text }) });
     return { status: response.status, text: await response.text() };
   };
-  return { faults, ask, story: rehearsal.story };
+  return { faults, ask, story };
 }
 
 test("faults that are set hold until others are, and are told in the story", async () => {

@@ -47,13 +47,13 @@ describe("a scenario", () => {
       "events: [lose 01, roll]",
       "deadline: 3m",
       "roll: { checks: { tcp: 2379 }, successes: 2 }",
-      "writer: { command: [etcdctl, put, a, b] }",
+      "writer: { command: [etcdctl, put, a, b], read: [etcdctl, get, a] }",
     ].join("\n");
     expect(parseScenario(text, "s.yaml")).toMatchObject({
       events: [{ name: "lose", node: "01" }, { name: "roll" }],
       deadlineMs: 180_000,
       roll: { checks: { tcp: 2379 }, successes: 2 },
-      writer: { command: ["etcdctl", "put", "a", "b"], everyMs: 200 },
+      writer: { command: ["etcdctl", "put", "a", "b"], everyMs: 200, read: ["etcdctl", "get", "a"] },
     });
   });
 

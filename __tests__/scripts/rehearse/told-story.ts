@@ -8,6 +8,7 @@ export const REHEARSED: Rehearsed = {
   remarks: ["Nodes have addresses in 10.183.0.0/16."],
   startedAt: "2026-05-01T12:00:00.000Z",
   interrupted: false,
+  failure: undefined,
 };
 
 /** Two nodes boot; 01 is lost and comes back; both are rolled, and the check of that fails. Time is told, not taken. */

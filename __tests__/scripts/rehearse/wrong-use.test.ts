@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { findDeployment } from "../../../scripts/rehearse/deployment/find";
 import { runCommand } from "../../../scripts/rehearse/run-command";
+import { machinesFor } from "../../../scripts/rehearse/stage/machine-kind";
 import { useScratch } from "../../support/scratch";
 import { page } from "./terminal";
 
@@ -43,6 +44,18 @@ test("what was asked for twice, or cannot happen on these machines, is refused b
   expect(await refusal(`${DEPLOYMENTS}/zookeeper.yaml`, { event: ["fill-disk 00"], machines: "none" })).toContain(
     "fill-disk 00: needs an operating system to happen in\n  next: use --machines container",
   );
+});
+
+test("workers are not rehearsed in containers, where they would do nothing: what works is said", async () => {
+  const fleet = `${DEPLOYMENTS}/ez-cdc-production.yaml`;
+  expect(await refusal(fleet, { machines: "container" })).toBe(
+    `--machines container: the workers of ${fleet} would reach no control plane and no release bucket in containers\n` +
+      `  next: holdfast rehearse ${fleet} --machines none\n`,
+  );
+  expect(machinesFor(undefined, { asked: fleet, hasWorkers: true })).toEqual({
+    kind: "none",
+    why: `machines: none, since the workers of ${fleet} would reach no control plane and no release bucket in containers`,
+  });
 });
 
 test("a deployment is found by its file, by its name, and by its directory", () => {

@@ -1,26 +1,14 @@
-import {
-  AutoScalingClient,
-  CreateAutoScalingGroupCommand,
-  PutLifecycleHookCommand,
-} from "@aws-sdk/client-auto-scaling";
-import {
-  CreateLaunchTemplateCommand,
-  CreateLaunchTemplateVersionCommand,
-  CreateNetworkInterfaceCommand,
-  CreateVolumeCommand,
-  DescribeImagesCommand,
-  DescribeSubnetsCommand,
-  EC2Client,
-} from "@aws-sdk/client-ec2";
+import { AutoScalingClient, PutLifecycleHookCommand } from "@aws-sdk/client-auto-scaling";
 import { type Emulator, startMoto } from "../../../scripts/emulator/moto";
 import { parameterStore } from "../../../scripts/rolling-update/aws/parameter-store";
 import { systemClock } from "../../../scripts/rolling-update/clock";
 import type { Cloud } from "../../../scripts/rolling-update/cloud";
 import { Lock, lockOwner } from "../../../scripts/rolling-update/lock";
-import { parseManifest } from "../../../scripts/rolling-update/manifest";
+import type { Manifest } from "../../../scripts/rolling-update/manifest";
 import { plan } from "../../../scripts/rolling-update/plan";
 import { noProbe } from "../../../scripts/rolling-update/probe";
 import { parseSettings } from "../../../scripts/rolling-update/settings";
+import { deployNodes } from "../../support/emulated-nodes";
 import { ROLL_ADAPTERS } from "../../support/roll-adapters";
 
 jest.setTimeout(120_000);
@@ -48,13 +36,29 @@ describe.each(ROLL_ADAPTERS.map((adapter, index) => ({ ...adapter, region: REGIO
   "AWS through $name",
   ({ region, ...adapter }) => {
     let cloud: Cloud;
+    let manifest: Manifest;
     let ids: { template: string; networkInterface: string; volume: string };
     const zone = `${region}a`;
     const store = (cluster: string) => parameterStore(cluster, adapter.systemsManager(region, emulator.url));
 
     beforeAll(async () => {
       cloud = adapter.cloud(region, emulator.url);
-      ids = await deploy(region, emulator.url);
+      manifest = await deployNodes({ region, endpoint: emulator.url, ids: ["00"], version: 2 });
+      // One that is named at a group's creation moto forgets.
+      await new AutoScalingClient({ region, endpoint: emulator.url }).send(
+        new PutLifecycleHookCommand({
+          AutoScalingGroupName: GROUP,
+          LifecycleHookName: "boot",
+          LifecycleTransition: "autoscaling:EC2_INSTANCE_LAUNCHING",
+          HeartbeatTimeout: 600,
+        }),
+      );
+      const [node] = manifest.nodes;
+      ids = {
+        template: node?.template?.id ?? "",
+        networkInterface: node?.interfaceId ?? "",
+        volume: node?.volumeIds[0] ?? "",
+      };
     });
 
     test("knows whose credentials it has, and where it is bound", async () => {
@@ -150,27 +154,12 @@ describe.each(ROLL_ADAPTERS.map((adapter, index) => ({ ...adapter, region: REGIO
     });
 
     test("a plan reads all of it, and refuses a node whose zone is another", async () => {
-      const manifest = parseManifest({
-        cluster: "orders",
-        accountId: ACCOUNT,
-        region,
-        tag: { key: "holdfast:cluster", value: "orders" },
-        nodes: [
-          {
-            id: "00",
-            group: GROUP,
-            interfaceId: ids.networkInterface,
-            volumeIds: [ids.volume],
-            zone: `${region}b`,
-            ip: "10.0.0.10",
-          },
-        ],
-      });
+      const moved = { ...manifest, nodes: manifest.nodes.map((node) => ({ ...node, zone: `${region}b` })) };
       const parameters = store("plan");
 
       const shown = await plan(
         { cloud, clock: systemClock, probe: noProbe, store: parameters },
-        manifest,
+        moved,
         parseSettings(),
       );
 
@@ -207,49 +196,3 @@ describe.each(ROLL_ADAPTERS.map((adapter, index) => ({ ...adapter, region: REGIO
     });
   },
 );
-
-/** One node as the stateful module makes it, as far as the emulator keeps it. */
-async function deploy(region: string, endpoint: string) {
-  const zone = `${region}a`;
-  const ec2 = new EC2Client({ region, endpoint });
-  const autoScaling = new AutoScalingClient({ region, endpoint });
-  const subnets = await ec2.send(
-    new DescribeSubnetsCommand({ Filters: [{ Name: "availability-zone", Values: [zone] }] }),
-  );
-  const images = await ec2.send(new DescribeImagesCommand({ Owners: ["amazon"] }));
-  const { NetworkInterface } = await ec2.send(
-    new CreateNetworkInterfaceCommand({ SubnetId: subnets.Subnets?.[0]?.SubnetId }),
-  );
-  const { VolumeId } = await ec2.send(new CreateVolumeCommand({ AvailabilityZone: zone, Size: 8 }));
-  const data = {
-    ImageId: images.Images?.[0]?.ImageId,
-    InstanceType: "t3.micro" as const,
-    NetworkInterfaces: [
-      { DeviceIndex: 0, NetworkInterfaceId: NetworkInterface?.NetworkInterfaceId, DeleteOnTermination: false },
-    ],
-  };
-  const created = await ec2.send(
-    new CreateLaunchTemplateCommand({ LaunchTemplateName: GROUP, LaunchTemplateData: data }),
-  );
-  const template = created.LaunchTemplate?.LaunchTemplateId ?? "";
-  await ec2.send(new CreateLaunchTemplateVersionCommand({ LaunchTemplateId: template, LaunchTemplateData: data }));
-  await autoScaling.send(
-    new CreateAutoScalingGroupCommand({
-      AutoScalingGroupName: GROUP,
-      MinSize: 1,
-      MaxSize: 1,
-      AvailabilityZones: [zone],
-      LaunchTemplate: { LaunchTemplateId: template, Version: "2" },
-      Tags: [{ Key: "holdfast:cluster", Value: "orders", PropagateAtLaunch: true }],
-    }),
-  );
-  await autoScaling.send(
-    new PutLifecycleHookCommand({
-      AutoScalingGroupName: GROUP,
-      LifecycleHookName: "boot",
-      LifecycleTransition: "autoscaling:EC2_INSTANCE_LAUNCHING",
-      HeartbeatTimeout: 600,
-    }),
-  );
-  return { template, networkInterface: NetworkInterface?.NetworkInterfaceId ?? "", volume: VolumeId ?? "" };
-}

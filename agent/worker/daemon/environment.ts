@@ -108,7 +108,7 @@ export function daemonEnvironment(grant: Grant, port: number, quirks: DaemonQuir
     SOURCE_URL: connectionUrl(spec.source),
     TABLES: spec.tables.join(","),
     SINK_TYPE: spec.sink.engine,
-    SINK_URL: /^postgres/.test(spec.sink.engine) ? connectionUrl(spec.sink) : spec.sink.url,
+    SINK_URL: /^postgres/.test(spec.sink.engine) ? connectionUrl(spec.sink) : serverUrl(spec.sink),
     SINK_DATABASE: database,
     SINK_USER: spec.sink.user,
     SINK_PASSWORD: privateKey === undefined ? spec.sink.password : "",
@@ -142,6 +142,13 @@ export function connectionUrl({ url, user, password, options }: Connection): str
   complete.password = encodeURIComponent(password);
   if (options["sslmode"]) complete.searchParams.set("sslmode", options["sslmode"]);
   return complete.href;
+}
+
+/** A daemon puts its own paths behind it; the database is a variable of its own. */
+function serverUrl({ url }: Connection): string {
+  const server = new URL(url);
+  server.pathname = "";
+  return server.href.replace(/\/$/, "");
 }
 
 const withoutTls = ({ sslmode: _, ...settings }: Readonly<Record<string, string>>): Record<string, string> => settings;

@@ -4,7 +4,7 @@ import type { WatchedNode } from "../watch";
 
 /** Abandons the launch that a node's instance waits in. @returns why it could not, in AWS's words */
 export async function abandonLaunch(
-  { autoScaling }: Rehearsal,
+  { autoScaling }: Pick<Rehearsal, "autoScaling">,
   { group, instance }: WatchedNode,
 ): Promise<string | undefined> {
   try {

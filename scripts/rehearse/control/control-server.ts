@@ -16,12 +16,17 @@ export interface ControlledNode {
   readonly shell: readonly string[] | undefined;
 }
 
+/** What of a rehearsal can be asked and set while it runs. */
+export interface Controlled extends Pick<Rehearsal, "watch" | "stage" | "story" | "autoScaling"> {
+  readonly consoles: Consoles;
+}
+
 /**
  * What a second program can ask of a running rehearsal, and set in it, on the loopback interface alone:
  * `GET /nodes`, `GET /logs?node=`, `GET`, `PUT` and `DELETE /faults`, `POST /abandon?node=`.
  */
-export function controlApp(rehearsal: Rehearsal, consoles: Consoles): Hono {
-  const { watch, stage, story } = rehearsal;
+export function controlApp(controlled: Controlled): Hono {
+  const { watch, stage, story, consoles } = controlled;
   const app = new Hono();
   let current: FaultSettings = NO_FAULTS;
   const set = (settings: FaultSettings) => {
@@ -47,7 +52,7 @@ export function controlApp(rehearsal: Rehearsal, consoles: Consoles): Hono {
     const node = context.req.query("node") ?? "";
     const text = await consoles.of(node);
     if (text !== undefined) return context.text(text);
-    return context.json({ error: `there is no node ${node}; there are ${namesOf(rehearsal)}` }, 404);
+    return context.json({ error: `there is no node ${node}; there are ${namesOf(controlled)}` }, 404);
   });
   app.get("/faults", (context) => context.json(current));
   app.delete("/faults", (context) => context.json(set(NO_FAULTS)));
@@ -65,8 +70,8 @@ export function controlApp(rehearsal: Rehearsal, consoles: Consoles): Hono {
     const name = context.req.query("node") ?? "";
     const node = watch.node(name);
     if (node === undefined)
-      return context.json({ error: `there is no node ${name}; there are ${namesOf(rehearsal)}` }, 404);
-    const error = await abandonLaunch(rehearsal, node);
+      return context.json({ error: `there is no node ${name}; there are ${namesOf(controlled)}` }, 404);
+    const error = await abandonLaunch(controlled, node);
     if (error !== undefined) return context.json({ error }, 409);
     story.tell({ kind: "notice", node: name, text: "its launch was abandoned" });
     return context.json({ abandoned: node.instance });
@@ -74,7 +79,7 @@ export function controlApp(rehearsal: Rehearsal, consoles: Consoles): Hono {
   return app;
 }
 
-const namesOf = ({ watch }: Rehearsal) => watch.nodes.map(({ name }) => name).join(", ");
+const namesOf = ({ watch }: Controlled) => watch.nodes.map(({ name }) => name).join(", ") || "none yet";
 
 /** @returns where it answers, and what ends it */
 export async function serveControl(app: Hono): Promise<{ readonly url: string; readonly stop: () => Promise<void> }> {

@@ -2,6 +2,8 @@
 export interface Deployment {
   readonly name: string;
   readonly region: string;
+  /** Whether its instances are workers, which do nothing without a control plane. */
+  readonly hasWorkers: boolean;
   /** Writes into an empty directory what Terraform applies, and makes in the emulated AWS what it expects to be there. */
   write(place: Place): Promise<Written>;
 }

@@ -35,7 +35,8 @@ export function directoryDeployment(directory: string): Deployment {
   if (region === undefined) {
     throw new WrongUse(`${directory}: no provider names its region`, "set AWS_REGION");
   }
-  return { name: basename(root), region, write: (place) => write(root, texts, place) };
+  const hasWorkers = texts.flatMap(moduleCalls).some(({ source }) => source.includes("worker-fleet"));
+  return { name: basename(root), region, hasWorkers, write: (place) => write(root, texts, place) };
 }
 
 async function write(root: string, texts: readonly string[], place: Place): Promise<Written> {

@@ -58,6 +58,7 @@ export function documentDeployment(file: string, name: string | undefined): Depl
   return {
     name: head.data.name,
     region: head.data.aws.region,
+    hasWorkers: head.data.kind === "worker-fleet",
     write: (place) => write({ file, text, head: head.data }, place),
   };
 }

@@ -9,9 +9,11 @@ import { ANY_NODE, EVENT_FORMS, parseEvent, type RehearsalEvent } from "./event"
 
 /** Something that writes to the cluster all the while. */
 export interface Writer {
-  /** A program and its arguments; each run that ends with 0 is an acknowledged write. */
+  /** A program and its arguments; each run that ends with 0 is an acknowledged write. Its number is in HOLDFAST_WRITE. */
   readonly command: readonly string[];
   readonly everyMs: number;
+  /** A program that prints the number of every write that is there, one a line. */
+  readonly read: readonly string[] | undefined;
 }
 
 /** What happens once everything is healthy. */
@@ -52,11 +54,13 @@ const event = z.string().transform((text, context) => {
   }
 });
 
+const program = z.array(z.string().min(1)).min(1);
+
 const scenarioSchema = z.strictObject({
   events: z.array(event).min(1, `should have an event; there are ${Object.keys(EVENT_FORMS).join(", ")}`),
   deadline: duration.optional(),
   roll: mini.optional(mini.partial(settingsSchema)),
-  writer: z.strictObject({ command: z.array(z.string().min(1)).min(1), every: duration.default(200) }).optional(),
+  writer: z.strictObject({ command: program, every: duration.default(200), read: program.optional() }).optional(),
 });
 
 /** @throws WrongUse naming file, field and what it should be. */
@@ -89,7 +93,7 @@ export function parseScenario(text: string, file: string): Scenario {
     deadlineMs: deadline ?? DEADLINE_MS,
     // What is not written is not there: the schema's defaults are the rolling update's to give.
     roll: roll === undefined ? {} : (document as { roll: SettingsInput }).roll,
-    writer: writer && { command: writer.command, everyMs: writer.every },
+    writer: writer && { command: writer.command, everyMs: writer.every, read: writer.read },
   };
 }
 

@@ -4,19 +4,38 @@ import { WrongUse } from "../wrong-use";
 /** What stands for instances. */
 export type MachineKind = "none" | "container";
 
+/** A deployment, as far as machines have to suit it. */
+export interface Staged {
+  /** As the command line says it. */
+  readonly asked: string;
+  readonly hasWorkers: boolean;
+}
+
 /**
- * The kind that was asked for; without one, containers where this machine can have them.
+ * The kind that was asked for; without one, containers where this machine and the deployment can have them.
  *
- * @returns and, where it cannot, why
+ * @returns and, where they cannot, why
  * @throws WrongUse where containers were asked for and cannot be had
  */
-export function machinesFor(wanted: MachineKind | undefined): { readonly kind: MachineKind; readonly why?: string } {
+export function machinesFor(
+  wanted: MachineKind | undefined,
+  { asked, hasWorkers }: Staged,
+): { readonly kind: MachineKind; readonly why?: string } {
   if (wanted === "none") return { kind: "none" };
+  const obstacle = hasWorkers
+    ? {
+        why: `the workers of ${asked} would reach no control plane and no release bucket in containers`,
+        next: `holdfast rehearse ${asked} --machines none`,
+      }
+    : lackOfTools();
+  if (obstacle === undefined) return { kind: "container" };
+  if (wanted === "container") throw new WrongUse(`--machines container: ${obstacle.why}`, obstacle.next);
+  return { kind: "none", why: `machines: none, since ${obstacle.why}` };
+}
+
+function lackOfTools(): { readonly why: string; readonly next: string } | undefined {
   const tier = TEST_TIERS.find(({ name }) => name === "podman");
   const missing = tier === undefined ? [] : missingCommands(tier);
-  if (missing.length === 0) return { kind: "container" };
-  const lacking = `containers need ${missing.join(", ")}`;
-  if (wanted === "container")
-    throw new WrongUse(`--machines container: ${lacking}`, "install them, or use --machines none");
-  return { kind: "none", why: `machines: none, since ${lacking}` };
+  if (missing.length === 0) return undefined;
+  return { why: `containers need ${missing.join(", ")}`, next: "install them, or use --machines none" };
 }

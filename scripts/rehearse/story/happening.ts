@@ -10,7 +10,7 @@ const told = z.strictObject({
   text: z.string(),
 });
 
-const checkSchema = z.strictObject({ ok: z.boolean(), text: z.string() });
+export const checkSchema = z.strictObject({ ok: z.boolean(), text: z.string() });
 
 /** One line of NDJSON: what a rehearsal prints where there is no terminal. */
 export const happeningSchema = z.discriminatedUnion("kind", [
@@ -36,6 +36,17 @@ export const happeningSchema = z.discriminatedUnion("kind", [
 ]);
 
 export type Happening = z.infer<typeof happeningSchema>;
+
+/** The published schema of a line of NDJSON. */
+export function happeningJsonSchema(): object {
+  return z.toJSONSchema(
+    happeningSchema.meta({
+      title: "Line of a rehearsal",
+      description: "What is printed off a terminal, and what story.ndjson holds.",
+    }),
+  );
+}
+
 /** Whether something that a chapter was to show was so. */
 export type Check = z.infer<typeof checkSchema>;
 

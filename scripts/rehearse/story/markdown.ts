@@ -37,7 +37,8 @@ export function markdownOf(report: Report, picture: string): string {
 }
 
 /** One sentence. */
-export function verdictOf({ ok, interrupted, chapters }: Report): string {
+export function verdictOf({ ok, interrupted, failure, chapters }: Report): string {
+  if (failure !== undefined) return `The rehearsal itself failed: ${failure}`;
   if (interrupted) return "Interrupted.";
   if (ok) return "All went well.";
   const failed = chapters.filter((chapter) => !chapter.ok).map(({ title }) => title);

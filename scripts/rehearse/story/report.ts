@@ -1,45 +1,73 @@
-import type { Check, Happening } from "./happening";
+import { z } from "zod";
+import { checkSchema, type Happening } from "./happening";
 import { lanesOf } from "./lanes";
 import { mostOutTogether, outOfService } from "./service";
 
+const milliseconds = z.number().nonnegative();
+
+const rehearsedSchema = z.strictObject({
+  deployment: z.string(),
+  machines: z.enum(["none", "container"]),
+  remarks: z.array(z.string()).readonly().describe("What is different here from where the deployment belongs."),
+  startedAt: z.iso.datetime(),
+  interrupted: z.boolean(),
+  failure: z.string().optional().describe("What went wrong with the rehearsal itself, so that it could not go on."),
+});
+
+const chapterSchema = z.strictObject({
+  title: z.string(),
+  node: z.string().optional(),
+  fromMs: milliseconds.describe("Since the rehearsal began."),
+  durationMs: milliseconds.optional().describe("Absent where the rehearsal ended in the midst of it."),
+  outTogether: z.number().int().nonnegative().describe("Most nodes that were out of service at once."),
+  outOfServiceMs: z.record(z.string(), milliseconds).describe("By node."),
+  longestGapMs: milliseconds
+    .optional()
+    .describe(
+      "Longest time between two acknowledged writes; absent where none was longer than two turns of the writer.",
+    ),
+  checks: z.array(checkSchema).readonly(),
+  ok: z.boolean(),
+});
+
+const reportSchema = rehearsedSchema
+  .extend({
+    ok: z.boolean(),
+    durationMs: milliseconds,
+    chapters: z.array(chapterSchema).readonly().describe("Plan, apply, boot, then one for each event."),
+    nodes: z
+      .array(
+        z.strictObject({
+          node: z.string(),
+          firstInServiceMs: milliseconds
+            .optional()
+            .describe("From its first instance until it first was in service; absent where it never was."),
+          instances: z.array(z.string()).readonly().describe("That stood for it, the last one last."),
+        }),
+      )
+      .readonly(),
+  })
+  .meta({ title: "Report of a rehearsal", description: "What report.json holds." });
+
 /** What was rehearsed, and on what. */
-export interface Rehearsed {
-  readonly deployment: string;
-  readonly machines: "none" | "container";
-  /** What is different here from where the deployment belongs. */
-  readonly remarks: readonly string[];
-  /** ISO 8601 */
-  readonly startedAt: string;
-  readonly interrupted: boolean;
-}
+export type Rehearsed = Undefinable<z.infer<typeof rehearsedSchema>>;
 
 /** A step or an event: how long it took, what it cost, and whether it showed what it was to show. */
-export interface Chapter {
-  readonly title: string;
-  readonly node: string | undefined;
-  readonly fromMs: number;
-  /** Undefined where the rehearsal ended in the midst of it. */
-  readonly durationMs: number | undefined;
-  readonly outTogether: number;
-  /** Milliseconds by node. */
-  readonly outOfServiceMs: Readonly<Record<string, number>>;
-  /** Longest time between two acknowledged writes; undefined where nobody writes. */
-  readonly longestGapMs: number | undefined;
-  readonly checks: readonly Check[];
-  readonly ok: boolean;
-}
+export type Chapter = Undefinable<z.infer<typeof chapterSchema>>;
 
-export interface Report extends Rehearsed {
+export type Report = Rehearsed & {
   readonly ok: boolean;
   readonly durationMs: number;
   readonly chapters: readonly Chapter[];
-  readonly nodes: readonly {
-    readonly node: string;
-    /** From its first instance until it first was in service; undefined where it never was. */
-    readonly firstInServiceMs: number | undefined;
-    /** Instances that stood for it, the last one last. */
-    readonly instances: readonly string[];
-  }[];
+  readonly nodes: readonly Undefinable<z.infer<typeof reportSchema>["nodes"][number]>[];
+};
+
+/** JSON leaves out what is undefined. */
+type Undefinable<T> = { readonly [Key in keyof T]: T[Key] | (undefined extends T[Key] ? undefined : never) };
+
+/** The published schema of `report.json`. */
+export function reportJsonSchema(): object {
+  return z.toJSONSchema(reportSchema);
 }
 
 /** What a story comes to. */
@@ -47,7 +75,11 @@ export function reportOf(rehearsed: Rehearsed, happenings: readonly Happening[],
   const chapters = chaptersOf(happenings, durationMs);
   return {
     ...rehearsed,
-    ok: !rehearsed.interrupted && chapters.length > 0 && chapters.every(({ ok }) => ok),
+    ok:
+      !rehearsed.interrupted &&
+      rehearsed.failure === undefined &&
+      chapters.length > 0 &&
+      chapters.every(({ ok }) => ok),
     durationMs,
     chapters,
     nodes: lanesOf(happenings, durationMs).map(({ node, spans }) => {

@@ -1,4 +1,4 @@
-import type { Settings } from "../settings";
+import { onFailureSchema, type Settings, strategySchema } from "../settings";
 import { parseDuration } from "./duration";
 
 /** An option that says how a roll goes, of the command line and of a roll that is started on a node. */
@@ -21,7 +21,7 @@ export const ROLL_OPTIONS: readonly RollOption[] = [
     flags: "--strategy <name>",
     description: "how an instance is replaced (default: suspend-launch)",
     setting: ["strategy"],
-    choices: ["suspend-launch", "scale-zero", "group-replaces"],
+    choices: strategySchema.options,
   },
   {
     flags: "--successes <n>",
@@ -99,7 +99,7 @@ export const ROLL_OPTIONS: readonly RollOption[] = [
     flags: "--on-failure <what>",
     description: "when a node fails (default: stop)",
     setting: ["onFailure"],
-    choices: ["stop", "rollback"],
+    choices: onFailureSchema.options,
   },
   { flags: "--irreversible", description: "the release must not be rolled back", setting: ["irreversible"] },
   {

@@ -4,9 +4,10 @@ import type { ManifestNode } from "../manifest";
 import { HEALTHY, type NodeHealth, unhealthy } from "../probe";
 import type { ClusterAdapter, Surroundings } from "./cluster-adapter";
 import { handOver } from "./hand-over";
-import { jsonHttp, tlsFilesSchema } from "./json-http";
+import { jsonHttp } from "./json-http";
 import { answersOf, healthOf, quorumStays } from "./quorum";
 import { memberSettings } from "./settings";
+import { tlsFilesSchema } from "./tls-files";
 
 export const etcdSettingsSchema = z.strictObject({
   kind: z.literal("etcd"),

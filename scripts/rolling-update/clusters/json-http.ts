@@ -1,19 +1,6 @@
-import { readFileSync } from "node:fs";
 import { request as plainRequest } from "node:http";
 import { request as tlsRequest } from "node:https";
-import * as z from "zod/mini";
-
-/** Files of the machine the roller runs on, PEM. */
-export const tlsFilesSchema = z.strictObject({
-  /** Certificates the server's is checked against. @default those of the system */
-  ca: z.optional(z.string()),
-  /** Certificate and key the roller shows. */
-  certificate: z.optional(z.string()),
-  key: z.optional(z.string()),
-  /** Name the server's certificate is for. @default the address that is asked */
-  serverName: z.optional(z.string()),
-});
-export type TlsFiles = z.infer<typeof tlsFilesSchema>;
+import { connectionError, type TlsFiles, tlsOptions } from "./tls-files";
 
 export interface JsonCall {
   readonly method: "GET" | "POST";
@@ -37,16 +24,12 @@ const LONGEST_ANSWER = 4 * 1024 * 1024;
  * Calls throw when there is no whole answer within `timeoutMs`.
  */
 export function jsonHttp(timeoutMs: number, files: TlsFiles = {}): JsonHttp {
-  const tls = {
-    ...(files.ca === undefined ? {} : { ca: readFileSync(files.ca) }),
-    ...(files.certificate === undefined ? {} : { cert: readFileSync(files.certificate) }),
-    ...(files.key === undefined ? {} : { key: readFileSync(files.key) }),
-    ...(files.serverName === undefined ? {} : { servername: files.serverName }),
-  };
+  const tls = tlsOptions(files);
   return ({ method, url, body, headers = {} }) =>
     new Promise((resolve, reject) => {
       const signal = AbortSignal.timeout(timeoutMs);
-      const fail = (error: Error) => reject(signal.aborted ? new Error(`no answer within ${timeoutMs} ms`) : error);
+      const fail = (error: Error) =>
+        reject(signal.aborted ? new Error(`no answer within ${timeoutMs} ms`) : connectionError(error));
       const send = url.startsWith("https:") ? tlsRequest : plainRequest;
       const request = send(url, { method, headers, signal, agent: false, ...tls }, (response) => {
         let text = "";

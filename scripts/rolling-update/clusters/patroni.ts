@@ -4,9 +4,10 @@ import type { ManifestNode } from "../manifest";
 import { HEALTHY, type NodeHealth, unhealthy } from "../probe";
 import type { ClusterAdapter, Surroundings } from "./cluster-adapter";
 import { handOver } from "./hand-over";
-import { type JsonAnswer, jsonHttp, tlsFilesSchema } from "./json-http";
+import { type JsonAnswer, jsonHttp } from "./json-http";
 import { answersOf, healthOf } from "./quorum";
 import { memberSettings } from "./settings";
+import { tlsFilesSchema } from "./tls-files";
 
 export const patroniSettingsSchema = z.strictObject({
   kind: z.literal("patroni"),

@@ -1,4 +1,3 @@
-import { connect } from "node:net";
 import * as z from "zod/mini";
 import type { ManifestNode } from "../manifest";
 import { HEALTHY, type NodeHealth, unhealthy } from "../probe";
@@ -6,24 +5,30 @@ import type { ClusterAdapter, Surroundings } from "./cluster-adapter";
 import { handOver } from "./hand-over";
 import { answersOf, healthOf, quorumStays } from "./quorum";
 import { memberSettings } from "./settings";
+import { tlsFilesSchema } from "./tls-files";
+import { adminMode, fourLetterMode } from "./zookeeper-mode";
 
 export const zookeeperSettingsSchema = z.strictObject({
   kind: z.literal("zookeeper"),
+  /** Client port, which is asked with a four-letter word. */
   port: z._default(z.int().check(z.positive()), 2181),
+  /** Port of the AdminServer, which is asked instead. */
+  adminPort: z.optional(z.int().check(z.positive())),
+  /** Present: the port that is asked speaks TLS. */
+  tls: z.optional(tlsFilesSchema),
   ...memberSettings({ stop: ["systemctl", "stop", "zookeeper"], start: ["systemctl", "start", "zookeeper"] }),
 });
 export type ZooKeeperSettings = z.output<typeof zookeeperSettingsSchema>;
 
 /**
- * ZooKeeper 3.5 and later through the four-letter word `srvr`, the one that is allowed unless told otherwise. A server
- * answers it with its mode only while it is part of a quorum and has synchronised with the leader.
- * https://zookeeper.apache.org/doc/r3.8.4/zookeeperAdmin.html#sc_4lw
+ * ZooKeeper 3.5 and later. A server tells its mode only while it is part of a quorum and has synchronised with the leader.
  *
  * The protocol has no request to move leadership: a leader that stops cleanly closes its connections, and the followers
  * elect at once instead of waiting for a timeout.
  */
 export function zookeeperCluster(surroundings: Surroundings, settings: ZooKeeperSettings): ClusterAdapter {
-  const mode = async (node: ManifestNode) => modeIn(await srvr(node.ip, settings.port, settings.timeoutMs));
+  const { port, adminPort, timeoutMs, tls } = settings;
+  const mode = adminPort === undefined ? fourLetterMode(port, timeoutMs, tls) : adminMode(adminPort, timeoutMs, tls);
 
   const wellness = async (node: ManifestNode): Promise<NodeHealth> => {
     const current = await mode(node);
@@ -49,28 +54,4 @@ export function zookeeperCluster(surroundings: Surroundings, settings: ZooKeeper
     },
   };
   return { probe, drain: handOver(surroundings, probe, settings) };
-}
-
-/** @throws Error with the server's own words when it tells no mode. */
-function modeIn(answer: string): string {
-  const mode = /^Mode: (\w+)$/m.exec(answer)?.[1];
-  if (mode !== undefined) return mode;
-  const [words = ""] = answer.trim().split("\n");
-  throw new Error(words === "" ? "closes the connection without an answer" : words);
-}
-
-function srvr(host: string, port: number, timeoutMs: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const signal = AbortSignal.timeout(timeoutMs);
-    const socket = connect({ host, port, signal }, () => socket.write("srvr"));
-    let text = "";
-    socket.setEncoding("utf8").on("data", (part) => {
-      text += part;
-    });
-    socket
-      .on("end", () => resolve(text))
-      .on("error", (error) => {
-        reject(signal.aborted ? new Error(`no answer within ${timeoutMs} ms`) : error);
-      });
-  });
 }

@@ -1,20 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import {
-  AutoScalingClient,
-  CreateAutoScalingGroupCommand,
-  UpdateAutoScalingGroupCommand,
-} from "@aws-sdk/client-auto-scaling";
-import {
-  CreateLaunchTemplateCommand,
-  CreateLaunchTemplateVersionCommand,
-  CreateNetworkInterfaceCommand,
-  CreateVolumeCommand,
-  DescribeImagesCommand,
-  DescribeSubnetsCommand,
-  EC2Client,
-} from "@aws-sdk/client-ec2";
+import { AutoScalingClient, UpdateAutoScalingGroupCommand } from "@aws-sdk/client-auto-scaling";
 import { CreateDocumentCommand, GetCommandInvocationCommand, SendCommandCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { rollDocument } from "../../../../modules/stateful-cluster/roll-document";
 import { parameterStore } from "../../../../scripts/rolling-update/aws/parameter-store";
@@ -22,7 +9,8 @@ import { sdkCloud } from "../../../../scripts/rolling-update/aws/sdk-cloud";
 import { sdkSystemsManager } from "../../../../scripts/rolling-update/aws/sdk-systems-manager";
 import { readJournal } from "../../../../scripts/rolling-update/journal";
 import { lockNumber, lockOwner } from "../../../../scripts/rolling-update/lock";
-import type { Manifest, ManifestNode } from "../../../../scripts/rolling-update/manifest";
+import type { Manifest } from "../../../../scripts/rolling-update/manifest";
+import { deployNodes } from "../../../support/emulated-nodes";
 import { useEmulatedAws } from "../../../support/emulator";
 import { eventually } from "../../../support/eventually";
 import { instantMachinesWithAgents } from "../../../support/local-agents";
@@ -38,7 +26,6 @@ const aws = useEmulatedAws({
   machines: (it) =>
     instantMachinesWithAgents(it, REGION, { volumesOf: ({ privateIp }) => [volumeOf.get(privateIp) ?? ""] }),
 });
-let ec2: EC2Client;
 let autoScaling: AutoScalingClient;
 let ssm: SSMClient;
 let manifest: Manifest;
@@ -47,8 +34,13 @@ const before = { ...process.env };
 
 beforeAll(async () => {
   Object.assign(process.env, { AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test" });
-  [ec2, autoScaling, ssm] = [new EC2Client(options()), new AutoScalingClient(options()), new SSMClient(options())];
-  manifest = await deploy();
+  [autoScaling, ssm] = [new AutoScalingClient(options()), new SSMClient(options())];
+  manifest = await deployNodes({
+    ...options(),
+    ids: NODES,
+    version: 1,
+    onNode: ({ ip, volumeIds }) => volumeOf.set(ip, volumeIds[0] ?? ""),
+  });
   const program = readFileSync(join(__dirname, "../../../../dist/roll-on-node.mjs"), "utf8").trim();
   const content = rollDocument({
     manifest: gzipSync(JSON.stringify(manifest)).toString("base64"),
@@ -136,51 +128,4 @@ async function instances() {
     const member = groups.find((group) => group.name === name)?.instances.at(-1);
     return { id: member?.id, version: member?.template?.version, inService: member?.lifecycle === "InService" };
   });
-}
-
-/** Two nodes as the stateful module makes them, on version 1, their groups on version 2. */
-async function deploy(): Promise<Manifest> {
-  const zone = `${REGION}a`;
-  const Filters = [{ Name: "availability-zone", Values: [zone] }];
-  const subnet = (await ec2.send(new DescribeSubnetsCommand({ Filters }))).Subnets?.[0]?.SubnetId;
-  const image = (await ec2.send(new DescribeImagesCommand({ Owners: ["amazon"] }))).Images?.[0]?.ImageId;
-  const nodes: ManifestNode[] = [];
-  for (const id of NODES) {
-    const group = `orders-node-${id}`;
-    const { NetworkInterface } = await ec2.send(new CreateNetworkInterfaceCommand({ SubnetId: subnet }));
-    const { VolumeId = "" } = await ec2.send(new CreateVolumeCommand({ AvailabilityZone: zone, Size: 8 }));
-    const { NetworkInterfaceId: interfaceId = "", PrivateIpAddress: ip = "" } = NetworkInterface ?? {};
-    volumeOf.set(ip, VolumeId);
-    const data = {
-      ImageId: image,
-      InstanceType: "t3.micro" as const,
-      NetworkInterfaces: [{ DeviceIndex: 0, NetworkInterfaceId: interfaceId, DeleteOnTermination: false }],
-    };
-    const made = await ec2.send(
-      new CreateLaunchTemplateCommand({ LaunchTemplateName: group, LaunchTemplateData: data }),
-    );
-    const template = made.LaunchTemplate?.LaunchTemplateId ?? "";
-    await ec2.send(new CreateLaunchTemplateVersionCommand({ LaunchTemplateId: template, LaunchTemplateData: data }));
-    await autoScaling.send(
-      new CreateAutoScalingGroupCommand({
-        AutoScalingGroupName: group,
-        MinSize: 1,
-        MaxSize: 1,
-        AvailabilityZones: [zone],
-        LaunchTemplate: { LaunchTemplateId: template, Version: "1" },
-        LifecycleHookSpecificationList: [
-          {
-            LifecycleHookName: "boot",
-            LifecycleTransition: "autoscaling:EC2_INSTANCE_LAUNCHING",
-            HeartbeatTimeout: 600,
-            DefaultResult: "ABANDON",
-          },
-        ],
-        Tags: [{ Key: "holdfast:cluster", Value: "orders", PropagateAtLaunch: true }],
-      }),
-    );
-    nodes.push({ id, group, interfaceId, volumeIds: [VolumeId], zone, ip, template: { id: template, version: 2 } });
-  }
-  const tag = { key: "holdfast:cluster", value: "orders" };
-  return { cluster: "orders", accountId: "123456789012", region: REGION, tag, nodes };
 }

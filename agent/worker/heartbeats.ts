@@ -1,0 +1,107 @@
+import type { Request, Response } from "../../control-plane/protocol";
+import { type Log, reason } from "../host/log";
+import { fullJitterMs } from "../host/waiting";
+import { type ControlPlaneClient, ControlPlaneError } from "./control-plane-client";
+
+/** What the worker has to say, and what becomes of the answer. */
+export interface Beat {
+  readonly message: Omit<Request<"heartbeat">, "seq">;
+  readonly answered: (answer: Response<"heartbeat">) => void;
+}
+
+/** What heartbeats need from outside. */
+export interface HeartbeatPorts {
+  readonly controlPlane: ControlPlaneClient;
+  readonly log: Pick<Log, "warn">;
+  /** Called just before a heartbeat is sent. Undefined when there is nothing to say any more: the agent leaves. */
+  readonly beat: () => Beat | Promise<Beat | undefined>;
+  /** Ends early when woken, or when the agent leaves. @returns whether it did. */
+  readonly sleep: (delayMs: number, signal: AbortSignal) => Promise<boolean>;
+  /** Told before each sleep: the loop turns, and again after it. */
+  readonly turn: (waitMs: number) => void;
+  readonly random: () => number;
+  /** Milliseconds on a clock that only goes forward. */
+  readonly now: () => number;
+  /** Told what the agent is at, in one line. */
+  readonly status: (line: string) => Promise<void>;
+}
+
+/** How a session's heartbeats ended. */
+export interface HeartbeatsEnd {
+  /** Whether one was answered. */
+  readonly answered: boolean;
+  /** Another life of this worker has the session's jobs, or nobody. */
+  readonly closed: boolean;
+}
+
+/** Resolves when the session is over, refused by the server or ended by the agent. */
+export type SendHeartbeats = (
+  session: Response<"register">,
+  ports: HeartbeatPorts,
+  leaving: AbortSignal,
+) => Promise<HeartbeatsEnd>;
+
+/** No server may ask for a longer wait, and no backoff grows beyond it. */
+export const LONGEST_PAUSE_MS = 60_000;
+
+/** Between two heartbeats of which the first was not answered: a lease may be at stake. */
+const BACKOFF = { baseMs: 500, capMs: 10_000 };
+const FIRST_TIMEOUT_MS = 10_000;
+
+/** Sends a session's heartbeats when the server wants them. The first one opens the session. */
+export const sendHeartbeats: SendHeartbeats = async (session, ports, leaving) => {
+  const { controlPlane, log, now, random, status } = ports;
+  let answered = false;
+  let nextMs = 0;
+  let periodMs = 0;
+  let failures = 0;
+  // A lost heartbeat must leave time for two more within the lease.
+  let timeoutMs = FIRST_TIMEOUT_MS;
+  for (let seq = 1; ; seq++) {
+    await pause(ports, nextMs, leaving);
+    const beat = leaving.aborted ? undefined : await ports.beat();
+    if (!beat) return { answered, closed: false };
+    const sentAt = now();
+    try {
+      const message = { seq, ...beat.message } satisfies Request<"heartbeat">;
+      const answer = await controlPlane.post("heartbeat", message, session.token, { timeoutMs });
+      answered = true;
+      beat.answered(answer);
+      // Counted from the sending, so that the period does not grow by what the answer takes.
+      nextMs = Math.max(0, answer.nextMs - (now() - sentAt));
+      periodMs = answer.nextMs;
+      timeoutMs = Math.max(1_000, Math.min(FIRST_TIMEOUT_MS, answer.leaseMs / 3));
+      failures = 0;
+      void status(message.state);
+    } catch (error) {
+      log.warn("heartbeat failed", { seq, reason: reason(error) });
+      await status(`heartbeat failed: ${reason(error)}`);
+      if (isRefused(error)) return { answered, closed: isClosed(error) };
+      nextMs = Math.max(periodMs, fullJitterMs(++failures, BACKOFF, random), retryAfterMs(error));
+    }
+  }
+};
+
+/** A sleep that whoever looks after the loops knows of. */
+export async function pause(
+  { sleep, turn }: Pick<HeartbeatPorts, "sleep" | "turn">,
+  delayMs: number,
+  leaving: AbortSignal,
+): Promise<void> {
+  turn(delayMs);
+  await sleep(delayMs, leaving);
+}
+
+/** The token is expired, revoked or replayed (401, 403), or the session is closed (410). */
+export function isRefused(error: unknown): boolean {
+  return error instanceof ControlPlaneError && [401, 403, 410].includes(error.status);
+}
+
+function isClosed(error: unknown): boolean {
+  return error instanceof ControlPlaneError && error.status === 410;
+}
+
+/** What the server asks for, within bounds. */
+export function retryAfterMs(error: unknown): number {
+  return error instanceof ControlPlaneError ? Math.min(error.retryAfterMs, LONGEST_PAUSE_MS) : 0;
+}
