@@ -6,11 +6,14 @@ import {
   AutoScalingClient,
   DescribeAutoScalingGroupsCommand,
   DescribeScalingActivitiesCommand,
+  SetDesiredCapacityCommand,
 } from "@aws-sdk/client-auto-scaling";
 import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import type { Machine } from "../../../scripts/emulator/machines";
 import { type Terraform, terraformIn } from "../../../scripts/emulator/terraform";
 import { type ContainerCloud, openContainerCloud } from "../../../scripts/rehearse/cloud/container-cloud";
+import { instanceRefreshes } from "../../../scripts/rolling-update/aws/instance-refreshes";
+import type { InstanceRefreshes } from "../../../scripts/rolling-update/fleet/instance-refresh";
 import { readDeployments } from "../../../stacks/deployments";
 import { KINDS } from "../../../stacks/kinds";
 import { synthesize } from "../../../stacks/synthesize";
@@ -19,9 +22,9 @@ import { PATIENCE_MS, until } from "../instance/until";
 import { openReleases, type Releases } from "./releases";
 import { POOL, type Replication, type ReplicationJob, startReplication } from "./replication";
 
-export const REGION = "us-west-2";
-export const GROUP = `ez-cdc-lab-${POOL}`;
-export const CREDENTIALS = { accessKeyId: "emulator", secretAccessKey: "emulator" };
+const REGION = "us-west-2";
+const GROUP = `ez-cdc-lab-${POOL}`;
+const CREDENTIALS = { accessKeyId: "emulator", secretAccessKey: "emulator" };
 /** Well beyond the drain's deadline: a group that waited for it would show. */
 const TERMINATE_HOOK_TIMEOUT_SECONDS = 300;
 const TOKEN_PARAMETER = "/ez-cdc/lab/worker-token";
@@ -42,11 +45,16 @@ export interface FleetRelease {
 /** A fleet of workers in a cloud whose instances are containers, with jobs that replicate. */
 export interface FleetLab {
   readonly cloud: () => ContainerCloud;
+  /** Name of the workers' group. */
+  readonly group: string;
   readonly replication: () => Replication;
   readonly terraform: () => Terraform;
   /** Writes the document anew, for the next apply. */
   release(release: FleetRelease): Promise<void>;
   workers(): Promise<readonly LabWorker[]>;
+  /** Sets how many workers the group wants. */
+  resize(count: number): Promise<void>;
+  readonly refreshes: () => InstanceRefreshes;
   machine(instanceId: string): Machine;
   /** The group's activities of a kind, such as "Terminating EC2 instance", by the instance. */
   activities(kind: string): Promise<ReadonlyMap<string, Activity>>;
@@ -67,6 +75,8 @@ export interface FleetLab {
 export interface FleetLabOptions {
   readonly workers: number;
   readonly jobs: number;
+  /** Jobs that one worker runs at a time. */
+  readonly slots: number;
   /** Of each worker's jobs to be let go. */
   readonly drainDeadlineSeconds: number;
 }
@@ -106,7 +116,7 @@ export function useFleetLab(options: FleetLabOptions): FleetLab {
           instance_types: ["c6i.large"],
           images: { x86_64: "ami-0123456789abcdef0" },
           size: { min: 1, max: 2 * options.workers, initial: options.workers },
-          slots: options.jobs,
+          slots: options.slots,
           labels,
           drain: { mode: "handoff", deadline_seconds: options.drainDeadlineSeconds },
           hooks: { terminate_timeout_seconds: TERMINATE_HOOK_TIMEOUT_SECONDS },
@@ -158,10 +168,20 @@ export function useFleetLab(options: FleetLabOptions): FleetLab {
   const patiently = (what: string, holds: () => Promise<boolean>) => until(what, holds, consoles);
   return {
     cloud: () => started(cloud),
+    group: GROUP,
     replication: () => started(replication),
     terraform: () => started(terraform),
     release,
     workers,
+    resize: async (count) => {
+      await client(AutoScalingClient).send(
+        new SetDesiredCapacityCommand({ AutoScalingGroupName: GROUP, DesiredCapacity: count }),
+      );
+    },
+    refreshes: () => {
+      Object.assign(process.env, { AWS_ACCESS_KEY_ID: "emulator", AWS_SECRET_ACCESS_KEY: "emulator" });
+      return instanceRefreshes({ region: REGION, endpoint: started(cloud).aws.url });
+    },
     machine: (instanceId) => {
       const machine = started(cloud).machineOf(instanceId);
       if (machine === undefined) throw new Error(`${instanceId} has no machine`);

@@ -24,8 +24,9 @@ export async function openReleases(url: string): Promise<Releases> {
   return {
     daemon: async (version) => {
       const program = daemonProgram(version);
+      const sha256 = createHash("sha256").update(program).digest("hex");
       await put(`${BUCKET}/dbmazz/${version}/dbmazz-linux-amd64`, program);
-      return { version, bucket: BUCKET, region: REGION, sha256: { x86_64: checksum(program) } };
+      return { version, bucket: BUCKET, region: REGION, sha256: { x86_64: sha256 } };
     },
   };
 }
@@ -34,10 +35,8 @@ const bucketConfiguration =
   '<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">' +
   `<LocationConstraint>${REGION}</LocationConstraint></CreateBucketConfiguration>`;
 
-const checksum = (content: Buffer) => createHash("sha256").update(content).digest("hex");
-
 /** The reference daemon as one executable file: Node.js takes a module without a file name's suffix from its input alone. */
 function daemonProgram(version: string): Buffer {
-  const interpreter = `#!/usr/bin/env -S sh -c 'exec node --input-type=module - <"$0"'\n`;
+  const interpreter = `#!/usr/bin/env -S sh -c 'exec node --input-type=module - "$@" <"$0"'\n`;
   return Buffer.concat([Buffer.from(interpreter), readFileSync("dist/daemon.mjs"), Buffer.from(`\n// ${version}\n`)]);
 }

@@ -42,8 +42,6 @@ export interface Replication {
   readonly deploymentToken: string;
   jobs(): Promise<readonly ReplicationJob[]>;
   sessions(): Promise<readonly WorkerSession[]>;
-  /** Asks a worker to hand over what it runs, as `holdfast worker drain` does. */
-  drain(workerId: string): Promise<void>;
   /** Once every job has its writer: from now on the source is written to, and the sink records who writes. */
   begin(): Promise<void>;
   /** Ends the writers and waits until the sink's rows are the source's. */
@@ -54,7 +52,14 @@ export interface Replication {
   stop(): Promise<void>;
 }
 
-const DECODABLE = { wal_level: "logical", max_wal_senders: "20", max_replication_slots: "20", max_connections: "200" };
+const DECODABLE = {
+  wal_level: "logical",
+  max_wal_senders: "20",
+  max_replication_slots: "20",
+  max_connections: "200",
+  // What a lost machine had connected is silent from then on.
+  wal_sender_timeout: "10s",
+};
 const SEED = 7;
 
 /** Of the fleet whose workers are to run the jobs. */
@@ -103,11 +108,6 @@ export async function startReplication(host: string, jobCount: number): Promise<
       deploymentToken: operator.deploymentToken,
       jobs,
       sessions: () => sessionsOf(store.pool),
-      drain: async (workerId) => {
-        const { body } = await operator.get("/workers");
-        const session = body.find((worker: { workerId: string }) => worker.workerId === workerId);
-        await operator.post(`/workers/${session.sessionId}/drain`, {});
-      },
       begin: async () => {
         await recordHistory(sink.pool);
         writers = new Writers(source.pool, jobCount, SEED);
