@@ -317,6 +317,16 @@ describe("holdfast roll", () => {
     expect(out).toContain("HOLDFAST_CLUSTER");
   });
 
+  test("a manifest that is none is told field by field, with where the right one comes from", async () => {
+    const aws = await SimulatedAws.running();
+
+    const { code, out } = await cli(aws, new MemoryStore(), "plan", { manifest: { ...aws.manifest, region: 1 } });
+
+    expect(code).toBe(6);
+    expect(out).toContain("region: Invalid input: expected string");
+    expect(out).toContain("terraform output -raw roll_manifest");
+  });
+
   test("every command shows how it is used", () => {
     const command = rollCommand({} as Surroundings, () => {});
 
