@@ -89,7 +89,7 @@ function cloudWatchAgent() {
         files: {
           collect_list: [
             collected("agent", "/var/log/holdfast/worker-agent.log"),
-            { ...collected("jobs", "/var/log/holdfast/dbmazz-*.log"), publish_multi_logs: true },
+            { ...collected("jobs", "/var/log/holdfast-jobs/dbmazz-*.log"), publish_multi_logs: true },
             collected("system", "/var/log/holdfast/bootstrap.log"),
             collected("system", "/var/log/cloud-init-output.log"),
           ],

@@ -7,6 +7,7 @@ import { controlPlaneClient } from "./control-plane-client";
 import { daemonApi } from "./daemon/daemon-api";
 import { limitsOfSlot } from "./daemon/daemon-unit";
 import { PortPool } from "./daemon/free-port";
+import { JobLogs } from "./daemon/job-logs";
 import { daemonQuirks } from "./daemon/quirks";
 import { systemdHost } from "./daemon/systemd-host";
 import { fetchDeploymentToken } from "./deployment-token";
@@ -28,7 +29,8 @@ export async function runInstanceAgent(signals: AgentSignals): Promise<AgentEnd>
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const guard = guardClient(PATHS.guardSocket);
   const version = await daemonVersion();
-  return await runAgent(
+  const jobLogs = new JobLogs({ directory: PATHS.jobLogs, cursorFile: PATHS.journalCursor }, log);
+  const agent = runAgent(
     {
       worker: {
         workerId: identity.instanceId,
@@ -45,7 +47,7 @@ export async function runInstanceAgent(signals: AgentSignals): Promise<AgentEnd>
       ...controlPlaneOf(here, log),
       deploymentToken: (anew) => deploymentToken(anew, here, log),
       log,
-      host: systemdHost({ directory, guard, limits: limitsOfSlot(config.slots) }),
+      host: jobLogs.of(systemdHost({ directory, guard, limits: limitsOfSlot(config.slots) })),
       ports: new PortPool(PATHS.ports),
       quirks: daemonQuirks({ kind: "dbmazz", version }),
       api: daemonApi,
@@ -57,6 +59,8 @@ export async function runInstanceAgent(signals: AgentSignals): Promise<AgentEnd>
     },
     signals,
   );
+  // Without the CloudWatch agent nobody would read the copy.
+  return config.cloudWatchAgent ? await jobLogs.followUntil(agent) : await agent;
 }
 
 function controlPlaneOf({ config, identity, aws, dnsSuffix }: Instance, log: Log): WayOut {

@@ -17,6 +17,10 @@ export const PATHS = {
   upgradedDaemon: "/var/lib/holdfast-worker/daemons/daemon",
   /** In memory: one folder per daemon. */
   state: "/run/holdfast-worker",
+  /** How far the jobs' output was copied out of the journal. */
+  journalCursor: "/run/holdfast-worker/journal-cursor",
+  /** The agent's user's: a file per job, for the CloudWatch agent. */
+  jobLogs: "/var/log/holdfast-jobs",
   /** In memory, the guard's: its socket, and a daemon's credentials while it is being started. */
   guard: "/run/holdfast-guard",
   guardSocket: "/run/holdfast-guard/socket",

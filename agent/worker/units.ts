@@ -108,6 +108,8 @@ SupplementaryGroups=systemd-journal
 RuntimeDirectory=holdfast-worker
 RuntimeDirectoryMode=0700
 RuntimeDirectoryPreserve=yes
+LogsDirectory=holdfast-jobs
+LogsDirectoryMode=0700
 ${UPGRADES}${HARDENING}
 [Install]
 WantedBy=multi-user.target

@@ -1,10 +1,6 @@
-import {
-  type DeploymentStatus,
-  type JobStatus,
-  STATUS_STYLE,
-  statusPage,
-  type WorkerStatus,
-} from "../portal/status-page";
+import { type DeploymentStatus, type JobStatus, statusPage, type WorkerStatus } from "../portal/status-page";
+import { STATUS_SCRIPT } from "../portal/status-script";
+import { STATUS_STYLE } from "../portal/status-style";
 import { listDeployments, listJobs, listWorkers } from "../store/inventory";
 import type { ApiContext } from "./context";
 import type { Routes } from "./routes";
@@ -12,10 +8,10 @@ import type { Routes } from "./routes";
 /** Who may see the status page: nobody, whoever gives an operator's token as the password, or whoever reaches the port. */
 export type StatusPageAccess = "off" | "token" | "open";
 
-/** The page loads nothing but its style sheet, runs no script and is framed by nobody. */
+/** The page loads nothing but its style sheet and its script, asks nobody but the control plane and is framed by nobody. */
 const HEADERS = {
   "content-security-policy":
-    "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
   "x-content-type-options": "nosniff",
   "referrer-policy": "no-referrer",
   "cache-control": "no-store",
@@ -40,7 +36,10 @@ export function addStatusRoutes(routes: Routes, { pool }: ApiContext, access: St
     );
     return c.html(statusPage(shown, clock.rows[0]?.at ?? ""), 200, HEADERS);
   });
-  routes.app.get("/status.css", (c) =>
-    c.text(STATUS_STYLE, 200, { ...HEADERS, "content-type": "text/css; charset=utf-8" }),
-  );
+  for (const [path, text, type] of [
+    ["/status.css", STATUS_STYLE, "text/css"],
+    ["/status.js", STATUS_SCRIPT, "text/javascript"],
+  ] as const) {
+    routes.app.get(path, (c) => c.text(text, 200, { ...HEADERS, "content-type": `${type}; charset=utf-8` }));
+  }
 }

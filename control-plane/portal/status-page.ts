@@ -1,5 +1,6 @@
-/** The status page: one table of workers and one of jobs for each deployment, as plain HTML that reloads itself. */
+/** The status page: one table of workers and one of jobs for each deployment, as HTML that is whole without its script. */
 import { html } from "hono/html";
+import { RENEWAL_SECONDS } from "./status-script";
 
 type Html = ReturnType<typeof html>;
 
@@ -36,7 +37,6 @@ export interface DeploymentStatus {
   readonly jobs: readonly JobStatus[];
 }
 
-const RELOAD_SECONDS = 5;
 /** More rows than a person reads; the command line lists them all. */
 const MOST_ROWS = 500;
 /** Workers push figures each minute: older ones say nothing about now. */
@@ -55,14 +55,17 @@ export function statusPage(deployments: readonly DeploymentStatus[], at: string)
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="refresh" content="${RELOAD_SECONDS}">
+<noscript><meta http-equiv="refresh" content="${RENEWAL_SECONDS}"></noscript>
 <title>${title(sections)}</title>
 <link rel="stylesheet" href="/status.css">
+<script src="/status.js" defer></script>
 </head>
 <body>
 <header>
 <h1>Holdfast</h1>
-<p>As of <time>${at}</time> by the database's clock; reloads every ${RELOAD_SECONDS} seconds.</p>
+<p>As of <time id="at" data-live>${at}</time> by the database's clock, renewed every ${RENEWAL_SECONDS} seconds</p>
+<button type="button" hidden>Pause</button>
+<p class="bad" role="status"></p>
 </header>
 <main>
 ${sections.map(deploymentSection)}
@@ -100,9 +103,9 @@ function deploymentSection({ name, workers, jobs }: JudgedDeployment): Html {
   return html`
 <section aria-labelledby="${id}">
 <h2 id="${id}">${name}</h2>
-<p>${summary(workers, jobs)}</p>
-${table("Jobs", ["Job", "State", "Phase", "Worker", "From", "To", "Lag", "Changes/s", "Failures"], jobs, jobRow)}
-${table("Workers", ["Worker", "State", "Pool", "Jobs", "Slots", "Agent"], workers, workerRow)}
+<p id="${id}-summary" data-live>${summary(workers, jobs)}</p>
+${table(id, "Jobs", ["Job", "State", "Phase", "Worker", "From", "To", "Lag", "Changes/s", "Failures"], jobs, jobRow)}
+${table(id, "Workers", ["Worker", "State", "Pool", "Jobs", "Slots", "Agent"], workers, workerRow)}
 </section>`;
 }
 
@@ -119,18 +122,25 @@ const NUMBERS = new Set(["Lag", "Changes/s", "Failures", "Jobs", "Slots"]);
 
 const count = (amount: number, noun: string): string => `${amount} ${noun}${amount === 1 ? "" : "s"}`;
 
-function table<Row>(caption: string, head: readonly string[], rows: readonly Row[], render: (row: Row) => Html): Html {
+function table<Row>(
+  section: string,
+  caption: string,
+  head: readonly string[],
+  rows: readonly Row[],
+  render: (row: Row) => Html,
+): Html {
   const left = rows.length - MOST_ROWS;
   return html`
 <div class="scroll" role="region" aria-label="${caption}" tabindex="0">
 <table>
 <caption>${caption}</caption>
 <thead><tr>${head.map((cell) => html`<th scope="col" class="${NUMBERS.has(cell) ? "number" : ""}">${cell}</th>`)}</tr></thead>
-<tbody>${rows.slice(0, MOST_ROWS).map(render)}</tbody>
+<tbody id="${section}-${caption}" data-live>${rows.slice(0, MOST_ROWS).map(render)}</tbody>
 </table>
 </div>
-${rows.length === 0 ? html`<p class="none">None.</p>` : ""}
-${left > 0 ? html`<p>${left} more are not shown; <code>holdfast</code> lists them all.</p>` : ""}`;
+<p id="${section}-${caption}-left" data-live>${rows.length === 0 ? "None." : ""}${
+    left > 0 ? html`${left} more are not shown; <code>holdfast</code> lists them all.` : ""
+  }</p>`;
 }
 
 function jobRow({ condition, ...job }: JudgedJob): Html {
@@ -169,21 +179,3 @@ function workerCondition({ silentMs, draining }: WorkerStatus): Condition {
   if (silentMs > 0) return { text: `silent for ${Math.round(silentMs / 1_000)} s`, level: "bad" };
   return draining ? { text: "draining", level: "warn" } : { text: "healthy", level: "good" };
 }
-
-/** Apart from the page, so that the page may forbid every inline style. */
-export const STATUS_STYLE = `
-:root { color-scheme: light dark; --edge: light-dark(#d0d4da, #3a4048); --soft: light-dark(#59616b, #a4adb8); }
-body { margin: 0 auto; max-width: 76rem; padding: 1rem 1.5rem 3rem; font: 15px/1.5 system-ui, sans-serif;
-  color: light-dark(#1b1f24, #e6eaef); background: light-dark(#fff, #16191d); }
-header { display: flex; flex-wrap: wrap; gap: 0 1.5rem; align-items: baseline; border-bottom: 1px solid var(--edge); }
-h1 { font-size: 1.3rem; margin: .4rem 0; } h2 { font-size: 1.15rem; margin: 1.6rem 0 0; }
-p { color: var(--soft); margin: .3rem 0; } .scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; margin-top: .8rem; }
-caption { text-align: left; font-weight: 600; padding: .3rem 0; }
-th, td { text-align: left; padding: .3rem .7rem .3rem 0; border-bottom: 1px solid var(--edge); vertical-align: top; }
-thead th { font-weight: 600; color: var(--soft); } tbody th { font-weight: 600; }
-th.number, td.number { text-align: right; font-variant-numeric: tabular-nums; }
-td small { display: block; max-width: 40ch; overflow-wrap: anywhere; color: var(--soft); }
-.good { color: light-dark(#176f2c, #6fcf83); } .warn { color: light-dark(#8a5300, #f0b45a); }
-.bad { color: light-dark(#b3261e, #ff8a80); font-weight: 600; } .quiet { color: var(--soft); }
-`;

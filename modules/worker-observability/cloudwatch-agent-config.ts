@@ -11,7 +11,7 @@ export interface CloudWatchAgentConfigProps extends PoolIdentity {
   readonly agentLog?: string;
   /**
    * Matches one log per job.
-   * @default "/var/log/holdfast/dbmazz-*.log"
+   * @default "/var/log/holdfast-jobs/dbmazz-*.log"
    */
   readonly jobLogs?: string;
   /**
@@ -37,7 +37,7 @@ export interface CloudWatchAgentConfigProps extends PoolIdentity {
  */
 export function cloudWatchAgentConfig(props: CloudWatchAgentConfigProps) {
   const { product = DEFAULT_PRODUCT, deployment, pool, logGroups } = props;
-  const { agentLog = "/var/log/holdfast/worker-agent.log", jobLogs = "/var/log/holdfast/dbmazz-*.log" } = props;
+  const { agentLog = "/var/log/holdfast/worker-agent.log", jobLogs = "/var/log/holdfast-jobs/dbmazz-*.log" } = props;
   const { bootstrapLog = "/var/log/holdfast/bootstrap.log", networkInterfaces = ["ens5", "enX0", "eth0"] } = props;
   const ownLog = "/opt/aws/amazon-cloudwatch-agent/logs/amazon-cloudwatch-agent.log";
 

@@ -1,5 +1,7 @@
 import * as z from "zod/mini";
-import { type Replacement, replacementSchema, templateSchema } from "./replacement";
+import { failureSchema, type Replacement, replacementSchema, templateSchema } from "./replacement";
+import type { RollError } from "./roll-error";
+import type { Outcome } from "./roll-ports";
 import { settingsSchema } from "./settings";
 import type { Store } from "./store";
 
@@ -17,6 +19,8 @@ const rollSchema = z.strictObject({
   former: z.optional(z.record(z.string(), templateSchema)),
   /** An operator let the roll go on after its first node. */
   confirmedCanary: z.boolean(),
+  /** Why it ended other than well, and at which node; gone once it goes on. */
+  failure: z.optional(z.extend(failureSchema, { node: z.optional(z.string()) })),
 });
 /** A roll as a whole; its nodes are records of their own. */
 export type RollRecord = z.infer<typeof rollSchema>;
@@ -50,4 +54,31 @@ export function writeReplacement(store: Store, replacement: Replacement): Promis
 
 export function forgetReplacement(store: Store, node: string): Promise<void> {
   return store.remove(NODES + node);
+}
+
+/** The record of a roll whose run ended so. */
+export function closed(roll: RollRecord, { status, error }: Pick<Outcome, "status" | "error">): RollRecord {
+  const failure = error ? { failure: failureOf(error) } : {};
+  switch (status) {
+    case "handed over":
+      return { ...roll, state: "paused", ...failure };
+    case "rolled back":
+      return { ...roll, state: "done", ...failure };
+    default:
+      return { ...roll, state: status, ...failure };
+  }
+}
+
+/** A parameter holds 4 KB: of the reason the first line stays, which is the cloud's own and not what a node printed. */
+const LONGEST_REASON = 500;
+
+function failureOf({ code, message, node, reason, next }: RollError): NonNullable<RollRecord["failure"]> {
+  const why = reason?.split("\n", 1)[0]?.slice(0, LONGEST_REASON);
+  return {
+    code,
+    message,
+    ...(node === undefined ? {} : { node }),
+    ...(why === undefined ? {} : { reason: why }),
+    ...(next === undefined ? {} : { next }),
+  };
 }

@@ -19,7 +19,7 @@ export type ReplacementState = (typeof REPLACEMENT_STATES)[number];
 
 export const templateSchema = z.strictObject({ id: z.string(), version: z.int() });
 
-const failureSchema = z.strictObject({
+export const failureSchema = z.strictObject({
   code: z.custom<RollErrorCode>((code) => typeof code === "string"),
   message: z.string(),
   reason: z.optional(z.string()),
@@ -104,6 +104,8 @@ export interface Step {
   readonly before: Replacement;
   readonly actions: readonly Action[];
   readonly after: Replacement;
+  /** Why the roll goes no further, where that is not this node's failure. */
+  readonly halt?: Failure;
 }
 
 const stay = (current: Replacement, ...actions: Action[]): Step => ({ before: current, actions, after: current });
@@ -280,12 +282,13 @@ function watching(current: Replacement, facts: NodeFacts, settings: Settings, la
     if (lasted < facts.bakeMs + settings.healthTimeoutMs) return stay(current);
   }
   if (facts.othersUnwell) {
-    return fail(current, facts, {
+    const halt: Failure = {
       code: "GATE_CLOSED",
       message: "the node was replaced and is well, the cluster around it is not; nothing more was terminated",
       ...reason(facts.obstacle),
       next: "repair the node that is named, then `holdfast roll resume`",
-    });
+    };
+    return { ...stay(enter(current, "done", facts)), halt };
   }
   return fail(current, facts, {
     code: "CLUSTER_UNHEALTHY",

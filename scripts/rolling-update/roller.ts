@@ -5,7 +5,7 @@ import { explained } from "./explained";
 import { factsOf, type TurnFacts } from "./facts";
 import { Gate } from "./gate";
 import { countStreaks, examine, type Health, validation } from "./health";
-import { type RollRecord, writeReplacement, writeRoll } from "./journal";
+import { closed, type RollRecord, writeReplacement, writeRoll } from "./journal";
 import type { Lock } from "./lock";
 import type { Manifest, ManifestNode } from "./manifest";
 import { open } from "./opening";
@@ -31,6 +31,10 @@ export class Roller {
   #health: Health = { troubles: new Map(), streaks: new Map() };
   readonly #startedMs: number;
   #remaining = 0;
+  /** The first node of this run that failed; the roll ends when those replaced together with it are over. */
+  #failed: Replacement | undefined;
+  /** The first node after which the roll goes no further though no node failed. */
+  #halted: Replacement | undefined;
   readonly #reporter: Reporter;
 
   constructor(
@@ -90,10 +94,8 @@ export class Roller {
     if (inFlight.length > 0) {
       await this.#advance(inFlight, world);
       if (this.#inFlight().length > 0) return this.options.stop?.level === "now" ? this.#outcome("paused") : undefined;
-      const failed = inFlight
-        .flatMap(({ node }) => this.#replacements.get(node) ?? [])
-        .find(({ state }) => state === "failed");
-      if (failed) return this.#outcome("failed", await explained(cloud, failed));
+      const cause = this.#failed ?? this.#halted;
+      if (cause) return this.#outcome("failed", await explained(cloud, cause));
     }
     const control = await readControl(store);
     if (control === "abort") return this.#outcome("aborted");
@@ -136,7 +138,7 @@ export class Roller {
     if (!view) return;
     const hooks = this.#survey?.hooks.get(replacement.node) ?? [];
     const facts = factsOf(replacement, view, hooks, { ...turn, drain: this.#actions.drainOf(replacement.node) });
-    const { before, actions, after } = nextStep(replacement, facts, this.settings);
+    const { before, actions, after, halt } = nextStep(replacement, facts, this.settings);
     if (before !== replacement) await this.#write(before);
     for (const action of actions) {
       await this.#actions.perform(action, view.node, before);
@@ -144,6 +146,8 @@ export class Roller {
       this.#reporter.say("action", { elapsedMs, node: replacement.node, phase: before.state, reason: action.do });
     }
     if (after !== before) await this.#write(after);
+    if (after.state === "failed") this.#failed ??= after;
+    if (halt) this.#halted ??= { ...after, failure: halt };
     if (after.state === replacement.state) this.#reporter.stillAt(after, facts.blocker ?? facts.obstacle);
     else this.#reporter.entered(after, turn.nowMs - replacement.sinceMs, this.#etaMs());
   }
@@ -314,10 +318,7 @@ export class Roller {
     }
     const result = error === undefined ? outcome : { ...outcome, status: "failed" as const, error };
     if (this.#record) {
-      await writeRoll(this.ports.store, {
-        ...this.#record,
-        state: recorded(result.status),
-      }).catch(() => {});
+      await writeRoll(this.ports.store, closed(this.#record, result)).catch(() => {});
       const durations = Object.fromEntries([...this.#replacements].map(([node, r]) => [node, r.durations]));
       this.#reporter.say("finished", {
         elapsedMs: this.ports.clock.now() - this.#record.startedMs,
@@ -365,12 +366,6 @@ export class Roller {
   #outcome(status: Outcome["status"], error?: RollError): Outcome {
     return { status, replaced: this.#replaced(), ...(error ? { error } : {}) };
   }
-}
-
-/** What the journal keeps of how a run ended. */
-function recorded(status: Outcome["status"]): RollRecord["state"] {
-  if (status === "handed over") return "paused";
-  return status === "rolled back" ? "done" : status;
 }
 
 function instanceOf(world: World, nodeId: string): string | undefined {

@@ -25,7 +25,7 @@ test("defect 8: the worker agent's log goes to its own stream of each instance",
 test("defect 8: every daemon's log is followed, one stream each, not the newest alone", () => {
   const [jobs, ...more] = files().filter(({ log_group_name }) => log_group_name === LOG_GROUPS.jobs);
   expect(more).toEqual([]);
-  expect(jobs).toMatchObject({ file_path: "/var/log/holdfast/dbmazz-*.log", publish_multi_logs: true });
+  expect(jobs).toMatchObject({ file_path: "/var/log/holdfast-jobs/dbmazz-*.log", publish_multi_logs: true });
 });
 
 test("the bootstrap, cloud-init and the CloudWatch agent itself leave a trace", () => {

@@ -156,6 +156,25 @@ describe("holdfast roll", () => {
     expect((await cli(aws, store, "resume", "--confirm")).code).toBe(0);
   });
 
+  test.each([
+    [1, ["00"]],
+    [2, []],
+  ])("R19: interrupted %i times it ends with 3, and resume goes on to the end", async (times, replaced) => {
+    const aws = await SimulatedAws.running();
+    const store = new MemoryStore();
+    aws.release();
+    aws.clock.after(60_000, () => {
+      for (let time = 0; time < times; time++) process.emit("SIGINT");
+    });
+
+    const { code, lines, out } = await cli(aws, store, "run", "--yes");
+
+    expect(code).toBe(3);
+    expect(JSON.parse(lines.at(-1) ?? "")).toEqual({ outcome: { status: "paused", replaced } });
+    expect(out).toContain(times === 1 ? "stopping after the current node" : "stopping now");
+    expect((await cli(aws, store, "resume")).code).toBe(0);
+  });
+
   test("R19: resume goes on with every option the roll was begun with, but for those it is given", async () => {
     const aws = await SimulatedAws.running();
     const store = new MemoryStore();
@@ -214,12 +233,44 @@ describe("holdfast roll", () => {
     expect(out).toContain("it has 00, 01, 02");
   });
 
-  test("R9: a gate that stays closed ends with 4", async () => {
+  test("R9: a gate that stays closed ends with 4, and the status says why until the roll goes on", async () => {
     const aws = await SimulatedAws.running();
+    const store = new MemoryStore();
     aws.release({}, ["00"]);
-    aws.guests.degrade("02", 48 * 3_600_000);
+    aws.guests.degrade("02", 3_600_000);
 
-    expect((await cli(aws, new MemoryStore(), "run", "--yes", "--gate-timeout", "2m")).code).toBe(4);
+    expect((await cli(aws, store, "run", "--yes", "--gate-timeout", "2m")).code).toBe(4);
+    expect((await cli(aws, store, "status", "--json")).out).toContain("node 02: does not answer");
+
+    await aws.pass(3_600_000);
+    expect((await cli(aws, store, "resume")).code).toBe(0);
+    expect((await cli(aws, store, "status", "--json")).out).not.toContain("does not answer");
+  });
+
+  test("R9: a node that is well is told as done though the gate closes after it, and the status says at whose fault", async () => {
+    const aws = await SimulatedAws.running();
+    const store = new MemoryStore();
+    aws.release();
+    const { onChange } = aws.guests;
+    aws.guests.onChange = (nodeId, serving) => {
+      onChange(nodeId, serving);
+      if (nodeId === "00" && serving) aws.guests.degrade("02", 48 * 3_600_000);
+    };
+
+    const { code, lines } = await cli(aws, store, "run", "--yes", "--health-timeout", "5m");
+    const status = await cli(aws, store, "status", "--json");
+
+    expect(code).toBe(4);
+    const events = lines.flatMap((line) => (line.startsWith("{") ? [JSON.parse(line)] : []));
+    expect(events.filter(({ node, phase }) => node === "00" && phase === "failed")).toEqual([]);
+    expect(events.at(-1)).toMatchObject({ outcome: { replaced: ["00"], error: { code: "GATE_CLOSED" } } });
+    const { roll, nodes } = JSON.parse(status.out);
+    expect(roll).toMatchObject({
+      state: "failed",
+      failure: { code: "GATE_CLOSED", node: "00", reason: "node 02: does not answer" },
+    });
+    expect(nodes).toEqual([expect.objectContaining({ node: "00", state: "done" })]);
+    expect(nodes[0]).not.toHaveProperty("failure");
   });
 
   test("R8: a cluster somebody rolls ends with 5", async () => {
@@ -264,6 +315,16 @@ describe("holdfast roll", () => {
 
     expect(code).toBe(6);
     expect(out).toContain("HOLDFAST_CLUSTER");
+  });
+
+  test("a manifest that is none is told field by field, with where the right one comes from", async () => {
+    const aws = await SimulatedAws.running();
+
+    const { code, out } = await cli(aws, new MemoryStore(), "plan", { manifest: { ...aws.manifest, region: 1 } });
+
+    expect(code).toBe(6);
+    expect(out).toContain("region: Invalid input: expected string");
+    expect(out).toContain("terraform output -raw roll_manifest");
   });
 
   test("every command shows how it is used", () => {

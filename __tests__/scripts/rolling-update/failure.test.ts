@@ -94,6 +94,25 @@ describe("when a node fails", () => {
     expect(outcome.error?.reason).toMatch(/\nholdfast-node: .*: member count is unequal\n\[ {2}OK {2}\] Stopped/);
   });
 
+  test("R13: of two that are replaced together, one that fails ends the roll though the other takes longer and is well", async () => {
+    const aws = await SimulatedAws.running({ nodes: 7, zones: ["a"] });
+    const [, fails = "", ...others] = aws.manifest.nodes.map(({ id }) => id);
+    aws.release({ boot: "fails", bootMs: () => 10_000 }, [fails]);
+    aws.release({ bootMs: () => 300_000 }, ["00", ...others]);
+    const monitor = new Monitor(aws, 0, 2);
+
+    const { outcome } = await rehearse(aws, { settings: { parallelWithinZone: 2 } });
+
+    expect(outcome).toMatchObject({
+      status: "failed",
+      replaced: ["00", "02"],
+      error: { code: "HOOK_ABANDONED", node: fails },
+    });
+    expect(monitor.terminatedNodes).toEqual(["00", "01", "02"]);
+    expect(monitor.violations).toEqual([]);
+    expect(stranded(aws)).toEqual([]);
+  });
+
   test("R15: a node that never ends its hook is given up at the launch limit, naming its state", async () => {
     const aws = await SimulatedAws.running();
     aws.release({ boot: "hangs" });

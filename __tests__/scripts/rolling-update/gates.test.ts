@@ -56,6 +56,7 @@ describe("the gate before a node goes", () => {
         error: { code: "GATE_CLOSED", reason: expect.stringMatching(`^node ${hit().victim}: .*$`) },
       });
       expect(exitCodeOf(outcome)).toBe(EXIT.gateClosed);
+      expect(outcome.replaced).toEqual([...monitor.terminatedNodes].sort());
       expect(monitor.terminated).toHaveLength(k);
       expect(stranded(aws)).toEqual([]);
     },

@@ -1,5 +1,7 @@
+import { terminateAndPoll } from "../../../scripts/bench-rolling/updaters";
 import { MemoryStore } from "../../../scripts/rolling-update/simulator/memory-store";
 import { SimulatedAws } from "../../../scripts/rolling-update/simulator/simulated-aws";
+import type { Process } from "../../../scripts/rolling-update/simulator/virtual-clock";
 import { startRoll } from "../../support/rolling";
 
 /** What is true of the node at this moment, whatever a describe call says. */
@@ -18,8 +20,40 @@ function isReplaced(aws: SimulatedAws, nodeId: string, oldInstance: string | und
   );
 }
 
+const STALE_MS = [0, 1_000, 10_000, 30_000, 60_000, 120_000];
+
+/** What a bench holds beside the cloud, for an updater that asks nothing else. */
+const unused = (aws: SimulatedAws, process: Process) => ({
+  store: new MemoryStore().connect(process),
+  probe: aws.guests.probe(process, () => 0),
+});
+
 describe("when a node counts as replaced", () => {
-  test.each([0, 1_000, 10_000, 30_000, 60_000, 120_000])(
+  test("R4: the loop that polls for an instance in service goes on too early under the same answers", async () => {
+    const early: number[] = [];
+    for (const staleMs of STALE_MS) {
+      const aws = await SimulatedAws.running();
+      aws.release();
+      // Old enough for every answer: what follows is not because the release is not seen yet.
+      await aws.pass(staleMs);
+      const before = new Map(aws.manifest.nodes.map(({ id, group }) => [id, aws.group(group).instances[0]?.id]));
+      let former: string | undefined;
+      aws.onRemoval = (instanceId) => {
+        if (former !== undefined && !isReplaced(aws, former, before.get(former))) early.push(staleMs);
+        former = aws.nodeOf(instanceId);
+      };
+      const process = aws.clock.process();
+      const cloud = aws.connect(process, { staleMs: () => Math.floor(aws.random() * staleMs) });
+      const bench = { cloud, inside: cloud, clock: process, manifest: aws.deployment(), ...unused(aws, process) };
+
+      await aws.clock.run(terminateAndPoll(bench));
+    }
+
+    expect(early.length).toBeGreaterThanOrEqual(1);
+    expect(early).not.toContain(0);
+  });
+
+  test.each(STALE_MS)(
     "R4: only as another instance of the target that holds interface and volume, describes up to %i ms old",
     async (staleMs) => {
       const aws = await SimulatedAws.running();

@@ -22,6 +22,8 @@ export interface DaemonLaunch {
   readonly variables: Readonly<Record<string, string>>;
   /** Contents of files that only the daemon may read, by the variable that is to hold the path. */
   readonly files: Readonly<Record<string, string>>;
+  /** Values that no log may show. */
+  readonly secrets: readonly string[];
 }
 
 /** How a process ended; both are null when nobody saw it. */

@@ -1,4 +1,5 @@
-import { copyFile, open, stat, truncate } from "node:fs/promises";
+import { copyFile, open, readdir, rm, stat, truncate } from "node:fs/promises";
+import { join } from "node:path";
 
 /** Beyond it the output begins anew; what was before is kept once. */
 const CAP_BYTES = 10 * 1_024 * 1_024;
@@ -15,6 +16,23 @@ export async function capOutput(path: string, capBytes = CAP_BYTES): Promise<voi
   if (size <= capBytes) return;
   await copyFile(path, previous(path));
   await truncate(path, 0);
+}
+
+/** Removes files that nobody wrote to for `keptMs`, and the oldest of the others as long as they take more than `maxBytes`. */
+export async function boundFolder(directory: string, bound: { keptMs: number; maxBytes: number }): Promise<void> {
+  const names = await readdir(directory).catch(() => []);
+  const files = await Promise.all(
+    names.map(async (name) => {
+      const path = join(directory, name);
+      const { mtimeMs, size } = await stat(path);
+      return { path, mtimeMs, size };
+    }),
+  );
+  let bytes = 0;
+  for (const { path, mtimeMs, size } of files.sort((one, other) => other.mtimeMs - one.mtimeMs)) {
+    bytes += size;
+    if (bytes > bound.maxBytes || Date.now() - mtimeMs > bound.keptMs) await rm(path);
+  }
 }
 
 /** The last lines of the output, of which at most 64 KiB are read, those before the last cut included. */

@@ -5,6 +5,7 @@ import { PUBLISHED_MODULES } from "../../../modules/published-modules";
 import { WrongUse } from "../wrong-use";
 import type { Deployment, Place, Written } from "./deployment";
 import { commonPrefix, prefixOf, replaced } from "./placeholders";
+import { ROLLS_NOT } from "./remarks";
 
 /** Not part of a configuration. */
 const LEFT_OUT = /^(\.terraform|\.git|node_modules|cdktf\.out)$|\.tfstate(\..*)?$|^\.terraform\.lock\.hcl$/;
@@ -44,6 +45,7 @@ async function write(root: string, texts: readonly string[], place: Place): Prom
   cpSync(root, directory, { recursive: true, filter: (path) => path === root || !LEFT_OUT.test(basename(path)) });
   const remarks: string[] = [];
   if (place.network !== undefined) remarks.push(...rebase(root, directory, texts, place.network));
+  if (rewrite(directory, (text) => text.replaceAll(ROLLS_ON_APPLY, '$1"none"'))) remarks.push(ROLLS_NOT);
 
   const calls = texts.flatMap(moduleCalls);
   const elsewhere = calls.filter(({ source }) => source.startsWith("../"));
@@ -106,12 +108,24 @@ function rebase(root: string, directory: string, texts: readonly string[], netwo
   const from = commonPrefix(addresses, root);
   const to = prefixOf(network);
   if (from === undefined || from === to) return [];
-  for (const name of readdirSync(directory).filter((entry) => CONFIGURATION.test(entry))) {
-    const path = join(directory, name);
-    writeFileSync(path, replaced(readFileSync(path, "utf8"), { from, to }, new Map()));
-  }
+  rewrite(directory, (text) => replaced(text, { from, to }, new Map()));
   return [`Addresses of ${from}.0.0/16 are in ${to}.0.0/16.`];
 }
+
+/** @returns whether anything is different now */
+function rewrite(directory: string, change: (text: string) => string): boolean {
+  const paths = readdirSync(directory).flatMap((name) => (CONFIGURATION.test(name) ? join(directory, name) : []));
+  const changed = paths.filter((path) => {
+    const text = readFileSync(path, "utf8");
+    const other = change(text);
+    if (other !== text) writeFileSync(path, other);
+    return other !== text;
+  });
+  return changed.length > 0;
+}
+
+/** A roll within an apply would be over before anyone looked, and end the rehearsal of a release that cannot boot. */
+const ROLLS_ON_APPLY = /(\brolling_update"?\s*[=:]\s*\{[^}]*?\bwhen"?\s*[=:]\s*)"apply"/g;
 
 /** Of the networks of RFC 1918; the last number may be an expression. */
 const PRIVATE_ADDRESS = /(?<![\d.])(?:10\.\d{1,3}|172\.(?:1[6-9]|2\d|3[01])|192\.168)\.\d{1,3}(?=\.)/g;

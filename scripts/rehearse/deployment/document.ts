@@ -7,6 +7,7 @@ import { WrongUse } from "../wrong-use";
 import type { Deployment, Place, Written } from "./deployment";
 import { makeNetwork, type NeededNetwork } from "./made-network";
 import { commonPrefix, neededSubnets, prefixOf, type Rebase, replaced } from "./placeholders";
+import { ROLLS_NOT } from "./remarks";
 
 const REPOSITORY = resolve(__dirname, "../../..");
 
@@ -86,7 +87,7 @@ async function write({ file, text, head }: Source, place: Place): Promise<Writte
   return {
     directory,
     remarks: [
-      ...(rollsOnApply ? ["Its applies roll nothing here: the rehearsal rolls, and watches."] : []),
+      ...(rollsOnApply ? [ROLLS_NOT] : []),
       ...(needed === undefined
         ? []
         : [`The network that ${head.name} names was made: ${[...(ids ?? [])].length} ids stand for others.`]),

@@ -1,6 +1,6 @@
 import pc from "picocolors";
 import type { Template } from "../cloud";
-import type { Journal } from "../journal";
+import type { Journal, RollRecord } from "../journal";
 import type { Plan } from "../plan";
 import type { RollError } from "../roll-error";
 import type { Outcome } from "../roll-ports";
@@ -46,7 +46,17 @@ export function statusText({ roll, replacements }: Journal, owner: string | unde
     if (held)
       lines.push("    its group is kept from launching: `holdfast roll resume` or `holdfast roll abort` ends that");
   }
+  if (roll.failure) lines.push(...failureLines(roll.failure, replacements));
   return lines.join("\n");
+}
+
+/** Why the roll ended, unless a node says so itself, and what comes next. */
+function failureLines(
+  { code, message, node = "", reason, next }: NonNullable<RollRecord["failure"]>,
+  replacements: Journal["replacements"],
+): string[] {
+  const isTold = replacements.get(node)?.failure?.code === code;
+  return [...(isTold ? [] : [`  ${code}: ${reason ?? message}`]), ...(next === undefined ? [] : [`  next: ${next}`])];
 }
 
 export function outcomeText({ status, replaced, error }: Outcome): string {

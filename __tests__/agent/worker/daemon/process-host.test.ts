@@ -1,10 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { appendFileSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { DaemonProcess, DaemonRecord } from "../../../../agent/worker/daemon/daemon-host";
-import { capOutput, lastLines } from "../../../../agent/worker/daemon/daemon-output";
+import { boundFolder, capOutput, lastLines } from "../../../../agent/worker/daemon/daemon-output";
 import { processHost, recordedDaemons } from "../../../../agent/worker/daemon/process-host";
 import { machineInstant } from "../../../../agent/worker/lease-keeper";
 import { useScratch } from "../../../support/scratch";
@@ -44,7 +44,7 @@ const group = (pid: number) =>
     .split("\n");
 
 async function start(host: ReturnType<typeof hostOf>, record = recordOf(), files: Record<string, string> = {}) {
-  const daemon = await host.start({ record, variables: {}, files });
+  const daemon = await host.start({ record, variables: {}, secrets: [], files });
   started.push(daemon);
   return daemon;
 }
@@ -155,4 +155,20 @@ test("a daemon's output is cut beyond its cap, and its last lines are still told
   expect(readFileSync(path, "utf8")).toBe("four\n");
   expect(await lastLines(path, 3)).toEqual(["two", "three", "four"]);
   expect(await lastLines(path, 1)).toEqual(["four"]);
+});
+
+test("a folder of outputs is kept small: the old go, and the oldest beyond its bound", async () => {
+  const files = { newest: "1234", newer: "1234", older: "1234", old: "" };
+  const secondsAgo = { newest: 1, newer: 2, older: 3, old: 7_200 };
+  for (const [name, content] of Object.entries(files)) {
+    const path = join(scratch.path, name);
+    writeFileSync(path, content);
+    const time = Date.now() / 1_000 - secondsAgo[name as keyof typeof files];
+    utimesSync(path, time, time);
+  }
+
+  await boundFolder(scratch.path, { keptMs: 3_600_000, maxBytes: 8 });
+
+  expect(readdirSync(scratch.path).sort()).toEqual(["newer", "newest"]);
+  await boundFolder(join(scratch.path, "absent"), { keptMs: 1, maxBytes: 1 });
 });

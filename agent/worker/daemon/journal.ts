@@ -1,0 +1,80 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { sleep } from "../../host/waiting";
+
+export interface JournalReading {
+  /** Whose units' output is read. */
+  readonly slice: string;
+  /** Of the last entry that is not wanted. @default - all since the machine was booted */
+  readonly cursor?: string | undefined;
+  /** What is said for a moment after it is read, too. */
+  readonly ended: AbortSignal;
+  /** @default "journalctl" */
+  readonly journalctl?: string | undefined;
+}
+
+export interface JournalEntry {
+  readonly cursor: string;
+  readonly time: Date;
+  readonly unit: string;
+  readonly text: string;
+}
+
+/** Between two reads, of 64 KiB at most: what is written faster waits in the journal, and the agent's other work does not. */
+const PAUSE_MS = 100;
+/** What daemons say last reaches the journal a moment after they have ended. */
+const LAST_WORDS_MS = 1_000;
+const REMEMBERED_ERROR = 1_000;
+
+/**
+ * Follows the journal, see journalctl(1), and gives its entries in parts.
+ *
+ * @throws Error when journalctl cannot be started or ends before it is told to.
+ */
+export async function* followJournal(reading: JournalReading): AsyncGenerator<readonly JournalEntry[]> {
+  const { slice, cursor, ended, journalctl = "journalctl" } = reading;
+  const from = cursor ? `--after-cursor=${cursor}` : "--boot";
+  const fields = "--output-fields=MESSAGE,_SYSTEMD_UNIT";
+  const wanted = ["--follow", "--no-tail", "--all", "--output=json", fields, from, `_SYSTEMD_SLICE=${slice}`];
+  const child = spawn(journalctl, wanted, { stdio: ["ignore", "pipe", "pipe"] });
+  const closed = once(child, "close");
+  closed.catch(() => {});
+  let complaint = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    complaint = (complaint + text).slice(-REMEMBERED_ERROR);
+  });
+  let stopping: NodeJS.Timeout | undefined;
+  const stop = () => {
+    stopping = setTimeout(() => child.kill("SIGKILL"), LAST_WORDS_MS);
+  };
+  if (ended.aborted) stop();
+  else ended.addEventListener("abort", stop);
+  try {
+    let rest: Buffer = Buffer.alloc(0);
+    for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
+      const lines = Buffer.concat([rest, chunk]);
+      const end = lines.lastIndexOf("\n") + 1;
+      rest = lines.subarray(end);
+      if (end > 0) yield lines.toString("utf8", 0, end).trimEnd().split("\n").map(entryOf);
+      await sleep(PAUSE_MS, ended);
+    }
+    const [status, signal] = await closed;
+    if (!ended.aborted) throw new Error(`journalctl ended with ${status ?? signal}: ${complaint.trim()}`);
+  } finally {
+    ended.removeEventListener("abort", stop);
+    clearTimeout(stopping);
+    child.kill("SIGKILL");
+  }
+}
+
+/** https://systemd.io/JOURNAL_EXPORT_FORMATS/#journal-json-format */
+function entryOf(line: string): JournalEntry {
+  const { __CURSOR, __REALTIME_TIMESTAMP, _SYSTEMD_UNIT = "", MESSAGE } = JSON.parse(line);
+  return {
+    cursor: __CURSOR,
+    time: new Date(Number(__REALTIME_TIMESTAMP) / 1_000),
+    unit: _SYSTEMD_UNIT,
+    // Bytes where it is no printable text, as with colours.
+    text: typeof MESSAGE === "string" ? MESSAGE : Buffer.from(MESSAGE ?? []).toString("utf8"),
+  };
+}

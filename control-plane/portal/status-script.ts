@@ -1,0 +1,54 @@
+/** How often an open page asks for itself. */
+export const RENEWAL_SECONDS = 5;
+
+/**
+ * Renews an open page in place, so that whoever reads it keeps the place, the selection and the focus, and may pause it
+ * ({@link https://www.w3.org/WAI/WCAG22/Understanding/pause-stop-hide.html WCAG 2.2.2}). A page that gets no answer says so:
+ * what it shows is old.
+ */
+export const STATUS_SCRIPT = `"use strict";
+const PERIOD_MS = ${RENEWAL_SECONDS * 1_000};
+const notice = document.querySelector("[role=status]");
+const button = document.querySelector("button");
+let answeredAt = Date.now();
+
+const liveParts = (page) => [...page.querySelectorAll("[data-live]")];
+const idsOf = (page) => liveParts(page).map(({ id }) => id).join();
+
+function show(next) {
+  document.title = next.title;
+  if (idsOf(document) !== idsOf(next)) document.querySelector("main").replaceWith(next.querySelector("main"));
+  for (const part of liveParts(next)) {
+    const shown = document.getElementById(part.id);
+    if (shown.innerHTML !== part.innerHTML) shown.innerHTML = part.innerHTML;
+  }
+}
+
+async function renew() {
+  try {
+    const answer = await fetch(location.href, { signal: AbortSignal.timeout(PERIOD_MS * 2) });
+    if (!answer.ok) throw new Error("it answers " + answer.status);
+    show(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    answeredAt = Date.now();
+    notice.textContent = "";
+  } catch ({ message }) {
+    const seconds = Math.round((Date.now() - answeredAt) / 1000);
+    notice.textContent = "What you see is " + seconds + " s old: the control plane cannot be asked (" + message + ").";
+    document.title = "No answer – Holdfast";
+  }
+}
+
+let isPaused = false;
+button.hidden = false;
+button.addEventListener("click", () => {
+  isPaused = !isPaused;
+  button.textContent = isPaused ? "Resume" : "Pause";
+});
+
+void (async () => {
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, PERIOD_MS));
+    if (!isPaused) await renew();
+  }
+})();
+`;
