@@ -1,15 +1,11 @@
-import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
-import { App, TerraformStack } from "cdktf";
-import release from "../../../agent/worker/release.json";
-import { workerUserData } from "../../../modules/user-data/worker-user-data";
 import { type FakeAws, startAws } from "../../support/fake-aws";
 import { type FakeControlPlane, refusal, startControlPlane } from "../../support/fake-control-plane";
 import { FAKE_CREDENTIALS, type FakeImds, startImds } from "../../support/imds";
 import { type Instance, startInstance } from "../../support/instance/instance";
 import { useLab } from "../../support/instance/lab";
-import { fileIn, MINIMAL_WORKER, SECRET_ARN, unpacked } from "../../support/user-data";
+import { fileIn, MINIMAL_WORKER, SECRET_ARN } from "../../support/user-data";
+import { releaseObjects, workerBoot } from "../../support/worker-boot";
 
 const TOKEN = "canary-deployment-token-51c0";
 const DAEMON = "#!/bin/sh\nexec sleep infinity\n";
@@ -28,10 +24,7 @@ beforeEach(async () => {
     host,
     waitingHooks: ["launch"],
     secrets: { [SECRET_ARN]: TOKEN },
-    objects: {
-      [`ez-cdc-releases/worker-agent/${release.version}/worker-agent.mjs`]: readFileSync("dist/worker-agent.mjs"),
-      "releases/dbmazz/2.4.0/dbmazz-linux-amd64": DAEMON,
-    },
+    objects: releaseObjects(DAEMON),
   });
   controlPlane = await startControlPlane(TOKEN, { host });
 });
@@ -42,24 +35,10 @@ afterEach(async () => {
   await Promise.all([imds.close(), aws.close(), controlPlane.close()]);
 });
 
-/** The control plane of this test has no certificate, and the fleet takes plain HTTP for the loopback interface alone. */
-const PLANE_URL = "http://127.0.0.1:1";
-
 /** What the fleet would put into the launch template. */
 function renderUserData(): string {
-  const stack = new TerraformStack(new App(), "stack");
-  const { base64 } = workerUserData(stack, "user-data", {
-    ...MINIMAL_WORKER,
-    controlPlaneUrl: PLANE_URL,
-    hooks: { beforeInstall: "echo before >/run/before", afterInstall: "test -f /run/before; id -u >/run/after" },
-    daemonRelease: {
-      bucket: "releases",
-      keyPrefix: "dbmazz/",
-      version: "2.4.0",
-      sha256: { x86_64: createHash("sha256").update(DAEMON).digest("hex") },
-    },
-  });
-  return unpacked(base64).replace(PLANE_URL, controlPlane.endpoint);
+  const hooks = { beforeInstall: "echo before >/run/before", afterInstall: "test -f /run/before; id -u >/run/after" };
+  return workerBoot(DAEMON, { ...MINIMAL_WORKER, hooks }, controlPlane.endpoint);
 }
 
 async function bootWorkerInstance(): Promise<Instance> {

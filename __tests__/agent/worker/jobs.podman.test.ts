@@ -1,22 +1,18 @@
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
-import { App, TerraformStack } from "cdktf";
 import { limitsOfSlot } from "../../../agent/worker/daemon/daemon-unit";
-import release from "../../../agent/worker/release.json";
 import type { Grant } from "../../../control-plane/protocol";
-import { workerUserData } from "../../../modules/user-data/worker-user-data";
 import { type FakeAws, startAws } from "../../support/fake-aws";
 import { type FakeControlPlane, startControlPlane } from "../../support/fake-control-plane";
 import { type FakeImds, startImds } from "../../support/imds";
 import { type Instance, startInstance } from "../../support/instance/instance";
 import { useLab } from "../../support/instance/lab";
-import { MINIMAL_WORKER, SECRET_ARN, unpacked } from "../../support/user-data";
+import { MINIMAL_WORKER, SECRET_ARN } from "../../support/user-data";
+import { releaseObjects, workerBoot } from "../../support/worker-boot";
 import { grantOf, PASSWORD } from "./jobs/supervised";
 
 const TOKEN = "canary-deployment-token-51c0";
 const DAEMON = readFileSync("__tests__/support/stand-in-daemon.pl");
-const PLANE_URL = "http://127.0.0.1:1";
 /** The share of memory and processors is counted for so many. */
 const SLOTS = 100;
 const JOBS = 4;
@@ -48,25 +44,12 @@ beforeAll(async () => {
     host,
     waitingHooks: ["launch"],
     secrets: { [SECRET_ARN]: TOKEN },
-    objects: {
-      [`ez-cdc-releases/worker-agent/${release.version}/worker-agent.mjs`]: readFileSync("dist/worker-agent.mjs"),
-      "releases/dbmazz/2.4.0/dbmazz-linux-amd64": DAEMON,
-    },
+    objects: releaseObjects(DAEMON),
   });
   aws.intercept("SetInstanceProtection", () => ({ status: 200, body: "<SetInstanceProtectionResponse/>" }));
   controlPlane = await startControlPlane(TOKEN, { host });
-  const { base64 } = workerUserData(new TerraformStack(new App(), "stack"), "user-data", {
-    ...MINIMAL_WORKER,
-    slots: SLOTS,
-    controlPlaneUrl: PLANE_URL,
-    daemonRelease: {
-      bucket: "releases",
-      keyPrefix: "dbmazz/",
-      version: "2.4.0",
-      sha256: { x86_64: createHash("sha256").update(DAEMON).digest("hex") },
-    },
-  });
-  imds.set("user-data", gzipSync(unpacked(base64).replace(PLANE_URL, controlPlane.endpoint)));
+  const boot = workerBoot(DAEMON, { ...MINIMAL_WORKER, slots: SLOTS }, controlPlane.endpoint);
+  imds.set("user-data", gzipSync(boot));
   imds.set("meta-data/autoscaling/target-lifecycle-state", "InService");
   worker = await startInstance(bench, { metadataPort: imds.port, aws: aws.endpoint });
 }, 600_000);

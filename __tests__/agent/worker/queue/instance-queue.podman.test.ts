@@ -1,16 +1,14 @@
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
-import { App, TerraformStack } from "cdktf";
 import { PATHS } from "../../../../agent/worker/paths";
-import release from "../../../../agent/worker/release.json";
-import { workerUserData } from "../../../../modules/user-data/worker-user-data";
 import { type FakeAws, startAws } from "../../../support/fake-aws";
 import { json } from "../../../support/fake-control-plane";
 import { type FakeImds, startImds } from "../../../support/imds";
 import { type Instance, startInstance } from "../../../support/instance/instance";
 import { useLab } from "../../../support/instance/lab";
-import { MINIMAL_WORKER, unpacked } from "../../../support/user-data";
+import { MINIMAL_WORKER } from "../../../support/user-data";
+import { releaseObjects, workerBoot } from "../../../support/worker-boot";
 
 /** Tells what it must not whenever it is looked at. */
 const DAEMON = readFileSync("__tests__/support/stand-in-daemon.pl", "utf8").replace(
@@ -40,10 +38,7 @@ beforeAll(async () => {
     host,
     waitingHooks: ["launch"],
     secrets: { [SECRET]: JSON.stringify({ username: "cdc", password: PASSWORD }) },
-    objects: {
-      [`ez-cdc-releases/worker-agent/${release.version}/worker-agent.mjs`]: readFileSync("dist/worker-agent.mjs"),
-      "releases/dbmazz/2.4.0/dbmazz-linux-amd64": DAEMON,
-    },
+    objects: releaseObjects(DAEMON),
   });
   aws.intercept("SetInstanceProtection", () => ({ status: 200, body: "<SetInstanceProtectionResponse/>" }));
   const RedrivePolicy = JSON.stringify({ deadLetterTargetArn: "dead", maxReceiveCount: 5 });
@@ -58,20 +53,14 @@ beforeAll(async () => {
   aws.intercept("ChangeMessageVisibility", () => json(200, {}));
   aws.intercept("ChangeMessageVisibilityBatch", () => json(200, { Successful: [], Failed: [] }));
   const { controlPlaneUrl: _url, token: _token, ...settings } = MINIMAL_WORKER;
-  const { base64 } = workerUserData(new TerraformStack(new App(), "stack"), "user-data", {
+  const boot = workerBoot(DAEMON, {
     ...settings,
     queue: { arn: "arn:aws:sqs:us-east-1:123456789012:jobs", visibilitySeconds: 120 },
     // In the place of the CloudWatch agent, which is what the copy of the jobs' output is made for.
     cloudWatchAgent: {},
     hooks: { beforeInstall: `install -D /bin/true ${PATHS.cloudWatchControl}` },
-    daemonRelease: {
-      bucket: "releases",
-      keyPrefix: "dbmazz/",
-      version: "2.4.0",
-      sha256: { x86_64: createHash("sha256").update(DAEMON).digest("hex") },
-    },
   });
-  imds.set("user-data", gzipSync(unpacked(base64)));
+  imds.set("user-data", gzipSync(boot));
   imds.set("meta-data/autoscaling/target-lifecycle-state", "InService");
   worker = await startInstance(bench, { metadataPort: imds.port, aws: aws.endpoint });
 }, 600_000);

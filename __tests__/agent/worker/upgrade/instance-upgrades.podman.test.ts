@@ -1,24 +1,22 @@
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { App, TerraformStack } from "cdktf";
 import release from "../../../../agent/worker/release.json";
 import type { WantedUpgrade } from "../../../../agent/worker/upgrade/release-signature";
-import { workerUserData } from "../../../../modules/user-data/worker-user-data";
 import { agentAs, Releases } from "../../../../scripts/chaos/releases";
 import { type FakeAws, startAws } from "../../../support/fake-aws";
 import { type FakeControlPlane, json, startControlPlane } from "../../../support/fake-control-plane";
 import { type FakeImds, startImds } from "../../../support/imds";
 import { type Instance, startInstance } from "../../../support/instance/instance";
 import { useLab } from "../../../support/instance/lab";
-import { MINIMAL_WORKER, SECRET_ARN, unpacked } from "../../../support/user-data";
+import { MINIMAL_WORKER, SECRET_ARN } from "../../../support/user-data";
+import { releaseObjects, workerBoot } from "../../../support/worker-boot";
 import { grantOf } from "../jobs/supervised";
 
 const TOKEN = "canary-deployment-token-51c0";
 const DAEMON = readFileSync("__tests__/support/stand-in-daemon.pl");
-const PLANE_URL = "http://127.0.0.1:1";
 const BUCKET = MINIMAL_WORKER.agentRelease.bucket;
 /** Long enough for a new version to register on a busy machine. */
 const GATE_SECONDS = 20;
@@ -28,10 +26,7 @@ const LINKS = "/var/lib/holdfast-worker";
 
 const bench = useLab();
 const directory = mkdtempSync(join(tmpdir(), "holdfast-upgrade-"));
-const objects: Record<string, string | Buffer> = {
-  [`${BUCKET}/worker-agent/${release.version}/worker-agent.mjs`]: readFileSync("dist/worker-agent.mjs"),
-  "releases/dbmazz/2.4.0/dbmazz-linux-amd64": DAEMON,
-};
+const objects = releaseObjects(DAEMON);
 let releases: Releases;
 let imds: FakeImds;
 let aws: FakeAws;
@@ -47,19 +42,9 @@ beforeAll(async () => {
   controlPlane = await startControlPlane(TOKEN, { host });
   // Outlasts any start of an agent: what is looked at is the upgrade.
   controlPlane.leaseMs = 300_000;
-  const { base64 } = workerUserData(new TerraformStack(new App(), "stack"), "user-data", {
-    ...MINIMAL_WORKER,
-    slots: 10,
-    controlPlaneUrl: PLANE_URL,
-    upgrade: { releaseKey: readFileSync(releases.keyFile, "utf8"), gateSeconds: GATE_SECONDS },
-    daemonRelease: {
-      bucket: "releases",
-      keyPrefix: "dbmazz/",
-      version: "2.4.0",
-      sha256: { x86_64: createHash("sha256").update(DAEMON).digest("hex") },
-    },
-  });
-  imds.set("user-data", gzipSync(unpacked(base64).replace(PLANE_URL, controlPlane.endpoint)));
+  const upgrade = { releaseKey: readFileSync(releases.keyFile, "utf8"), gateSeconds: GATE_SECONDS };
+  const boot = workerBoot(DAEMON, { ...MINIMAL_WORKER, slots: 10, upgrade }, controlPlane.endpoint);
+  imds.set("user-data", gzipSync(boot));
   imds.set("meta-data/autoscaling/target-lifecycle-state", "InService");
   worker = await startInstance(bench, { metadataPort: imds.port, aws: aws.endpoint });
 }, 600_000);
