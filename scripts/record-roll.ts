@@ -2,11 +2,13 @@
  * `npm run record-roll`: the terminal session in docs/rolling-update.md, as the real commands print it against the
  * simulator, in virtual time: a plan, a roll, a release whose nodes do not come up, and the way back.
  */
+
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { placeInPage } from "./place-in-page";
+import { progress } from "./rolling-update/cli/progress";
 import { rollCommand } from "./rolling-update/cli/roll-command";
 import { MemoryStore } from "./rolling-update/simulator/memory-store";
 import { SimulatedAws } from "./rolling-update/simulator/simulated-aws";
@@ -44,6 +46,7 @@ export async function recordRoll(): Promise<string> {
         clock: process,
         stdout: terminal,
         stderr: terminal,
+        telling: progress,
         probe: aws.guests.probe(process, () => 0),
       },
       (value) => {

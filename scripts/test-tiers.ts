@@ -41,7 +41,7 @@ export const TEST_TIERS: readonly TestTier[] = [
   },
   {
     name: "lab",
-    proves: "clusters of real nodes, applied by real terraform, under real systemd and cloud-init",
+    proves: "clusters and fleets of real machines, applied by real terraform, under real systemd and cloud-init",
     commands: [
       "terraform",
       "moto_server",
@@ -53,6 +53,9 @@ export const TEST_TIERS: readonly TestTier[] = [
       "nsenter",
       "losetup",
       "flock",
+      "initdb",
+      "postgres",
+      "openssl",
     ],
     asRoot: true,
   },

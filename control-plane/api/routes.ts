@@ -56,6 +56,11 @@ export class Routes {
 
   constructor(private readonly api: ApiContext) {
     this.app.openAPIRegistry.registerComponent("securitySchemes", "token", { type: "http", scheme: "bearer" });
+    this.app.use(async (c, next) => {
+      await next();
+      // A copy that stops takes no further request: RFC 9112, section 9.6.
+      if (api.waker.stopped) c.header("connection", "close");
+    });
     this.app.use(
       bodyLimit({ maxSize: BODY_LIMIT_BYTES, onError: (c) => this.refuse(c, "*", performance.now(), tooLarge()) }),
     );

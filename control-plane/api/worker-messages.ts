@@ -17,6 +17,7 @@ import {
 import { issueToken, isTokenValid, type TokenHolder } from "../store/tokens";
 import { noteUpgrade, readOwedUpgrades } from "../store/upgrades";
 import type { ApiContext } from "./context";
+import { whenUndelivered } from "./delivery";
 import { fenced, RequestRefused, sessionClosed, tokenInvalid } from "./refusal";
 
 /** Who sends a message, and the connection it came on. */
@@ -187,7 +188,7 @@ async function withAssignments(
   return grants;
 }
 
-/** A grant whose answer could not be written goes to somebody else at once instead of waiting for its deadline. */
+/** A grant that did not reach its worker goes to somebody else at once instead of waiting for its deadline. One that was started stays. */
 function takeBackUndelivered(api: ApiContext, { gone, outgoing, sessionId }: Sender, grants: readonly Grant[]): void {
   if (grants.length === 0) return;
   const takeBack = (): void => {
@@ -198,9 +199,5 @@ function takeBackUndelivered(api: ApiContext, { gone, outgoing, sessionId }: Sen
     );
   };
   if (gone.aborted) takeBack();
-  else {
-    outgoing?.once("close", () => {
-      if (!outgoing.writableFinished) takeBack();
-    });
-  }
+  else if (outgoing) whenUndelivered(outgoing, api.timing.grantMs, takeBack);
 }

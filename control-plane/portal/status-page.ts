@@ -49,13 +49,14 @@ interface Condition {
 }
 
 export function statusPage(deployments: readonly DeploymentStatus[], at: string): Html {
+  const sections = deployments.map(judged);
   return html`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <noscript><meta http-equiv="refresh" content="${RENEWAL_SECONDS}"></noscript>
-<title>${title(deployments)}</title>
+<title>${title(sections)}</title>
 <link rel="stylesheet" href="/status.css">
 <script src="/status.js" defer></script>
 </head>
@@ -67,31 +68,44 @@ export function statusPage(deployments: readonly DeploymentStatus[], at: string)
 <p class="bad" role="status"></p>
 </header>
 <main>
-${deployments.map(deploymentSection)}
+${sections.map(deploymentSection)}
 ${deployments.length === 0 ? html`<p>There is no deployment yet: <code>holdfast deployment create &lt;name&gt;</code></p>` : ""}
 </main>
 </body>
 </html>`;
 }
 
+interface JudgedJob extends JobStatus {
+  readonly condition: Condition;
+}
+
+interface JudgedDeployment extends DeploymentStatus {
+  /** The most urgent first. */
+  readonly jobs: readonly JudgedJob[];
+}
+
+const URGENCY = ["bad", "warn", "good", "quiet"];
+
+function judged({ name, workers, jobs }: DeploymentStatus): JudgedDeployment {
+  const byId = new Map(workers.map((worker) => [worker.workerId, worker]));
+  const all = jobs.map((job) => ({ ...job, condition: jobCondition(job, byId.get(job.workerId ?? "")) }));
+  return { name, workers, jobs: URGENCY.flatMap((level) => all.filter(({ condition }) => condition.level === level)) };
+}
+
 /** What a tab shows: the worst first. */
-function title(deployments: readonly DeploymentStatus[]): string {
-  const bad = deployments.flatMap(({ jobs, workers }) =>
-    jobs.filter((job) => isBad(jobCondition(job, workers))),
-  ).length;
+function title(deployments: readonly JudgedDeployment[]): string {
+  const bad = deployments.flatMap(({ jobs }) => jobs.filter(({ condition }) => condition.level === "bad")).length;
   return bad === 0 ? "Holdfast" : `${bad} in trouble – Holdfast`;
 }
 
-const isBad = ({ level }: Condition): boolean => level === "bad";
-
-function deploymentSection({ name, workers, jobs }: DeploymentStatus): Html {
+function deploymentSection({ name, workers, jobs }: JudgedDeployment): Html {
   const id = `deployment-${name}`;
   return html`
 <section aria-labelledby="${id}">
 <h2 id="${id}">${name}</h2>
 <p id="${id}-summary" data-live>${summary(workers, jobs)}</p>
-${table(id, "Jobs", ["Job", "State", "Phase", "Worker", "From", "To", "Lag", "Changes/s", "Failures"], byUrgency(workers, jobs))}
-${table(id, "Workers", ["Worker", "State", "Pool", "Jobs", "Slots", "Agent"], workers.map(workerRow))}
+${table(id, "Jobs", ["Job", "State", "Phase", "Worker", "From", "To", "Lag", "Changes/s", "Failures"], jobs, jobRow)}
+${table(id, "Workers", ["Worker", "State", "Pool", "Jobs", "Slots", "Agent"], workers, workerRow)}
 </section>`;
 }
 
@@ -108,14 +122,20 @@ const NUMBERS = new Set(["Lag", "Changes/s", "Failures", "Jobs", "Slots"]);
 
 const count = (amount: number, noun: string): string => `${amount} ${noun}${amount === 1 ? "" : "s"}`;
 
-function table(section: string, caption: string, head: readonly string[], rows: readonly Html[]): Html {
+function table<Row>(
+  section: string,
+  caption: string,
+  head: readonly string[],
+  rows: readonly Row[],
+  render: (row: Row) => Html,
+): Html {
   const left = rows.length - MOST_ROWS;
   return html`
 <div class="scroll" role="region" aria-label="${caption}" tabindex="0">
 <table>
 <caption>${caption}</caption>
 <thead><tr>${head.map((cell) => html`<th scope="col" class="${NUMBERS.has(cell) ? "number" : ""}">${cell}</th>`)}</tr></thead>
-<tbody id="${section}-${caption}" data-live>${rows.slice(0, MOST_ROWS)}</tbody>
+<tbody id="${section}-${caption}" data-live>${rows.slice(0, MOST_ROWS).map(render)}</tbody>
 </table>
 </div>
 <p id="${section}-${caption}-left" data-live>${rows.length === 0 ? "None." : ""}${
@@ -123,16 +143,7 @@ function table(section: string, caption: string, head: readonly string[], rows: 
   }</p>`;
 }
 
-const URGENCY = ["bad", "warn", "good", "quiet"];
-
-function byUrgency(workers: readonly WorkerStatus[], jobs: readonly JobStatus[]): Html[] {
-  return jobs
-    .map((job) => ({ job, condition: jobCondition(job, workers) }))
-    .sort((a, b) => URGENCY.indexOf(a.condition.level) - URGENCY.indexOf(b.condition.level))
-    .map(({ job, condition }) => jobRow(job, condition));
-}
-
-function jobRow(job: JobStatus, condition: Condition): Html {
+function jobRow({ condition, ...job }: JudgedJob): Html {
   const isFresh = job.state === "running" && job.metricsAgeMs !== null && job.metricsAgeMs < FRESH_MS;
   const figures = isFresh ? job.metrics : null;
   const detail = job.lastError !== null && condition.level !== "good" ? html`<small>${job.lastError}</small>` : "";
@@ -143,10 +154,9 @@ function jobRow(job: JobStatus, condition: Condition): Html {
 <td class="number">${figures ? figures.eventsPerSecond.toFixed(0) : ""}</td><td class="number">${job.failures}</td></tr>`;
 }
 
-/** What is true of a job, never better than it is: one whose worker is silent is not said to run. */
-export function jobCondition(job: JobStatus, workers: readonly WorkerStatus[]): Condition {
+/** What is true of a job, never better than it is: one whose worker is silent, or that has none, is not said to run. */
+export function jobCondition(job: JobStatus, holder: WorkerStatus | undefined): Condition {
   const { state, desired } = job;
-  const holder = workers.find(({ workerId }) => workerId === job.workerId);
   if (state === "failed") return { text: "failed", level: "bad" };
   if (state === "running" || state === "starting") {
     if (!holder || holder.silentMs > 0) return { text: `${state}, but its worker is silent`, level: "bad" };

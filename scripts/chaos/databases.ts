@@ -52,7 +52,7 @@ export async function stopDatabases(servers: DatabaseServers): Promise<void> {
 }
 
 /** Types whose text is easily changed on the way, a value stored out of line, and a key that changes. */
-async function createTable(source: Pool, table: string): Promise<void> {
+export async function createTable(source: Pool, table: string): Promise<void> {
   await source.query(
     `create table ${table} (
        id integer primary key,

@@ -114,12 +114,18 @@ export class Watch {
       const state = this.#overrides.get(node.name) ?? (unwell.has(node.name) ? "unwell" : node.state);
       return { ...node, state };
     });
-    for (const node of judged) this.#note(node, unwell.get(node.name) ?? "");
+    // Who is back comes first: two that change places between two looks were never out together.
+    const isServing = ({ state }: WatchedNode) => state === "in service";
+    const inOrder = [...judged.filter(isServing), ...judged.filter((node) => !isServing(node))];
+    for (const node of inOrder) this.#note(node, unwell.get(node.name) ?? "");
     for (const { name } of this.nodes) if (!judged.some((node) => node.name === name)) this.#forget(name);
-    for (const { name, wanted } of groups) {
-      const serving = judged.filter(({ group, state }) => group === name && state === "in service").length;
-      this.#noteService(name, wanted, serving);
-    }
+    const services = groups.map(({ name, wanted }) => ({
+      name,
+      wanted,
+      serving: judged.filter((node) => node.group === name && isServing(node)).length,
+    }));
+    services.sort((a, b) => a.wanted - a.serving - (b.wanted - b.serving));
+    for (const { name, wanted, serving } of services) this.#noteService(name, wanted, serving);
   }
 
   #note(node: WatchedNode, reason: string): void {

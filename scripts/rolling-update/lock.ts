@@ -7,11 +7,12 @@ import type { Store } from "./store";
 
 /** A lease not renewed for this long belongs to nobody. */
 export const LOCK_TTL_MS = 60_000;
-const RENEW_AFTER_MS = LOCK_TTL_MS / 3;
 /** An expired lease is watched this long before it is taken, in case only the clocks differ. */
 const WATCH_MS = LOCK_TTL_MS / 2;
 /** What remains of a lease when a mutation starts must cover the mutation: an API call gives up sooner than this. */
 export const MUTATION_MARGIN_MS = 15_000;
+/** A mutation that starts before the renewal is due is over before whoever watches the lease has watched for long enough. */
+const RENEW_AFTER_MS = WATCH_MS - MUTATION_MARGIN_MS;
 const PREFIX = "lock/";
 
 const leaseSchema = z.strictObject({
@@ -59,7 +60,7 @@ export class Lock {
   }
 
   /**
-   * Renews the lease when a third of it has passed, and makes sure that it still covers a mutation.
+   * Renews the lease when it is due, and makes sure that it still covers a mutation.
    * @throws RollError LOCK_LOST when another roller owns the cluster, or the lease ran out.
    */
   async assertHeld(): Promise<void> {

@@ -48,12 +48,16 @@ export type ManifestNode = z.infer<typeof nodeSchema>;
 /** Tag on an instance that holds the configuration hash it booted with. */
 export const CONFIG_HASH_TAG = "holdfast:config-hash";
 
+/** Where one comes from that fits what is deployed. */
+const NEXT =
+  "`terraform output -raw roll_manifest > FILE` writes the deployment's own; hand it over with --cluster FILE";
+
 /** @throws RollError MANIFEST_INVALID naming the field. */
 export function parseManifest(value: unknown): Manifest {
   const parsed = manifestSchema.safeParse(value);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map(({ path, message }) => `${path.join(".") || "manifest"}: ${message}`);
-  throw new RollError("MANIFEST_INVALID", `the cluster manifest is invalid: ${problems.join("; ")}`);
+  throw new RollError("MANIFEST_INVALID", `the cluster manifest is invalid: ${problems.join("; ")}`, { next: NEXT });
 }
 
 /**
@@ -64,7 +68,7 @@ export function manifestFrom(file: string | undefined): Manifest {
   const text = process.env.HOLDFAST_CLUSTER;
   if (file === undefined && text === undefined) {
     throw new RollError("MANIFEST_INVALID", "no cluster is named", {
-      next: "give --cluster with the manifest the deployment wrote, or its JSON in HOLDFAST_CLUSTER",
+      next: `${NEXT}, or its JSON in HOLDFAST_CLUSTER`,
     });
   }
   let value: unknown;
@@ -73,6 +77,7 @@ export function manifestFrom(file: string | undefined): Manifest {
   } catch (error) {
     throw new RollError("MANIFEST_INVALID", `cannot read the cluster manifest ${file ?? "in HOLDFAST_CLUSTER"}`, {
       reason: (error as Error).message,
+      next: NEXT,
     });
   }
   return parseManifest(value);

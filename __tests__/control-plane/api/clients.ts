@@ -73,7 +73,7 @@ export class Operator {
 
 /** A worker as the protocol sees it: every answer goes through the agent's checker. */
 export class TestWorker {
-  private token = "";
+  token = "";
   private beats = 0;
   /** Kinds of action that it says to understand. */
   features = ["stop", "drain"];

@@ -1,6 +1,10 @@
+import { randomUUID } from "node:crypto";
 import { request } from "node:http";
 import { Client } from "pg";
+import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
+import { WORKER_PATH } from "../../../control-plane/protocol";
 import { eventually } from "../../support/eventually";
+import { startCopy, TestWorker } from "./clients";
 import { useControlPlane } from "./use-control-plane";
 
 const plane = useControlPlane({ props: { stopGraceMs: 100 } });
@@ -20,6 +24,24 @@ it("cuts a connection whose request never comes to its end", async () => {
 
   expect((await broken).message).toMatch(/socket hang up|ECONNRESET/);
   expect(plane.copies[0]?.logs.join()).toContain("cutting connections that are still busy");
+});
+
+it("ends a connection with the answer to its parked claim, instead of waiting until it has been idle for long enough", async () => {
+  const { controlPlane, logs } = await startCopy(plane.databaseUrl, DEFAULT_TIMING, { stopGraceMs: 60_000 });
+  const worker = await new TestWorker(controlPlane.url, plane.operator.deploymentToken, "i-1").open();
+  const claim = fetch(`${controlPlane.url}${WORKER_PATH}claim`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${worker.token}`, "content-type": "application/json" },
+    body: JSON.stringify({ claimId: randomUUID(), freeSlots: 1, waitMs: 30_000 }),
+  });
+  const figures = async () => (await fetch(`${controlPlane.url}/metrics`)).text();
+  await eventually(async () => (/^holdfast_parked_claims 1$/m.test(await figures()) ? true : undefined));
+
+  await controlPlane.stop();
+
+  const answer = await claim;
+  expect([answer.status, answer.headers.get("connection")]).toEqual([200, "close"]);
+  expect(logs.join()).not.toContain("cutting connections");
 });
 
 it("leaves a database that does not answer", async () => {

@@ -1,4 +1,5 @@
 import { DEFAULT_TIMING, daemonsGoneAfterMs, LeaseTiming } from "../../../control-plane/lease/timing";
+import { longForm } from "../../support/long-form";
 import { MUTANTS, type Mutant } from "./simulator/mutants";
 import { simulate } from "./simulator/simulate";
 
@@ -24,8 +25,11 @@ const NOTICED: Readonly<
   "late report overturns": { hours: 100, by: "overturned ends" },
 };
 
+/** Of 100 hours each. */
+const SEEDS = Array.from({ length: longForm(3, 100) }, (_, index) => index + 1);
+
 describe("the lease protocol under every fault at once", () => {
-  it.each([1, 2, 3])(
+  it.each(SEEDS)(
     "control-plane 1: no double run and no job lost in 100 simulated hours, seed %d",
     (seed) => {
       const outcome = simulate({ seed, hours: 100 });

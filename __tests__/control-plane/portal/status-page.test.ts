@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { type JobStatus, jobCondition, statusPage, type WorkerStatus } from "../../../control-plane/portal/status-page";
 
@@ -41,16 +42,16 @@ const job = fc.record({
 
 const workers = fc.uniqueArray(worker, { selector: ({ workerId }) => workerId, maxLength: 2 });
 
-const isHeard = (status: JobStatus, all: readonly WorkerStatus[]): boolean =>
-  all.some(({ workerId, silentMs }) => workerId === status.workerId && silentMs === 0);
+const holderOf = (status: JobStatus, all: readonly WorkerStatus[]): WorkerStatus | undefined =>
+  all.find(({ workerId }) => workerId === status.workerId);
 
 it("control-plane 30: in 10,000 random states a job is green only while a worker that is heard of runs it as it is wished", () => {
   const seen = { good: 0, quiet: 0, warn: 0, bad: 0 };
   fc.assert(
     fc.property(workers, job, (all, status) => {
-      const { level } = jobCondition(status, all);
+      const { level } = jobCondition(status, holderOf(status, all));
       const held = ["running", "starting"].includes(status.state);
-      const heard = isHeard(status, all);
+      const heard = holderOf(status, all)?.silentMs === 0;
       const well = status.state === "running" && status.desired === "run" && heard && status.gapAfter === null;
       seen[level] += 1;
       if (status.state === "failed" || (held && !heard)) return level === "bad";
@@ -65,7 +66,7 @@ it("control-plane 30: the page says each job's condition, names the worst in its
   let figures = 0;
   fc.assert(
     fc.property(workers, job, (all, status) => {
-      const { level, text } = jobCondition(status, all);
+      const { level, text } = jobCondition(status, holderOf(status, all));
       const page = String(statusPage([{ name: "shop", workers: all, jobs: [status] }], "now"));
 
       expect(page).toContain(`class="${level}">${text}`);
@@ -77,4 +78,42 @@ it("control-plane 30: the page says each job's condition, names the worst in its
     { numRuns: 500, seed: 31 },
   );
   expect(figures).toBeGreaterThan(10);
+});
+
+it("control-plane 30: of 10,000 workers and jobs it shows the most urgent in 60 KB, and looks at each a few times", () => {
+  const [template, worst] = fc.sample(job, { numRuns: 2, seed: 1 }) as [JobStatus, JobStatus];
+  const many = Array.from({ length: 10_000 }, (_, index) => index);
+  let looks = 0;
+  const all = many.map((index) => ({
+    get workerId() {
+      looks += 1;
+      return `i-0${(index * 7_919 + 2 ** 40).toString(16)}`;
+    },
+    pool: "default",
+    slots: 4,
+    jobs: 1,
+    draining: false,
+    silentMs: 0,
+    agentVersion: "1.0.0",
+  }));
+  const jobs: JobStatus[] = all.map(({ workerId }, index) => ({
+    ...template,
+    name: `orders-${index}`,
+    state: "running",
+    desired: "run",
+    gapAfter: null,
+    workerId,
+    metrics: { lagMs: (index * 13) % 3_000, eventsPerSecond: (index * 7) % 500 },
+    metricsAgeMs: 1_000,
+  }));
+  looks = 0;
+
+  const page = String(
+    statusPage([{ name: "shop", workers: all, jobs: [...jobs, { ...worst, name: "broken", state: "failed" }] }], "now"),
+  );
+
+  expect(gzipSync(page).length).toBeLessThan(60 * 1_024);
+  expect(page).toContain("<title>1 in trouble");
+  expect(page.indexOf("broken")).toBeLessThan(page.indexOf("orders-0"));
+  expect(looks).toBeLessThan(5 * all.length);
 });

@@ -10,7 +10,8 @@ import { eventually } from "../../support/eventually";
 import { longForm } from "../../support/long-form";
 import { TestFleet } from "./fleet";
 
-const KILLS = longForm(2, 100);
+const KILLS = longForm(2, 200);
+const COMMITS = 50;
 const ACKED_BETWEEN_KILLS = 25;
 
 /** The server and every process of it, at once, as when the machine's memory runs out. */
@@ -70,3 +71,39 @@ it(`control-plane 10, 23: no checkpoint that was acknowledged is lost when the s
   await cluster.stop();
   rmSync(parent, { recursive: true });
 }, 1_200_000);
+
+it("control-plane 23: every answer waits for its commit to be on the disk", async () => {
+  const parent = mkdtempSync(join(tmpdir(), "holdfast-sync-"));
+  chmodSync(parent, 0o755);
+  const cluster = await startPrivateCluster({ directory: join(parent, "cluster") });
+  const pool = openDatabase(cluster.url, 4);
+  await migrate(pool);
+  const fleet = await TestFleet.create(pool);
+  await fleet.job("orders");
+  const sessionId = await fleet.worker("w");
+  const ref = await fleet.run(sessionId);
+  const { rows: settings } = await pool.query(
+    "select name, setting from pg_settings where name in ('fsync', 'synchronous_commit')",
+  );
+  expect(settings.map(({ name, setting }) => `${name} ${setting}`).sort()).toEqual([
+    "fsync on",
+    "synchronous_commit on",
+  ]);
+  // Where PostgreSQL counts them: https://www.postgresql.org/docs/18/release-18.html
+  const isInIo = Number((await pool.query("show server_version_num")).rows[0].server_version_num) >= 180_000;
+  const count = isInIo
+    ? "select sum(fsyncs)::bigint as syncs from pg_stat_io where object = 'wal'"
+    : "select wal_sync as syncs from pg_stat_wal";
+  const syncs = async (): Promise<number> => (await pool.query(count)).rows[0].syncs;
+
+  const before = await syncs();
+  for (let seq = 1; seq <= COMMITS; seq++) {
+    await saveCheckpoint(pool, sessionId, ref, { seq, phase: "streaming", position: `0/${seq}` });
+  }
+  // Each of PostgreSQL's processes tells its count with some delay.
+  await eventually(async () => ((await syncs()) - before >= COMMITS ? true : undefined));
+
+  await pool.end();
+  await cluster.stop();
+  rmSync(parent, { recursive: true });
+}, 600_000);

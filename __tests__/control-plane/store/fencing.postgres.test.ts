@@ -21,6 +21,7 @@ beforeEach(async () => {
 afterAll(() => postgres.stop(), 60_000);
 
 const ORDERS = longForm(2_000, 10_000);
+const STEPS = longForm(400, 100_000);
 
 const checkpoint = { seq: 99, phase: "streaming", position: "0/99" } as const;
 const figures = { lagBytes: 1, lagMs: 1, eventsPerSecond: 1, eventsTotal: 1, memoryBytes: 1, cpuMillicores: 1 };
@@ -148,10 +149,12 @@ describe("control-plane 4: fencing on every write", () => {
     const fences = async (): Promise<number[]> =>
       (await pool.query<{ fence: number }>("select fence from jobs")).rows.map((row) => row.fence);
     // How the four interleave is PostgreSQL's choice, so the work done in a number of rounds is too: go on until it was enough.
+    let steps = 0;
     do {
       for (let round = 0; round < 100; round++) await Promise.all([step(), step(), step(), step()]);
-    } while (started.size < 50 || Math.min(...(await fences())) <= 10);
-  }, 300_000);
+      steps += 400;
+    } while (steps < STEPS || started.size < 50 || Math.min(...(await fences())) <= 10);
+  }, 3_600_000);
 });
 
 describe("the pool", () => {

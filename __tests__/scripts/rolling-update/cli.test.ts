@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { progress } from "../../../scripts/rolling-update/cli/progress";
 import { rollCommand } from "../../../scripts/rolling-update/cli/roll-command";
 import type { Surroundings } from "../../../scripts/rolling-update/cli/surroundings";
 import { eventSchema } from "../../../scripts/rolling-update/events";
@@ -32,6 +33,7 @@ async function cli(aws: SimulatedAws, store: MemoryStore, ...given: (string | { 
     clock: process,
     stdout: sink,
     stderr: sink,
+    telling: progress,
     probe: aws.guests.probe(process, () => 0),
   };
   let code: number | undefined;
@@ -315,6 +317,16 @@ describe("holdfast roll", () => {
 
     expect(code).toBe(6);
     expect(out).toContain("HOLDFAST_CLUSTER");
+  });
+
+  test("a manifest that is none is told field by field, with where the right one comes from", async () => {
+    const aws = await SimulatedAws.running();
+
+    const { code, out } = await cli(aws, new MemoryStore(), "plan", { manifest: { ...aws.manifest, region: 1 } });
+
+    expect(code).toBe(6);
+    expect(out).toContain("region: Invalid input: expected string");
+    expect(out).toContain("terraform output -raw roll_manifest");
   });
 
   test("every command shows how it is used", () => {

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fromJSONSchema } from "zod";
+import { progress } from "../../../scripts/rolling-update/cli/progress";
 import { rollCommand } from "../../../scripts/rolling-update/cli/roll-command";
 import { eventJsonSchema } from "../../../scripts/rolling-update/events";
 import { fleetEventJsonSchema } from "../../../scripts/rolling-update/fleet/fleet-events";
@@ -51,7 +52,7 @@ describe("the published schemas of events", () => {
       throw new Error("no cluster is reached in these tests");
     };
     const command = rollCommand(
-      { connect, refreshes: () => refreshes, clock: process, stdout: sink, stderr: sink },
+      { connect, refreshes: () => refreshes, clock: process, stdout: sink, stderr: sink, telling: progress },
       () => {},
     );
 

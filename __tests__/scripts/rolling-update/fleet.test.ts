@@ -1,3 +1,4 @@
+import { progress } from "../../../scripts/rolling-update/cli/progress";
 import { rollCommand } from "../../../scripts/rolling-update/cli/roll-command";
 import { fleetEventSchema } from "../../../scripts/rolling-update/fleet/fleet-events";
 import { VirtualClock } from "../../../scripts/rolling-update/simulator/virtual-clock";
@@ -21,7 +22,14 @@ function pool() {
       ({ isTTY: false, write: (text: string) => lines.push(text) }) as unknown as NodeJS.WriteStream;
     let code: number | undefined;
     const command = rollCommand(
-      { connect: unused, refreshes: () => refreshes, clock: process, stdout: sink(out), stderr: sink(err) },
+      {
+        connect: unused,
+        refreshes: () => refreshes,
+        clock: process,
+        stdout: sink(out),
+        stderr: sink(err),
+        telling: progress,
+      },
       (value) => {
         code = value;
       },

@@ -1,5 +1,6 @@
+import type { Clock } from "../../../scripts/rolling-update/clock";
 import type { Cloud } from "../../../scripts/rolling-update/cloud";
-import { fenced, LOCK_TTL_MS, Lock, lockOwner } from "../../../scripts/rolling-update/lock";
+import { fenced, LOCK_TTL_MS, Lock, lockOwner, MUTATION_MARGIN_MS } from "../../../scripts/rolling-update/lock";
 import { RollError } from "../../../scripts/rolling-update/roll-error";
 import { MemoryStore } from "../../../scripts/rolling-update/simulator/memory-store";
 import { VirtualClock } from "../../../scripts/rolling-update/simulator/virtual-clock";
@@ -18,8 +19,11 @@ describe("the lock", () => {
       const upTo = (ms: number) => Math.floor(random() * ms);
 
       const runner = async (owner: number): Promise<void> => {
-        const process = clock.process();
-        const connection = store.connect(process, () => upTo(400));
+        const own = clock.process();
+        // Clocks differ, in one schedule of two by up to two lives of a lease.
+        const skewMs = seed % 2 === 0 ? upTo(4 * LOCK_TTL_MS) - 2 * LOCK_TTL_MS : 0;
+        const process: Clock = { ...own, now: () => own.now() + skewMs, sleep: own.sleep, random: own.random };
+        const connection = store.connect(own, () => upTo(400));
         await process.sleep(upTo(30_000));
         for (let attempt = 0; attempt < 40; attempt++) {
           try {
@@ -29,7 +33,7 @@ describe("the lock", () => {
               {
                 suspendLaunch: async () => {
                   const from = clock.now();
-                  await process.sleep(upTo(10_000));
+                  await process.sleep(upTo(MUTATION_MARGIN_MS));
                   spans.push({ owner, epoch: lock.epoch, from, to: clock.now() });
                 },
               } as unknown as Cloud,
@@ -116,5 +120,106 @@ describe("the lock", () => {
 
     await expect(refusal).rejects.toMatchObject({ code: "LOCK_HELD" });
     await clock.run(keeping);
+  });
+
+  test("R8: a roller that slept while one with a fast clock took the cluster changes nothing more, its own lease not out", async () => {
+    const clock = new VirtualClock(seededRandom(1));
+    const store = new MemoryStore();
+    const sleeper = clock.process();
+    const lock = await clock.run(Lock.acquire(store.connect(sleeper), sleeper, "sleeper"));
+    if (lock === "still running") throw new Error("not acquired");
+    const changes: string[] = [];
+    const cloud = fenced(
+      { suspendLaunch: async (group: string) => void changes.push(group) } as unknown as Cloud,
+      lock,
+    );
+    const fast = clock.process();
+    const ahead = { ...fast, now: () => fast.now() + 2 * LOCK_TTL_MS, sleep: fast.sleep, random: fast.random };
+    await clock.run(Lock.acquire(store.connect(fast), ahead, "fast clock"));
+    expect(clock.now() + MUTATION_MARGIN_MS).toBeLessThan(LOCK_TTL_MS);
+
+    await expect(clock.run(cloud.suspendLaunch("orders-node-00"))).rejects.toMatchObject({ code: "LOCK_LOST" });
+
+    expect(changes).toEqual([]);
+    await expect(lockOwner(store)).resolves.toBe("fast clock");
+  });
+
+  test.each([1_000, 14_000, 19_000, 29_000])(
+    "R8: a change begun %i ms after the last renewal is over before one with a fast clock takes the cluster",
+    async (ageMs) => {
+      const clock = new VirtualClock(seededRandom(1));
+      const store = new MemoryStore();
+      const busy = clock.process();
+      const lock = await clock.run(Lock.acquire(store.connect(busy), busy, "busy"));
+      if (lock === "still running") throw new Error("not acquired");
+      let isChanging = false;
+      const slowly = async () => {
+        isChanging = true;
+        await busy.sleep(MUTATION_MARGIN_MS);
+        isChanging = false;
+      };
+      const cloud = fenced({ suspendLaunch: slowly } as unknown as Cloud, lock);
+      const changing = busy.sleep(ageMs).then(() => cloud.suspendLaunch("orders-node-00"));
+      const fast = clock.process();
+      const ahead = { ...fast, now: () => fast.now() + 2 * LOCK_TTL_MS, sleep: fast.sleep, random: fast.random };
+
+      const overlaps = await clock.run(
+        Lock.acquire(store.connect(fast), ahead, "fast clock").then(
+          () => isChanging,
+          () => false,
+        ),
+      );
+
+      expect(overlaps).toBe(false);
+      await clock.run(changing);
+    },
+  );
+
+  test("R8: a renewal that took most of the lease covers no change", async () => {
+    const clock = new VirtualClock(seededRandom(1));
+    const store = new MemoryStore();
+    const slow = clock.process();
+    let renewalMs = 0;
+    const connection = store.connect(
+      slow,
+      () => 0,
+      async (method, call) => {
+        if (method === "write") await slow.sleep(renewalMs);
+        return call();
+      },
+    );
+    const lock = await clock.run(Lock.acquire(connection, slow, "slow"));
+    if (lock === "still running") throw new Error("not acquired");
+    const changes: string[] = [];
+    const cloud = fenced(
+      { suspendLaunch: async (group: string) => void changes.push(group) } as unknown as Cloud,
+      lock,
+    );
+    await clock.run(slow.sleep(LOCK_TTL_MS / 2));
+    renewalMs = LOCK_TTL_MS - MUTATION_MARGIN_MS + 1_000;
+
+    await expect(clock.run(cloud.suspendLaunch("orders-node-00"))).rejects.toMatchObject({ code: "LOCK_LOST" });
+
+    expect(changes).toEqual([]);
+  });
+
+  test("R8: a roller that gave the cluster back changes nothing more once another has it, however fresh its lease", async () => {
+    const clock = new VirtualClock(seededRandom(1));
+    const store = new MemoryStore();
+    const former = clock.process();
+    const lock = await clock.run(Lock.acquire(store.connect(former), former, "former"));
+    if (lock === "still running") throw new Error("not acquired");
+    const changes: string[] = [];
+    const cloud = fenced(
+      { suspendLaunch: async (group: string) => void changes.push(group) } as unknown as Cloud,
+      lock,
+    );
+    await clock.run(lock.release());
+    const next = clock.process();
+    await clock.run(Lock.acquire(store.connect(next), next, "next"));
+
+    await expect(clock.run(cloud.suspendLaunch("orders-node-00"))).rejects.toMatchObject({ code: "LOCK_LOST" });
+
+    expect(changes).toEqual([]);
   });
 });

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { progress } from "../../../scripts/rolling-update/cli/progress";
 import { MemoryStore } from "../../../scripts/rolling-update/simulator/memory-store";
 import {
   type Connection,
@@ -35,6 +36,7 @@ async function account(world: SimulationOptions = {}, connection: Connection = {
       clock: process,
       stdout: stream,
       stderr: stream,
+      telling: progress,
       probe: aws.guests.probe(process, () => 0),
     };
     const report = await aws.clock.run(smoke(surroundings, { cluster, options: ["--poll", "1s"], ...given }));

@@ -1,7 +1,7 @@
 import { DescribeVolumesCommand } from "@aws-sdk/client-ec2";
 import { manifestNodeOf, type Occasion, type Rehearsal } from "../rehearsal";
 import type { Check } from "../story/happening";
-import { mostOutTogether, outOfService } from "../story/service";
+import { asGroupsSee, mostNodesOut, outOfService } from "../story/service";
 import { timeText } from "../story/time";
 
 /** Waits until another instance stands for the node and everything is well; whether address and data came with it. */
@@ -43,16 +43,33 @@ async function heldChecks(rehearsal: Rehearsal, { node }: Occasion, instanceId: 
   ];
 }
 
-/** No node but those that were meant left service since the event began. */
-export function othersStayed({ story }: Rehearsal, { fromMs }: Occasion, meant: readonly string[]): Check {
-  const out = Object.keys(outOfService(story.happenings, fromMs, story.elapsedMs));
-  const others = out.filter((name) => !meant.includes(name));
-  return check(others.length === 0, "no other node left service", `${others.join(", ")} left service too`);
+/**
+ * No node but those that were meant left service since the event began. Others may have been unwell: while a cluster elects a leader
+ * none of its members is well.
+ */
+export function othersStayed(
+  { story }: Pick<Rehearsal, "story">,
+  { fromMs }: Pick<Occasion, "fromMs">,
+  meant: readonly string[],
+): Check {
+  const othersIn = (happenings: typeof story.happenings) =>
+    Object.entries(outOfService(happenings, fromMs, story.elapsedMs)).filter(([name]) => !meant.includes(name));
+  const left = othersIn(asGroupsSee(story.happenings)).map(([name]) => name);
+  const unwell = othersIn(story.happenings).map(([name, ms]) => `${name} was unwell for ${timeText(ms)}`);
+  return check(
+    left.length === 0,
+    ["no other node left service", ...unwell].join("; "),
+    `${left.join(", ")} left service too`,
+  );
 }
 
 /** Never more nodes out of service than `most` since the event began. */
-export function outTogether({ story }: Rehearsal, { fromMs }: Occasion, most: number): Check {
-  const out = mostOutTogether(story.happenings, fromMs, story.elapsedMs);
+export function outTogether(
+  { story }: Pick<Rehearsal, "story">,
+  { fromMs }: Pick<Occasion, "fromMs">,
+  most: number,
+): Check {
+  const out = mostNodesOut(asGroupsSee(story.happenings), fromMs, story.elapsedMs);
   const text = `at most ${out} ${out === 1 ? "node was" : "nodes were"} out of service at once`;
   return check(out <= most, text, `${text}; it should be ${most}`);
 }

@@ -18,6 +18,27 @@ export function mostOutTogether(happenings: readonly Happening[], fromMs: number
   return began ? most : total();
 }
 
+/** The most nodes that were out of service at one moment between `fromMs` and `untilMs`, node by node. */
+export function mostNodesOut(happenings: readonly Happening[], fromMs: number, untilMs: number): number {
+  const out = new Set<string>();
+  let most = 0;
+  for (const [index, happening] of happenings.entries()) {
+    if (happening.atMs > untilMs) break;
+    if (happening.kind === "node" && happening.state !== "in service") out.add(happening.node);
+    else if (happening.kind === "node" || happening.kind === "gone") out.delete(happening.node ?? "");
+    // What was seen in one look has one moment.
+    const nextMs = happenings[index + 1]?.atMs ?? Number.POSITIVE_INFINITY;
+    if (nextMs > Math.max(happening.atMs, fromMs)) most = Math.max(most, out.size);
+  }
+  return most;
+}
+
+/** The same without what the application says: who is unwell is in service, as far as its group knows. */
+export const asGroupsSee = (happenings: readonly Happening[]): readonly Happening[] =>
+  happenings.map((happening) =>
+    happening.kind === "node" && happening.state === "unwell" ? { ...happening, state: "in service" } : happening,
+  );
+
 /** Milliseconds that each node was out of service between `fromMs` and `untilMs`, for those that were. */
 export function outOfService(
   happenings: readonly Happening[],

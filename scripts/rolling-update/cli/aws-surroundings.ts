@@ -1,5 +1,6 @@
 import { instanceRefreshes } from "../aws/instance-refreshes";
 import { systemClock } from "../clock";
+import { progress } from "./progress";
 import { sdkConnection } from "./sdk-connection";
 import type { Surroundings } from "./surroundings";
 
@@ -12,4 +13,5 @@ export const awsSurroundings: Surroundings = {
   clock: systemClock,
   stdout: process.stdout,
   stderr: process.stderr,
+  telling: progress,
 };

@@ -4,9 +4,7 @@ import { asRollError } from "../roll-error";
 import type { RollPorts } from "../roll-ports";
 import type { Settings } from "../settings";
 import { applicationOf } from "./application";
-import { brief } from "./brief";
 import { exitCodeOfError } from "./exit-codes";
-import { progress } from "./progress";
 import { errorData, errorText } from "./report";
 import type { Connected, Surroundings } from "./surroundings";
 
@@ -71,7 +69,7 @@ export class CommandLine {
     settings: Settings,
     flags: Flags,
   ): RollPorts {
-    const { clock, stdout, probe, node } = this.surroundings;
+    const { clock, stdout, probe, telling } = this.surroundings;
     const application = applicationOf(settings, { nodes: manifest.nodes, clock, channel });
     return {
       cloud,
@@ -79,7 +77,7 @@ export class CommandLine {
       clock,
       ...application,
       ...(probe === undefined ? {} : { probe }),
-      report: node === undefined ? progress(stdout, manifest, flags.json === true) : brief(stdout),
+      report: telling(stdout, manifest, flags.json === true),
     };
   }
 }

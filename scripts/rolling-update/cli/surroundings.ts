@@ -18,7 +18,9 @@ export interface Surroundings {
   readonly clock: RollPorts["clock"];
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
-  /** Where the roller runs on a node of the cluster: output is short, since it is cut, and the node's own turn is another's. */
+  /** How the events of a roll are told. */
+  readonly telling: (stdout: NodeJS.WriteStream, manifest: Manifest, json: boolean) => RollPorts["report"];
+  /** Where the roller runs on a node of the cluster: the node's own turn is another's. */
   readonly node?: {
     readonly instanceId: string;
     /** Has one of the nodes go on with the roll, and gives its id. @throws RollError HANDOVER_FAILED */

@@ -6,6 +6,7 @@ import { nodeCommands } from "../aws/node-commands";
 import { parameterStore } from "../aws/parameter-store";
 import { signedCalls } from "../aws/signed-calls";
 import type { SystemsManager } from "../aws/systems-manager";
+import { brief } from "../cli/brief";
 import { CommandLine } from "../cli/command-line";
 import { exitCodeOfError } from "../cli/exit-codes";
 import { errorText } from "../cli/report";
@@ -39,6 +40,7 @@ async function surroundingsOf({ document, roleArn, manifest }: NodeRequest): Pro
     clock: systemClock,
     stdout: process.stdout,
     stderr: process.stderr,
+    telling: brief,
     node: {
       instanceId,
       handOn: (ports, reached, successors) =>

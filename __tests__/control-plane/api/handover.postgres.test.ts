@@ -1,0 +1,103 @@
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { LeaseTiming } from "../../../control-plane/lease/timing";
+import { WORKER_PATH } from "../../../control-plane/protocol";
+import { eventually } from "../../support/eventually";
+import { longForm } from "../../support/long-form";
+import type { TestWorker } from "./clients";
+import { useControlPlane } from "./use-control-plane";
+
+// Nothing but the broken connection can free a grant: its own deadline is an hour away.
+const plane = useControlPlane({ timing: LeaseTiming.parse({ grantMs: 3_600_000 }) });
+
+interface Claimed {
+  /** What has come of the answer. */
+  readonly read: string;
+  /** Ends the connection as a machine does that has gone, whatever was not read yet. */
+  readonly reset: () => Promise<void>;
+}
+
+/** Claims jobs on a connection of its own, from which no more is read once so many bytes of the answer have come, or all of it. */
+async function claimOn(worker: TestWorker, freeSlots: number, bytes = Number.POSITIVE_INFINITY): Promise<Claimed> {
+  const { hostname, port } = new URL(worker.url);
+  const body = JSON.stringify({ claimId: randomUUID(), freeSlots, waitMs: 0 });
+  const head = [
+    `POST ${WORKER_PATH}claim HTTP/1.1`,
+    `host: ${hostname}`,
+    `authorization: Bearer ${worker.token}`,
+    "content-type: application/json",
+    `content-length: ${body.length}`,
+  ];
+  return await new Promise((resolve, reject) => {
+    let read = "";
+    const callback = (_: number, [byte = 0]: Uint8Array): boolean => {
+      read += String.fromCharCode(byte);
+      const [, length, content] = /content-length: (\d+).*?\r\n\r\n(.*)/is.exec(read) ?? [];
+      const isOver = read.length === bytes || content?.length === Number(length);
+      if (isOver) resolve({ read, reset });
+      return !isOver;
+    };
+    const socket = connect({ port: Number(port), host: hostname, onread: { buffer: new Uint8Array(1), callback } });
+    const reset = async (): Promise<void> => {
+      const closed = once(socket, "close");
+      socket.resetAndDestroy();
+      await closed;
+    };
+    socket.on("error", reject);
+    socket.write(`${head.join("\r\n")}\r\n\r\n${body}`);
+  });
+}
+
+const stateOf = async (jobId: string) =>
+  (await plane.pool.query<{ state: string; fence: number }>("select state, fence from jobs where id = $1", [jobId]))
+    .rows[0];
+
+const CUTS = longForm(12, 2_000);
+
+it(`control-plane 11: a job whose claim was cut at any of ${CUTS} places in the answer is pending again, with one grant for each claim`, async () => {
+  const jobId = await plane.operator.createJob("orders");
+  const worker = await plane.worker("i-1").open();
+
+  let fence = 0;
+  const cut = async (bytes: number): Promise<number> => {
+    const { read, reset } = await claimOn(worker, 1, bytes);
+    await reset();
+    const freed = await eventually(async () => {
+      const seen = await stateOf(jobId);
+      return seen?.state === "pending" && seen.fence > fence ? seen : undefined;
+    });
+    fence += 1;
+    expect(freed).toEqual({ state: "pending", fence });
+    return read.length;
+  };
+  const whole = await cut(Number.POSITIVE_INFINITY);
+  const step = Math.max(1, Math.floor(whole / CUTS));
+  for (let bytes = 1; bytes < whole; bytes += step) expect(await cut(bytes)).toBe(bytes);
+
+  const { rows } = await plane.pool.query(
+    "select action, count(*)::int from audit_log where action in ('job.claim', 'job.ungrant') group by action order by 1",
+  );
+  expect(rows).toEqual([
+    { action: "job.claim", count: fence },
+    { action: "job.ungrant", count: fence },
+  ]);
+  expect((await (await plane.worker("i-2").open()).claim()).grants).toMatchObject([{ jobId, fence: fence + 1 }]);
+});
+
+it("control-plane 11: a reset after the answer takes back what was not started, and nothing that was", async () => {
+  const jobs = [await plane.operator.createJob("orders"), await plane.operator.createJob("customers")];
+  const worker = await plane.worker("i-1").open();
+  const { read, reset } = await claimOn(worker, 2);
+  const [started, waiting] = jobs as [string, string];
+  for (const jobId of jobs) expect(read).toContain(jobId);
+  await worker.ask("started", { jobId: started, fence: 1 });
+
+  await reset();
+  await eventually(async () => ((await stateOf(waiting))?.state === "pending" ? true : undefined));
+
+  // A copy that has stopped has nothing under way.
+  await plane.copies[0]?.controlPlane.stop();
+  expect(await stateOf(started)).toEqual({ state: "running", fence: 1 });
+  expect(await stateOf(waiting)).toEqual({ state: "pending", fence: 1 });
+});

@@ -1,0 +1,90 @@
+import type { PoolClient } from "pg";
+import { RENEW } from "../../../control-plane/store/heartbeats";
+import { deletePast } from "../../../control-plane/store/retention";
+import { eventually } from "../../support/eventually";
+import { longForm } from "../../support/long-form";
+import { startTestPostgres, type TestPostgres } from "../../support/postgres";
+import { seededRandom } from "../../support/seeded-random";
+import { TestFleet } from "./fleet";
+
+let postgres: TestPostgres;
+let fleet: TestFleet;
+let client: PoolClient;
+beforeAll(async () => {
+  postgres = await startTestPostgres();
+}, 120_000);
+beforeEach(async () => {
+  fleet = await TestFleet.create((await postgres.freshDatabase()).pool);
+  client = await fleet.pool.connect();
+  await client.query("set statement_timeout = 0");
+});
+afterEach(() => client.release(true));
+afterAll(() => postgres.stop(), 60_000);
+
+const WORKERS = longForm(1_000, 10_000);
+const BEATS = longForm(50_000, 50_000_000);
+/** Heartbeats that share a statement. */
+const GROUP = longForm(50, 2_000);
+const JOBS = longForm(10_000, 1_000_000);
+const PORTION = 2_000;
+
+/** Without the index: that does not change. */
+async function sizeOf(table: string): Promise<number> {
+  return (await client.query("select pg_relation_size($1)::int as bytes", [table])).rows[0].bytes;
+}
+
+it(`control-plane 21: ${BEATS} heartbeats leave the leases as small as they were, nearly all without touching an index`, async () => {
+  const { rows } = await client.query<{ id: string }>(
+    `insert into sessions (id, deployment_id, worker_id, pool, labels, slots, features, agent_version, daemon_version, state)
+     select gen_random_uuid(), $1, 'w-' || n, 'default', '{}', 4, '{}', '1', '1', 'open' from generate_series(1, $2::int) n returning id`,
+    [fleet.deploymentId, WORKERS],
+  );
+  await client.query("insert into leases select id, now() from sessions");
+  await client.query("vacuum analyze");
+  const before = await sizeOf("leases");
+
+  const random = seededRandom(21);
+  for (let beats = 0; beats < BEATS; beats += GROUP) {
+    const ids = Array.from({ length: GROUP }, () => rows[Math.floor(random() * rows.length)]?.id ?? "");
+    await client.query({ name: "renew", text: RENEW, values: [ids, 30] });
+  }
+
+  expect(await sizeOf("leases")).toBeLessThanOrEqual(4 * before);
+  const { updates, hot } = await eventually(async () => {
+    const figures =
+      "select n_tup_upd as updates, n_tup_hot_upd as hot from pg_stat_user_tables where relname = 'leases'";
+    const seen = (await client.query<{ updates: number; hot: number }>(figures)).rows[0];
+    // Who is drawn twice for a group beats once.
+    return seen && seen.updates > 0.8 * BEATS ? seen : undefined;
+  });
+  expect(hot / updates).toBeGreaterThanOrEqual(0.85);
+}, 7_200_000);
+
+it(`control-plane 21: ${JOBS} jobs that came and went leave no more than those of the last days`, async () => {
+  const tables = ["jobs", "ready_jobs", "job_metrics"];
+  const comeAndGo = async (from: number): Promise<void> => {
+    await client.query(
+      `insert into jobs (deployment_id, name, source_id, sink_id, tables, snapshot, pool, state)
+       select $1, 'job-' || n, $2, $2, '{t}', false, 'default', 'pending' from generate_series($3::int, $4::int) n`,
+      [fleet.deploymentId, fleet.datasourceId, from, from + PORTION - 1],
+    );
+    await client.query(
+      `insert into job_metrics (job_id, fence, figures) select id, 1, '{"lagMs": 1}' from jobs where state = 'pending'`,
+    );
+    await client.query("update jobs set state = 'completed' where state = 'pending'");
+    await client.query("update jobs set state = 'deleted' where state = 'completed'");
+    await client.query("update jobs set deleted_at = now() - interval '2 days' where state = 'deleted'");
+    expect(await deletePast(client, 1)).toBe(PORTION);
+    // What autovacuum does in its own time.
+    await client.query("vacuum jobs, ready_jobs, job_metrics");
+  };
+  await comeAndGo(1);
+  await comeAndGo(PORTION + 1);
+  const before = await Promise.all(tables.map(sizeOf));
+  for (let from = 2 * PORTION + 1; from < JOBS; from += PORTION) await comeAndGo(from);
+
+  const after = await Promise.all(tables.map(sizeOf));
+  for (const [index, bytes] of after.entries()) expect(bytes).toBeLessThanOrEqual(2 * (before[index] ?? 0) + 65_536);
+  const { rows } = await client.query("select (select count(*) from jobs) + (select count(*) from ready_jobs) as left");
+  expect(rows).toEqual([{ left: 0 }]);
+}, 7_200_000);

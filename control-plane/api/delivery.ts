@@ -1,0 +1,23 @@
+import type { HttpBindings } from "@hono/node-server";
+
+/**
+ * Calls back when an answer may not have reached its asker: it could not be written to its end, or its connection was reset within so
+ * many milliseconds, with what the asker had not read yet. It may call twice.
+ */
+export function whenUndelivered(
+  outgoing: HttpBindings["outgoing"],
+  resetWithinMs: number,
+  undelivered: () => void,
+): void {
+  outgoing.once("close", () => {
+    if (!outgoing.writableFinished) undelivered();
+  });
+  const { socket } = outgoing;
+  if (!socket) return;
+  const closed = (hadError: boolean): void => {
+    if (hadError) undelivered();
+  };
+  // A proxy sends the requests of many over one connection.
+  socket.setMaxListeners(0).once("close", closed);
+  setTimeout(() => socket.off("close", closed), resetWithinMs).unref();
+}
