@@ -19,7 +19,7 @@ const TOKEN = "canary-deployment-token-51c0";
 const DAEMON = readFileSync("__tests__/support/stand-in-daemon.pl");
 const BUCKET = MINIMAL_WORKER.agentRelease.bucket;
 /** Long enough for a new version to register on a busy machine. */
-const GATE_SECONDS = 20;
+const GATE_SECONDS = 45;
 const AGENT = "holdfast-worker.service";
 const GUARD = "holdfast-guard.service";
 const LINKS = "/var/lib/holdfast-worker";
