@@ -2,7 +2,6 @@
  * `npm run record-roll`: the terminal session in docs/rolling-update.md, as the real commands print it against the
  * simulator, in virtual time: a plan, a roll, a release whose nodes do not come up, and the way back.
  */
-
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

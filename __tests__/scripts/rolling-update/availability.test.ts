@@ -71,7 +71,7 @@ describe("availability", () => {
     expect(bad).toEqual([]);
     // A roller that never dares violates nothing either; what keeps the rest is a bad release, or a death that lasts.
     expect(done).toBeGreaterThan(RUNS * 0.6);
-  }, 600_000);
+  }, 1_800_000);
 
   test("R3: the monitor convicts a roller that does not look", async () => {
     const aws = await SimulatedAws.running();
