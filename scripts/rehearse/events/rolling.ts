@@ -77,6 +77,13 @@ const HURRIED: Clock = { ...systemClock, sleep: (ms) => sleep(Math.min(ms, HURRI
 /** What a rehearsal calls the node of a group. */
 const nameOf = ({ watch }: Rehearsal, group: string) => watch.nodes.find((node) => node.group === group)?.name ?? group;
 
-/** An error of a roll in one line. */
-export const reasonOf = ({ code, message, reason }: RollError) =>
-  [`${code}: ${message}`, reason?.split("\n")[0]].filter(Boolean).join("; ");
+/** An error of a roll in one line: with AWS's words, and the node agent's own, where the instance printed them before it ended. */
+export function reasonOf({
+  code,
+  message,
+  reason = "",
+}: Pick<RollError, "code" | "message"> & Partial<Pick<RollError, "reason">>): string {
+  const [first, ...printed] = reason.split("\n");
+  const verdict = printed.filter((line) => line.startsWith("holdfast-node: ")).at(-1);
+  return [`${code}: ${message}`, first, verdict].filter(Boolean).join("; ");
+}
