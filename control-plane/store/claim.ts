@@ -30,13 +30,15 @@ const HELD: Prepared = {
 
 /**
  * Picks in the order of priority and waiting time. Only rows of jobs are locked, here as everywhere, so that no two
- * transactions wait for each other.
+ * transactions wait for each other. `coalesce` hides from the planner how few of all jobs are pending: it would read and sort everything
+ * that is ready rather than walk the index until it has enough.
  */
 export const PICK: Prepared = {
   name: "pick-jobs",
   text: `
   select ${JOB_COLUMNS} from ready_jobs r join jobs j on j.id = r.job_id
-  where r.deployment_id = $1 and r.pool = $2 and r.labels <@ $3::jsonb and r.not_before <= now() and j.state = 'pending'
+  where r.deployment_id = $1 and r.pool = $2 and coalesce(r.labels <@ $3::jsonb, false) and r.not_before <= now()
+    and coalesce(j.state = 'pending', false)
   order by r.priority, r.not_before, r.job_id
   limit $4
   for update of j skip locked`,

@@ -83,7 +83,7 @@ it(`control-plane 11: a job whose claim was cut at any of ${CUTS} places in the 
     { action: "job.ungrant", count: fence },
   ]);
   expect((await (await plane.worker("i-2").open()).claim()).grants).toMatchObject([{ jobId, fence: fence + 1 }]);
-});
+}, 3_600_000);
 
 it("control-plane 11: a reset after the answer takes back what was not started, and nothing that was", async () => {
   const jobs = [await plane.operator.createJob("orders"), await plane.operator.createJob("customers")];
