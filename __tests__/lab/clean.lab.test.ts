@@ -3,8 +3,9 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { engineHere } from "../../scripts/rehearse/machines/engine-here";
 import { openLab, removeAbandonedLabs } from "../../scripts/rehearse/machines/lab";
-import { LAB_LABEL, podman } from "../../scripts/rehearse/machines/podman";
+import { LAB_LABEL } from "../../scripts/rehearse/machines/labels";
 import { useLab } from "../support/instance/lab";
 import { sh } from "../support/loop-volume";
 
@@ -13,7 +14,7 @@ const bench = useLab();
 /** Everything on this machine that bears the lab's number. */
 async function remainsOf(lab: string): Promise<Record<string, string>> {
   return {
-    containers: await podman("ps", "--all", "--format={{.Names}}", `--filter=label=${LAB_LABEL}=${lab}`),
+    containers: await engineHere().run("ps", "--all", "--format={{.Names}}", `--filter=label=${LAB_LABEL}=${lab}`),
     devices: sh(`losetup --list --noheadings --output BACK-FILE | grep holdfast-lab-${lab}/ || true`),
     links: sh(`ip -oneline link show | grep -oE '(holdfast|hf)${lab}[^:@]*' || true`),
     namespaces: sh(`ip netns list | grep holdfast${lab}- || true`),

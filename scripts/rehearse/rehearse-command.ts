@@ -29,6 +29,7 @@ export function rehearseCommand(surroundings: Surroundings): Command {
       ).choices(["none", "container"]),
     )
     .option("--packages <names>", "Debian packages in the containers' image, separated by commas", names)
+    .option("--image <name>", "an image of one's own for the containers, in place of Debian with the packages")
     .option("--deadline <time>", "how long the boot, and each event, may take to be well (default: 10m)", duration)
     .option("--output <directory>", "where report, picture, story and logs go (default: rehearsal.out/DEPLOYMENT)")
     .option("--keep", "stay up after the last event, until Ctrl-C")

@@ -27,6 +27,7 @@ export interface RunFlags {
   readonly scenario?: string;
   readonly machines?: MachineKind;
   readonly packages?: readonly string[];
+  readonly image?: string;
   readonly deadline?: number;
   readonly output?: string;
   readonly keep?: true;
@@ -65,14 +66,14 @@ async function run(
   const scenario = scenarioOf(flags);
   const { kind, why } = machinesFor(flags.machines, { asked: wanted, hasWorkers: deployment.hasWorkers });
   requireInside(scenario, kind);
+  requireContainers(flags, kind);
   requireTools();
   if (why !== undefined) stderr.write(`${why}\n`);
   const startedAt = new Date().toISOString();
   const story = new Story();
   const output = openOutput(flags.output ?? join("rehearsal.out", deployment.name), story);
   const endLive = tellLive(story, stdout, flags.json === true);
-  const open = () =>
-    kind === "none" ? openInstantStage() : openContainerStage(packagesFor(deployment.name, flags.packages));
+  const open = () => (kind === "none" ? openInstantStage() : openContainerStage(wantedImage(deployment.name, flags)));
   const told = { deployment: deployment.name, machines: kind, startedAt, remarks: REMARKS[kind] };
   try {
     const report = await reported(output, told, { signal, stays: flags.keep === true }, async (remark) => {
@@ -133,6 +134,17 @@ function requireInside({ events }: Scenario, kind: MachineKind): void {
   if (without === undefined) return;
   throw new WrongUse(`${without.text}: needs an operating system to happen in`, "use --machines container");
 }
+
+function requireContainers({ image, packages }: RunFlags, kind: MachineKind): void {
+  if (image !== undefined && packages !== undefined) {
+    throw new WrongUse("--image and --packages exclude each other", "have the packages in the image");
+  }
+  if (image === undefined || kind === "container") return;
+  throw new WrongUse(`--image ${image}: nothing boots it with --machines none`, "use --machines container");
+}
+
+const wantedImage = (deployment: string, { image, packages }: RunFlags) =>
+  image === undefined ? { packages: packagesFor(deployment, packages) } : { image };
 
 function requireTools(): void {
   const missing = missingCommands({ name: "rehearse", proves: "", commands: ["terraform", "moto_server"] });

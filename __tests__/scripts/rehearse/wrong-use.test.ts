@@ -46,6 +46,16 @@ test("what was asked for twice, or cannot happen on these machines, is refused b
   );
 });
 
+test("an image is for containers alone, and has its packages", async () => {
+  const zookeeper = `${DEPLOYMENTS}/zookeeper.yaml`;
+  expect(await refusal(zookeeper, { image: "own", machines: "none" })).toBe(
+    "--image own: nothing boots it with --machines none\n  next: use --machines container\n",
+  );
+  expect(await refusal(zookeeper, { image: "own", packages: ["etcd-server"], machines: "none" })).toContain(
+    "--image and --packages exclude each other",
+  );
+});
+
 test("workers are not rehearsed in containers, where they would do nothing: what works is said", async () => {
   const fleet = `${DEPLOYMENTS}/ez-cdc-production.yaml`;
   expect(await refusal(fleet, { machines: "container" })).toBe(

@@ -2,8 +2,9 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { LaunchedInstance, Machine, Machines } from "../../emulator/machines";
 import { startContainer } from "./container";
+import { engineHere } from "./engine-here";
 import type { Lab } from "./lab";
-import { LAB_LABEL, LIMITS, podman } from "./podman";
+import { LAB_LABEL } from "./labels";
 import { loopVolumes } from "./volumes";
 
 export interface ContainerMachinesOptions {
@@ -16,6 +17,15 @@ export interface ContainerMachinesOptions {
   readonly environment: () => Readonly<Record<string, string>>;
 }
 
+/**
+ * To make and mount filesystems, to reboot, to make a directory immutable, to keep users off an address, and to see what program
+ * another user's process runs. No more: with all of them each machine's udev sees every other machine's volumes.
+ */
+const CAPABILITIES = ["SYS_ADMIN", "SYS_BOOT", "LINUX_IMMUTABLE", "NET_ADMIN", "SYS_PTRACE"];
+
+/** Low enough that they need not be raised, which takes a capability that a CI machine may lack. */
+const LIMITS = ["--ulimit=nofile=16384:16384", "--ulimit=nproc=4096:4096"];
+
 /** The container of an instance. */
 export const containerName = (lab: Lab, instanceId: string) => `holdfast-${lab.id}-${instanceId}`;
 
@@ -25,6 +35,7 @@ export const containerName = (lab: Lab, instanceId: string) => `holdfast-${lab.i
  */
 export async function containerMachines(options: ContainerMachinesOptions): Promise<Machines> {
   const { lab, image, metadataPort, environment } = options;
+  const engine = engineHere();
   const volumes = loopVolumes(join(lab.directory, "volumes"));
   const machines = new Set<Machine>();
   const starting = new Set<Promise<Machine>>();
@@ -44,33 +55,36 @@ export async function containerMachines(options: ContainerMachinesOptions): Prom
     };
 
     const name = containerName(lab, id);
-    const namespace = await lab.network.join({ privateIp, macAddress, metadataPort });
+    const nic = { privateIp, macAddress, metadataPort };
     const leave = () => lab.network.leave(privateIp);
+    const namespace = engine.namespace === "given" ? await lab.network.join(nic) : undefined;
+    const prepare = async (pid: number) => {
+      if (namespace !== undefined) return;
+      // That of the start before has gone with its processes.
+      await leave();
+      await lab.network.join({ ...nic, pid });
+    };
     try {
-      await podman(
+      await engine.run(
         "create",
         `--name=${name}`,
         `--label=${LAB_LABEL}=${lab.id}`,
-        `--network=ns:${namespace}`,
         `--hostname=${hostname}`,
-        "--systemd=always",
         "--tty",
-        "--log-driver=k8s-file",
+        ...engine.createArguments(namespace),
         ...LIMITS,
-        // To make and mount filesystems, to reboot, to make a directory immutable, to keep users off an address, and to see what program
-        // another user's process runs. No more: with all of them each machine's udev sees every other machine's volumes.
-        "--cap-add=SYS_ADMIN,SYS_BOOT,LINUX_IMMUTABLE,NET_ADMIN,SYS_PTRACE",
+        ...CAPABILITIES.map((capability) => `--cap-add=${capability}`),
         "--device-cgroup-rule=b 7:* rwm",
-        "--security-opt=unmask=/sys/dev/block",
         ...Object.entries(mounts).map(([from, to]) => `--volume=${from}:${to}:ro`),
         image,
+        ...engine.program,
       );
-      const machine = await startContainer({ name, instanceId: id, volumes, cleanUp: leave });
+      const machine = await startContainer({ engine, name, instanceId: id, volumes, prepare, cleanUp: leave });
       machines.add(machine);
       void machine.ended.catch(() => undefined).then(() => machines.delete(machine));
       return machine;
     } catch (error) {
-      await podman("rm", "--force", "--time=0", "--ignore", name);
+      await engine.remove(name);
       await leave();
       throw error;
     }

@@ -2,14 +2,17 @@ import { access } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Machine } from "../../emulator/machines";
 import { type AttachedVolume, hideDevice, showDevice } from "./devices";
-import { podman } from "./podman";
+import type { Engine } from "./engine";
 import type { Volumes } from "./volumes";
 
 export interface ContainerOptions {
+  readonly engine: Engine;
   /** Created, and never started so far. */
   readonly name: string;
   readonly instanceId: string;
   readonly volumes: Volumes;
+  /** Before systemd runs, at every start. */
+  readonly prepare: (pid: number) => Promise<void>;
   /** What is left to do once the machine has ended. */
   readonly cleanUp: () => Promise<void>;
 }
@@ -26,7 +29,8 @@ const SHUTDOWN_DEADLINE_MS = 180_000;
 const POLL_MS = 50;
 
 /** Starts a container and keeps it as an instance is kept: a reboot of the operating system starts it again. */
-export async function startContainer({ name, instanceId, volumes, cleanUp }: ContainerOptions): Promise<Machine> {
+export async function startContainer(options: ContainerOptions): Promise<Machine> {
+  const { engine, name, instanceId, volumes, prepare, cleanUp } = options;
   const attached = new Map<string, AttachedVolume>();
   let starts = 0;
   let pid = 0;
@@ -34,16 +38,16 @@ export async function startContainer({ name, instanceId, volumes, cleanUp }: Con
 
   /** The devices are there before the first process runs: what mounts them at boot does not wait for udev. */
   const boot = async () => {
-    await podman("init", name);
-    pid = Number(await podman("inspect", "--format={{.State.Pid}}", name));
-    for (const volume of attached.values()) await showDevice(pid, volume);
-    await podman("start", name);
+    pid = await engine.start(name, async (first) => {
+      await prepare(first);
+      for (const volume of attached.values()) await showDevice(first, volume);
+    });
     starts += 1;
   };
 
   const live = async () => {
     for (;;) {
-      const status = Number(await podman("wait", name).catch(() => "1"));
+      const status = Number(await engine.run("wait", name).catch(() => "1"));
       if (status !== REBOOTED) break;
       await boot();
     }
@@ -51,11 +55,11 @@ export async function startContainer({ name, instanceId, volumes, cleanUp }: Con
     finalConsole = await readConsole().catch(() => "");
     for (const volumeId of attached.keys()) volumes.release(volumeId);
     attached.clear();
-    await podman("rm", "--force", "--time=0", "--ignore", name);
+    await engine.remove(name);
     await cleanUp();
   };
 
-  const readConsole = () => podman("logs", name);
+  const readConsole = () => engine.run("logs", name);
 
   let over = false;
   const awaitSystemd = async () => {
@@ -79,22 +83,22 @@ export async function startContainer({ name, instanceId, volumes, cleanUp }: Con
     ended,
     async shutdown() {
       await awaitSystemd();
-      if (!over) await podman("kill", `--signal=${POWER_OFF}`, name).catch(() => undefined);
+      if (!over) await engine.run("kill", `--signal=${POWER_OFF}`, name).catch(() => undefined);
       const late = new AbortController();
       const deadline = sleep(SHUTDOWN_DEADLINE_MS, "late", { signal: late.signal }).catch(() => "ended");
-      if ((await Promise.race([ended, deadline])) === "late") await podman("kill", "--signal=KILL", name);
+      if ((await Promise.race([ended, deadline])) === "late") await engine.run("kill", "--signal=KILL", name);
       late.abort();
       await ended;
     },
     async kill() {
-      if (!over) await podman("kill", "--signal=KILL", name).catch(() => undefined);
+      if (!over) await engine.run("kill", "--signal=KILL", name).catch(() => undefined);
       await ended;
     },
     async reboot() {
       running();
       const before = starts;
       await awaitSystemd();
-      if (!over) await podman("kill", `--signal=${REBOOT}`, name);
+      if (!over) await engine.run("kill", `--signal=${REBOOT}`, name);
       while (starts === before) {
         running();
         await sleep(POLL_MS);
@@ -116,7 +120,7 @@ export async function startContainer({ name, instanceId, volumes, cleanUp }: Con
     console: async () => finalConsole ?? readConsole(),
     async exec(...command) {
       running();
-      return podman("exec", name, ...command);
+      return engine.run("exec", name, ...command);
     },
   };
 }

@@ -1,8 +1,9 @@
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { engineHere } from "./engine-here";
+import { LAB_LABEL } from "./labels";
 import { freeNetworks, type LabNetwork, labsWithNetworks, openNetwork, removeNetwork } from "./network";
 import { endProcess, identityOf, lives } from "./owner";
-import { LAB_LABEL, podman } from "./podman";
 import { removeLoopDevices } from "./volumes";
 
 /** A bench for machines: a number of its own, a directory for volumes, and a network that nothing else uses. */
@@ -64,9 +65,10 @@ export async function removeAbandonedLabs(): Promise<string[]> {
 /** In the order in which one holds the other; what is gone already is passed over. */
 async function removeLab(id: string): Promise<void> {
   for (const process of await processesOf(id)) await endProcess(process);
-  const containers = await podman("ps", "--all", "--quiet", `--filter=label=${LAB_LABEL}=${id}`);
+  const engine = engineHere();
+  const containers = await engine.run("ps", "--all", "--quiet", `--filter=label=${LAB_LABEL}=${id}`);
   for (const container of containers.split("\n").filter(Boolean)) {
-    await podman("rm", "--force", "--time=0", "--ignore", container);
+    await engine.remove(container);
   }
   await removeNetwork(id);
   await removeLoopDevices(join(LABS, PREFIX + id));

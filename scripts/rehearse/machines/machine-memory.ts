@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { containerName } from "./container-machines";
+import { engineHere } from "./engine-here";
 import type { Lab } from "./lab";
-import { podman } from "./podman";
 
 /** Memory that a machine's control group is charged with, MiB: its processes, its kernel objects, and the files that it read first. */
 export interface MachineMemory {
@@ -20,7 +20,7 @@ const MIB = 1024 ** 2;
 
 /** @throws Error where no such machine runs. */
 export async function memoryOf(lab: Lab, instanceId: string): Promise<MachineMemory> {
-  const path = await podman("inspect", "--format={{.State.CgroupPath}}", containerName(lab, instanceId));
+  const path = await engineHere().run("inspect", "--format={{.State.CgroupPath}}", containerName(lab, instanceId));
   // One hierarchy for all controllers, or one for each: cgroups(7).
   const isUnified = existsSync(join(CGROUPS, "cgroup.controllers"));
   const group = isUnified ? join(CGROUPS, path) : join(CGROUPS, "memory", path);

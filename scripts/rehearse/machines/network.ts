@@ -7,7 +7,7 @@ export interface LabNetwork {
   readonly hostAddress: string;
   readonly cidr: string;
   /**
-   * Makes the network namespace that a machine lives in, with 169.254.169.254 translated to the lab's metadata server.
+   * Makes the network namespace that a machine lives in, or takes that of its first process, with 169.254.169.254 translated to the lab's metadata server.
    *
    * @returns its path.
    * @throws Error where another machine of this host has the address.
@@ -21,6 +21,8 @@ export interface NetworkInterface {
   readonly macAddress: string;
   /** Where the metadata service listens on {@link LabNetwork.hostAddress}. */
   readonly metadataPort: number;
+  /** Of the process whose namespace it is to be. @default - a namespace of no process */
+  readonly pid?: number;
 }
 
 const NAMESPACES = "/run/netns";
@@ -53,12 +55,12 @@ export async function openNetwork(lab: string): Promise<LabNetwork> {
   return {
     hostAddress,
     cidr: `10.${lab}.0.0/16`,
-    async join({ privateIp, macAddress, metadataPort }) {
+    async join({ privateIp, macAddress, metadataPort, pid }) {
       const namespace = namespaceOf(lab, privateIp);
       const path = `${NAMESPACES}/${namespace}`;
       const port = portOf(lab, privateIp);
       const inside = (...args: string[]) => command("nsenter", `--net=${path}`, ...args);
-      await command("ip", "netns", "add", namespace);
+      await command("ip", "netns", ...(pid === undefined ? ["add", namespace] : ["attach", namespace, String(pid)]));
       try {
         await command("ip", "route", "add", `${privateIp}/32`, "dev", bridge);
         await command("ip", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", namespace);

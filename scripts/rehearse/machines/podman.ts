@@ -1,18 +1,37 @@
-import { command } from "./host-command";
-
-/** On every container, with the lab's id: what is removed when the lab ends. */
-export const LAB_LABEL = "holdfast.lab";
+import type { Engine } from "./engine";
+import { command, succeeds } from "./host-command";
 
 /**
  * Holds on every machine: crun, podman's own choice, refuses hybrid cgroups, and the other two need a systemd or a journal that a
  * CI machine may lack.
  */
-const ENGINE = ["--runtime=runc", "--cgroup-manager=cgroupfs", "--events-backend=file"];
+const SETTINGS = ["--runtime=runc", "--cgroup-manager=cgroupfs", "--events-backend=file"];
 
-/** Low enough that they need not be raised, which takes a capability that a CI machine may lack. */
-export const LIMITS = ["--ulimit=nofile=16384:16384", "--ulimit=nproc=4096:4096"];
+const run = (...args: string[]) => command("podman", ...SETTINGS, ...args);
 
-/** Runs podman. @throws Error with what it printed where it fails. */
-export function podman(...args: string[]): Promise<string> {
-  return command("podman", ...ENGINE, ...args);
-}
+/** Podman knows what systemd needs, and starts a container in two steps. */
+export const PODMAN: Engine = {
+  name: "podman",
+  commands: ["podman", "runc", "mmdebstrap"],
+  run,
+  hasImage: (image) => succeeds("podman", "image", "exists", image),
+  namespace: "given",
+  createArguments: (namespace) => [
+    `--network=ns:${namespace}`,
+    "--systemd=always",
+    "--log-driver=k8s-file",
+    "--security-opt=unmask=/sys/dev/block",
+  ],
+  program: [],
+  async start(name, prepare) {
+    await run("init", name);
+    const pid = Number(await run("inspect", "--format={{.State.Pid}}", name));
+    await prepare(pid);
+    await run("start", name);
+    return pid;
+  },
+  async remove(name) {
+    await run("rm", "--force", "--time=0", "--ignore", name);
+  },
+  shell: (name) => ["podman", "--runtime=runc", "exec", "-it", name, "/bin/bash", "-l"],
+};

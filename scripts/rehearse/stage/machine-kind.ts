@@ -1,4 +1,4 @@
-import { missingCommands, TEST_TIERS } from "../../test-tiers";
+import { missingForContainers } from "../machines/engine-here";
 import { WrongUse } from "../wrong-use";
 
 /** What stands for instances. */
@@ -34,8 +34,7 @@ export function machinesFor(
 }
 
 function lackOfTools(): { readonly why: string; readonly next: string } | undefined {
-  const tier = TEST_TIERS.find(({ name }) => name === "podman");
-  const missing = tier === undefined ? [] : missingCommands(tier);
+  const missing = missingForContainers();
   if (missing.length === 0) return undefined;
   return { why: `containers need ${missing.join(", ")}`, next: "install them, or use --machines none" };
 }
