@@ -8,8 +8,8 @@ import { longForm } from "../../support/long-form";
 import type { TestWorker } from "./clients";
 import { useControlPlane } from "./use-control-plane";
 
-// Nothing but the broken connection can free a grant: its own deadline is an hour away.
-const plane = useControlPlane({ timing: LeaseTiming.parse({ grantMs: 3_600_000 }) });
+// Nothing but the broken connection can free a grant: its own deadline and the end of the lease are an hour away.
+const plane = useControlPlane({ timing: LeaseTiming.parse({ grantMs: 3_600_000, serverLeaseMs: 3_600_000 }) });
 
 interface Claimed {
   /** What has come of the answer. */
