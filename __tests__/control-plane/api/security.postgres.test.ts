@@ -163,6 +163,8 @@ describe("bad input", () => {
       400,
       "url: the URL must not hold credentials: use user and password",
     ]);
+    const unreadable = await plane.operator.post("/datasources", { ...datasource, url: "the shop's" });
+    expect([unreadable.status, unreadable.body.error.message]).toEqual([400, "url: Invalid URL"]);
     expect((await plane.operator.post("/jobs", { nmae: "x" })).body.error.code).toBe("invalid_message");
   });
 

@@ -90,7 +90,9 @@ export function addDatasourceRoutes(routes: Routes, api: ApiContext): void {
   });
 }
 
+/** True also of what is no URL, which is said already. */
 function hasNoCredentials(value: string): boolean {
+  if (!URL.canParse(value)) return true;
   const { username, password } = new URL(value);
   return username === "" && password === "";
 }
