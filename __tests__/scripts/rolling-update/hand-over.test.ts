@@ -1,3 +1,4 @@
+import type { NetworkInterface } from "../../../scripts/rolling-update/cloud";
 import { Monitor } from "../../../scripts/rolling-update/simulator/monitor";
 import { SimulatedAws } from "../../../scripts/rolling-update/simulator/simulated-aws";
 import { behind, rehearse, stranded } from "../../support/rolling";
@@ -41,6 +42,25 @@ describe("handing interface and volumes over", () => {
     expect(outcome.status).toBe("done");
     expect(resumed).toEqual(Array(3).fill(["available", "available"]));
     expect(monitor.launchesIntoUsedInterface).toBe(0);
+  });
+
+  test("R5: nor before its interface is free, though instance and volume are gone already", async () => {
+    const aws = await SimulatedAws.running();
+    aws.release({}, ["00"]);
+    let freeMs = Number.POSITIVE_INFINITY;
+    let resumedMs: number | undefined;
+    const around = async (method: string, call: () => Promise<unknown>) => {
+      if (method === "terminate") freeMs = aws.clock.now() + 10 * 60_000;
+      if (method === "resumeLaunch") resumedMs ??= aws.clock.now();
+      const answer = await call();
+      if (method !== "describeInterfaces" || aws.clock.now() >= freeMs) return answer;
+      return (answer as readonly NetworkInterface[]).map((card) => ({ ...card, status: "in-use" }));
+    };
+
+    const { outcome } = await rehearse(aws, { connection: { around } });
+
+    expect(outcome).toMatchObject({ status: "done", replaced: ["00"] });
+    expect(resumedMs).toBeGreaterThanOrEqual(freeMs);
   });
 
   test("R5: a group that replaces by itself does launch into the used interface", async () => {
