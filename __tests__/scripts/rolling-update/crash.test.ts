@@ -1,9 +1,10 @@
+import { MUTATIONS } from "../../../scripts/rolling-update/cloud";
 import type { MemoryStore as Store } from "../../../scripts/rolling-update/simulator/memory-store";
 import { MemoryStore } from "../../../scripts/rolling-update/simulator/memory-store";
 import { Monitor } from "../../../scripts/rolling-update/simulator/monitor";
 import { SimulatedAws } from "../../../scripts/rolling-update/simulator/simulated-aws";
 import type { Process } from "../../../scripts/rolling-update/simulator/virtual-clock";
-import { behind, startRoll, stranded } from "../../support/rolling";
+import { behind, rehearse, startRoll, stranded } from "../../support/rolling";
 
 const settings = { pollMs: 20_000, successes: 1 };
 
@@ -32,6 +33,36 @@ function rollUntil(aws: SimulatedAws, store: Store, nth: number, when: "before" 
 }
 
 describe("a roller that dies", () => {
+  test("R7: finds in the journal what it had begun: each change of a node is written down before it is made", async () => {
+    const aws = await cluster();
+    const store = new MemoryStore();
+    const changes: unknown[] = [];
+    const note = async (change: string) => {
+      const texts = await store.list("journal/nodes/00");
+      const { state, held, drained } = JSON.parse([...texts.values()][0] ?? "{}");
+      changes.push({ change, state, held, drained });
+    };
+    const around = async (method: string, call: () => Promise<unknown>) => {
+      if (MUTATIONS.some((mutation) => mutation === method)) await note(method);
+      return call();
+    };
+
+    await rehearse(aws, {
+      store,
+      only: ["00"],
+      settings: { ...settings, force: ["00"] },
+      connection: { around },
+      drain: { drain: () => note("drain"), undrain: async () => {} },
+    });
+
+    expect(changes).toEqual([
+      { change: "drain", state: "draining", held: false, drained: true },
+      { change: "suspendLaunch", state: "holding", held: true, drained: true },
+      { change: "terminate", state: "holding", held: true, drained: true },
+      { change: "resumeLaunch", state: "terminating", held: true, drained: true },
+    ]);
+  });
+
   test.each(["before", "after"] as const)(
     "R7: %s any of its calls leaves a roll that resumes, no node replaced twice",
     async (when) => {
