@@ -1,6 +1,8 @@
 import { versionNumbersDiffer } from "../../../scripts/bench-rolling/updaters";
 import type { Group, Instance } from "../../../scripts/rolling-update/cloud";
 import type { ManifestNode } from "../../../scripts/rolling-update/manifest";
+import { MemoryStore } from "../../../scripts/rolling-update/simulator/memory-store";
+import { Monitor } from "../../../scripts/rolling-update/simulator/monitor";
 import { SimulatedAws } from "../../../scripts/rolling-update/simulator/simulated-aws";
 import { staleness, templateReference } from "../../../scripts/rolling-update/staleness";
 import { rehearse } from "../../support/rolling";
@@ -14,6 +16,8 @@ const node: ManifestNode = {
   ip: "10.0.0.10",
 };
 const target = { id: "lt-1", version: 7 };
+/** More than two nodes take, and far less than a roll without end. */
+const LIMIT_MS = 4 * 3_600_000;
 
 interface Case {
   readonly members?: readonly { version?: string; id?: string; lifecycle?: string }[];
@@ -114,6 +118,20 @@ describe("which nodes are stale", () => {
 
   test("R2: a launch configuration or mixed instances policy is an error, never up to date", () => {
     expect(() => templateReference(node, { name: "g" } as Group)).toThrow(/does not launch from a launch template/);
+  });
+
+  test("R2: a node that is forced though it is on its target is replaced once, in a resumed roll too", async () => {
+    const aws = await SimulatedAws.running();
+    const monitor = new Monitor(aws);
+    const store = new MemoryStore();
+    const settings = { force: ["00", "01"], confirmAfterFirst: true };
+
+    const first = await rehearse(aws, { store, settings, limitMs: LIMIT_MS });
+    const rest = await rehearse(aws, { store, settings, resume: true, confirmed: true, limitMs: LIMIT_MS });
+
+    expect(first.outcome).toMatchObject({ status: "paused", replaced: ["00"] });
+    expect(rest.outcome).toMatchObject({ status: "done", replaced: ["00", "01"] });
+    expect(monitor.terminatedNodes).toEqual(["00", "01"]);
   });
 
   test("R2: a group on $Latest is rolled to the version it stands for", async () => {
