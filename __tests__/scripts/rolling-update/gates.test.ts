@@ -1,4 +1,5 @@
 import { EXIT, exitCodeOf } from "../../../scripts/rolling-update/cli/exit-codes";
+import type { Group } from "../../../scripts/rolling-update/cloud";
 import { HEALTHY, unhealthy } from "../../../scripts/rolling-update/probe";
 import { MemoryStore } from "../../../scripts/rolling-update/simulator/memory-store";
 import { Monitor } from "../../../scripts/rolling-update/simulator/monitor";
@@ -109,6 +110,27 @@ describe("the gate before a node goes", () => {
 
     expect(hit().victim).not.toBe("00");
     expect(outcome.error).toMatchObject({ code: "CLUSTER_UNHEALTHY", reason: "node 00: does not answer" });
+  });
+
+  test("R9: stays closed while a group holds its node unhealthy, though the application answers", async () => {
+    const { aws, monitor } = await released(3, ["00", "01"]);
+    const around = async (method: string, call: () => Promise<unknown>) => {
+      const answer = await call();
+      if (method !== "describeGroups") return answer;
+      return (answer as readonly Group[]).map((group) =>
+        group.name === "orders-node-02"
+          ? { ...group, instances: group.instances.map((instance) => ({ ...instance, healthy: false })) }
+          : group,
+      );
+    };
+
+    const { outcome } = await rehearse(aws, { settings: { gateTimeoutMs: 5 * MINUTE }, connection: { around } });
+
+    expect(outcome.error).toMatchObject({
+      code: "GATE_CLOSED",
+      reason: expect.stringMatching(/^node 02: instance i-\w+ is unhealthy$/),
+    });
+    expect(monitor.terminated).toEqual([]);
   });
 
   test("R9: with two nodes down neither is touched", async () => {
