@@ -1,8 +1,9 @@
 import { terminateAndPoll } from "../../../scripts/bench-rolling/updaters";
+import type { Group, GroupInstance } from "../../../scripts/rolling-update/cloud";
 import { MemoryStore } from "../../../scripts/rolling-update/simulator/memory-store";
 import { SimulatedAws } from "../../../scripts/rolling-update/simulator/simulated-aws";
 import type { Process } from "../../../scripts/rolling-update/simulator/virtual-clock";
-import { startRoll } from "../../support/rolling";
+import { rehearse, startRoll } from "../../support/rolling";
 
 /** What is true of the node at this moment, whatever a describe call says. */
 function isReplaced(aws: SimulatedAws, nodeId: string, oldInstance: string | undefined): boolean {
@@ -84,4 +85,53 @@ describe("when a node counts as replaced", () => {
       expect(verdicts).not.toContain(false);
     },
   );
+
+  test("R4: not as the old instance, of the same template, when AWS shows once more how it was before", async () => {
+    const aws = await SimulatedAws.running();
+    const group = () => aws.group("orders-node-00").instances;
+    const old = group()[0]?.id;
+    const taken: unknown[] = [];
+    let removedMs = 0;
+    let looksBackUntilMs = 0;
+    aws.onRemoval = () => {
+      removedMs = aws.clock.now();
+    };
+
+    const { outcome } = await rehearse(aws, {
+      settings: { force: ["00"] },
+      connection: { staleMs: () => (aws.clock.now() < looksBackUntilMs ? aws.clock.now() - removedMs + 1 : 0) },
+      aroundStore: async (_method, call, args) => {
+        const text = String(args[1]);
+        if (text.includes('"state":"launching"')) looksBackUntilMs ||= aws.clock.now() + 30_000;
+        if (text.includes('"state":"validating"')) taken.push(JSON.parse(text).newInstance);
+        return call();
+      },
+    });
+
+    expect(outcome).toMatchObject({ status: "done", replaced: ["00"] });
+    expect(taken).toEqual([group()[0]?.id]);
+    expect(taken).not.toContain(old);
+  });
+
+  test("R4: not while its group holds the instance unhealthy, though its application answers", async () => {
+    const aws = await SimulatedAws.running();
+    aws.release();
+    const isNew = ({ template }: GroupInstance) => template?.version === "2";
+    const around = async (method: string, call: () => Promise<unknown>) => {
+      const answer = await call();
+      if (method !== "describeGroups") return answer;
+      return (answer as readonly Group[]).map((group) => ({
+        ...group,
+        instances: group.instances.map((instance) => (isNew(instance) ? { ...instance, healthy: false } : instance)),
+      }));
+    };
+
+    const { outcome } = await rehearse(aws, { connection: { around } });
+
+    expect(outcome.error).toMatchObject({
+      code: "LAUNCH_TIMEOUT",
+      node: "00",
+      reason: expect.stringMatching(/is unhealthy$/),
+    });
+  });
 });
