@@ -21,6 +21,19 @@ async function failingAt(k: number): Promise<{ aws: SimulatedAws; monitor: Monit
 const versions = (aws: SimulatedAws) =>
   aws.manifest.nodes.map(({ group }) => aws.group(group).instances[0]?.template?.version);
 
+/** The command that rolls back what the journal tells of. */
+function takeBack(aws: SimulatedAws, store: MemoryStore, irreversible = false) {
+  const process = aws.clock.process();
+  const ports = {
+    cloud: aws.connect(process),
+    clock: process,
+    store: store.connect(process),
+    probe: aws.guests.probe(process, () => 0),
+    report: () => {},
+  };
+  return aws.clock.run(rollback(ports, aws.deployment(), parseSettings({ irreversible }), { owner: "tester" }));
+}
+
 describe("rolling back", () => {
   test.each([1, 2, 3, 4, 5])("R18: failure at node %i returns every touched node to its version", async (k) => {
     const { aws, monitor } = await failingAt(k);
@@ -67,18 +80,26 @@ describe("rolling back", () => {
     await rehearse(aws, { store });
     expect(versions(aws)).toEqual(["2", "2", "2"]);
 
-    const process = aws.clock.process();
-    const ports = {
-      cloud: aws.connect(process),
-      clock: process,
-      store: store.connect(process),
-      probe: aws.guests.probe(process, () => 0),
-      report: () => {},
-    };
-    const outcome = await aws.clock.run(rollback(ports, aws.deployment(), parseSettings(), { owner: "tester" }));
+    const outcome = await takeBack(aws, store);
 
     expect(outcome).toMatchObject({ status: "rolled back" });
     expect(versions(aws)).toEqual(["1", "1", "1"]);
+  });
+
+  test.each([
+    ["when it was rolled out", true, false],
+    ["only since", false, true],
+  ])("R18: nor by a command, marked irreversible %s", async (_name, then, now) => {
+    const aws = await SimulatedAws.running();
+    aws.release();
+    const store = new MemoryStore();
+    await rehearse(aws, { store, settings: { irreversible: then } });
+    const changes = aws.mutations.length;
+
+    await expect(takeBack(aws, store, now)).rejects.toMatchObject({ code: "IRREVERSIBLE" });
+
+    expect(versions(aws)).toEqual(["2", "2", "2"]);
+    expect(aws.mutations).toHaveLength(changes);
   });
 
   test("R18: a rollback that dies at any of its calls is resumed to its end, no node taken back twice", async () => {
