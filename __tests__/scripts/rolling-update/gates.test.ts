@@ -333,6 +333,19 @@ describe("the gate before a node goes", () => {
     expect(stranded(aws)).toEqual([]);
   });
 
+  test("R14: a drained node that was terminated is not called back, though its replacement does not come", async () => {
+    const { aws } = await released();
+    aws.ec2.launchFault = () => "The AMI ID 'ami-0bad' does not exist.";
+    const undone: unknown[] = [];
+
+    const { outcome } = await rehearse(aws, {
+      drain: { drain: async () => {}, undrain: async (target) => void undone.push(target) },
+    });
+
+    expect(outcome.error).toMatchObject({ code: "IMAGE_UNUSABLE", node: "00" });
+    expect(undone).toEqual([]);
+  });
+
   test("R14: forced, the roll goes on after a failed drain; drained, each node goes after its own drain", async () => {
     const { aws } = await released();
     const drained: string[] = [];
