@@ -215,6 +215,23 @@ describe("however a roll ends", () => {
     expect(stranded(aws)).toEqual(["orders-node-01: Launch suspended"]);
   });
 
+  test.each([
+    ["done", {}],
+    ["LAUNCH_TIMEOUT", { launchTimeoutMs: 20_000 }],
+  ])("R6: a launch that somebody suspends once the roll let it go stays so: %s", async (ends, settings) => {
+    const aws = await released();
+    const around = async (method: string, call: () => Promise<unknown>) => {
+      const answer = await call();
+      if (method === "resumeLaunch") aws.clock.after(15_000, () => aws.autoScaling.suspend("orders-node-00", "Launch"));
+      return answer;
+    };
+
+    const { outcome } = await rehearse(aws, { only: ["00"], settings, connection: { around } });
+
+    expect(outcome.error?.code ?? outcome.status).toBe(ends);
+    expect(stranded(aws)).toEqual(["orders-node-00: Launch suspended"]);
+  });
+
   test.each(REPLACEMENT_STATES.filter((state) => state !== "failed"))(
     "R19: interrupted once while a node is %s, it is finished, and the rest follows on resume",
     async (state) => {
