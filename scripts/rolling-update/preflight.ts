@@ -119,16 +119,20 @@ function* configurationOf(
       message: `the group's sizes are ${group.min}/${group.desired}/${group.max} (min/desired/max) instead of 1/1/1`,
     };
   }
-  const suspended = group.suspended.filter(
-    (name) => NEEDED_PROCESSES.includes(name) && !(heldByUs && name === "Launch"),
-  );
-  if (suspended.length > 0) {
-    yield {
-      rule: "foreign-suspension",
-      message: `somebody suspended ${suspended.join(", ")} of the group; resume it, or find out why`,
-    };
-  }
+  const suspension = foreignSuspension(group, heldByUs);
+  if (suspension !== undefined) yield { rule: "foreign-suspension", message: suspension };
   for (const message of incoherences(settings, hooks)) yield { rule: "coherent-times", message };
+}
+
+/**
+ * What somebody else suspended of the processes a replacement needs, undefined when nothing: what the roll resumed of it would
+ * not be its own.
+ */
+export function foreignSuspension({ suspended }: Group, heldByUs: boolean): string | undefined {
+  const needed = suspended.filter((name) => NEEDED_PROCESSES.includes(name) && !(heldByUs && name === "Launch"));
+  return needed.length === 0
+    ? undefined
+    : `somebody suspended ${needed.join(", ")} of the group; resume it, or find out why`;
 }
 
 /** @throws RollError PREFLIGHT_REFUSED listing every refusal. */

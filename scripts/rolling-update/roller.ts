@@ -11,6 +11,7 @@ import type { Manifest, ManifestNode } from "./manifest";
 import { open } from "./opening";
 import { inOrder } from "./order";
 import { type Survey, staleNodes } from "./plan";
+import { foreignSuspension } from "./preflight";
 import { isOver, nextStep, type Replacement } from "./replacement";
 import { Reporter } from "./reporter";
 import { asRollError, RollError } from "./roll-error";
@@ -115,7 +116,7 @@ export class Roller {
     const { cloud, clock } = this.ports;
     const batch = inFlight.map(({ node }) => this.#node(node));
     const obstacle = inFlight.some(({ state }) => state === "draining" || state === "holding")
-      ? await this.#gate.obstacle(batch, this.#health)
+      ? await this.#obstacle(batch, world)
       : undefined;
     const isWatching = inFlight.some(({ state }) => state === "validating" || state === "baking");
     const firingAlarms =
@@ -191,11 +192,21 @@ export class Roller {
           first,
           open.filter((node) => !isOwn(node)),
         );
-    const obstacle = await this.#gate.obstacle(batch, this.#health);
+    const obstacle = await this.#obstacle(batch, world);
     if (obstacle !== undefined) return this.#waitAtGate(first, obstacle);
     this.#gate.opened();
     for (const node of batch) await this.#start(node, world, nowMs);
     return undefined;
+  }
+
+  /** Why these nodes may not go now, undefined when they may. */
+  async #obstacle(batch: readonly ManifestNode[], world: World): Promise<string | undefined> {
+    for (const { id } of batch) {
+      const view = world.get(id);
+      const suspension = view && foreignSuspension(view.group, this.#replacements.get(id)?.held === true);
+      if (suspension !== undefined) return `node ${id}: ${suspension}`;
+    }
+    return this.#gate.obstacle(batch, this.#health);
   }
 
   /** Nothing remains to be replaced: done, once no node boots still that nobody replaced. */

@@ -215,6 +215,22 @@ describe("however a roll ends", () => {
     expect(stranded(aws)).toEqual(["orders-node-01: Launch suspended"]);
   });
 
+  test("R6: a launch that somebody suspends during the roll keeps its node, and is not resumed", async () => {
+    const aws = await released();
+    const monitor = new Monitor(aws);
+    aws.clock.after(MINUTE, () => aws.autoScaling.suspend("orders-node-02", "Launch"));
+
+    const { outcome } = await rehearse(aws, { settings: { gateTimeoutMs: 5 * MINUTE } });
+
+    expect(outcome.error).toMatchObject({
+      code: "GATE_CLOSED",
+      node: "02",
+      reason: "node 02: somebody suspended Launch of the group; resume it, or find out why",
+    });
+    expect(monitor.terminatedNodes).toEqual(["00", "01"]);
+    expect(stranded(aws)).toEqual(["orders-node-02: Launch suspended"]);
+  });
+
   test.each([
     ["done", {}],
     ["LAUNCH_TIMEOUT", { launchTimeoutMs: 20_000 }],
