@@ -29,7 +29,7 @@ const CLOCK_SKEW_MS = 60_000;
 /**
  * The newest launch that failed since the launch was released, undefined while none has. One that found the interface in use
  * counts only where no other failed: a group tries again while the instance that failed before still holds it.
- * `lastSeen` is the newest activity known before the release.
+ * `lastSeen` is the newest activity that was over before the release: what was under way then may be this very launch.
  */
 export function launchFailure(
   activities: readonly Activity[],
@@ -47,6 +47,11 @@ export function launchFailure(
 /** Everything a group does is a launch or a termination. https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-verify-scaling-activity.html */
 export function isLaunch({ description }: Activity): boolean {
   return !description.startsWith("Terminating");
+}
+
+/** Whether an activity has ended. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Activity.html */
+export function isOver({ status }: Activity): boolean {
+  return status === "Successful" || status === "Failed" || status === "Cancelled";
 }
 
 export function isFailedLaunch(activity: Activity): boolean {

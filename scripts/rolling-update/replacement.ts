@@ -47,7 +47,7 @@ export const replacementSchema = z.strictObject({
   drained: z.boolean(),
   newInstance: z.optional(z.string()),
   releasedMs: z.optional(z.number()),
-  /** Newest scaling activity known before the launch was released. */
+  /** Newest scaling activity that was over before the launch was released. */
   lastActivity: z.optional(z.string()),
   heartbeatMs: z.optional(z.number()),
   failure: z.optional(failureSchema),
@@ -68,6 +68,7 @@ export interface NodeFacts {
   /** The old instance is terminated and interface and volumes are available. */
   readonly released: boolean;
   readonly blocker: string | undefined;
+  /** The newest scaling activity that is over. */
   readonly newestActivity: string | undefined;
   /** The instance after the old one. */
   readonly replacement:
