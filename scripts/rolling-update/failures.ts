@@ -50,12 +50,12 @@ export function isLaunch({ description }: Activity): boolean {
 }
 
 /** Whether an activity has ended. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Activity.html */
-export function isOver({ status }: Activity): boolean {
-  return status === "Successful" || status === "Failed" || status === "Cancelled";
+export function hasEnded({ status }: Activity): boolean {
+  return /^(Successful|Failed|Cancelled)$/.test(status);
 }
 
 export function isFailedLaunch(activity: Activity): boolean {
-  return isLaunch(activity) && (activity.status === "Failed" || activity.status === "Cancelled");
+  return isLaunch(activity) && hasEnded(activity) && activity.status !== "Successful";
 }
 
 function causeOf(message: string): LaunchFailureCode {
@@ -63,7 +63,7 @@ function causeOf(message: string): LaunchFailureCode {
 }
 
 const ADVICE: Readonly<Record<LaunchFailureCode, string>> = {
-  INTERFACE_IN_USE: "find the instance that holds the interface and end it; the group tries again by itself",
+  INTERFACE_IN_USE: "end the instance that holds the interface; the group tries again by itself",
   INSUFFICIENT_CAPACITY:
     "wait for capacity in the zone, or reserve it (On-Demand Capacity Reservation), then `holdfast roll resume`",
   QUOTA_EXCEEDED: "raise the vCPU quota of the account, then `holdfast roll resume`",

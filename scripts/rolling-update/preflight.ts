@@ -128,7 +128,7 @@ function* configurationOf(
  * What somebody else suspended of the processes a replacement needs, undefined when nothing: what the roll resumed of it would
  * not be its own.
  */
-export function foreignSuspension({ suspended }: Group, heldByUs: boolean): string | undefined {
+export function foreignSuspension({ suspended }: Group, heldByUs: boolean | undefined): string | undefined {
   const needed = suspended.filter((name) => NEEDED_PROCESSES.includes(name) && !(heldByUs && name === "Launch"));
   return needed.length === 0
     ? undefined

@@ -166,7 +166,7 @@ export function nextStep(current: Replacement, facts: NodeFacts, settings: Setti
       if (lasted < settings.terminateTimeoutMs) return stay(current);
       return fail(current, facts, {
         code: "TERMINATE_TIMEOUT",
-        message: "the old instance, its interface or its volumes did not come free",
+        message: "the old instance, interface or volumes did not come free",
         ...reason(facts.blocker),
         next: RESUME,
       });
@@ -236,7 +236,7 @@ function launching(current: Replacement, facts: NodeFacts, settings: Settings, l
     return fail(current, facts, {
       code: "TARGET_MOVED",
       message: `the group launched ${replacement.template.id}:${replacement.template.version} instead of ${current.to.id}:${current.to.version}`,
-      next: "the template changed during the roll: `holdfast roll run --yes` takes the new one as target",
+      next: "the template changed during the roll: `holdfast roll run --yes` takes the new one",
     });
   }
   const known = replacement ? { ...current, newInstance: replacement.id } : current;
@@ -246,7 +246,7 @@ function launching(current: Replacement, facts: NodeFacts, settings: Settings, l
       code: "LAUNCH_TIMEOUT",
       message: `the replacement is not in service after ${settings.launchTimeoutMs / 60_000} min`,
       ...reason(facts.blocker),
-      next: "read what the node printed; correct the release and apply it: the next roll starts with this node",
+      next: "read what the node printed; correct and apply the release: the next roll starts with this node",
     });
   }
   if (replacement?.hook && facts.nowMs - (known.heartbeatMs ?? known.sinceMs) >= replacement.hook.heartbeatMs / 3) {
@@ -270,7 +270,7 @@ function watching(current: Replacement, facts: NodeFacts, settings: Settings, la
     return fail(current, facts, {
       code: "INSTANCE_LOST",
       message: `replacement ${current.newInstance} was itself replaced by ${facts.replacement.id}`,
-      next: "look at the scaling activities of the group, then `holdfast roll resume`",
+      next: "look at the group's scaling activities, then `holdfast roll resume`",
     });
   }
   if (current.state === "validating") {
@@ -285,7 +285,7 @@ function watching(current: Replacement, facts: NodeFacts, settings: Settings, la
   if (facts.othersUnwell) {
     const halt: Failure = {
       code: "GATE_CLOSED",
-      message: "the node was replaced and is well, the cluster around it is not; nothing more was terminated",
+      message: "the node is well, the cluster around it is not; nothing more was terminated",
       ...reason(facts.obstacle),
       next: "repair the node that is named, then `holdfast roll resume`",
     };

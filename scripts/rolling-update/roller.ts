@@ -203,7 +203,7 @@ export class Roller {
   async #obstacle(batch: readonly ManifestNode[], world: World): Promise<string | undefined> {
     for (const { id } of batch) {
       const view = world.get(id);
-      const suspension = view && foreignSuspension(view.group, this.#replacements.get(id)?.held === true);
+      const suspension = view && foreignSuspension(view.group, this.#replacements.get(id)?.held);
       if (suspension !== undefined) return `node ${id}: ${suspension}`;
     }
     return this.#gate.obstacle(batch, this.#health);
@@ -225,7 +225,7 @@ export class Roller {
       code: "LAUNCH_TIMEOUT",
       message: `the node is not in service after ${launchTimeoutMs / 60_000} min`,
       reason,
-      next: "read what the node printed; correct the release and apply it: the next roll starts with this node",
+      next: "read what the node printed; correct and apply the release: the next roll starts with this node",
     } as const;
     return this.#outcome("failed", await explained(this.ports.cloud, { node, newInstance: instance.id, failure }));
   }
