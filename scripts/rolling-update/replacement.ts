@@ -246,7 +246,7 @@ function launching(current: Replacement, facts: NodeFacts, settings: Settings, l
       code: "LAUNCH_TIMEOUT",
       message: `the replacement is not in service after ${settings.launchTimeoutMs / 60_000} min`,
       ...reason(facts.blocker),
-      next: "read what the node printed; correct and apply the release: the next roll starts with this node",
+      next: "read what the node printed; correct the release and apply it: the next roll starts with this node",
     });
   }
   if (replacement?.hook && facts.nowMs - (known.heartbeatMs ?? known.sinceMs) >= replacement.hook.heartbeatMs / 3) {
@@ -270,7 +270,7 @@ function watching(current: Replacement, facts: NodeFacts, settings: Settings, la
     return fail(current, facts, {
       code: "INSTANCE_LOST",
       message: `replacement ${current.newInstance} was itself replaced by ${facts.replacement.id}`,
-      next: "look at the group's scaling activities, then `holdfast roll resume`",
+      next: "look at the scaling activities of the group, then `holdfast roll resume`",
     });
   }
   if (current.state === "validating") {

@@ -225,7 +225,7 @@ export class Roller {
       code: "LAUNCH_TIMEOUT",
       message: `the node is not in service after ${launchTimeoutMs / 60_000} min`,
       reason,
-      next: "read what the node printed; correct and apply the release: the next roll starts with this node",
+      next: "read what the node printed; correct the release and apply it: the next roll starts with this node",
     } as const;
     return this.#outcome("failed", await explained(this.ports.cloud, { node, newInstance: instance.id, failure }));
   }
