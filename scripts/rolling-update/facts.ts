@@ -1,5 +1,5 @@
 import type { Hook, Template } from "./cloud";
-import { hasEnded, launchFailure } from "./failures";
+import { launchFailure } from "./failures";
 import type { NodeFacts, Replacement } from "./replacement";
 import { launchHook, member, missing, type NodeView, occupied } from "./world";
 
@@ -33,7 +33,7 @@ export function factsOf(replacement: Replacement, view: NodeView, hooks: readonl
     removal: removalOf(replacement, view, hook),
     released: busy === undefined,
     blocker: state === "terminating" ? busy : lacking,
-    newestActivity: view.activities.find(hasEnded)?.id,
+    newestActivity: view.activities.find(({ description }) => !description.includes(current?.id ?? "?"))?.id,
     replacement: current && {
       id: current.id,
       template: numbered(current.template),
@@ -43,7 +43,7 @@ export function factsOf(replacement: Replacement, view: NodeView, hooks: readonl
     },
     inPlace: lacking === undefined,
     launchFailure: launchFailure(
-      view.activities.filter(({ description }) => !description.includes(oldInstance ?? "?")),
+      view.activities,
       replacement.releasedMs ?? replacement.startedMs,
       replacement.lastActivity,
     ),

@@ -29,7 +29,7 @@ const CLOCK_SKEW_MS = 60_000;
 /**
  * The newest launch that failed since the launch was released, undefined while none has. One that found the interface in use
  * counts only where no other failed: a group tries again while the instance that failed before still holds it.
- * `lastSeen` is the newest activity that was over before the release: what was under way then may be this very launch.
+ * `lastSeen` is the newest activity known before the release that is not this launch: a group may have begun it before it was held.
  */
 export function launchFailure(
   activities: readonly Activity[],
@@ -49,13 +49,8 @@ export function isLaunch({ description }: Activity): boolean {
   return !description.startsWith("Terminating");
 }
 
-/** Whether an activity has ended. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_Activity.html */
-export function hasEnded({ status }: Activity): boolean {
-  return /^(Successful|Failed|Cancelled)$/.test(status);
-}
-
 export function isFailedLaunch(activity: Activity): boolean {
-  return isLaunch(activity) && hasEnded(activity) && activity.status !== "Successful";
+  return isLaunch(activity) && (activity.status === "Failed" || activity.status === "Cancelled");
 }
 
 function causeOf(message: string): LaunchFailureCode {

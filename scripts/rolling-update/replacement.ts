@@ -47,7 +47,7 @@ export const replacementSchema = z.strictObject({
   drained: z.boolean(),
   newInstance: z.optional(z.string()),
   releasedMs: z.optional(z.number()),
-  /** Newest scaling activity that was over before the launch was released. */
+  /** Newest scaling activity known before the launch was released that is not the replacement's own. */
   lastActivity: z.optional(z.string()),
   heartbeatMs: z.optional(z.number()),
   failure: z.optional(failureSchema),
@@ -68,7 +68,7 @@ export interface NodeFacts {
   /** The old instance is terminated and interface and volumes are available. */
   readonly released: boolean;
   readonly blocker: string | undefined;
-  /** The newest scaling activity that is over. */
+  /** Of the group, but for the launch of `replacement`. */
   readonly newestActivity: string | undefined;
   /** The instance after the old one. */
   readonly replacement:

@@ -63,10 +63,17 @@ test("R15: a replacement that its group began before the roll held it is the one
   expect(failed).toMatchObject({ state: "failed", failure: { code: "HOOK_ABANDONED" } });
 });
 
-test("R15: an abandoned launch of the instance that was to go is no failure of the one that comes", () => {
-  const removed = launch("1", ABANDONED, "i-1");
-  const released = turn(NODE, ["i-2"], [{ ...removed, status: "MidLifecycleAction" }]);
-  expect(turn(released, ["i-2"], [removed]).state).toBe("launching");
+test("R15: what else failed or was under way when the roll let the group go is no failure of the launch that comes", () => {
+  const underWay = { ...launch("2", ""), status: "PreInService" };
+  const abandoned = launch("1", ABANDONED, "i-1");
+  const released = turn(
+    NODE,
+    ["i-2"],
+    [{ ...launch("3", "", "i-2"), status: "MidLifecycleAction" }, underWay, abandoned],
+  );
+  expect(turn(released, ["i-2"], [{ ...underWay, status: "Failed", message: IN_USE.message }, abandoned]).state).toBe(
+    "launching",
+  );
 });
 
 test("R15: a launch that finds the interface at the instance that failed before it does not hide why that one failed", () => {
