@@ -1,8 +1,12 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
 import { App, TerraformStack } from "cdktf";
 import release from "../../agent/worker/release.json";
 import { type WorkerUserDataProps, workerUserData } from "../../modules/user-data/worker-user-data";
+import type { FakeAws } from "./fake-aws";
+import type { FakeImds } from "./imds";
+import { type Instance, startInstance } from "./instance/instance";
 import { MINIMAL_WORKER, unpacked } from "./user-data";
 
 const DAEMON_VERSION = "2.4.0";
@@ -32,4 +36,16 @@ export function workerBoot(daemon: string | Buffer, props: WorkerUserDataProps, 
   });
   const document = unpacked(base64);
   return controlPlaneUrl ? document.replace(MINIMAL_WORKER.controlPlaneUrl, controlPlaneUrl) : document;
+}
+
+/** Boots an instance in service with this user data, in a group that takes its scale-in protection. */
+export function startWorkerInstance(
+  bench: Parameters<typeof startInstance>[0],
+  { imds, aws }: { readonly imds: FakeImds; readonly aws: FakeAws },
+  boot: string,
+): Promise<Instance> {
+  aws.intercept("SetInstanceProtection", () => ({ status: 200, body: "<SetInstanceProtectionResponse/>" }));
+  imds.set("user-data", gzipSync(boot));
+  imds.set("meta-data/autoscaling/target-lifecycle-state", "InService");
+  return startInstance(bench, { metadataPort: imds.port, aws: aws.endpoint });
 }

@@ -1,14 +1,13 @@
 import { readFileSync } from "node:fs";
-import { gzipSync } from "node:zlib";
 import { limitsOfSlot } from "../../../agent/worker/daemon/daemon-unit";
 import type { Grant } from "../../../control-plane/protocol";
 import { type FakeAws, startAws } from "../../support/fake-aws";
 import { type FakeControlPlane, startControlPlane } from "../../support/fake-control-plane";
 import { type FakeImds, startImds } from "../../support/imds";
-import { type Instance, startInstance } from "../../support/instance/instance";
+import type { Instance } from "../../support/instance/instance";
 import { useLab } from "../../support/instance/lab";
 import { MINIMAL_WORKER, SECRET_ARN } from "../../support/user-data";
-import { releaseObjects, workerBoot } from "../../support/worker-boot";
+import { releaseObjects, startWorkerInstance, workerBoot } from "../../support/worker-boot";
 import { grantOf, PASSWORD } from "./jobs/supervised";
 
 const TOKEN = "canary-deployment-token-51c0";
@@ -46,12 +45,9 @@ beforeAll(async () => {
     secrets: { [SECRET_ARN]: TOKEN },
     objects: releaseObjects(DAEMON),
   });
-  aws.intercept("SetInstanceProtection", () => ({ status: 200, body: "<SetInstanceProtectionResponse/>" }));
   controlPlane = await startControlPlane(TOKEN, { host });
   const boot = workerBoot(DAEMON, { ...MINIMAL_WORKER, slots: SLOTS }, controlPlane.endpoint);
-  imds.set("user-data", gzipSync(boot));
-  imds.set("meta-data/autoscaling/target-lifecycle-state", "InService");
-  worker = await startInstance(bench, { metadataPort: imds.port, aws: aws.endpoint });
+  worker = await startWorkerInstance(bench, { imds, aws }, boot);
 }, 600_000);
 
 afterAll(async () => {

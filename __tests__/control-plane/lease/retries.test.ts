@@ -1,18 +1,7 @@
 import { type Job, type JobEvent, retryDelayMs, transition } from "../../../control-plane/lease/job";
+import { newJob } from "./simulator/simulate";
 
-/** As jobs are made where nothing else is said. */
 const MAX_RETRIES = 10;
-
-const PENDING: Job = {
-  state: "pending",
-  desired: "run",
-  fence: 0,
-  session: null,
-  reported: null,
-  failures: 0,
-  maxRetries: MAX_RETRIES,
-  onDisconnect: "stop",
-};
 
 function after(job: Job, event: JobEvent): Job {
   const next = transition(job, event);
@@ -28,7 +17,7 @@ function failed(job: Job): Job {
 }
 
 test(`R27: a job that always fails is tried ${MAX_RETRIES} times again, and is then given up`, () => {
-  let job = PENDING;
+  let job = newJob();
   for (let retry = 1; retry <= MAX_RETRIES; retry++) {
     job = failed(job);
     expect(job).toMatchObject({ state: "pending", failures: retry });

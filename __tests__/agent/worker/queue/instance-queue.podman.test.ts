@@ -1,14 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { gzipSync } from "node:zlib";
 import { PATHS } from "../../../../agent/worker/paths";
 import { type FakeAws, startAws } from "../../../support/fake-aws";
 import { json } from "../../../support/fake-control-plane";
 import { type FakeImds, startImds } from "../../../support/imds";
-import { type Instance, startInstance } from "../../../support/instance/instance";
+import type { Instance } from "../../../support/instance/instance";
 import { useLab } from "../../../support/instance/lab";
 import { MINIMAL_WORKER } from "../../../support/user-data";
-import { releaseObjects, workerBoot } from "../../../support/worker-boot";
+import { releaseObjects, startWorkerInstance, workerBoot } from "../../../support/worker-boot";
 
 /** Tells what it must not whenever it is looked at. */
 const DAEMON = readFileSync("__tests__/support/stand-in-daemon.pl", "utf8").replace(
@@ -40,7 +39,6 @@ beforeAll(async () => {
     secrets: { [SECRET]: JSON.stringify({ username: "cdc", password: PASSWORD }) },
     objects: releaseObjects(DAEMON),
   });
-  aws.intercept("SetInstanceProtection", () => ({ status: 200, body: "<SetInstanceProtectionResponse/>" }));
   const RedrivePolicy = JSON.stringify({ deadLetterTargetArn: "dead", maxReceiveCount: 5 });
   aws.intercept("GetQueueAttributes", () => json(200, { Attributes: { RedrivePolicy } }));
   let delivered = false;
@@ -60,9 +58,7 @@ beforeAll(async () => {
     cloudWatchAgent: {},
     hooks: { beforeInstall: `install -D /bin/true ${PATHS.cloudWatchControl}` },
   });
-  imds.set("user-data", gzipSync(boot));
-  imds.set("meta-data/autoscaling/target-lifecycle-state", "InService");
-  worker = await startInstance(bench, { metadataPort: imds.port, aws: aws.endpoint });
+  worker = await startWorkerInstance(bench, { imds, aws }, boot);
 }, 600_000);
 
 afterAll(async () => {

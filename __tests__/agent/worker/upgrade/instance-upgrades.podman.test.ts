@@ -2,17 +2,16 @@ import { randomUUID } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { gzipSync } from "node:zlib";
 import release from "../../../../agent/worker/release.json";
 import type { WantedUpgrade } from "../../../../agent/worker/upgrade/release-signature";
 import { agentAs, Releases } from "../../../../scripts/chaos/releases";
 import { type FakeAws, startAws } from "../../../support/fake-aws";
 import { type FakeControlPlane, json, startControlPlane } from "../../../support/fake-control-plane";
 import { type FakeImds, startImds } from "../../../support/imds";
-import { type Instance, startInstance } from "../../../support/instance/instance";
+import type { Instance } from "../../../support/instance/instance";
 import { useLab } from "../../../support/instance/lab";
 import { MINIMAL_WORKER, SECRET_ARN } from "../../../support/user-data";
-import { releaseObjects, workerBoot } from "../../../support/worker-boot";
+import { releaseObjects, startWorkerInstance, workerBoot } from "../../../support/worker-boot";
 import { grantOf } from "../jobs/supervised";
 
 const TOKEN = "canary-deployment-token-51c0";
@@ -38,15 +37,12 @@ beforeAll(async () => {
   releases = await Releases.open(directory);
   imds = await startImds({ host });
   aws = await startAws({ host, waitingHooks: ["launch"], secrets: { [SECRET_ARN]: TOKEN }, objects });
-  aws.intercept("SetInstanceProtection", () => ({ status: 200, body: "<SetInstanceProtectionResponse/>" }));
   controlPlane = await startControlPlane(TOKEN, { host });
   // Outlasts any start of an agent: what is looked at is the upgrade.
   controlPlane.leaseMs = 300_000;
   const upgrade = { releaseKey: readFileSync(releases.keyFile, "utf8"), gateSeconds: GATE_SECONDS };
   const boot = workerBoot(DAEMON, { ...MINIMAL_WORKER, slots: 10, upgrade }, controlPlane.endpoint);
-  imds.set("user-data", gzipSync(boot));
-  imds.set("meta-data/autoscaling/target-lifecycle-state", "InService");
-  worker = await startInstance(bench, { metadataPort: imds.port, aws: aws.endpoint });
+  worker = await startWorkerInstance(bench, { imds, aws }, boot);
 }, 600_000);
 
 afterAll(async () => {

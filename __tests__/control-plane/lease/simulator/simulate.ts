@@ -144,7 +144,8 @@ function repeat(world: World, meanMs: number, happen: () => void, untilMs = Numb
   });
 }
 
-function newJob(keep: boolean): Job {
+/** As jobs are made where nothing else is said. */
+export function newJob(keep = false): Job {
   return {
     state: "pending",
     desired: "run",
