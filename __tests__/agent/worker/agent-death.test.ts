@@ -91,7 +91,8 @@ function death(fault: Fault, random: () => number): Death {
       return now >= lapsedAt;
     },
   };
-  while (!isTold[fault]()) pass(STEP_MS);
+  const giveUpAt = now + 2 * workerLeaseMs;
+  while (!isTold[fault]() && now < giveUpAt) pass(STEP_MS);
   return { ...answered, resumedAt, toldAt: now };
 }
 
