@@ -179,6 +179,23 @@ describe("R33:", () => {
     await running;
   });
 
+  test.each<[string, (metadata: Map<string, string>) => Promise<void>]>([
+    ["cannot be protected", () => Promise.reject(new Error("Throttling"))],
+    [
+      "is to go by the time that it is protected",
+      async (metadata) => {
+        metadata.set(STATE, "Terminated");
+        await new Promise((resolve) => setTimeout(resolve, 4_000));
+      },
+    ],
+  ])("a job is not taken up where the instance %s", async (_, protecting) => {
+    const { metadata, of, pass, running } = await workerWithJob({ protecting, starts: false });
+    metadata.set(STATE, "Terminated");
+    await pass(30_000);
+    await running;
+    expect([...of("started"), ...of("daemon started")]).toEqual([]);
+  });
+
   test("it is dropped at once when the group wants the instance, while a job still runs", async () => {
     const { events, metadata, pass, running } = await workerWithJob({ mode: "finish", deadlineSeconds: 600 });
     const order = () => events.map(({ what }) => what).filter((what) => [...PROTECTION, "daemon gone"].includes(what));

@@ -28,6 +28,9 @@ export async function workerWithJob({
   retainOnFailedDrain = false,
   maxJobAgeMs = Number.POSITIVE_INFINITY,
   onDisconnect = "stop" as "stop" | "keep",
+  /** What the group does before it protects the instance; then it does. */
+  protecting = async (_metadata: Map<string, string>): Promise<void> => {},
+  starts = true,
 } = {}) {
   const metadata = new Map([[STATE, "InService"]]);
   const events: Event[] = [];
@@ -95,6 +98,7 @@ export async function workerWithJob({
     });
   };
   const call = async (_service: string, action: string, params: AwsParameters) => {
+    if (params["ProtectedFromScaleIn"] === true) await protecting(metadata);
     if (action === "CompleteLifecycleAction") note(`hook ${params["LifecycleActionResult"]}`);
     if (JSON.stringify(params).includes("InstanceRetained")) note("instance retained");
     if (action !== "PutMetricData") {
@@ -136,7 +140,7 @@ export async function workerWithJob({
   );
   await jest.advanceTimersByTimeAsync(5_000);
   const of = (what: string) => events.filter((event) => event.what === what);
-  expect(of("daemon started")).toHaveLength(1);
+  expect(of("daemon started")).toHaveLength(starts ? 1 : 0);
   return {
     metadata,
     events,
