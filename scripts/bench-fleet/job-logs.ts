@@ -16,7 +16,7 @@ const WINDOW_MS = 10_000;
 const PATIENCE_MS = 60_000;
 
 /** The agent's part that copies, as a program of its own. Each daemon has secrets that must not be in the copy. */
-const COPIER = `import { JobLogs } from "./agent/worker/daemon/job-logs.ts";
+const COPIER = `const { JobLogs } = require("./agent/worker/daemon/job-logs.ts");
 const [directory, journalctl] = process.argv.slice(1);
 const logs = new JobLogs({ directory, cursorFile: directory + ".cursor", journalctl }, { warn: console.error });
 const survivor = (_, n) => ({
@@ -64,7 +64,7 @@ async function copying(linesPerSecond: number): Promise<Measurement> {
   const [copies, journalctl] = [join(directory, "copies"), join(directory, "journalctl")];
   mkdirSync(copies);
   writeFileSync(journalctl, journalOf(linesPerSecond), { mode: 0o755 });
-  const args = ["--import", "tsx", "--input-type=module", "--eval", COPIER, copies, journalctl];
+  const args = ["--require", "tsx/cjs", "--eval", COPIER, copies, journalctl];
   const copier = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"] });
   const copied = () => readdirSync(copies).reduce((bytes, name) => bytes + statSync(join(copies, name)).size, 0);
   try {

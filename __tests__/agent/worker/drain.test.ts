@@ -194,9 +194,14 @@ describe("R33:", () => {
       },
     ],
   ])("a job is not taken up where the instance %s", async (_, protecting) => {
-    const { metadata, of, pass, running } = await workerWithJob({ protecting, starts: false });
+    const { metadata, of, pass, running } = await workerWithJob({
+      protecting,
+      starts: false,
+      mode: "finish",
+      deadlineSeconds: 60,
+    });
     metadata.set(STATE, "Terminated");
-    await pass(30_000);
+    await pass(90_000);
     await running;
     expect([...of("started"), ...of("daemon started")]).toEqual([]);
   });

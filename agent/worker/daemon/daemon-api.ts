@@ -1,3 +1,6 @@
+import { Agent, request as httpRequest } from "node:http";
+import { text } from "node:stream/consumers";
+
 /** The control API of one daemon: dbmazz's paths and shapes, on the loopback interface. */
 
 export interface Health {
@@ -39,6 +42,9 @@ export interface DaemonApi {
 
 const TIMEOUT_MS = 5_000;
 
+/** A connection to each daemon stays open from one look to the next. */
+const LOOKS = new Agent({ keepAlive: true, maxFreeSockets: 1 });
+
 /**
  * A client of the API on `port`. Every call has a deadline of five seconds.
  *
@@ -46,22 +52,38 @@ const TIMEOUT_MS = 5_000;
  * would lose the slot as well.
  */
 export function daemonApi(port: number): DaemonApi {
-  const request = async (path: string, body?: object): Promise<string> => {
-    const response = await fetch(`http://127.0.0.1:${port}/api/v1/${path}`, {
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-      redirect: "error",
-      ...(body && { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
+  // Not fetch, which takes twice the processor's time: there are three looks a second at each of up to hundreds of daemons.
+  const request = (path: string, body?: object): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const signal = AbortSignal.timeout(TIMEOUT_MS);
+      const options = {
+        host: "127.0.0.1",
+        port,
+        path: `/api/v1/${path}`,
+        signal,
+        ...(body
+          ? { method: "POST", agent: false as const, headers: { "content-type": "application/json" } }
+          : { agent: LOOKS }),
+      };
+      const outgoing = httpRequest(options, (answer) => {
+        const taken = (content: string) =>
+          answer.statusCode === 200 ? resolve(content) : reject(new Error(`${path}: ${answer.statusCode}`));
+        text(answer).then(taken, reject);
+      });
+      outgoing.on("error", (error) => {
+        // The daemon let go of the open connection just when the look began.
+        if (outgoing.reusedSocket && !signal.aborted) resolve(request(path, body));
+        else reject(error);
+      });
+      outgoing.end(body && JSON.stringify(body));
     });
-    if (!response.ok) throw new Error(`${path}: ${response.status}`);
-    return await response.text();
-  };
   const command = async (path: string, body: object) => JSON.parse(await request(path, body)).success === true;
   return {
     health: async () => checked("health", JSON.parse(await request("health")), ["status", "stage"]),
     status: async () => {
       // A double keeps 53 of its bits.
-      const text = (await request("cdc/status")).replace(/("confirmed_lsn"\s*:\s*)(\d+)/, '$1"$2"');
-      const status = checked<CdcStatus>("status", JSON.parse(text), ["state", "slot_name"]);
+      const answer = (await request("cdc/status")).replace(/("confirmed_lsn"\s*:\s*)(\d+)/, '$1"$2"');
+      const status = checked<CdcStatus>("status", JSON.parse(answer), ["state", "slot_name"]);
       if (!Array.isArray(status.tables)) throw new Error("status: tables is not a list");
       return { ...status, confirmed_lsn: BigInt(status.confirmed_lsn) };
     },
