@@ -21,6 +21,8 @@ export interface JobLogsProps {
 }
 
 const RETRY_MS = 5_000;
+/** How often it is written down how far the journal was read: what was read since is copied twice by the life after a crash. */
+const NOTING_MS = 1_000;
 /** A file that nobody wrote to for so long was shipped. */
 const KEPT_MS = 24 * 3_600_000;
 const MAX_BYTES = 1_024 ** 3;
@@ -103,11 +105,20 @@ export class JobLogs {
     const { directory, cursorFile, journalctl } = this.props;
     await mkdir(directory, { recursive: true });
     const cursor = await readFile(cursorFile, "utf8").catch(() => undefined);
-    for await (const entries of followJournal({ slice: JOBS_SLICE, cursor, ended, journalctl })) {
-      await this.write(entries);
-      const last = entries.at(-1);
-      if (last) await writeFileAtomic(cursorFile, last.cursor, 0o600);
-      await this.clean();
+    let [read, noted, notedAt] = [cursor, cursor, Number.NEGATIVE_INFINITY];
+    const note = async () => {
+      if (read !== undefined && read !== noted) await writeFileAtomic(cursorFile, read, 0o600);
+      [noted, notedAt] = [read, performance.now()];
+    };
+    try {
+      for await (const entries of followJournal({ slice: JOBS_SLICE, cursor, ended, journalctl })) {
+        await this.write(entries);
+        read = entries.at(-1)?.cursor;
+        if (performance.now() - notedAt >= NOTING_MS) await note();
+        await this.clean();
+      }
+    } finally {
+      await note();
     }
   }
 
@@ -119,11 +130,12 @@ export class JobLogs {
       const line = `${time.toISOString()} ${withoutSecrets(text, this.secrets.get(unit) ?? [])}\n`;
       texts.set(ref.jobId, (texts.get(ref.jobId) ?? "") + line);
     }
-    for (const [jobId, text] of texts) {
+    const writing = [...texts].map(async ([jobId, text]) => {
       const path = join(this.props.directory, `dbmazz-${jobId}.log`);
       await appendFile(path, text, { mode: 0o600 });
       await capOutput(path);
-    }
+    });
+    await Promise.all(writing);
   }
 
   private async clean(): Promise<void> {
