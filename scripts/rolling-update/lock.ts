@@ -11,6 +11,9 @@ export const LOCK_TTL_MS = 60_000;
 const WATCH_MS = LOCK_TTL_MS / 2;
 /** What remains of a lease when a mutation starts must cover the mutation: an API call gives up sooner than this. */
 export const MUTATION_MARGIN_MS = 15_000;
+/** How often an API call may be tried, and for how long each time, so that with the pauses between it stays within the margin. */
+export const CALL_ATTEMPTS = 3;
+export const ATTEMPT_TIMEOUT_MS = MUTATION_MARGIN_MS / (CALL_ATTEMPTS + 1);
 /** A mutation that starts before the renewal is due is over before whoever watches the lease has watched for long enough. */
 const RENEW_AFTER_MS = WATCH_MS - MUTATION_MARGIN_MS;
 const PREFIX = "lock/";
