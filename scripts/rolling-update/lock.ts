@@ -55,8 +55,12 @@ export class Lock {
       if (later.epoch !== epoch || later.lease?.renewedMs !== lease.renewedMs) refuse(later.lease ?? lease);
     }
     const nowMs = clock.now();
-    if (!(await store.create(key(epoch + 1), text({ owner, renewedMs: nowMs, released: false })))) {
-      refuse((await newest(store)).lease ?? { owner: "another roller", renewedMs: nowMs, released: false });
+    const own = { owner, renewedMs: nowMs, released: false };
+    if (!(await store.create(key(epoch + 1), text(own)))) {
+      const { epoch: taken, lease: winner } = await newest(store);
+      // A creation whose answer is lost is refused to its own author, who tries again.
+      const isOwn = taken === epoch + 1 && winner?.owner === owner && winner.renewedMs === nowMs;
+      if (!isOwn) refuse(winner ?? { ...own, owner: "another roller" });
     }
     if (epoch > 0) await store.remove(key(epoch));
     return new Lock(store, clock, epoch + 1, owner, nowMs);
