@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { availableParallelism, constants, setPriority, tmpdir } from "node:os";
+import { availableParallelism, constants, getPriority, setPriority, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Bench, Measurement } from "../bench/bench";
@@ -42,32 +42,36 @@ export const heartbeatPeriod: Bench = {
   name: "heartbeat-period",
   about: `the time between heartbeats of an agent with ${JOBS} jobs that log 10 MB/s, wanted every ${PERIOD_MS} ms: on a quiet machine, and on one whose cores are busy`,
   run: async () => {
-    favourThisProcess();
     const directory = mkdtempSync(join(tmpdir(), "holdfast-bench-"));
     const children: ChildProcess[] = [];
+    const priority = favourThisProcess();
+    const start = (...args: string[]) => {
+      const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+      children.push(child);
+      priority.restore(child.pid ?? 0);
+      return child;
+    };
     const plane = await listen(JOBS);
     try {
-      const farm = spawn(process.execPath, ["--import", "tsx", "scripts/bench-fleet/daemon-farm.ts"], {
-        stdio: ["ignore", "pipe", "inherit"],
-      });
-      children.push(farm);
+      const farm = start("--import", "tsx", "scripts/bench-fleet/daemon-farm.ts");
       const port = Number(await new Promise((done) => farm.stdout.once("data", done)));
-      const agent = startAgent(directory, plane.url, port);
-      children.push(agent);
-      children.push(spawn(process.execPath, ["-e", BARE, `${plane.url}/bare`], { stdio: "ignore" }));
+      const agent = start(AGENT, "local", "--config", configOf(directory, plane.url, port));
+      agent.stdout.resume();
+      start("-e", BARE, `${plane.url}/bare`);
       await until("every job runs", PATIENCE_MS, async () => (plane.running() === JOBS ? true : undefined));
       const measure = (name: string) => spread(name, plane, agent.pid ?? 0);
       const rows = await measure("all jobs run");
       let wanting = 0;
       for (const perCore of BUSY_PER_CORE) {
         for (; wanting < perCore * availableParallelism(); wanting++) {
-          children.push(spawn(process.execPath, ["-e", "for(;;);"], { stdio: "ignore" }));
+          start("-e", "for(;;);");
         }
         rows.push(...(await measure(`and each core is wanted by ${perCore} more`)));
       }
       return rows;
     } finally {
       for (const child of children.reverse()) child.kill("SIGKILL");
+      priority.restore(process.pid);
       await plane.close();
       endGroups(directory);
       rmSync(directory, { recursive: true, force: true });
@@ -75,7 +79,8 @@ export const heartbeatPeriod: Bench = {
   },
 };
 
-function startAgent(directory: string, controlPlaneUrl: string, farmPort: number): ChildProcess {
+/** Of the agent; gives the file. */
+function configOf(directory: string, controlPlaneUrl: string, farmPort: number): string {
   const file = (name: string, text: string) => {
     writeFileSync(join(directory, name), text, { mode: 0o600 });
     return join(directory, name);
@@ -88,17 +93,17 @@ function startAgent(directory: string, controlPlaneUrl: string, farmPort: number
     slots: JOBS,
     daemon: { version: "0.1.0", command: ["bash", file("daemon.sh", DAEMON), String(farmPort)] },
   };
-  return spawn(process.execPath, [AGENT, "local", "--config", file("config.json", JSON.stringify(config))], {
-    stdio: "ignore",
-  });
+  return file("config.json", JSON.stringify(config));
 }
 
-/** What it is late to see is not the sender's; only root may ask for that. */
-function favourThisProcess(): void {
+/** What this process is late to see is not the senders': it comes first. Only root may have that; `restore` is for what it starts. */
+function favourThisProcess(): { readonly restore: (pid: number) => void } {
+  const usual = getPriority();
   try {
     setPriority(constants.priority.PRIORITY_HIGHEST);
+    return { restore: (pid) => setPriority(pid, usual) };
   } catch {
-    // As the others, then.
+    return { restore: () => {} };
   }
 }
 

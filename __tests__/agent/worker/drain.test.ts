@@ -1,18 +1,5 @@
-import type { Aws, AwsParameters } from "../../../agent/host/aws";
-import { createLog } from "../../../agent/host/log";
-import { runAgent } from "../../../agent/worker/agent";
-import { ec2Cloud } from "../../../agent/worker/cloud";
-import type { ControlPlaneClient } from "../../../agent/worker/control-plane-client";
-import type { CdcStatus, DaemonApi } from "../../../agent/worker/daemon/daemon-api";
-import type { DaemonEnd, DaemonHost } from "../../../agent/worker/daemon/daemon-host";
-import { daemonQuirks } from "../../../agent/worker/daemon/quirks";
-import { type Drain, type DrainMode, QUIESCE_MS, quiesceAt, tightened } from "../../../agent/worker/drain";
-import { INSTANCE, INSTANCE_CONFIG } from "./instance-config";
-import { grantOf } from "./jobs/supervised";
-
-const STATE = "meta-data/autoscaling/target-lifecycle-state";
-const SPOT = "meta-data/spot/instance-action";
-const HOOK_TIMEOUT_SECONDS = 300;
+import { type Drain, QUIESCE_MS, quiesceAt, tightened } from "../../../agent/worker/drain";
+import { HOOK_TIMEOUT_SECONDS, SPOT, STATE, workerWithJob } from "./worker-with-job";
 
 beforeEach(() => {
   jest.useFakeTimers({ now: Date.UTC(2026, 0, 2, 3, 4, 0) });
@@ -20,135 +7,6 @@ beforeEach(() => {
 afterEach(() => {
   jest.useRealTimers();
 });
-
-interface Event {
-  readonly what: string;
-  readonly at: number;
-}
-
-/** A worker with one job, on a clock that the test moves; the daemon answers but does not stop before `stopsAfterMs`. */
-async function workerWithJob({
-  stopsAfterMs = 0,
-  mode = "handoff" as DrainMode,
-  deadlineSeconds = 600,
-  retainOnFailedDrain = false,
-  maxJobAgeMs = Number.POSITIVE_INFINITY,
-} = {}) {
-  const metadata = new Map([[STATE, "InService"]]);
-  const events: Event[] = [];
-  const lines: string[] = [];
-  const note = (what: string) => void events.push({ what, at: Date.now() });
-  const grants = [grantOf()];
-  let isGone = false;
-  let finish: (end: DaemonEnd) => void = () => {};
-  const ended = new Promise<DaemonEnd>((resolve) => {
-    finish = (end) => {
-      if (!isGone) note("daemon gone");
-      isGone = true;
-      resolve(end);
-    };
-  });
-  const status = { state: "running", confirmed_lsn: 1n, pending_events: 0, snapshot_chunks_done: 0 } as const;
-  const host: DaemonHost = {
-    survivors: async () => [],
-    start: async ({ record }) => {
-      note("daemon started");
-      Object.assign(status, { slot_name: record.slotName, tables: record.tables });
-      return {
-        record,
-        secrets: [],
-        ended,
-        signal: async (signal) => {
-          note(signal);
-          finish({ status: null, signal });
-        },
-        memoryBytes: async () => undefined,
-        lastLines: async () => [],
-        forget: async () => {},
-      };
-    },
-  };
-  const api: DaemonApi = {
-    health: async () => ({ status: "serving", stage: "cdc", stage_detail: "", error_detail: "" }),
-    status: async () => status as unknown as CdcStatus,
-    figures: async () => undefined,
-    pause: async () => true,
-    stop: async () => {
-      note("asked to stop");
-      setTimeout(() => finish({ status: 0, signal: null }), stopsAfterMs);
-      return true;
-    },
-  };
-  const post: ControlPlaneClient["post"] = (name, message, _token, { signal } = {}) => {
-    note(name === "heartbeat" ? `heartbeat ${(message as { state: string }).state}` : name);
-    const answers: Readonly<Record<string, object>> = {
-      register: { protocol: 1, token: "session", progressMs: 30_000, metricsMs: 60_000 },
-      heartbeat: { leaseMs: 60_000, nextMs: 10_000, actions: [] },
-    };
-    if (name !== "claim") return Promise.resolve((answers[name] ?? {}) as never);
-    const given = grants.splice(0);
-    if (given.length > 0) return Promise.resolve({ grants: given, nextMs: 1, actions: [] } as never);
-    return new Promise((_, reject) =>
-      signal?.addEventListener("abort", () => {
-        note("claim hung up");
-        reject(new Error("hung up"));
-      }),
-    );
-  };
-  const call = async (_service: string, action: string, params: AwsParameters) => {
-    if (action === "CompleteLifecycleAction") note(`hook ${params["LifecycleActionResult"]}`);
-    if (JSON.stringify(params).includes("InstanceRetained")) note("instance retained");
-    if (action !== "PutMetricData") {
-      note(action === "SetInstanceProtection" ? `protected ${params["ProtectedFromScaleIn"]}` : action);
-    }
-    return {};
-  };
-  const aws = { region: "us-east-1", call } as unknown as Aws;
-  const log = createLog((line) => void lines.push(line));
-  const imds = {
-    get: async (path: string) => {
-      if (path === STATE) note(`state read: ${metadata.get(path)}`);
-      return metadata.get(path);
-    },
-  };
-  const drain = { mode, deadlineSeconds };
-  const config = { ...INSTANCE_CONFIG, drain, terminateHookTimeoutSeconds: HOOK_TIMEOUT_SECONDS, retainOnFailedDrain };
-  const stop = new AbortController();
-  const running = runAgent(
-    {
-      worker: { workerId: INSTANCE, agentVersion: "0.2.0", daemonVersion: "2.4.0", pool: "docs", labels: {}, slots: 2 },
-      drain,
-      maxJobAgeMs,
-    },
-    {
-      log,
-      host,
-      api: () => api,
-      ports: { take: async () => 21_000, keep: () => {}, putBack: () => {} },
-      controlPlane: { post },
-      deploymentToken: async () => "token",
-      quirks: daemonQuirks({ kind: "dbmazz", version: "2.4.0" }),
-      holdLease: () => {},
-      notify: async () => {},
-      watchdogPeriodMs: undefined,
-      cloud: ec2Cloud({ config, instanceId: INSTANCE, aws, imds, log }),
-    },
-    { stop: stop.signal, handOver: new AbortController().signal },
-  );
-  await jest.advanceTimersByTimeAsync(5_000);
-  const of = (what: string) => events.filter((event) => event.what === what);
-  expect(of("daemon started")).toHaveLength(1);
-  return {
-    metadata,
-    events,
-    lines,
-    of,
-    at: (what: string) => of(what)[0]?.at ?? Number.NaN,
-    pass: (ms: number) => jest.advanceTimersByTimeAsync(ms),
-    stop: () => stop.abort(),
-    running,
-  };
-}
 
 describe("R32:", () => {
   test("at the target state Terminated claims stop within 5 s, the hook is prolonged, and it is completed within 5 s of the last job; read a thousand times it is one drain", async () => {
@@ -319,6 +177,23 @@ describe("R33:", () => {
     stop();
     await pass(5_000);
     await running;
+  });
+
+  test.each<[string, (metadata: Map<string, string>) => Promise<void>]>([
+    ["cannot be protected", () => Promise.reject(new Error("Throttling"))],
+    [
+      "is to go by the time that it is protected",
+      async (metadata) => {
+        metadata.set(STATE, "Terminated");
+        await new Promise((resolve) => setTimeout(resolve, 4_000));
+      },
+    ],
+  ])("a job is not taken up where the instance %s", async (_, protecting) => {
+    const { metadata, of, pass, running } = await workerWithJob({ protecting, starts: false });
+    metadata.set(STATE, "Terminated");
+    await pass(30_000);
+    await running;
+    expect([...of("started"), ...of("daemon started")]).toEqual([]);
   });
 
   test("it is dropped at once when the group wants the instance, while a job still runs", async () => {
