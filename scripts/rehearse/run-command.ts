@@ -64,7 +64,7 @@ async function run(
 ): Promise<number> {
   const deployment = findDeployment(wanted);
   const scenario = scenarioOf(flags);
-  const { kind, why } = machinesFor(flags.machines, { asked: wanted, hasWorkers: deployment.hasWorkers });
+  const { kind, why } = machinesFor(flags.machines, { asked: wanted, workers: deployment.workers });
   requireInside(scenario, kind);
   requireContainers(flags, kind);
   requireTools();
