@@ -7,10 +7,11 @@ import { awsCalls } from "../../scripts/emulator/aws-calls";
 import { startEmulatedAws } from "../../scripts/emulator/emulated-aws";
 import { type Fleet, openFleet } from "../../scripts/rehearse/fleet/fleet";
 import { openLab } from "../../scripts/rehearse/machines/lab";
+import { identityOf, lives } from "../../scripts/rehearse/machines/owner";
 import { runCommand } from "../../scripts/rehearse/run-command";
 import type { Report } from "../../scripts/rehearse/story/report";
 import { page } from "../scripts/rehearse/terminal";
-import { PATIENCE_MS, until } from "../support/instance/until";
+import { PATIENCE_MS } from "../support/instance/until";
 import { inLongForm } from "../support/long-form";
 import { useScratch } from "../support/scratch";
 
@@ -36,9 +37,9 @@ function ask(url: string, ca: string): Promise<string> {
 
 test("what a fleet's workers dial to is there for them, with the jobs to come, and goes with the lab", async () => {
   const [lab, aws] = [await openLab(), await startEmulatedAws()];
-  const adopted: number[] = [];
+  const adopted: string[] = [];
   const adopt = async (pid: number) => {
-    adopted.push(pid);
+    adopted.push(await identityOf(pid));
     await lab.adopt(pid);
   };
   let fleet: Fleet | undefined;
@@ -52,7 +53,10 @@ test("what a fleet's workers dial to is there for them, with the jobs to come, a
     const { secrets_manager_arn: SecretId } = dials.token as { readonly secrets_manager_arn: string };
     const { SecretString } = await awsCalls(aws.url)("secretsmanager", REGION, "GetSecretValue", { SecretId });
     expect(SecretString).toEqual(expect.stringMatching(/^\S{20,}$/));
-    const daemon = await fetch(`${aws.url}/acme-releases/dbmazz/1.8.0/dbmazz-linux-arm64`);
+    const authorization = `AWS4-HMAC-SHA256 Credential=worker/20260101/${REGION}/s3/aws4_request, SignedHeaders=host, Signature=0`;
+    const daemon = await fetch(`${aws.url}/acme-releases/dbmazz/1.8.0/dbmazz-linux-arm64`, {
+      headers: { authorization },
+    });
     const sha256 = createHash("sha256")
       .update(Buffer.from(await daemon.arrayBuffer()))
       .digest("hex");
@@ -65,21 +69,14 @@ test("what a fleet's workers dial to is there for them, with the jobs to come, a
       ["job-02", "pending", null],
       ["job-03", "pending", null],
     ]);
-    expect(adopted).toHaveLength(2);
+    expect(await Promise.all(adopted.map(lives))).toEqual([true, true]);
   } finally {
     await aws.stop();
-    // Nothing but the lab ends it: so it is where a rehearsal was killed.
+    // Its servers are ended by the lab: so it is where a rehearsal was killed.
     await lab.close();
+    await fleet?.stop();
   }
-  const lives = (pid: number) => {
-    try {
-      return process.kill(pid, 0);
-    } catch {
-      return false;
-    }
-  };
-  await until("its servers have ended", () => !adopted.some(lives));
-  await fleet?.stop();
+  expect(await Promise.all(adopted.map(lives))).toEqual([false, false]);
 });
 
 inLongForm(() => {
