@@ -10,6 +10,7 @@ import { parkedPolls } from "./bench-control-plane/parked-polls";
 import { bundles } from "./bench-fleet/bundles";
 import { fleet } from "./bench-fleet/fleet";
 import { heartbeatPeriod } from "./bench-fleet/heartbeat-period";
+import { jobLogs } from "./bench-fleet/job-logs";
 import { labDensity } from "./bench-lab/lab-density";
 
 const BENCHES: readonly Bench[] = [
@@ -19,6 +20,7 @@ const BENCHES: readonly Bench[] = [
   bundles,
   fleet,
   heartbeatPeriod,
+  jobLogs,
   claims,
   heartbeats,
   parkedPolls,

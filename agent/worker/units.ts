@@ -23,7 +23,7 @@ export const WATCHDOG_SECONDS = 60;
 export const JOBS_MEMORY_PERCENT = 85;
 
 /**
- * What none of the programs needs. MemoryDenyWriteExecute is absent, and memory protection keys are allowed: Node.js compiles to
+ * What none of the programs needs; a core would hold secrets. MemoryDenyWriteExecute is absent, and memory protection keys are allowed: Node.js compiles to
  * memory as it runs. A call outside the filter fails instead of killing: libuv tries new ones and does without them.
  * https://www.freedesktop.org/software/systemd/man/latest/systemd.exec.html
  */
@@ -48,6 +48,7 @@ SystemCallFilter=@system-service @pkey
 SystemCallErrorNumber=EPERM
 CapabilityBoundingSet=
 UMask=0077
+LimitCORE=0
 `;
 
 /** Daemons, which run as users of their own, reach what they were upgraded to. */
@@ -102,7 +103,6 @@ WatchdogSec=${WATCHDOG_SECONDS}
 Restart=on-failure
 RestartSec=5
 OOMScoreAdjust=-500
-LimitCORE=0
 User=${AGENT_USER}
 SupplementaryGroups=systemd-journal
 RuntimeDirectory=holdfast-worker
@@ -152,7 +152,6 @@ WatchdogSignal=SIGKILL
 Restart=always
 RestartSec=100ms
 OOMScoreAdjust=-1000
-LimitCORE=0
 ${HARDENING}RestrictAddressFamilies=
 RestrictAddressFamilies=AF_UNIX
 `,

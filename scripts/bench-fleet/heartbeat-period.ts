@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { availableParallelism, tmpdir } from "node:os";
+import { availableParallelism, constants, getPriority, setPriority, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Bench, Measurement } from "../bench/bench";
@@ -25,35 +25,53 @@ const TOLERANCE = 0.1;
 const DAEMON = `printf '%s %s %s\\n' "$DBMAZZ_CONTROL_PORT" "$SOURCE_SLOT_NAME" "$TABLES" >"/dev/tcp/127.0.0.1/$1"
 while :; do head -c ${Math.round(LOG_BYTES_PER_SECOND / JOBS)} /dev/zero | tr '\\0' 'x'; echo; sleep 1; done`;
 
-/** How evenly heartbeats come from an agent that has much to do on a machine that has more, seen by the process that receives them. */
+/** What a program can do that sends heartbeats and nothing else. */
+const BARE = `const { request, Agent } = require("node:http");
+const agent = new Agent({ keepAlive: true });
+(function beat() {
+  const sentAt = performance.now();
+  const again = () => setTimeout(beat, ${PERIOD_MS} - (performance.now() - sentAt));
+  request(process.argv[1], { agent, method: "POST" }, (answer) => answer.resume().on("end", again)).end("{}");
+})();`;
+
+/**
+ * How evenly heartbeats come from an agent that has much to do on a machine that has more, seen by the process that receives them,
+ * beside those of a program that does nothing else: what both are off is the machine's.
+ */
 export const heartbeatPeriod: Bench = {
   name: "heartbeat-period",
   about: `the time between heartbeats of an agent with ${JOBS} jobs that log 10 MB/s, wanted every ${PERIOD_MS} ms: on a quiet machine, and on one whose cores are busy`,
   run: async () => {
     const directory = mkdtempSync(join(tmpdir(), "holdfast-bench-"));
     const children: ChildProcess[] = [];
+    const priority = favourThisProcess();
+    const start = (...args: string[]) => {
+      const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+      children.push(child);
+      priority.restore(child.pid ?? 0);
+      return child;
+    };
     const plane = await listen(JOBS);
     try {
-      const farm = spawn(process.execPath, ["--import", "tsx", "scripts/bench-fleet/daemon-farm.ts"], {
-        stdio: ["ignore", "pipe", "inherit"],
-      });
-      children.push(farm);
+      const farm = start("--import", "tsx", "scripts/bench-fleet/daemon-farm.ts");
       const port = Number(await new Promise((done) => farm.stdout.once("data", done)));
-      const agent = startAgent(directory, plane.url, port);
-      children.push(agent);
+      const agent = start(AGENT, "local", "--config", configOf(directory, plane.url, port));
+      agent.stdout.resume();
+      start("-e", BARE, `${plane.url}/bare`);
       await until("every job runs", PATIENCE_MS, async () => (plane.running() === JOBS ? true : undefined));
       const measure = (name: string) => spread(name, plane, agent.pid ?? 0);
-      const rows = [await measure("all jobs run")];
+      const rows = await measure("all jobs run");
       let wanting = 0;
       for (const perCore of BUSY_PER_CORE) {
         for (; wanting < perCore * availableParallelism(); wanting++) {
-          children.push(spawn(process.execPath, ["-e", "for(;;);"], { stdio: "ignore" }));
+          start("-e", "for(;;);");
         }
-        rows.push(await measure(`and each core is wanted by ${perCore} more`));
+        rows.push(...(await measure(`and each core is wanted by ${perCore} more`)));
       }
       return rows;
     } finally {
       for (const child of children.reverse()) child.kill("SIGKILL");
+      priority.restore(process.pid);
       await plane.close();
       endGroups(directory);
       rmSync(directory, { recursive: true, force: true });
@@ -61,7 +79,8 @@ export const heartbeatPeriod: Bench = {
   },
 };
 
-function startAgent(directory: string, controlPlaneUrl: string, farmPort: number): ChildProcess {
+/** Of the agent; gives the file. */
+function configOf(directory: string, controlPlaneUrl: string, farmPort: number): string {
   const file = (name: string, text: string) => {
     writeFileSync(join(directory, name), text, { mode: 0o600 });
     return join(directory, name);
@@ -74,14 +93,24 @@ function startAgent(directory: string, controlPlaneUrl: string, farmPort: number
     slots: JOBS,
     daemon: { version: "0.1.0", command: ["bash", file("daemon.sh", DAEMON), String(farmPort)] },
   };
-  return spawn(process.execPath, [AGENT, "local", "--config", file("config.json", JSON.stringify(config))], {
-    stdio: "ignore",
-  });
+  return file("config.json", JSON.stringify(config));
+}
+
+/** What this process is late to see is not the senders': it comes first. Only root may have that; `restore` is for what it starts. */
+function favourThisProcess(): { readonly restore: (pid: number) => void } {
+  const usual = getPriority();
+  try {
+    setPriority(constants.priority.PRIORITY_HIGHEST);
+    return { restore: (pid) => setPriority(pid, usual) };
+  } catch {
+    return { restore: () => {} };
+  }
 }
 
 interface Arrivals {
-  /** When each heartbeat came. */
+  /** When each heartbeat came, of the agent and of the bare program. */
   readonly arrivals: readonly number[];
+  readonly bare: readonly number[];
   /** How many jobs the last one listed as running. */
   readonly running: () => number;
 }
@@ -89,6 +118,7 @@ interface Arrivals {
 /** A control plane that grants so many jobs, and notes when heartbeats come. */
 async function listen(jobs: number) {
   const arrivals: number[] = [];
+  const bare: number[] = [];
   let running = 0;
   let granted = false;
   const side = { engine: "postgres", url: "postgres://db.internal/shop", user: "cdc", password: "none", options: {} };
@@ -101,7 +131,8 @@ async function listen(jobs: number) {
     spec: { ...spec, name: `job-${number}` },
     resume: null,
   });
-  const answerTo = async (name: string, body: string): Promise<object> => {
+  const answerTo = async (name: string, body: string): Promise<object | undefined> => {
+    if (name === "bare") return void bare.push(performance.now());
     if (name === "register") return { protocol: 1, token: "x".repeat(32), progressMs: 30_000, metricsMs: 60_000 };
     if (name === "heartbeat") {
       arrivals.push(performance.now());
@@ -123,6 +154,7 @@ async function listen(jobs: number) {
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
   return {
     arrivals,
+    bare,
     running: () => running,
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     close: async () => {
@@ -132,23 +164,27 @@ async function listen(jobs: number) {
   };
 }
 
-async function spread(name: string, { arrivals, running }: Arrivals, agent: number): Promise<Measurement> {
-  const before = arrivals.length;
+async function spread(name: string, { arrivals, bare, running }: Arrivals, agent: number): Promise<Measurement[]> {
+  const before = [arrivals.length, bare.length];
   const { cpuMs } = usageOf(agent);
   await pause(WINDOW_MS);
   if (running() !== JOBS) throw new Error(`${name}: only ${running()} of ${JOBS} jobs still run`);
-  const seen = arrivals.slice(Math.max(0, before - 1));
+  const used = { "agent CPU ms/s": ((usageOf(agent).cpuMs - cpuMs) * 1_000) / WINDOW_MS };
+  return [
+    { case: name, figures: { ...used, ...offPeriod(arrivals.slice(Math.max(0, (before[0] ?? 0) - 1))) } },
+    { case: "  a program that does nothing else", figures: offPeriod(bare.slice(Math.max(0, (before[1] ?? 0) - 1))) },
+  ];
+}
+
+/** How far the times between heartbeats are from what is wanted. */
+function offPeriod(seen: readonly number[]): Measurement["figures"] {
   const off = seen.slice(1).map((at, index) => Math.abs(at - (seen[index] ?? at) - PERIOD_MS) / PERIOD_MS);
   const sorted = off.sort((a, b) => a - b);
   return {
-    case: name,
-    figures: {
-      "agent CPU ms/s": ((usageOf(agent).cpuMs - cpuMs) * 1_000) / WINDOW_MS,
-      heartbeats: sorted.length,
-      "off %, p50": (sorted[Math.floor(sorted.length / 2)] ?? Number.NaN) * 100,
-      "off %, most": (sorted.at(-1) ?? Number.NaN) * 100,
-      "beyond 10 %": sorted.filter((share) => share > TOLERANCE).length,
-    },
+    heartbeats: sorted.length,
+    "off %, p50": (sorted[Math.floor(sorted.length / 2)] ?? Number.NaN) * 100,
+    "off %, most": (sorted.at(-1) ?? Number.NaN) * 100,
+    "beyond 10 %": sorted.filter((share) => share > TOLERANCE).length,
   };
 }
 

@@ -15,7 +15,7 @@ const GRACE_MS = 1_000;
 const WATCHDOG_MARGIN_MS = 1_000;
 const LONGEST_SUSPENSION_MS = 600_000;
 
-type Fault = "killed" | "stopped" | "suspended";
+type Fault = "killed" | "stopped" | "suspended" | "cut off";
 
 interface Death {
   /** Of the last heartbeat that was answered. */
@@ -39,10 +39,13 @@ function death(fault: Fault, random: () => number): Death {
       guard.hold(lease);
       watchdogAt = now + guard.remainingMs() + WATCHDOG_MARGIN_MS;
     },
-    () => {},
+    () => {
+      lapsedAt = now;
+    },
     instant,
   );
   let watchdogAt = Number.POSITIVE_INFINITY;
+  let lapsedAt = Number.POSITIVE_INFINITY;
   let answered = { sentAt: 0, receivedAt: 0 };
   const faultAt = 3 * heartbeatMs + random() * 10 * heartbeatMs;
   const pass = (ms: number) => {
@@ -78,30 +81,40 @@ function death(fault: Fault, random: () => number): Death {
     watchdogAt += suspendedMs;
   }
   const resumedAt = now;
-  for (;;) {
-    if (fault === "stopped" ? now >= watchdogAt : isLook() && guard.remainingMs() <= 0) {
-      return { ...answered, resumedAt, toldAt: now };
-    }
-    pass(STEP_MS);
-  }
+  const isTold: Readonly<Record<Fault, () => boolean>> = {
+    killed: () => isLook() && guard.remainingMs() <= 0,
+    suspended: () => isLook() && guard.remainingMs() <= 0,
+    stopped: () => now >= watchdogAt,
+    // It goes on, and hears nothing.
+    "cut off": () => {
+      if (isLook()) keeper.tick();
+      return now >= lapsedAt;
+    },
+  };
+  const giveUpAt = now + 2 * workerLeaseMs;
+  while (!isTold[fault]() && now < giveUpAt) pass(STEP_MS);
+  return { ...answered, resumedAt, toldAt: now };
 }
 
-test(`control-plane 6: of ${TIMES} agents that are killed, ${TIMES} that are stopped with their guard and ${TIMES} that are suspended with their machine, no daemon runs when its job may be given to another (seed ${SEED})`, () => {
+test(`R24, control-plane 6: of ${TIMES} agents that are killed, as many cut off, stopped with their guard and suspended with their machine, no daemon runs when its job may be given to another (seed ${SEED})`, () => {
   const random = seededRandom(SEED);
   const deaths = (fault: Fault) => Array.from({ length: TIMES }, () => death(fault, random));
   const after = (all: readonly Death[], since: (death: Death) => number) =>
     Math.max(...all.map((one) => one.toldAt + GRACE_MS - since(one)));
 
   const killed = deaths("killed");
+  const cutOff = deaths("cut off");
   const stopped = deaths("stopped");
   const suspended = deaths("suspended");
 
   // A daemon survives its agent, and ends with the lease that it held.
-  expect(after(killed, ({ sentAt }) => sentAt)).toBeLessThanOrEqual(workerLeaseMs + LOOK_MS + STEP_MS + GRACE_MS);
+  for (const all of [killed, cutOff]) {
+    expect(after(all, ({ sentAt }) => sentAt)).toBeLessThanOrEqual(workerLeaseMs + LOOK_MS + STEP_MS + GRACE_MS);
+  }
   expect(after(stopped, ({ sentAt }) => sentAt)).toBeLessThanOrEqual(
     workerLeaseMs + WATCHDOG_MARGIN_MS + STEP_MS + GRACE_MS,
   );
-  for (const all of [killed, stopped]) {
+  for (const all of [killed, cutOff, stopped]) {
     expect(after(all, ({ receivedAt }) => receivedAt)).toBeLessThan(jobsMovedAfterMs(DEFAULT_TIMING));
   }
   // One that slept through its lease is told to end at the first look after.

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdtemp, readdir, readFile, readlink, rm, stat } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { awsClient } from "../../../agent/host/aws";
@@ -114,18 +114,43 @@ test("R21: a boot completes its hook with CONTINUE only after the agent has regi
   expect(aws.callsOf("CreateTags")).toEqual([]);
 });
 
-describe.each([
-  ["the beforeInstall hook", /echo before/, "could not run the beforeInstall hook: "],
-  ["the CloudWatch agent's installation", /dnf install/, "could not start the CloudWatch agent: "],
-  ["the CloudWatch agent's start", /fetch-config/, "could not start the CloudWatch agent: "],
-  ["the afterInstall hook", /echo after/, "could not run the afterInstall hook: "],
-  ["systemd", /daemon-reload/, "could not start the agent and register: "],
-  ["the registration", /systemctl start/, "could not start the agent and register: not registered: register: 401"],
-])("R21: when %s fails", (_, failing, why) => {
+const other = (text: string) => ({ ...CONFIG.agentRelease, sha256: sha256(text) });
+const noDaemon = ({ params }: { readonly params: Readonly<Record<string, unknown>> }) =>
+  String(params["path"]).includes("dbmazz") ? xmlError(404, "NoSuchKey", "no such key") : undefined;
+/** A proxy, and a Node.js that cannot use one. */
+const proxied = () => {
+  jest.replaceProperty(process, "env", { ...process.env, HTTPS_PROXY: "http://proxy.internal:3128" });
+  jest.spyOn(process, "allowedNodeEnvironmentFlags", "get").mockReturnValue(new Set());
+};
+
+/** Every step of a boot. */
+describe.each<[string, { failing?: RegExp; config?: Partial<WorkerConfig>; before?: () => unknown }, string]>([
+  ["the check of the proxy", { before: proxied }, "could not check the proxy: a proxy needs Node.js 22.21"],
+  ["the beforeInstall hook", { failing: /echo before/ }, "could not run the beforeInstall hook: "],
+  ["the writing of the units", { before: () => writeFile(join(root, "etc"), "a file") }, "could not write the units: "],
+  ["the CloudWatch agent's installation", { failing: /dnf install/ }, "could not start the CloudWatch agent: "],
+  ["the CloudWatch agent's start", { failing: /fetch-config/ }, "could not start the CloudWatch agent: "],
+  ["the fetching of the agent", { config: { agentRelease: other("another") } }, "could not fetch the agent: "],
+  [
+    "the fetching of the daemon",
+    { before: () => aws.intercept("GetObject", noDaemon) },
+    "could not fetch the daemon: ",
+  ],
+  ["the afterInstall hook", { failing: /echo after/ }, "could not run the afterInstall hook: "],
+  ["systemd", { failing: /daemon-reload/ }, "could not start the agent and register: "],
+  [
+    "the registration",
+    { failing: /systemctl start/ },
+    "could not start the agent and register: not registered: register: 401",
+  ],
+])("R21: when %s fails", (_, { failing, config, before }, why) => {
+  beforeEach(() => before?.());
+  afterEach(() => jest.restoreAllMocks());
+
   test("the group is told ABANDON within ten seconds, the reason is in the tag, the metric and the log, and the machine powers off", async () => {
     const started = Date.now();
 
-    expect(await boot(CONFIG, failing)).toBe(false);
+    expect(await boot({ ...CONFIG, ...config }, failing)).toBe(false);
 
     expect(hookResults()).toEqual(["ABANDON"]);
     expect(aws.callsOf("CompleteLifecycleAction")[0]?.at).toBeLessThan(started + 10_000);

@@ -1,18 +1,5 @@
-import type { Aws, AwsParameters } from "../../../agent/host/aws";
-import { createLog } from "../../../agent/host/log";
-import { runAgent } from "../../../agent/worker/agent";
-import { ec2Cloud } from "../../../agent/worker/cloud";
-import type { ControlPlaneClient } from "../../../agent/worker/control-plane-client";
-import type { CdcStatus, DaemonApi } from "../../../agent/worker/daemon/daemon-api";
-import type { DaemonEnd, DaemonHost } from "../../../agent/worker/daemon/daemon-host";
-import { daemonQuirks } from "../../../agent/worker/daemon/quirks";
-import { type Drain, type DrainMode, QUIESCE_MS, quiesceAt, tightened } from "../../../agent/worker/drain";
-import { INSTANCE, INSTANCE_CONFIG } from "./instance-config";
-import { grantOf } from "./jobs/supervised";
-
-const STATE = "meta-data/autoscaling/target-lifecycle-state";
-const SPOT = "meta-data/spot/instance-action";
-const HOOK_TIMEOUT_SECONDS = 300;
+import { type Drain, QUIESCE_MS, quiesceAt, tightened } from "../../../agent/worker/drain";
+import { HOOK_TIMEOUT_SECONDS, SPOT, STATE, workerWithJob } from "./worker-with-job";
 
 beforeEach(() => {
   jest.useFakeTimers({ now: Date.UTC(2026, 0, 2, 3, 4, 0) });
@@ -21,150 +8,29 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-interface Event {
-  readonly what: string;
-  readonly at: number;
-}
-
-/** A worker with one job, on a clock that the test moves; the daemon answers but does not stop before `stopsAfterMs`. */
-async function workerWithJob({
-  stopsAfterMs = 0,
-  mode = "handoff" as DrainMode,
-  deadlineSeconds = 600,
-  retainOnFailedDrain = false,
-  maxJobAgeMs = Number.POSITIVE_INFINITY,
-} = {}) {
-  const metadata = new Map([[STATE, "InService"]]);
-  const events: Event[] = [];
-  const lines: string[] = [];
-  const note = (what: string) => void events.push({ what, at: Date.now() });
-  const grants = [grantOf()];
-  let isGone = false;
-  let finish: (end: DaemonEnd) => void = () => {};
-  const ended = new Promise<DaemonEnd>((resolve) => {
-    finish = (end) => {
-      if (!isGone) note("daemon gone");
-      isGone = true;
-      resolve(end);
-    };
-  });
-  const status = { state: "running", confirmed_lsn: 1n, pending_events: 0, snapshot_chunks_done: 0 } as const;
-  const host: DaemonHost = {
-    survivors: async () => [],
-    start: async ({ record }) => {
-      note("daemon started");
-      Object.assign(status, { slot_name: record.slotName, tables: record.tables });
-      return {
-        record,
-        secrets: [],
-        ended,
-        signal: async (signal) => {
-          note(signal);
-          finish({ status: null, signal });
-        },
-        memoryBytes: async () => undefined,
-        lastLines: async () => [],
-        forget: async () => {},
-      };
-    },
-  };
-  const api: DaemonApi = {
-    health: async () => ({ status: "serving", stage: "cdc", stage_detail: "", error_detail: "" }),
-    status: async () => status as unknown as CdcStatus,
-    figures: async () => undefined,
-    pause: async () => true,
-    stop: async () => {
-      note("asked to stop");
-      setTimeout(() => finish({ status: 0, signal: null }), stopsAfterMs);
-      return true;
-    },
-  };
-  const post: ControlPlaneClient["post"] = (name, message, _token, { signal } = {}) => {
-    note(name === "heartbeat" ? `heartbeat ${(message as { state: string }).state}` : name);
-    const answers: Readonly<Record<string, object>> = {
-      register: { protocol: 1, token: "session", progressMs: 30_000, metricsMs: 60_000 },
-      heartbeat: { leaseMs: 60_000, nextMs: 10_000, actions: [] },
-    };
-    if (name !== "claim") return Promise.resolve((answers[name] ?? {}) as never);
-    const given = grants.splice(0);
-    if (given.length > 0) return Promise.resolve({ grants: given, nextMs: 1, actions: [] } as never);
-    return new Promise((_, reject) =>
-      signal?.addEventListener("abort", () => {
-        note("claim hung up");
-        reject(new Error("hung up"));
-      }),
-    );
-  };
-  const call = async (_service: string, action: string, params: AwsParameters) => {
-    if (action === "CompleteLifecycleAction") note(`hook ${params["LifecycleActionResult"]}`);
-    if (JSON.stringify(params).includes("InstanceRetained")) note("instance retained");
-    if (action !== "PutMetricData") {
-      note(action === "SetInstanceProtection" ? `protected ${params["ProtectedFromScaleIn"]}` : action);
-    }
-    return {};
-  };
-  const aws = { region: "us-east-1", call } as unknown as Aws;
-  const log = createLog((line) => void lines.push(line));
-  const imds = { get: async (path: string) => metadata.get(path) };
-  const drain = { mode, deadlineSeconds };
-  const config = { ...INSTANCE_CONFIG, drain, terminateHookTimeoutSeconds: HOOK_TIMEOUT_SECONDS, retainOnFailedDrain };
-  const stop = new AbortController();
-  const running = runAgent(
-    {
-      worker: { workerId: INSTANCE, agentVersion: "0.2.0", daemonVersion: "2.4.0", pool: "docs", labels: {}, slots: 2 },
-      drain,
-      maxJobAgeMs,
-    },
-    {
-      log,
-      host,
-      api: () => api,
-      ports: { take: async () => 21_000, keep: () => {}, putBack: () => {} },
-      controlPlane: { post },
-      deploymentToken: async () => "token",
-      quirks: daemonQuirks({ kind: "dbmazz", version: "2.4.0" }),
-      holdLease: () => {},
-      notify: async () => {},
-      watchdogPeriodMs: undefined,
-      cloud: ec2Cloud({ config, instanceId: INSTANCE, aws, imds, log }),
-    },
-    { stop: stop.signal, handOver: new AbortController().signal },
-  );
-  await jest.advanceTimersByTimeAsync(5_000);
-  const of = (what: string) => events.filter((event) => event.what === what);
-  expect(of("daemon started")).toHaveLength(1);
-  return {
-    metadata,
-    events,
-    lines,
-    of,
-    at: (what: string) => of(what)[0]?.at ?? Number.NaN,
-    pass: (ms: number) => jest.advanceTimersByTimeAsync(ms),
-    stop: () => stop.abort(),
-    running,
-  };
-}
-
 describe("R32:", () => {
-  test("at the target state Terminated claims stop within 5 s, the hook is prolonged, and it is completed within 5 s of the last job", async () => {
-    const worker = await workerWithJob({ stopsAfterMs: 400_000 });
+  test("at the target state Terminated claims stop within 5 s, the hook is prolonged, and it is completed within 5 s of the last job; read a thousand times it is one drain", async () => {
+    // GIVEN a job that goes on for as long as it may
+    const worker = await workerWithJob({ mode: "finish", deadlineSeconds: 2_400 });
     const { at, events, metadata, of, pass } = worker;
 
-    // WHEN the same state is read a thousand times
+    // WHEN
     const told = Date.now();
     metadata.set(STATE, "Terminated");
-    await pass(2_000_000);
+    await pass(2_500_000);
     await worker.running;
 
     // THEN
+    expect(of("state read: Terminated").length).toBeGreaterThanOrEqual(1_000);
     expect(at("claim hung up") - told).toBeLessThanOrEqual(5_000);
     expect(at("heartbeat draining") - told).toBeLessThanOrEqual(5_000);
     expect(of("claim").filter((claim) => claim.at > told + 5_000)).toEqual([]);
     expect(of("asked to stop")).toHaveLength(1);
     expect(worker.lines.filter((line) => line.includes('"draining"'))).toHaveLength(1);
-    const beats = [told, ...of("RecordLifecycleActionHeartbeat").map((beat) => beat.at)];
+    // The first counts from when the state was read.
+    const beats = [at("state read: Terminated"), ...of("RecordLifecycleActionHeartbeat").map((beat) => beat.at)];
     for (const [i, beat] of beats.slice(1).entries()) {
-      expect(beat - (beats[i] ?? 0)).toBeLessThanOrEqual((HOOK_TIMEOUT_SECONDS * 1_000) / 3 + 2_000);
+      expect(beat - (beats[i] ?? 0)).toBeLessThanOrEqual((HOOK_TIMEOUT_SECONDS * 1_000) / 3);
     }
     const gone = at("daemon gone");
     expect(beats.at(-1)).toBeGreaterThan(gone - (HOOK_TIMEOUT_SECONDS * 1_000) / 3);
@@ -175,18 +41,20 @@ describe("R32:", () => {
     expect(events.map(({ what }) => what).filter((what) => order.includes(what))).toEqual(order);
   });
 
-  test("a spot notice of two minutes that comes meanwhile leaves the notice's time less 20 s", async () => {
-    const worker = await workerWithJob({ stopsAfterMs: 3_600_000, deadlineSeconds: 1_800 });
-    const { at, metadata, pass } = worker;
+  test("a spot notice of two minutes that comes meanwhile leaves the notice's time less 20 s, also where a daemon will not stop", async () => {
+    const worker = await workerWithJob({ mode: "finish", deadlineSeconds: 1_800, stopsAfterMs: 3_600_000 });
+    const { at, metadata, of, pass } = worker;
     metadata.set(STATE, "Terminated");
     await pass(60_000);
+    expect(of("asked to stop")).toEqual([]);
 
     const ends = Date.now() + 120_000;
     metadata.set(SPOT, JSON.stringify({ action: "terminate", time: new Date(ends).toISOString() }));
     await pass(200_000);
     await worker.running;
 
-    expect(at("daemon gone")).toBeLessThanOrEqual(ends - 20_000 + 1_000);
+    expect(at("asked to stop")).toBeGreaterThanOrEqual(ends - 20_000 - QUIESCE_MS - 1_000);
+    expect(at("daemon gone")).toBeLessThanOrEqual(ends - 20_000);
     expect(at("CompleteLifecycleAction")).toBeLessThanOrEqual(ends - 15_000);
   });
 
@@ -286,13 +154,56 @@ test("a job that has run for as long as it may is given back, and its worker goe
   await running;
 });
 
-test("R33: protection is raised before a job is taken up, and dropped once none is left", async () => {
-  const { at, metadata, of, pass, running } = await workerWithJob({ stopsAfterMs: 5_000 });
-  expect(at("protected true")).toBeLessThanOrEqual(at("started"));
-  metadata.set(STATE, "Terminated");
-  await pass(60_000);
-  await running;
-  expect(of("protected true")).toHaveLength(1);
+describe("R33:", () => {
+  const PROTECTION = ["protected true", "protected false"];
+
+  test("protection is raised before a claim is confirmed, and dropped once no job is left, with one call for each", async () => {
+    const { events, pass, stop, running } = await workerWithJob({ maxJobAgeMs: 60_000 });
+    const order = (...names: string[]) => events.map(({ what }) => what).filter((what) => names.includes(what));
+    expect(order("started", "daemon started", "protected true")).toEqual([
+      "protected true",
+      "started",
+      "daemon started",
+    ]);
+
+    await pass(90_000);
+    // Before the first job nobody knows what an earlier life has left.
+    expect(order(...PROTECTION, "daemon gone")).toEqual([
+      "protected false",
+      "protected true",
+      "daemon gone",
+      "protected false",
+    ]);
+    stop();
+    await pass(5_000);
+    await running;
+  });
+
+  test.each<[string, (metadata: Map<string, string>) => Promise<void>]>([
+    ["cannot be protected", () => Promise.reject(new Error("Throttling"))],
+    [
+      "is to go by the time that it is protected",
+      async (metadata) => {
+        metadata.set(STATE, "Terminated");
+        await new Promise((resolve) => setTimeout(resolve, 4_000));
+      },
+    ],
+  ])("a job is not taken up where the instance %s", async (_, protecting) => {
+    const { metadata, of, pass, running } = await workerWithJob({ protecting, starts: false });
+    metadata.set(STATE, "Terminated");
+    await pass(30_000);
+    await running;
+    expect([...of("started"), ...of("daemon started")]).toEqual([]);
+  });
+
+  test("it is dropped at once when the group wants the instance, while a job still runs", async () => {
+    const { events, metadata, pass, running } = await workerWithJob({ mode: "finish", deadlineSeconds: 600 });
+    const order = () => events.map(({ what }) => what).filter((what) => [...PROTECTION, "daemon gone"].includes(what));
+    metadata.set(STATE, "Terminated");
+    await pass(700_000);
+    await running;
+    expect(order().slice(-3)).toEqual(["protected true", "protected false", "daemon gone"]);
+  });
 });
 
 describe("a drain that is asked for again", () => {

@@ -7,7 +7,9 @@ import { controlPlaneClient } from "../../../agent/worker/control-plane-client";
 import { heartbeatsInThread } from "../../../agent/worker/heartbeat-thread";
 import type { Beat, HeartbeatsEnd } from "../../../agent/worker/heartbeats";
 import type { Response } from "../../../control-plane/protocol";
+import { heartbeatPeriod } from "../../../scripts/bench-fleet/heartbeat-period";
 import { type FakeControlPlane, json, refusal, startControlPlane } from "../../support/fake-control-plane";
+import { inLongForm } from "../../support/long-form";
 import { eventually } from "../daemon/eventually";
 
 const SESSION: Response<"register"> = { protocol: 1, token: "session-token", progressMs: 30_000, metricsMs: 60_000 };
@@ -110,6 +112,16 @@ test("R23: they leave while the agent's loop does not turn at all", async () => 
     await stop();
   }
 });
+
+inLongForm(() =>
+  test("R23: another process sees them keep their period within 10 % while 100 jobs log 10 MB/s and every core is busy", async () => {
+    const rows = await heartbeatPeriod.run(() => {});
+    const ofAgent = rows.filter(({ figures }) => "agent CPU ms/s" in figures);
+    process.stderr.write(`${JSON.stringify(rows, null, 1)}\n`);
+    expect(ofAgent.length).toBeGreaterThanOrEqual(2);
+    expect(ofAgent.filter(({ figures }) => figures["beyond 10 %"] !== 0)).toEqual([]);
+  }, 900_000),
+);
 
 /** A control plane in a thread of its own, which answers and counts heartbeats also while this thread does neither. */
 async function countingControlPlane() {

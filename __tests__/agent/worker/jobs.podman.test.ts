@@ -73,6 +73,21 @@ async function daemons(): Promise<ReadonlyMap<string, number>> {
   );
 }
 
+/** The files and folders in which a text stands. */
+async function holding(canary: string, where: string): Promise<string[]> {
+  // Not as an argument, where the search would find itself.
+  const pattern = `printf %s ${Buffer.from(canary).toString("base64")} | base64 -d`;
+  return (await shell(`${pattern} | grep -lrsF -f - ${where}`)).split("\n").filter(Boolean).sort();
+}
+const ARGUMENTS = "/proc/[0-9]*/cmdline";
+const ENVIRONMENTS = "/proc/[0-9]*/environ";
+/** The journal and the units' properties among them, once {@link look} has written them down. */
+const DISKS = "/etc /opt /root /run /tmp /var";
+const look = () =>
+  shell(
+    "mkdir -pm 700 /run/seen; journalctl --no-pager --all >/run/seen/journal; systemctl show '*' --all >/run/seen/units",
+  );
+
 const running = () => controlPlane.messagesOf("heartbeat").at(-1)?.body.running ?? [];
 const found = async () => Number(await shell("grep -c 'job found running' /var/log/holdfast/worker-agent.log || true"));
 const everyJobServes = (count: number) =>
@@ -132,32 +147,37 @@ test("R34: secrets: a job's credentials are in its daemon's environment and its 
   const units = await daemons();
   const victim = [...units.keys()].find((unit) => unit.includes(doomed.jobId)) ?? "";
   const pids = [...units.values()].map(String);
-  // WHEN one crashes
+  // WHEN one crashes, and the agent does
   await worker.exec("systemctl", "kill", "--signal=ABRT", victim);
   await worker.until("its end is reported", () => controlPlane.messagesOf("report").length > 0);
+  const registrations = controlPlane.messagesOf("register").length;
+  await worker.exec("systemctl", "kill", "--kill-whom=main", "--signal=ABRT", AGENT);
+  await worker.until("it is back", () => controlPlane.messagesOf("register").length > registrations);
+  await everyJobServes(units.size - 1);
 
-  await shell(
-    "mkdir -m 700 /run/seen; journalctl --no-pager --all >/run/seen/journal; systemctl show '*' --all >/run/seen/units",
-  );
+  await look();
   for (const canary of [PASSWORD, encodeURIComponent(PASSWORD), PRIVATE_KEY_LINE]) {
-    // Not as an argument, where the search would find itself.
-    const pattern = `printf %s ${Buffer.from(canary).toString("base64")} | base64 -d`;
-    const holding = async (where: string) =>
-      (await shell(`${pattern} | grep -lrsF -f - ${where}`)).split("\n").filter(Boolean).sort();
-    expect(await holding("/proc/[0-9]*/cmdline")).toEqual([]);
-    const holders = (await holding("/proc/[0-9]*/environ")).map((path) => path.split("/")[2]);
+    expect(await holding(canary, ARGUMENTS)).toEqual([]);
+    const holders = (await holding(canary, ENVIRONMENTS)).map((path) => path.split("/")[2]);
     expect(pids).toEqual(expect.arrayContaining(holders));
     expect(holders.length > 0).toBe(canary !== PRIVATE_KEY_LINE);
-    expect(await holding("/etc /opt /root /run /tmp /var")).toEqual(
-      canary === PRIVATE_KEY_LINE ? [keyFile(units)] : [],
-    );
+    expect(await holding(canary, DISKS)).toEqual(canary === PRIVATE_KEY_LINE ? [keyFile(units)] : []);
     expect(JSON.stringify([controlPlane.messages, aws.calls])).not.toContain(canary);
   }
-  expect(await worker.exec("stat", "-c", "%a", keyFile(units))).toBe("400");
+  const [, keyedPid] = [...units].find(([unit]) => unit.includes(keyed.jobId)) ?? [];
+  const owner = await worker.exec("stat", "-c", "%u", `/proc/${keyedPid}`);
+  expect(await worker.exec("stat", "-c", "%a %u", keyFile(units))).toBe(`400 ${owner}`);
   expect(await worker.exec("stat", "-f", "-c", "%T", keyFile(units))).toMatch(/^(tmpfs|ramfs)$/);
   expect(
     await shell("find / -xdev \\( -name 'core' -o -name 'core.*' \\) -type f -newer /etc/holdfast/worker.json"),
   ).toBe("");
+});
+
+test("R22: a session's token is in the agent's memory alone", async () => {
+  await look();
+  const tokens = new Set(controlPlane.messagesOf("heartbeat").map(({ token }) => token));
+  expect(tokens.size).toBeGreaterThan(1);
+  for (const token of tokens) expect(await holding(token, `${ARGUMENTS} ${ENVIRONMENTS} ${DISKS}`)).toEqual([]);
 });
 
 test("R30: an agent that is killed, hands over or is replaced by another version leaves every daemon running, and the next one takes all up", async () => {

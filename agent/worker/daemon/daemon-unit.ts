@@ -68,7 +68,6 @@ export function unitArguments(props: {
     "MemorySwapMax=0",
     `CPUQuota=${limits.cpuPercent}%`,
     "TasksMax=512",
-    "LimitCORE=0",
     "OOMScoreAdjust=500",
     "TimeoutStopSec=1",
     `IPAddressDeny=${METADATA}`,

@@ -6,8 +6,6 @@ export interface DaemonQuirks {
   readonly failedSetupHangs: boolean;
   /** It connects to PostgreSQL without TLS, whatever the server demands. */
   readonly plainConnectionsOnly: boolean;
-  /** `memory_bytes` is an estimate of its queue, not what it takes of the machine. */
-  readonly memoryIsEstimated: boolean;
 }
 
 /** A program that runs jobs. */
@@ -21,17 +19,11 @@ const NONE: DaemonQuirks = {
   inactiveSlotDropped: false,
   failedSetupHangs: false,
   plainConnectionsOnly: false,
-  memoryIsEstimated: false,
 };
 
 /** By the first version that has them, newest first; a version before the first known one is taken for that one. */
 const QUIRKS: Readonly<Record<DaemonProgram["kind"], readonly (readonly [since: string, quirks: DaemonQuirks])[]>> = {
-  dbmazz: [
-    [
-      "2.0.0",
-      { inactiveSlotDropped: true, failedSetupHangs: true, plainConnectionsOnly: true, memoryIsEstimated: true },
-    ],
-  ],
+  dbmazz: [["2.0.0", { inactiveSlotDropped: true, failedSetupHangs: true, plainConnectionsOnly: true }]],
   reference: [["0.1.0", NONE]],
 };
 
@@ -41,13 +33,23 @@ export function daemonQuirks({ kind, version }: DaemonProgram): DaemonQuirks {
   return quirks;
 }
 
-/** Negative, zero or positive as `a` is older than, the same as or newer than `b`; a part that is no number counts as 0. */
+/**
+ * Negative, zero or positive as `a` is older than, the same as or newer than `b`: a pre-release is older than its release, see
+ * https://semver.org/#spec-item-11. A part that should be a number and is none counts as 0.
+ */
 export function compareVersions(a: string, b: string): number {
-  const parts = (version: string) => version.split(/[.+-]/).map((part) => Number.parseInt(part, 10) || 0);
-  const [left, right] = [parts(a), parts(b)];
-  for (let i = 0; i < Math.max(left.length, right.length); i++) {
-    const difference = (left[i] ?? 0) - (right[i] ?? 0);
+  const [left, right] = [versionOf(a), versionOf(b)];
+  for (let i = 0; i < Math.max(left.numbers.length, right.numbers.length); i++) {
+    const difference = (left.numbers[i] ?? 0) - (right.numbers[i] ?? 0);
     if (difference !== 0) return difference;
   }
-  return 0;
+  if (left.preRelease === "" || right.preRelease === "") {
+    return Number(left.preRelease === "") - Number(right.preRelease === "");
+  }
+  return left.preRelease.localeCompare(right.preRelease, "en", { numeric: true });
+}
+
+function versionOf(text: string) {
+  const [, release = "", preRelease = ""] = /^([^+-]*)-?([^+]*)/.exec(text) ?? [];
+  return { numbers: release.split(".").map((part) => Number.parseInt(part, 10) || 0), preRelease };
 }

@@ -48,9 +48,13 @@ export function isWatched(files: TrialFiles): boolean {
   return watcher?.start !== undefined && startOf(watcher.pid) === watcher.start;
 }
 
-/** What is wrong with the new version; undefined while that is not yet known. */
-function judged(
-  { program, gateMs }: Trial,
+/**
+ * What is wrong with the new version; undefined while that is not yet known.
+ *
+ * @param first sign that the version gave, whose process must last.
+ */
+export function judged(
+  { program, gateMs }: Pick<Trial, "program" | "gateMs">,
   first: TrialSign | undefined,
   sign: TrialSign | undefined,
   elapsedMs: number,

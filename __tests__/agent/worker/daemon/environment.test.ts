@@ -45,6 +45,30 @@ test("PostgreSQL to PostgreSQL: everything that a daemon would guess is said", (
   expect(files).toEqual({});
 });
 
+test.each([
+  ["PostgreSQL", "postgres", "dbmazz", true],
+  ["PostgreSQL under its other name", "postgresql", "dbmazz", true],
+  ["MySQL, which has no slot", "mysql", "dbmazz", false],
+  ["PostgreSQL on a daemon that keeps its slot", "postgres", "reference", false],
+] as const)(
+  "R28: every start of %s after the first, and no first one, copies again and may have a gap where the slot is lost",
+  (_, engine, kind, lost) => {
+    const { source } = grantOf().spec;
+    for (const version of ["0.1.0", "2.0.0", "2.4.0", "3.0.0"]) {
+      const quirks = daemonQuirks({ kind, version });
+      for (let fence = 1; fence <= 20; fence++) {
+        const grant = grantOf({ fence, spec: { source: { ...source, engine }, snapshot: false } });
+        const { gapPossible, variables } = daemonEnvironment(grant, PORT, quirks);
+        expect([fence, gapPossible, variables["DO_SNAPSHOT"]]).toEqual([
+          fence,
+          lost && fence > 1,
+          `${lost && fence > 1}`,
+        ]);
+      }
+    }
+  },
+);
+
 describe("Snowflake", () => {
   test("a private key is a file, by the variable that holds its path, and in no variable", () => {
     const { variables, files } = environmentOf({ sink: SNOWFLAKE });

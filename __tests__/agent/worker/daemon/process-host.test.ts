@@ -116,6 +116,27 @@ test("R24: another life of the agent prolongs the lease of those it takes up", a
   await found?.ended;
 });
 
+test("R30: a process that has a daemon's pid and another start is none of ours: it is not taken up, and not signalled", async () => {
+  const host = hostOf("sleep", "600");
+  host.holdLease(leaseOf(600_000));
+  const [ended, stranger] = [await start(host), await start(host)];
+  const pid = await runs(stranger, "sleep");
+  const { jobId } = ended.record;
+  await ended.signal("SIGKILL");
+  await ended.ended;
+  // WHEN the system gives its number to another process
+  const stat = readFileSync(join(scratch.path, jobId, "process"), "utf8")
+    .split("\n")
+    .slice(1)
+    .join("\n");
+  writeFileSync(join(scratch.path, jobId, "process"), `${pid}\n${stat.replace(/^\d+/, `${pid}`)}`);
+
+  const alive = await hostOf("sleep", "600").survivors();
+
+  expect(alive.map(({ record }) => record.jobId)).toEqual([stranger.record.jobId]);
+  expect(readFileSync(`/proc/${pid}/comm`, "utf8").trim()).toBe("sleep");
+});
+
 test("without a lease nothing is started; one that is to be kept has no leash", async () => {
   const host = hostOf("sleep", "600");
   await expect(start(host)).rejects.toThrow("the lease is over");

@@ -185,6 +185,64 @@ test("a grant that the end of the lease overtook starts nothing and is released"
   expect(host.daemons).toEqual([]);
 });
 
+test("R24: while its start is being confirmed a job may be lost to the lease, or to a stop: then no daemon is started, and the grant is given back", async () => {
+  const { host, jobs, lease, source, idle } = worker();
+  const [lapsed, stopped] = [grantOf(), grantOf()];
+  source.started = async ({ jobId }) => {
+    if (jobId === stopped.jobId) jobs.stop(stopped, { mode: "quiesce", cause: "drain" });
+    else lease.lapses = 1;
+    return "taken";
+  };
+  jobs.start(stopped, 0);
+  await idle();
+  jobs.start(lapsed, 0);
+  await idle();
+
+  expect(host.daemons).toEqual([]);
+  expect(jobs.released.map(({ jobId }) => jobId)).toEqual([stopped.jobId, lapsed.jobId]);
+});
+
+test("R24: a start that is refused, or never confirmed, starts no daemon; what is somebody else's by then is not given back", async () => {
+  const { host, jobs, source, idle } = worker();
+  const [unheard, fenced] = [grantOf({ deadlineMs: 1 }), grantOf()];
+  source.started = async ({ jobId }) => (jobId === fenced.jobId ? "fenced" : undefined);
+  for (const grant of [unheard, fenced]) jobs.start(grant, 0);
+  await idle();
+
+  expect(host.daemons).toEqual([]);
+  expect(jobs.released.map(({ jobId }) => jobId)).toEqual([unheard.jobId]);
+  expect(source.words).toEqual([]);
+});
+
+test("R24: a grant that comes twice starts one daemon", async () => {
+  const { host, jobs, streaming } = worker();
+  const grant = grantOf();
+  for (let time = 0; time < 3; time++) jobs.start(grant, 0);
+  await streaming();
+  jobs.start(grant, 0);
+  await eventually("it is looked at again", async () =>
+    expect(host.requests.filter(({ path }) => path === "GET health").length).toBeGreaterThan(2),
+  );
+
+  expect(host.daemons).toHaveLength(1);
+  expect(jobs.released).toEqual([]);
+});
+
+test("R25: of a daemon that ended with the lease, whoever ended it, nothing is said but that the job is free", async () => {
+  const { host, jobs, lease, source, idle, streaming } = worker();
+  const grant = grantOf();
+  jobs.start(grant, 0);
+  await streaming();
+  const said = source.words.length;
+
+  lease.lapses = 1;
+  await host.daemons[0]?.signal("SIGTERM");
+  await idle();
+
+  expect(source.words).toHaveLength(said);
+  expect(jobs.released.map(({ jobId }) => jobId)).toEqual([grant.jobId]);
+});
+
 test("a setting that no daemon would take is told, by name and without its value, before anything is started", async () => {
   const { host, jobs, source, idle } = worker();
   jobs.start(grantOf({ spec: { options: { FLUSH_SIZE: "canary-value", NODE_OPTIONS: "--inspect" } } }), 0);

@@ -3,7 +3,7 @@ import { createLog } from "../../../../agent/host/log";
 import { daemonApi } from "../../../../agent/worker/daemon/daemon-api";
 import { PortPool } from "../../../../agent/worker/daemon/free-port";
 import { type DaemonProgram, daemonQuirks } from "../../../../agent/worker/daemon/quirks";
-import type { JobSource, ReleaseReason, TerminalReport } from "../../../../agent/worker/jobs/job-source";
+import type { JobSource, ReleaseReason, Taken, TerminalReport } from "../../../../agent/worker/jobs/job-source";
 import { JobSupervisor } from "../../../../agent/worker/jobs/job-supervisor";
 import type { Checkpoint, Grant, JobRef, JobSpec } from "../../../../control-plane/protocol";
 import { FakeDaemonHost } from "../../../support/fake-dbmazz";
@@ -23,9 +23,9 @@ export type Word =
 export class RecordingSource implements JobSource {
   readonly words: Word[] = [];
   claim = async () => [];
-  started = async (ref: JobRef) => {
+  started = async (ref: JobRef): Promise<Taken | undefined> => {
     this.words.push({ kind: "started", ref });
-    return "taken" as const;
+    return "taken";
   };
   progress = async (ref: JobRef, checkpoint: Checkpoint, gapAfter?: string) => {
     this.words.push({ kind: "progress", ref, checkpoint, ...(gapAfter === undefined ? {} : { gapAfter }) });

@@ -58,6 +58,11 @@ test.each<[string, () => WantedUpgrade, string]>([
   ["not there", () => wanted({ url: "http://127.0.0.1:1/agent" }), "fetch failed"],
   ["refused by the server", () => wanted({ url: wanted().url.replace("1.1.0", "none") }), "404"],
   ["older", () => wanted(releases.offer("agent", "0.9.0", program("0.9.0"))), "is older than 1.0.0"],
+  [
+    "a pre-release of the version that runs",
+    () => wanted(releases.offer("agent", "1.0.0-rc.1", program("1.0.0-rc.1"))),
+    "is older than 1.0.0",
+  ],
   ["not a program", () => wanted(releases.offer("agent", "1.1.0", Buffer.from("{"))), "SyntaxError"],
   [
     "of another version than it says",

@@ -1,0 +1,93 @@
+import { GuardedLease } from "../../../agent/worker/guard-lease";
+import { type HandedLease, LeaseKeeper } from "../../../agent/worker/lease-keeper";
+
+const LEASE_MS = 10_000;
+
+/** A keeper and its guard on a machine whose clocks the test sets. */
+function machine() {
+  const clocks = { monotonicMs: 5_000, wallMs: 1_700_000_000_000 };
+  const now = () => ({ ...clocks });
+  const guard = new GuardedLease(now);
+  const handed: HandedLease[] = [];
+  const lapses: number[] = [];
+  const keeper = new LeaseKeeper(
+    (lease) => {
+      handed.push(lease);
+      guard.hold(lease);
+    },
+    () => void lapses.push(keeper.lapses),
+    now,
+  );
+  const pass = (ms: number, wallMs = ms) => {
+    clocks.monotonicMs += ms;
+    clocks.wallMs += wallMs;
+  };
+  const left = () => [keeper.remainingMs, guard.remainingMs()];
+  return { now, keeper, guard, handed, lapses, pass, left };
+}
+
+test("no daemon may run before the first answer, and from then on until a lease after its heartbeat was sent", () => {
+  const { keeper, lapses, pass, left } = machine();
+  const sending = keeper.sending();
+  expect([keeper.valid, keeper.remainingMs]).toEqual([false, 0]);
+
+  pass(4_000);
+  keeper.renew(sending, LEASE_MS);
+  expect(left()).toEqual([LEASE_MS - 4_000, LEASE_MS - 4_000]);
+
+  pass(LEASE_MS - 4_000);
+  expect([keeper.valid, ...left(), ...lapses]).toEqual([false, 0, 0, 1]);
+  pass(60_000);
+  expect([keeper.valid, ...lapses]).toEqual([false, 1]);
+});
+
+test("an answer that comes after the lease that it grants renews nothing", () => {
+  const { keeper, guard, pass } = machine();
+  const sending = keeper.sending();
+  pass(LEASE_MS);
+  keeper.renew(sending, LEASE_MS);
+  expect(keeper.valid).toBe(false);
+  expect(guard.remainingMs()).toBeLessThanOrEqual(0);
+});
+
+test("of answers that come in another order the heartbeat that was sent last counts", () => {
+  const { keeper, handed, pass, left } = machine();
+  const first = keeper.sending();
+  pass(1_000);
+  const second = keeper.sending();
+  keeper.renew(second, LEASE_MS);
+  keeper.renew(first, LEASE_MS);
+  expect(left()).toEqual([LEASE_MS, LEASE_MS]);
+  expect(handed).toHaveLength(1);
+});
+
+test.each([
+  ["the wall clock is set back", 6_000, -3_600_000, 6_000],
+  ["the wall clock stands still", 6_000, 0, 6_000],
+  ["the machine was suspended, in which only the wall clock goes on", 0, 6_000, 6_000],
+  ["the wall clock is set ahead", 1_000, 3_600_000, 3_600_000],
+])(
+  "where %s the longer of both times has passed, for the agent and for its guard",
+  (_, monotonicMs, wallMs, passed) => {
+    const { keeper, pass, left } = machine();
+    keeper.renew(keeper.sending(), LEASE_MS);
+    pass(monotonicMs, wallMs);
+    const [agents = 0, guards = 0] = left();
+    expect(agents).toBe(Math.max(0, LEASE_MS - passed));
+    expect(guards).toBe(LEASE_MS - passed);
+  },
+);
+
+test.each([
+  ["by the monotonic clock", 6_000, -3_600_000],
+  ["by the wall clock", 0, 6_000],
+])(
+  "a guard that hears of a lease late counts what has passed since its heartbeat was sent, %s",
+  (_, monotonicMs, wallMs) => {
+    const { now, guard, pass } = machine();
+    const sentAt = now();
+    pass(monotonicMs, wallMs);
+    guard.hold({ sentAt, leaseMs: LEASE_MS });
+    expect(guard.remainingMs()).toBe(LEASE_MS - 6_000);
+  },
+);

@@ -1,0 +1,52 @@
+import { LEASE_MS, workerWithJob } from "./worker-with-job";
+
+beforeEach(() => {
+  jest.useFakeTimers({ now: Date.UTC(2026, 0, 2, 3, 4, 0) });
+});
+afterEach(() => {
+  jest.useRealTimers();
+});
+
+test("R24: cut off, the agent ends its daemon a lease after the last heartbeat that was answered was sent, says no more of the job, and claims none", async () => {
+  const { at, of, pass, refuse, stop, running } = await workerWithJob();
+  await pass(30_000);
+  const sent = of("heartbeat active").at(-1)?.at ?? Number.NaN;
+  await pass(3_000);
+  refuse(0);
+  await pass(120_000);
+
+  expect(at("daemon gone") - sent).toBeLessThanOrEqual(LEASE_MS + 250);
+  expect(of("claim").filter((claim) => claim.at > sent + LEASE_MS)).toEqual([]);
+  expect([...of("release"), ...of("report")]).toEqual([]);
+  stop();
+  await pass(20_000);
+  await running;
+});
+
+test("R24: cut off, the agent leaves a daemon alone that is to be kept", async () => {
+  const { of, pass, refuse, accept, stop, running } = await workerWithJob({ onDisconnect: "keep" });
+  refuse(0);
+  await pass(600_000);
+  expect(of("daemon gone")).toEqual([]);
+  accept();
+  await pass(20_000);
+  stop();
+  await pass(20_000);
+  await running;
+});
+
+test("R24: an agent whose session is closed kills its daemon at once, says no more of the job, and registers when it is gone", async () => {
+  const { accept, events, of, pass, refuse, stop, running } = await workerWithJob();
+  refuse(410);
+  await pass(10_000);
+  accept();
+  await pass(60_000);
+
+  const order = events.map(({ what }) => what).filter((what) => ["register", "daemon gone"].includes(what));
+  expect(order.slice(0, 3)).toEqual(["register", "daemon gone", "register"]);
+  expect([of("SIGKILL").length > 0, of("SIGTERM")]).toEqual([true, []]);
+  expect([...of("release"), ...of("report")]).toEqual([]);
+  stop();
+  await pass(5_000);
+  await running;
+});

@@ -1,0 +1,162 @@
+import type { Aws, AwsParameters } from "../../../agent/host/aws";
+import { createLog } from "../../../agent/host/log";
+import { runAgent } from "../../../agent/worker/agent";
+import { ec2Cloud } from "../../../agent/worker/cloud";
+import { type ControlPlaneClient, ControlPlaneError } from "../../../agent/worker/control-plane-client";
+import type { CdcStatus, DaemonApi } from "../../../agent/worker/daemon/daemon-api";
+import type { DaemonEnd, DaemonHost } from "../../../agent/worker/daemon/daemon-host";
+import { daemonQuirks } from "../../../agent/worker/daemon/quirks";
+import type { DrainMode } from "../../../agent/worker/drain";
+import { INSTANCE, INSTANCE_CONFIG } from "./instance-config";
+import { grantOf } from "./jobs/supervised";
+
+export const STATE = "meta-data/autoscaling/target-lifecycle-state";
+export const SPOT = "meta-data/spot/instance-action";
+export const HOOK_TIMEOUT_SECONDS = 300;
+export const LEASE_MS = 60_000;
+
+interface Event {
+  readonly what: string;
+  readonly at: number;
+}
+
+/** An instance's worker with one job, on the fake clock of the test; the daemon answers but does not stop before `stopsAfterMs`. */
+export async function workerWithJob({
+  stopsAfterMs = 0,
+  mode = "handoff" as DrainMode,
+  deadlineSeconds = 600,
+  retainOnFailedDrain = false,
+  maxJobAgeMs = Number.POSITIVE_INFINITY,
+  onDisconnect = "stop" as "stop" | "keep",
+  /** What the group does before it protects the instance; then it does. */
+  protecting = async (_metadata: Map<string, string>): Promise<void> => {},
+  starts = true,
+} = {}) {
+  const metadata = new Map([[STATE, "InService"]]);
+  const events: Event[] = [];
+  const lines: string[] = [];
+  const note = (what: string) => void events.push({ what, at: Date.now() });
+  const grants = [grantOf({ spec: { onDisconnect } })];
+  let refusal: ControlPlaneError | undefined;
+  let hangUp = (_: ControlPlaneError) => {};
+  let isGone = false;
+  let finish: (end: DaemonEnd) => void = () => {};
+  const ended = new Promise<DaemonEnd>((resolve) => {
+    finish = (end) => {
+      if (!isGone) note("daemon gone");
+      isGone = true;
+      resolve(end);
+    };
+  });
+  const status = { state: "running", confirmed_lsn: 1n, pending_events: 0, snapshot_chunks_done: 0 } as const;
+  const host: DaemonHost = {
+    survivors: async () => [],
+    start: async ({ record }) => {
+      note("daemon started");
+      Object.assign(status, { slot_name: record.slotName, tables: record.tables });
+      return {
+        record,
+        secrets: [],
+        ended,
+        signal: async (signal) => {
+          note(signal);
+          finish({ status: null, signal });
+        },
+        memoryBytes: async () => undefined,
+        lastLines: async () => [],
+        forget: async () => {},
+      };
+    },
+  };
+  const api: DaemonApi = {
+    health: async () => ({ status: "serving", stage: "cdc", stage_detail: "", error_detail: "" }),
+    status: async () => status as unknown as CdcStatus,
+    figures: async () => undefined,
+    pause: async () => true,
+    stop: async () => {
+      note("asked to stop");
+      setTimeout(() => finish({ status: 0, signal: null }), stopsAfterMs);
+      return true;
+    },
+  };
+  const post: ControlPlaneClient["post"] = (name, message, _token, { signal } = {}) => {
+    note(name === "heartbeat" ? `heartbeat ${(message as { state: string }).state}` : name);
+    const answers: Readonly<Record<string, object>> = {
+      register: { protocol: 1, token: "session", progressMs: 30_000, metricsMs: 60_000 },
+      heartbeat: { leaseMs: LEASE_MS, nextMs: 10_000, actions: [] },
+    };
+    if (refusal) return Promise.reject(refusal);
+    if (name !== "claim") return Promise.resolve((answers[name] ?? {}) as never);
+    const given = grants.splice(0);
+    if (given.length > 0) return Promise.resolve({ grants: given, nextMs: 1, actions: [] } as never);
+    return new Promise((_, reject) => {
+      hangUp = reject;
+      signal?.addEventListener("abort", () => {
+        note("claim hung up");
+        reject(new Error("hung up"));
+      });
+    });
+  };
+  const call = async (_service: string, action: string, params: AwsParameters) => {
+    if (params["ProtectedFromScaleIn"] === true) await protecting(metadata);
+    if (action === "CompleteLifecycleAction") note(`hook ${params["LifecycleActionResult"]}`);
+    if (JSON.stringify(params).includes("InstanceRetained")) note("instance retained");
+    if (action !== "PutMetricData") {
+      note(action === "SetInstanceProtection" ? `protected ${params["ProtectedFromScaleIn"]}` : action);
+    }
+    return {};
+  };
+  const aws = { region: "us-east-1", call } as unknown as Aws;
+  const log = createLog((line) => void lines.push(line));
+  const imds = {
+    get: async (path: string) => {
+      if (path === STATE) note(`state read: ${metadata.get(path)}`);
+      return metadata.get(path);
+    },
+  };
+  const drain = { mode, deadlineSeconds };
+  const config = { ...INSTANCE_CONFIG, drain, terminateHookTimeoutSeconds: HOOK_TIMEOUT_SECONDS, retainOnFailedDrain };
+  const stop = new AbortController();
+  const running = runAgent(
+    {
+      worker: { workerId: INSTANCE, agentVersion: "0.2.0", daemonVersion: "2.4.0", pool: "docs", labels: {}, slots: 2 },
+      drain,
+      maxJobAgeMs,
+    },
+    {
+      log,
+      host,
+      api: () => api,
+      ports: { take: async () => 21_000, keep: () => {}, putBack: () => {} },
+      controlPlane: { post },
+      deploymentToken: async () => "token",
+      quirks: daemonQuirks({ kind: "dbmazz", version: "2.4.0" }),
+      holdLease: () => {},
+      notify: async () => {},
+      watchdogPeriodMs: undefined,
+      cloud: ec2Cloud({ config, instanceId: INSTANCE, aws, imds, log }),
+    },
+    { stop: stop.signal, handOver: new AbortController().signal },
+  );
+  await jest.advanceTimersByTimeAsync(5_000);
+  const of = (what: string) => events.filter((event) => event.what === what);
+  expect(of("daemon started")).toHaveLength(starts ? 1 : 0);
+  return {
+    metadata,
+    events,
+    lines,
+    of,
+    at: (what: string) => of(what)[0]?.at ?? Number.NaN,
+    pass: (ms: number) => jest.advanceTimersByTimeAsync(ms),
+    stop: () => stop.abort(),
+    /** From now on every message is refused; a status of 0 is no answer at all. */
+    refuse: (status: number) => {
+      refusal = new ControlPlaneError("refused", status, 0, "");
+      hangUp(refusal);
+    },
+    accept: () => {
+      refusal = undefined;
+    },
+    running,
+  };
+}
