@@ -26,6 +26,11 @@ const Environment = z.object({
     .regex(/^[1-9]\d{0,3}$/, "write a number of days, from 1 to 9999")
     .default("30")
     .transform(Number),
+  HOLDFAST_AUDIT_RETENTION_DAYS: z
+    .string()
+    .regex(/^(9\d|[1-9]\d{2,3})$/, "write a number of days, from 90 to 9999")
+    .default("365")
+    .transform(Number),
   HOLDFAST_CLOUDWATCH_NAMESPACE: z
     .string()
     .regex(/^[\w./#:-]{1,255}$/, "write a CloudWatch namespace: {product}/workers")
@@ -45,6 +50,7 @@ export interface Configuration {
   readonly operatorTokenFile?: string;
   readonly statusPage: StatusPageAccess;
   readonly retentionDays: number;
+  readonly auditRetentionDays: number;
   /** Where the backlog of each pool is published. */
   readonly cloudWatchNamespace?: string;
   readonly timing: LeaseTiming;
@@ -72,6 +78,7 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
     logLevel: data.HOLDFAST_LOG_LEVEL,
     statusPage: data.HOLDFAST_STATUS_PAGE,
     retentionDays: data.HOLDFAST_RETENTION_DAYS,
+    auditRetentionDays: data.HOLDFAST_AUDIT_RETENTION_DAYS,
     ...(data.HOLDFAST_CLOUDWATCH_NAMESPACE && { cloudWatchNamespace: data.HOLDFAST_CLOUDWATCH_NAMESPACE }),
     ...(data.HOLDFAST_OPERATOR_TOKEN_FILE && { operatorTokenFile: data.HOLDFAST_OPERATOR_TOKEN_FILE }),
     timing: timing.data,

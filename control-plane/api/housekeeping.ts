@@ -1,7 +1,7 @@
 import { readBacklog } from "../store/backlog";
 import { takeDuty } from "../store/duties";
 import { findPinningTransaction } from "../store/horizon";
-import { deletePast } from "../store/retention";
+import { deletePast, deletePastAudit } from "../store/retention";
 import { advanceUpgrades } from "../store/upgrades";
 import type { PublishBacklog } from "./cloudwatch";
 import type { ApiContext } from "./context";
@@ -9,6 +9,8 @@ import type { ApiContext } from "./context";
 export interface HousekeepingProps {
   /** How long what has ended is kept. */
   readonly retentionDays: number;
+  /** How long entries of the audit log are kept, at least 90. */
+  readonly auditRetentionDays: number;
   /** @default - nobody is told how much work waits */
   readonly publishBacklog?: PublishBacklog | undefined;
 }
@@ -53,13 +55,16 @@ export function keepHouse(api: ApiContext, props: HousekeepingProps, lookMs = LO
   };
 }
 
-function dutiesOf({ pool, logger, waker }: ApiContext, { retentionDays, publishBacklog }: HousekeepingProps): Duty[] {
+function dutiesOf({ pool, logger, waker }: ApiContext, props: HousekeepingProps): Duty[] {
+  const { retentionDays, auditRetentionDays, publishBacklog } = props;
   const retention: Duty = {
     name: "retention",
     periodSeconds: 3_600,
     perform: async () => {
       const rows = await deletePast(pool, retentionDays);
       if (rows > 0) logger.info({ rows, retentionDays }, "deleted what ended long ago");
+      const entries = await deletePastAudit(pool, auditRetentionDays);
+      if (entries > 0) logger.info({ entries, auditRetentionDays }, "deleted the oldest entries of the audit log");
     },
   };
   const upgrades: Duty = {

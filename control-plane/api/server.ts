@@ -43,6 +43,11 @@ export interface ControlPlaneProps {
    */
   readonly retentionDays?: number;
   /**
+   * How long entries of the audit log are kept, at least 90.
+   * @default 365
+   */
+  readonly auditRetentionDays?: number;
+  /**
    * Told each minute, by one of all copies, how much work waits in each pool.
    * @default - nobody is told
    */
@@ -95,6 +100,7 @@ export async function startControlPlane(props: ControlPlaneProps): Promise<Contr
   const keeping = keepTime(api);
   const housekeeping = keepHouse(api, {
     retentionDays: props.retentionDays ?? 30,
+    auditRetentionDays: props.auditRetentionDays ?? 365,
     publishBacklog: props.publishBacklog,
   });
   const server = await listening(routes, props);

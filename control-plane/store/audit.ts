@@ -1,4 +1,4 @@
-import type { Prepared, Queryable } from "./database";
+import type { Prepared, Queryable, Transaction } from "./database";
 
 /** Stands for all deployments together; their chain of entries is one of its own. */
 const ALL_DEPLOYMENTS = "00000000-0000-0000-0000-000000000000";
@@ -26,11 +26,11 @@ const ADD: Prepared = {
  * add to the same chains wait until this one has ended: it comes last. Chains are taken in the order of ids, so that no two
  * transactions wait for each other.
  */
-export async function recordAudit(tx: Queryable, ...entries: readonly AuditEntry[]): Promise<void> {
+export function recordAudit(tx: Transaction, ...entries: readonly AuditEntry[]): void {
   const rows = entries
     .map(({ deploymentId, detail = {}, ...entry }) => ({ ...entry, detail, chain: deploymentId ?? ALL_DEPLOYMENTS }))
     .sort((one, other) => Number(one.chain > other.chain) - Number(one.chain < other.chain));
-  await tx.query(ADD, [JSON.stringify(rows)]);
+  tx.send(ADD, [JSON.stringify(rows)]);
 }
 
 /** Entries after the one with number `after`, oldest first, at most 500. */
@@ -48,21 +48,25 @@ export async function listAudit(
 }
 
 /**
- * Reads a deployment's chain from its start. Gives the number of the first entry that was changed, removed or put in,
- * or null when the chain is whole up to its head.
+ * Reads a deployment's chain from its oldest entry, which follows on the last one that was deleted for its age. Gives the number of the
+ * first entry that was changed, removed or put in, or null when the chain is whole up to its head.
  */
 export async function findAuditTampering(db: Queryable, deploymentId: string | null): Promise<number | null> {
   const { rows } = await db.query<{ seq: number }>(
-    `with chain as (
-       select entry.seq, entry.hash, lag(entry.hash, 1, ''::bytea) over (order by entry.seq) as previous,
-         row_number() over (order by entry.seq) as expected, entry
-       from audit_log entry where entry.deployment_id = $1
+    `with past as (
+       select coalesce(past_seq, 0) as seq, coalesce(past_hash, '') as hash
+       from (select $1::uuid as deployment_id) asked left join audit_heads using (deployment_id)
+     ), chain as (
+       select entry.seq, entry.hash, lag(entry.hash, 1, past.hash) over (order by entry.seq) as previous,
+         past.seq + row_number() over (order by entry.seq) as expected, entry
+       from past, audit_log entry where entry.deployment_id = $1
+     ), last as (
+       select seq, hash from (table past union all select seq, hash from chain) link order by seq desc limit 1
      ), broken as (
        select expected as seq from chain where seq <> expected or hash <> audit_hash(previous, entry)
        union all
-       select coalesce((select max(expected) from chain), 0) + 1 from audit_heads
-       where deployment_id = $1 and (seq, hash) is distinct from
-         (coalesce((select max(seq) from chain), 0), coalesce((select hash from chain order by seq desc limit 1), ''::bytea))
+       select last.seq + 1 from last, audit_heads head
+       where head.deployment_id = $1 and (head.seq, head.hash) is distinct from (last.seq, last.hash)
      )
      select seq from broken order by seq limit 1`,
     [deploymentId ?? ALL_DEPLOYMENTS],

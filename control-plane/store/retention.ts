@@ -1,4 +1,4 @@
-/** Bounds what piles up. The audit log is not among it: it is only ever added to. */
+/** Bounds what piles up. */
 import type { Queryable } from "./database";
 
 /** Few enough to be quick, so that no transaction holds vacuum up. */
@@ -35,6 +35,35 @@ export async function deletePast(db: Queryable, days: number, portion = PORTION)
         [days],
       );
       more = rowCount ?? 0;
+    }
+  }
+  return deleted;
+}
+
+const DELETE_PAST_ENTRIES = `
+  with old as (
+    select seq, hash, bool_and(at < now() - make_interval(days => $2)) over (order by seq) as is_past
+    from audit_log where deployment_id = $1 order by seq limit $3
+  ), last as (
+    select seq, hash from old where is_past order by seq desc limit 1
+  ), moved as (
+    update audit_heads set past_seq = last.seq, past_hash = last.hash from last
+    where deployment_id = $1 and past_seq < last.seq returning past_seq
+  )
+  delete from audit_log entry using moved where entry.deployment_id = $1 and entry.seq <= moved.past_seq`;
+
+/**
+ * Deletes the oldest entries of every audit log, up to the first that is not `days` old, and gives how many that were. What remains
+ * stays a chain that shows what was changed, removed or put in.
+ *
+ * @throws Error when `days` is less than the 90 for which the database keeps an entry against everybody.
+ */
+export async function deletePastAudit(db: Queryable, days: number, portion = PORTION): Promise<number> {
+  const { rows: chains } = await db.query<{ deployment_id: string }>("select deployment_id from audit_heads");
+  let deleted = 0;
+  for (const { deployment_id } of chains) {
+    for (let more = portion; more === portion; deleted += more) {
+      more = (await db.query(DELETE_PAST_ENTRIES, [deployment_id, days, portion])).rowCount ?? 0;
     }
   }
   return deleted;

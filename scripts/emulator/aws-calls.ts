@@ -1,6 +1,6 @@
 import { request } from "node:http";
 import { text } from "node:stream/consumers";
-import { PROTOCOLS, QUERY } from "./protocol";
+import { JSON_1_1, PROTOCOLS, QUERY } from "./protocol";
 import type { Tree } from "./tree";
 
 /** Calls an AWS on this machine, which looks at a signature's scope alone. @throws AwsError where it refuses the action. */
@@ -17,6 +17,7 @@ const SERVICES = {
   iam: { version: "2010-05-08", protocol: QUERY },
   sts: { version: "2011-06-15", protocol: QUERY },
   ssm: { target: "AmazonSSM", protocol: PROTOCOLS.ssm },
+  secretsmanager: { target: "secretsmanager", protocol: JSON_1_1 },
 } as const;
 
 export function awsCalls(url: string): AwsCalls {

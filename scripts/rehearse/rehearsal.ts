@@ -4,6 +4,7 @@ import type { Terraform } from "../emulator/terraform";
 import type { Manifest, ManifestNode } from "../rolling-update/manifest";
 import type { SettingsInput } from "../rolling-update/settings";
 import type { Written } from "./deployment/deployment";
+import type { WatchedFleet } from "./fleet/watched-fleet";
 import type { RehearsalEvent } from "./scenario/event";
 import type { Stage } from "./stage/stage";
 import type { Check } from "./story/happening";
@@ -21,6 +22,8 @@ export interface Rehearsal {
   readonly terraform: Terraform;
   readonly written: Written;
   readonly clusters: readonly Manifest[];
+  /** What workers dial to, with the jobs that they run; undefined where no worker runs. */
+  readonly fleet: WatchedFleet | undefined;
   /** Of the rolling update. */
   readonly settings: SettingsInput;
   readonly deadlineMs: number;

@@ -64,7 +64,7 @@ async function run(
 ): Promise<number> {
   const deployment = findDeployment(wanted);
   const scenario = scenarioOf(flags);
-  const { kind, why } = machinesFor(flags.machines, { asked: wanted, hasWorkers: deployment.hasWorkers });
+  const { kind, why } = machinesFor(flags.machines, { asked: wanted, workers: deployment.workers });
   requireInside(scenario, kind);
   requireContainers(flags, kind);
   requireTools();
@@ -77,6 +77,7 @@ async function run(
   const told = { deployment: deployment.name, machines: kind, startedAt, remarks: REMARKS[kind] };
   try {
     const report = await reported(output, told, { signal, stays: flags.keep === true }, async (remark) => {
+      story.tell({ kind: "notice", text: OPENING[kind] });
       const stage = await open();
       const ends: (() => unknown)[] = [stage.close];
       try {
@@ -107,6 +108,12 @@ async function run(
 }
 
 const FOREVER_MS = 2 ** 31 - 1;
+
+/** What is under way before anything can be told of nodes. */
+const OPENING: Readonly<Record<MachineKind, string>> = {
+  none: "starts an emulated AWS",
+  container: "starts an emulated AWS with containers; an image that is not there yet takes a minute or more to make",
+};
 
 const REMARKS: Readonly<Record<MachineKind, readonly string[]>> = {
   none: ["Instances are records: no user data runs, and each boots in a second."],

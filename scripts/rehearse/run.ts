@@ -10,8 +10,12 @@ import { applicationCheck } from "./application-check";
 import { Chapters, type Told } from "./chapters";
 import { Consoles } from "./consoles";
 import type { Controlled } from "./control/control-server";
+import { bundlePrograms } from "./deployment/bundled";
 import type { Deployment, Written } from "./deployment/deployment";
 import { eventChapter } from "./events/event-chapter";
+import type { Fleet, FleetDials } from "./fleet/fleet";
+import { beginJobs, bringFleet, compareRows } from "./fleet/fleet-chapters";
+import { JobsWatch } from "./fleet/jobs-watch";
 import { readGroups } from "./groups";
 import { onlyEmulatedAws } from "./only-emulated";
 import type { Output } from "./output";
@@ -58,26 +62,33 @@ export async function rehearse(options: RunOptions): Promise<void> {
   const giveBack = onlyEmulatedAws(stage.aws.url);
   const consoles = new Consoles(stage);
   const watching = new AbortController();
-  let watched: Promise<void> = Promise.resolve();
+  let watched: Promise<unknown> = Promise.resolve();
+  let fleet: Fleet | undefined;
   const ended = new AbortController();
   let writing: Promise<readonly number[]> = Promise.resolve([]);
   try {
     const client = { endpoint: stage.aws.url, region, credentials: CREDENTIALS };
     const autoScaling = new AutoScalingClient(client);
+    const watchSignal = AbortSignal.any([signal, watching.signal]);
     const watch = new Watch({
       story,
       read: () => readGroups(autoScaling, name),
       onInstance: (node, instance) => consoles.note(node, instance),
-      signal: AbortSignal.any([signal, watching.signal]),
+      signal: watchSignal,
       pollMs: POLL_MS,
     });
     await options.begin?.({ watch, stage, story, autoScaling, consoles });
     const chapters = new Chapters(story);
-    const planned = await chapters.tell("plan", () => plan(options, scratch));
+    await bundlePrograms(signal);
+    const brought = await bringFleet(options, chapters);
+    if (brought === undefined) return;
+    fleet = brought.fleet;
+    const planned = await chapters.tell("plan", () => plan(options, scratch, fleet?.dials));
     if (planned === undefined) return;
     const { written, terraform } = planned;
     for (const text of written.remarks) options.remark(text);
-    watched = watch.run();
+    const jobs = fleet && new JobsWatch({ replication: fleet.replication, watch, story, signal: watchSignal });
+    watched = Promise.all([watch.run(), jobs?.run()]);
     const clusters = await chapters.tell("apply", () => apply(planned));
     if (clusters === undefined) return;
 
@@ -95,6 +106,7 @@ export async function rehearse(options: RunOptions): Promise<void> {
       terraform,
       written,
       clusters,
+      fleet: fleet && jobs && { ...fleet, jobs },
       settings,
       deadlineMs,
       signal,
@@ -109,8 +121,9 @@ export async function rehearse(options: RunOptions): Promise<void> {
     });
     const { writer } = scenario;
     if (writer) writing = keepWriting(commandWrite(writer, ended.signal), writer.everyMs, story, ended.signal);
-    if (booted) {
+    if (booted && (await beginJobs(rehearsal, chapters))) {
       for (const event of scenario.events) await eventChapter(rehearsal, chapters, event);
+      await compareRows(rehearsal, chapters);
     }
     ended.abort();
     const read = writer?.read;
@@ -125,6 +138,7 @@ export async function rehearse(options: RunOptions): Promise<void> {
     watching.abort();
     ended.abort();
     await Promise.all([watched, writing]);
+    await fleet?.stop();
     await consoles.writeTo(output);
     giveBack();
     rmSync(scratch, { recursive: true, force: true });
@@ -136,9 +150,13 @@ interface Planned {
   readonly terraform: Terraform;
 }
 
-async function plan({ deployment, stage, signal }: RunOptions, directory: string): Promise<Told<Planned>> {
+async function plan(
+  { deployment, stage, signal }: RunOptions,
+  directory: string,
+  dials: FleetDials | undefined,
+): Promise<Told<Planned>> {
   const { aws, network } = stage;
-  const written = await deployment.write({ directory, url: aws.url, network, signal });
+  const written = await deployment.write({ directory, url: aws.url, network, dials, signal });
   const terraform = terraformIn(written.directory, aws, { signal });
   await terraform.init();
   written.tellClusters();

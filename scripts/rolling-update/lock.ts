@@ -11,6 +11,9 @@ export const LOCK_TTL_MS = 60_000;
 const WATCH_MS = LOCK_TTL_MS / 2;
 /** What remains of a lease when a mutation starts must cover the mutation: an API call gives up sooner than this. */
 export const MUTATION_MARGIN_MS = 15_000;
+/** How often an API call may be tried, and for how long each time, so that with the pauses between it stays within the margin. */
+export const CALL_ATTEMPTS = 3;
+export const ATTEMPT_TIMEOUT_MS = MUTATION_MARGIN_MS / (CALL_ATTEMPTS + 1);
 /** A mutation that starts before the renewal is due is over before whoever watches the lease has watched for long enough. */
 const RENEW_AFTER_MS = WATCH_MS - MUTATION_MARGIN_MS;
 const PREFIX = "lock/";
@@ -52,8 +55,12 @@ export class Lock {
       if (later.epoch !== epoch || later.lease?.renewedMs !== lease.renewedMs) refuse(later.lease ?? lease);
     }
     const nowMs = clock.now();
-    if (!(await store.create(key(epoch + 1), text({ owner, renewedMs: nowMs, released: false })))) {
-      refuse((await newest(store)).lease ?? { owner: "another roller", renewedMs: nowMs, released: false });
+    const own = { owner, renewedMs: nowMs, released: false };
+    if (!(await store.create(key(epoch + 1), text(own)))) {
+      const { epoch: taken, lease: winner } = await newest(store);
+      // A creation whose answer is lost is refused to its own author, who tries again.
+      const isOwn = taken === epoch + 1 && winner?.owner === owner && winner.renewedMs === nowMs;
+      if (!isOwn) refuse(winner ?? { ...own, owner: "another roller" });
     }
     if (epoch > 0) await store.remove(key(epoch));
     return new Lock(store, clock, epoch + 1, owner, nowMs);

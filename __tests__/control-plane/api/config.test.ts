@@ -16,6 +16,7 @@ describe("the control plane's configuration", () => {
     [{ DATABASE_URL: "mysql://x" }, "DATABASE_URL: set DATABASE_URL to postgres://"],
     [{ HOLDFAST_KEYRING: undefined }, "HOLDFAST_KEYRING: set HOLDFAST_KEYRING to id:64-hex-digits"],
     [{ HOLDFAST_PORT: "http" }, "HOLDFAST_PORT: write a port number"],
+    [{ HOLDFAST_AUDIT_RETENTION_DAYS: "89" }, "HOLDFAST_AUDIT_RETENTION_DAYS: write a number of days, from 90"],
     [{ HOLDFAST_SERVER_LEASE_MS: "18000" }, "HOLDFAST_SERVER_LEASE_MS: jobs would move after 17640 ms"],
   ])("control-plane 3: refuses to start with %p", (change, message) => {
     expect(() => readConfiguration({ ...ENVIRONMENT, ...change })).toThrow(message);

@@ -1,8 +1,11 @@
-import { findAuditTampering, recordAudit } from "../../../control-plane/store/audit";
+import { randomUUID } from "node:crypto";
+import { findAuditTampering, listAudit, recordAudit } from "../../../control-plane/store/audit";
 import { createDatasource, createDeployment, readAssignment, rotateKeys } from "../../../control-plane/store/catalog";
 import { openDatabase, transaction } from "../../../control-plane/store/database";
+import { applyToJob } from "../../../control-plane/store/jobs";
 import { migrate, migrations } from "../../../control-plane/store/migrate";
 import { startPrivateCluster } from "../../../control-plane/store/private-cluster";
+import { deletePastAudit } from "../../../control-plane/store/retention";
 import { parseKeyring, unseal } from "../../../control-plane/store/seal";
 import { findTokenHolder, issueToken, revokeToken } from "../../../control-plane/store/tokens";
 import { longForm } from "../../support/long-form";
@@ -130,14 +133,21 @@ it(`control-plane 26: ${RECORDS} passwords are wrapped anew, page by page, and e
 describe("control-plane 27: the audit log", () => {
   it("control-plane 27: holds one entry per transition, of the same transaction", async () => {
     const fleet = await freshFleet();
-    await fleet.job("orders");
+    const jobId = await fleet.job("orders");
     await fleet.run(await fleet.worker("w"));
     const entry = { deploymentId: fleet.deploymentId, actor: "test", action: "undone", subject: "x" };
     const failing = transaction(fleet.pool, async (tx) => {
-      await recordAudit(tx, entry);
+      recordAudit(tx, entry);
       throw new Error("rolled back");
     });
     await expect(failing).rejects.toThrow("rolled back");
+    // Nothing waits for the entry: that it cannot be written is found out with the commit.
+    const unwritten = transaction(fleet.pool, async (tx) => {
+      recordAudit(tx, { ...entry, deploymentId: "none" });
+      await applyToJob(tx, jobId, { type: "stop" }, "test").catch(() => undefined);
+    });
+    await expect(unwritten).rejects.toThrow("invalid input syntax for type uuid");
+    expect(await fleet.row(jobId)).toMatchObject({ desired: "run" });
 
     const { rows } = await fleet.pool.query("select seq, action from audit_log order by seq");
     expect(rows.map(({ action }) => action)).toEqual([
@@ -178,6 +188,30 @@ describe("control-plane 27: the audit log", () => {
       expect(await findAuditTampering(fleet.pool, fleet.deploymentId)).toBe(seq);
     },
   );
+
+  it("control-plane 21: ends with its oldest entries, of which none is young, and shows tampering with the rest", async () => {
+    const { pool: db } = await postgres.freshDatabase();
+    const deploymentId = randomUUID();
+    const entries = async () => (await listAudit(db, deploymentId, 0)).map(({ seq }) => seq);
+    for (const age of [400, 399, 120, 119, 60, 200, 1]) {
+      await db.query(
+        `insert into audit_log (deployment_id, seq, at, actor, action, subject, hash)
+         values ($1, 0, now() - make_interval(days => $2), 'test', 'aged', 'x', '')`,
+        [deploymentId, age],
+      );
+    }
+
+    expect(await deletePastAudit(db, 500)).toBe(0);
+    expect(await deletePastAudit(db, 365)).toBe(2);
+    expect(await deletePastAudit(db, 100, 1)).toBe(2);
+    expect(await entries()).toEqual([5, 6, 7]);
+    expect(await findAuditTampering(db, deploymentId)).toBeNull();
+    await expect(deletePastAudit(db, 30)).rejects.toThrow("only ever added to");
+    expect(await entries()).toEqual([5, 6, 7]);
+
+    await db.query("delete from audit_log where deployment_id = $1 and seq = 6", [deploymentId]);
+    expect(await findAuditTampering(db, deploymentId)).toBe(6);
+  });
 
   it("control-plane 27: stays whole when many write at once", async () => {
     const fleet = await freshFleet();

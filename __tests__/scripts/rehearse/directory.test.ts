@@ -12,6 +12,7 @@ async function written(name: string, configuration: string) {
     directory: scratch.path,
     url: "http://127.0.0.1:1",
     network: "10.181.0.0/16",
+    dials: undefined,
     signal: new AbortController().signal,
   });
   return { remarks, text: readFileSync(join(scratch.path, "configuration", name), "utf8") };

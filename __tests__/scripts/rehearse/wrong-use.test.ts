@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { findDeployment } from "../../../scripts/rehearse/deployment/find";
 import { runCommand } from "../../../scripts/rehearse/run-command";
@@ -56,16 +57,27 @@ test("an image is for containers alone, and has its packages", async () => {
   );
 });
 
-test("workers are not rehearsed in containers, where they would do nothing: what works is said", async () => {
-  const fleet = `${DEPLOYMENTS}/ez-cdc-production.yaml`;
+test("workers that take their jobs from queues are not rehearsed in containers: why, and what works, is said", async () => {
+  const fleet = `${DEPLOYMENTS}/content-backup.yaml`;
   expect(await refusal(fleet, { machines: "container" })).toBe(
-    `--machines container: the workers of ${fleet} would reach no control plane and no release bucket in containers\n` +
+    `--machines container: ${fleet}: its workers take their jobs from queues, which would be empty\n` +
       `  next: holdfast rehearse ${fleet} --machines none\n`,
   );
-  expect(machinesFor(undefined, { asked: fleet, hasWorkers: true })).toEqual({
+  expect(machinesFor(undefined, { asked: fleet, workers: findDeployment(fleet).workers })).toEqual({
     kind: "none",
-    why: `machines: none, since the workers of ${fleet} would reach no control plane and no release bucket in containers`,
+    why: `machines: none, since ${fleet}: its workers take their jobs from queues, which would be empty`,
   });
+});
+
+test("a fleet's document that is not sound is refused by the name of the field", async () => {
+  const file = scratch.write(
+    "fleet.yaml",
+    readFileSync(`${DEPLOYMENTS}/ez-cdc-production.yaml`, "utf8").replace(
+      "min: 2, max: 10, initial: 3",
+      "min: 12, max: 10",
+    ),
+  );
+  expect(await refusal(file)).toContain("fleet.yaml: pools.streaming.size.min: should be <= size.max (10)\n");
 });
 
 test("a deployment is found by its file, by its name, and by its directory", () => {

@@ -175,6 +175,25 @@ describe("the lock", () => {
     },
   );
 
+  test("R8: a roller whose creation of the lock is taken, but not answered, has the lock when it tries again", async () => {
+    const clock = new VirtualClock(seededRandom(1));
+    const store = new MemoryStore();
+    const process = clock.process();
+    const unanswered = store.connect(
+      process,
+      () => 0,
+      async (method, call) => {
+        const answer = await call();
+        return method === "create" ? call() : answer;
+      },
+    );
+
+    const lock = await clock.run(Lock.acquire(unanswered, process, "alice"));
+
+    expect(lock).toMatchObject({ epoch: 1 });
+    await expect(clock.run(Lock.acquire(unanswered, process, "bob"))).rejects.toMatchObject({ code: "LOCK_HELD" });
+  });
+
   test("R8: a renewal that took most of the lease covers no change", async () => {
     const clock = new VirtualClock(seededRandom(1));
     const store = new MemoryStore();

@@ -1,8 +1,9 @@
+import { busiestOf, haveMoved, jobsOf } from "../../../scripts/rehearse/fleet/moves";
+import type { ReplicationJob } from "../../../scripts/rehearse/fleet/replication";
 import { systemClock } from "../../../scripts/rolling-update/clock";
 import { follow } from "../../../scripts/rolling-update/fleet/follow";
 import { PATIENCE_MS } from "../instance/until";
 import type { FleetLab, FleetRelease } from "./fleet-lab";
-import type { ReplicationJob } from "./replication";
 
 /** EC2 announces an interruption so long ahead. */
 const SPOT_NOTICE_MS = 120_000;
@@ -12,7 +13,7 @@ const SPOT_MARGIN_MS = 20_000;
 /** Takes the power from a worker: its jobs run elsewhere once its lease is over, and another instance takes its place. */
 export async function loseAWorker(lab: FleetLab): Promise<void> {
   const before = await lab.replicating();
-  const lost = busiestOf(before);
+  const lost = busiestOf(before) ?? "";
   const size = (await lab.workers()).length;
 
   const killedMs = Date.now();
@@ -31,7 +32,7 @@ export async function loseAWorker(lab: FleetLab): Promise<void> {
 /** Announces to a worker that EC2 takes it in two minutes: its jobs are gone from it in time, and it is replaced. */
 export async function interruptAWorker(lab: FleetLab): Promise<void> {
   const before = await lab.replicating();
-  const interrupted = busiestOf(before);
+  const interrupted = busiestOf(before) ?? "";
   const size = (await lab.workers()).length;
 
   const toldMs = Date.now();
@@ -57,7 +58,7 @@ export async function interruptAWorker(lab: FleetLab): Promise<void> {
  */
 export async function scaleIn(lab: FleetLab): Promise<void> {
   const before = await lab.replicating();
-  const leaving = busiestOf(before);
+  const leaving = busiestOf(before) ?? "";
   const toldMs = Date.now();
   lab.cloud().notify(leaving, { rebalanceRecommendedAt: new Date(toldMs) });
   await movedFrom(lab, leaving, before);
@@ -118,36 +119,23 @@ async function refreshed(lab: FleetLab, sinceMs: number): Promise<void> {
   expect([status, error]).toEqual(["done", undefined]);
 }
 
-/** The worker that runs the most of these jobs. */
-function busiestOf(jobs: readonly ReplicationJob[]): string {
-  const workers = jobs.map(({ workerId }) => workerId ?? "");
-  const load = (worker: string) => workers.filter((other) => other === worker).length;
-  const [busiest = ""] = [...new Set(workers)].sort((a, b) => load(b) - load(a));
-  return busiest;
-}
-
 /** Waits until the jobs of a worker replicate elsewhere. */
 async function movedFrom(lab: FleetLab, worker: string, before: readonly ReplicationJob[]): Promise<void> {
+  expect(jobsOf(before, worker).length).toBeGreaterThan(0);
   await lab.until(`the jobs of ${worker} run elsewhere`, async () =>
-    (await lab.replication().jobs()).every(({ workerId }) => workerId !== null && workerId !== worker),
+    haveMoved(before, await lab.replication().jobs(), worker),
   );
-  const after = await lab.replicating();
-  for (const { id, fence } of before.filter(({ workerId }) => workerId === worker)) {
-    expect(Number(after.find((job) => job.id === id)?.fence)).toBeGreaterThan(Number(fence));
-  }
+  await lab.replicating();
 }
 
 /**
- * Milliseconds from the group's decision to end a worker to the worker's goodbye, which it says when its last job is given back.
- * It was in time, and the worker ended the hook itself: the group did not wait for the hook's timeout.
+ * Milliseconds from the group's decision to end a worker to the worker's goodbye. It was in time, and the worker ended the hook
+ * itself: the group did not wait for the hook's timeout.
  */
 async function drainOf(lab: FleetLab, worker: string): Promise<number> {
-  const ending = async () => (await lab.activities("Terminating EC2 instance")).get(worker);
-  await lab.until(`${worker} has gone`, async () => (await ending())?.StatusCode === "Successful");
-  const { StartTime: begun = new Date(0), EndTime: ended = new Date(0) } = (await ending()) ?? {};
-  const goodbye = await lab.goodbyeOf(worker);
-  const tookMs = (goodbye?.getTime() ?? Number.POSITIVE_INFINITY) - begun.getTime();
+  await lab.until(`${worker} has gone`, async () => (await lab.drainOf(worker)) !== undefined);
+  const { tookMs = Number.POSITIVE_INFINITY, endedMs = Number.POSITIVE_INFINITY } = (await lab.drainOf(worker)) ?? {};
   expect(tookMs).toBeLessThan(lab.drainDeadlineMs);
-  expect(ended.getTime() - begun.getTime()).toBeLessThan(lab.terminateHookTimeoutMs);
+  expect(endedMs).toBeLessThan(lab.terminateHookTimeoutMs);
   return tookMs;
 }

@@ -5,13 +5,16 @@ import {
   type Activity,
   AutoScalingClient,
   DescribeAutoScalingGroupsCommand,
-  DescribeScalingActivitiesCommand,
   SetDesiredCapacityCommand,
 } from "@aws-sdk/client-auto-scaling";
-import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import type { Machine } from "../../../scripts/emulator/machines";
 import { type Terraform, terraformIn } from "../../../scripts/emulator/terraform";
 import { type ContainerCloud, openContainerCloud } from "../../../scripts/rehearse/cloud/container-cloud";
+import { withDials, workersOf } from "../../../scripts/rehearse/deployment/fleet-document";
+import { activitiesOf, type Drain, drainOf, goodbyeOf } from "../../../scripts/rehearse/fleet/drains";
+import { type Fleet, openFleet } from "../../../scripts/rehearse/fleet/fleet";
+import { allReplicate } from "../../../scripts/rehearse/fleet/moves";
+import type { Replication, ReplicationJob } from "../../../scripts/rehearse/fleet/replication";
 import { instanceRefreshes } from "../../../scripts/rolling-update/aws/instance-refreshes";
 import type { InstanceRefreshes } from "../../../scripts/rolling-update/fleet/instance-refresh";
 import { readDeployments } from "../../../stacks/deployments";
@@ -19,15 +22,14 @@ import { KINDS } from "../../../stacks/kinds";
 import { synthesize } from "../../../stacks/synthesize";
 import { clusterImage } from "../instance/lab";
 import { PATIENCE_MS, until } from "../instance/until";
-import { openReleases, type Releases } from "./releases";
-import { POOL, type Replication, type ReplicationJob, startReplication } from "./replication";
 
 const REGION = "us-west-2";
-const GROUP = `ez-cdc-lab-${POOL}`;
+const NAME = "lab";
+const POOL = "streaming";
+const GROUP = `ez-cdc-${NAME}-${POOL}`;
 const CREDENTIALS = { accessKeyId: "emulator", secretAccessKey: "emulator" };
 /** Well beyond the drain's deadline: a group that waited for it would show. */
 const TERMINATE_HOOK_TIMEOUT_SECONDS = 300;
-const TOKEN_PARAMETER = "/ez-cdc/lab/worker-token";
 
 /** A worker as its group shows it. */
 export interface LabWorker {
@@ -58,6 +60,8 @@ export interface FleetLab {
   machine(instanceId: string): Machine;
   /** The group's activities of a kind, such as "Terminating EC2 instance", by the instance. */
   activities(kind: string): Promise<ReadonlyMap<string, Activity>>;
+  /** How the group ended a worker; undefined as long as it has not. */
+  drainOf(instanceId: string): Promise<Drain | undefined>;
   /** When a worker told the control plane that it holds nothing any more; null where it never did. */
   goodbyeOf(instanceId: string): Promise<Date | null>;
   readonly drainDeadlineMs: number;
@@ -74,7 +78,6 @@ export interface FleetLab {
 
 export interface FleetLabOptions {
   readonly workers: number;
-  readonly jobs: number;
   /** Jobs that one worker runs at a time. */
   readonly slots: number;
   /** Of each worker's jobs to be let go. */
@@ -85,8 +88,7 @@ export interface FleetLabOptions {
 export function useFleetLab(options: FleetLabOptions): FleetLab {
   jest.setTimeout(4 * PATIENCE_MS);
   let cloud: ContainerCloud | undefined;
-  let replication: Replication | undefined;
-  let releases: Releases | undefined;
+  let fleet: Fleet | undefined;
   let terraform: Terraform | undefined;
   let directory = "";
   const figures: Record<string, unknown> = {};
@@ -97,35 +99,39 @@ export function useFleetLab(options: FleetLabOptions): FleetLab {
   const client = <T>(make: new (settings: object) => T): T =>
     new make({ region: REGION, endpoint: started(cloud).aws.url, credentials: CREDENTIALS });
 
-  const release = async ({ daemonVersion, labels = {} }: FleetRelease) => {
-    const { lab } = started(cloud);
-    const { url, certificate } = started(replication);
-    const document = {
-      kind: "worker-fleet",
-      name: "lab",
-      aws: { region: REGION },
-      control_plane: {
-        url,
-        token: { ssm_parameter_arn: `arn:aws:ssm:${REGION}:123456789012:parameter${TOKEN_PARAMETER}` },
+  const documentOf = ({ daemonVersion, labels = {} }: FleetRelease) => ({
+    kind: "worker-fleet",
+    name: NAME,
+    aws: { region: REGION },
+    control_plane: {
+      url: "https://control.example.com",
+      token: { ssm_parameter_arn: `arn:aws:ssm:${REGION}:123456789012:parameter/ez-cdc/worker-token` },
+    },
+    network: {
+      create: {
+        cidr_block: `10.${started(cloud).lab.id}.16.0/22`,
+        availability_zones: [`${REGION}a`, `${REGION}b`],
       },
-      ca_certificates: certificate,
-      network: { create: { cidr_block: `10.${lab.id}.16.0/22`, availability_zones: [`${REGION}a`, `${REGION}b`] } },
-      daemon_release: await started(releases).daemon(daemonVersion),
-      pools: {
-        [POOL]: {
-          instance_types: ["c6i.large"],
-          images: { x86_64: "ami-0123456789abcdef0" },
-          size: { min: 1, max: 2 * options.workers, initial: options.workers },
-          slots: options.slots,
-          labels,
-          drain: { mode: "handoff", deadline_seconds: options.drainDeadlineSeconds },
-          hooks: { terminate_timeout_seconds: TERMINATE_HOOK_TIMEOUT_SECONDS },
-          instance_refresh: { warmup_seconds: 0 },
-        },
+    },
+    daemon_release: { version: daemonVersion, bucket: "releases", region: REGION, sha256: { x86_64: "0".repeat(64) } },
+    pools: {
+      [POOL]: {
+        instance_types: ["c6i.large"],
+        images: { x86_64: "ami-0123456789abcdef0" },
+        size: { min: 1, max: 2 * options.workers, initial: options.workers },
+        slots: options.slots,
+        labels,
+        drain: { mode: "handoff", deadline_seconds: options.drainDeadlineSeconds },
+        hooks: { terminate_timeout_seconds: TERMINATE_HOOK_TIMEOUT_SECONDS },
+        instance_refresh: { warmup_seconds: 0 },
       },
-    };
+    },
+  });
+  const release = async (wanted: FleetRelease) => {
+    const { dials, releases } = started(fleet);
+    const sha256 = await releases.daemon(wanted.daemonVersion);
     const file = join(directory, "lab.yaml");
-    writeFileSync(file, JSON.stringify(document));
+    writeFileSync(file, withDials(JSON.stringify(documentOf(wanted)), NAME, { ...dials, sha256 }));
     const outdir = join(directory, "cdktf.out");
     const [stack] = synthesize(readDeployments([file], KINDS), outdir);
     terraform ??= terraformIn(join(outdir, dirname(stack?.path ?? "")), started(cloud).aws);
@@ -134,15 +140,15 @@ export function useFleetLab(options: FleetLabOptions): FleetLab {
   beforeAll(async () => {
     cloud = await openContainerCloud({ image: await clusterImage() });
     directory = mkdtempSync(join(tmpdir(), "holdfast-fleet-"));
-    replication = await startReplication(cloud.lab.network.hostAddress, options.jobs);
-    releases = await openReleases(cloud.aws.url);
-    const token = { Name: TOKEN_PARAMETER, Type: "SecureString", Value: replication.deploymentToken } as const;
-    await client(SSMClient).send(new PutParameterCommand(token));
+    const workers = workersOf(documentOf({ daemonVersion: "0.0.0" }));
+    if (!("needs" in workers)) throw new Error(JSON.stringify(workers));
+    const { lab, aws } = cloud;
+    fleet = await openFleet({ lab, url: aws.url, region: REGION, name: NAME, needs: workers.needs });
   }, 4 * PATIENCE_MS);
   afterAll(async () => {
     console.log("worker fleet", figures);
+    await fleet?.stop();
     await cloud?.close();
-    await replication?.stop();
     if (directory !== "") rmSync(directory, { recursive: true });
   });
 
@@ -163,13 +169,13 @@ export function useFleetLab(options: FleetLabOptions): FleetLab {
       const logs = await machine?.exec("sh", "-c", "tail -n 30 /var/log/holdfast/*").catch(() => machine.console());
       return `${JSON.stringify(worker)}:\n${logs?.slice(-6_000) ?? "no machine"}`;
     });
-    return [JSON.stringify(await replication?.jobs(), undefined, 1), ...(await Promise.all(texts))].join("\n");
+    return [JSON.stringify(await fleet?.replication.jobs(), undefined, 1), ...(await Promise.all(texts))].join("\n");
   };
   const patiently = (what: string, holds: () => Promise<boolean>) => until(what, holds, consoles);
   return {
     cloud: () => started(cloud),
     group: GROUP,
-    replication: () => started(replication),
+    replication: () => started(fleet).replication,
     terraform: () => started(terraform),
     release,
     workers,
@@ -187,21 +193,9 @@ export function useFleetLab(options: FleetLabOptions): FleetLab {
       if (machine === undefined) throw new Error(`${instanceId} has no machine`);
       return machine;
     },
-    activities: async (kind) => {
-      const { Activities = [] } = await client(AutoScalingClient).send(
-        new DescribeScalingActivitiesCommand({ AutoScalingGroupName: GROUP, MaxRecords: 100 }),
-      );
-      return new Map(
-        Activities.flatMap((activity) => {
-          const [what, id] = activity.Description?.split(": ") ?? [];
-          return what !== kind || id === undefined ? [] : [[id, activity]];
-        }),
-      );
-    },
-    goodbyeOf: async (instanceId) => {
-      const lives = (await started(replication).sessions()).filter(({ workerId }) => workerId === instanceId);
-      return lives.at(-1)?.closedAt ?? null;
-    },
+    activities: (kind) => activitiesOf(client(AutoScalingClient), GROUP, kind),
+    drainOf: (worker) => drainOf(client(AutoScalingClient), started(fleet).replication, GROUP, worker),
+    goodbyeOf: (worker) => goodbyeOf(started(fleet).replication, worker),
     drainDeadlineMs: options.drainDeadlineSeconds * 1_000,
     terminateHookTimeoutMs: TERMINATE_HOOK_TIMEOUT_SECONDS * 1_000,
     inService: (count) =>
@@ -213,12 +207,9 @@ export function useFleetLab(options: FleetLabOptions): FleetLab {
     replicating: async () => {
       let jobs: readonly ReplicationJob[] = [];
       await patiently("every job replicates on a worker in service", async () => {
-        jobs = await started(replication).jobs();
+        jobs = await started(fleet).replication.jobs();
         const inService = (await workers()).filter(({ lifecycle }) => lifecycle === "InService");
-        return jobs.every(
-          ({ state, isWriter, workerId }) =>
-            state === "running" && isWriter && inService.some(({ instanceId }) => instanceId === workerId),
-        );
+        return allReplicate(jobs, new Set(inService.map(({ instanceId }) => instanceId)));
       });
       return jobs;
     },

@@ -32,11 +32,12 @@ export class ActivityLog {
     return id;
   }
 
+  /** What has become of an activity; one that has ended stays as it ended. */
   set(id: string, status: string, change: { readonly message?: string; readonly description?: string } = {}): void {
     const ended = FINAL.includes(status) ? { endedMs: this.scheduler.now() } : {};
     this.#timeline.set({
       list: this.current.list.map((activity) =>
-        activity.id === id ? { ...activity, ...change, status, ...ended } : activity,
+        activity.id === id && activity.endedMs === undefined ? { ...activity, ...change, status, ...ended } : activity,
       ),
     });
   }

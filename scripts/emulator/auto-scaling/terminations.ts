@@ -35,7 +35,8 @@ export class Terminations {
     if (!group || lifecycle === undefined || lifecycle.startsWith("Terminating")) return;
     if (group.view.current.suspended.includes("Terminate")) return;
     this.terminating(instanceId);
-    if (cancelWait(instanceId)) groups.tell(instanceId, "Cancelled", cause);
+    cancelWait(instanceId);
+    if (isLaunching(lifecycle)) groups.tell(instanceId, "Cancelled", cause);
     groups.tellBy(instanceId, group.activities.add("InProgress", `Terminating EC2 instance: ${instanceId}`, cause));
     const hooks = hooksOf(group, "terminating");
     if (hooks.length > 0 && lifecycle === "InService" && capacity.state(instanceId) === "running") {
@@ -69,7 +70,14 @@ export class Terminations {
     const member = groups.member(instanceId);
     if (!member) return;
     if (member.lifecycle.startsWith("Terminating")) groups.tell(instanceId, "Successful");
+    if (isLaunching(member.lifecycle)) groups.tell(instanceId, "Cancelled", ENDED_WHILE_LAUNCHING);
     groups.remove(instanceId);
     reconcile(group);
   }
 }
+
+/** An instance whose launch is the activity that it is told by: where it ends before it serves, so does that. */
+const isLaunching = (lifecycle: string) => lifecycle.startsWith("Pending");
+
+/** As AWS words it, such as in https://github.com/boxfuse/boxfuse-issues/issues/204 */
+const ENDED_WHILE_LAUNCHING = "Instance became unhealthy while waiting for instance to be in InService state.";

@@ -1,9 +1,12 @@
+import type { FleetDials } from "../fleet/fleet";
+import type { Workers } from "../fleet/fleet-needs";
+
 /** What is rehearsed: a document of deployments/, or a directory with Terraform. */
 export interface Deployment {
   readonly name: string;
   readonly region: string;
-  /** Whether its instances are workers, which do nothing without a control plane. */
-  readonly hasWorkers: boolean;
+  /** Where its instances are workers, which do nothing without a control plane; undefined where it is a cluster. */
+  readonly workers: Workers | undefined;
   /** Writes into an empty directory what Terraform applies, and makes in the emulated AWS what it expects to be there. */
   write(place: Place): Promise<Written>;
 }
@@ -14,6 +17,8 @@ export interface Place {
   readonly url: string;
   /** The network of /16 that every node must have its address in; undefined where any will do. */
   readonly network: string | undefined;
+  /** What its workers find there; undefined where they dial to nothing. */
+  readonly dials: FleetDials | undefined;
   readonly signal: AbortSignal;
 }
 

@@ -37,8 +37,12 @@ export function directoryDeployment(directory: string): Deployment {
     throw new WrongUse(`${directory}: no provider names its region`, "set AWS_REGION");
   }
   const hasWorkers = texts.flatMap(moduleCalls).some(({ source }) => source.includes("worker-fleet"));
-  return { name: basename(root), region, hasWorkers, write: (place) => write(root, texts, place) };
+  const workers = hasWorkers ? { obstacle: FLEET_OF_DIRECTORY } : undefined;
+  return { name: basename(root), region, workers, write: (place) => write(root, texts, place) };
 }
+
+const FLEET_OF_DIRECTORY =
+  "the workers of a directory with Terraform would reach no control plane and no release bucket";
 
 async function write(root: string, texts: readonly string[], place: Place): Promise<Written> {
   const directory = join(place.directory, "configuration");

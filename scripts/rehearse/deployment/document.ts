@@ -1,15 +1,15 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
-import { parseAllDocuments, parseDocument } from "yaml";
+import { join } from "node:path";
+import { parseAllDocuments } from "yaml";
 import { z } from "zod";
 import { run } from "../../emulator/child";
 import { WrongUse } from "../wrong-use";
+import { REPOSITORY } from "./bundled";
 import type { Deployment, Place, Written } from "./deployment";
+import { DIALS_REMARKS, withChanged, withDials, workersOf } from "./fleet-document";
 import { makeNetwork, type NeededNetwork } from "./made-network";
 import { commonPrefix, neededSubnets, prefixOf, type Rebase, replaced } from "./placeholders";
 import { ROLLS_NOT } from "./remarks";
-
-const REPOSITORY = resolve(__dirname, "../../..");
 
 /** What a rehearsal has to know of a document; the stack's own schema says the rest. */
 const headSchema = z.object({
@@ -52,16 +52,20 @@ export function documentDeployment(file: string, name: string | undefined): Depl
   }
   const chosen = name === undefined ? documents[0] : documents.find((document) => document?.name === name);
   const head = headSchema.safeParse(chosen);
-  if (!head.success) {
-    const problems = head.error.issues.map(({ path, message }) => `${file}: ${path.join(".")}: ${message}`);
-    throw new WrongUse(problems.join("\n"), `npm run synth -- ${file} names everything that is wrong with it`);
-  }
+  if (!head.success) throw unsound(file, head.error);
+  const workers = head.data.kind === "worker-fleet" ? workersOf(chosen) : undefined;
+  if (workers instanceof z.ZodError) throw unsound(file, workers);
   return {
     name: head.data.name,
     region: head.data.aws.region,
-    hasWorkers: head.data.kind === "worker-fleet",
+    workers,
     write: (place) => write({ file, text, head: head.data }, place),
   };
+}
+
+function unsound(file: string, { issues }: z.ZodError): WrongUse {
+  const problems = issues.map(({ path, message }) => `${file}: ${path.join(".")}: ${message}`);
+  return new WrongUse(problems.join("\n"), `npm run synth -- ${file} names everything that is wrong with it`);
 }
 
 interface Source {
@@ -72,12 +76,13 @@ interface Source {
 
 async function write({ file, text, head }: Source, place: Place): Promise<Written> {
   const rebase = rebaseOf(file, head, place.network);
-  const needed = neededNetwork(head, rebase);
+  const needed = neededNetwork(head, rebase, place.network);
   const ids = needed && (await makeNetwork(needed, { url: place.url, region: head.aws.region }));
   const copied = join(place.directory, "deployment.yaml");
   const outdir = join(place.directory, "cdktf.out");
   const directory = join(outdir, "stacks", head.name);
-  const here = replaced(text, rebase, ids ?? new Map());
+  const moved = replaced(text, rebase, ids ?? new Map());
+  const here = place.dials ? withDials(moved, head.name, place.dials) : moved;
   const synthesize = async (document: string) => {
     writeFileSync(copied, document);
     await synthesizeFile(copied, outdir, file, place.signal);
@@ -92,17 +97,19 @@ async function write({ file, text, head }: Source, place: Place): Promise<Writte
         ? []
         : [`The network that ${head.name} names was made: ${[...(ids ?? [])].length} ids stand for others.`]),
       ...(rebase === undefined ? [] : [`Addresses of ${rebase.from}.0.0/16 are in ${rebase.to}.0.0/16.`]),
+      ...(place.dials ? DIALS_REMARKS : []),
     ],
     tellClusters: () => {},
     manifests: ({ roll_manifest }) => (typeof roll_manifest === "string" ? [roll_manifest] : []),
     writeScript: async (script) => {
-      const document = parseDocument(here);
-      if (typeof document.get("node_config_script") !== "string") {
-        throw new Error(`${head.name} has no node_config_script of its own: its script lies in S3`);
-      }
-      document.set("node_config_script", script);
-      document.set("on_boot_failure", "abandon");
-      await synthesize(String(document));
+      const other = withChanged(here, head.name, (document) => {
+        if (typeof document.get("node_config_script") !== "string") {
+          throw new Error(`${head.name} has no node_config_script of its own: its script lies in S3`);
+        }
+        document.set("node_config_script", script);
+        document.set("on_boot_failure", "abandon");
+      });
+      await synthesize(other);
     },
   };
 }
@@ -123,6 +130,7 @@ function rebaseOf(file: string, { nodes, network }: Head, to: string | undefined
 function neededNetwork(
   { nodes, network, security_groups }: Head,
   rebase: Rebase | undefined,
+  cidr: string | undefined,
 ): NeededNetwork | undefined {
   const isMade = nodes === undefined && network?.vpc_id === undefined;
   if (isMade) return undefined;
@@ -131,9 +139,10 @@ function neededNetwork(
     here.map(({ node_ip }) => node_ip),
     "nodes",
   );
-  const named = (network?.subnet_ids ?? []).map((id, index) => ({ id, cidrBlock: `${ELSEWHERE}.${index + 1}.0/24` }));
+  const elsewhere = cidr === undefined ? ELSEWHERE : prefixOf(cidr);
+  const named = (network?.subnet_ids ?? []).map((id, index) => ({ id, cidrBlock: `${elsewhere}.${index + 1}.0/24` }));
   return {
-    cidrBlock: `${prefix ?? ELSEWHERE}.0.0/16`,
+    cidrBlock: `${prefix ?? elsewhere}.0.0/16`,
     subnets: nodes === undefined ? named : neededSubnets(here),
     vpcIds: network?.vpc_id === undefined ? [] : [network.vpc_id],
     securityGroupIds: security_groups,
@@ -141,15 +150,14 @@ function neededNetwork(
   };
 }
 
-/** Where instances are whose deployment says no address. */
+/** Where instances are whose deployment says no address, and that may be anywhere. */
 const ELSEWHERE = "10.79";
 
 /** @throws WrongUse with what the app objects to, in the words of the file as it is. */
 async function synthesizeFile(copied: string, outdir: string, file: string, signal: AbortSignal): Promise<void> {
-  for (const program of [["scripts/bundle.ts"], ["main.ts", copied, "--output", outdir]]) {
-    const { code, stderr } = await run(process.execPath, ["--import", "tsx", ...program], { signal, cwd: REPOSITORY });
-    if (code !== 0) throw new WrongUse(stderr.trim().replaceAll(copied, file), "correct the document");
-  }
+  const args = ["--import", "tsx", "main.ts", copied, "--output", outdir];
+  const { code, stderr } = await run(process.execPath, args, { signal, cwd: REPOSITORY });
+  if (code !== 0) throw new WrongUse(stderr.trim().replaceAll(copied, file), "correct the document");
 }
 
 /**

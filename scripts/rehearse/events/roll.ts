@@ -1,3 +1,4 @@
+import { drainedChecks } from "../fleet/fleet-checks";
 import type { Act, Rehearsal } from "../rehearsal";
 import { currentReleases, release } from "../release";
 import type { Check } from "../story/happening";
@@ -7,7 +8,7 @@ import { reasonOf, refreshPool, rollCluster } from "./rolling";
 /** A release of everything: clusters are rolled, pools refreshed. */
 export const rollEvent: Act = async (rehearsal, occasion) => {
   const { clusters, watch } = rehearsal;
-  const before = new Map(watch.nodes.map(({ name, instance }) => [name, instance]));
+  const former = watch.nodes.flatMap(({ name, group, instance }) => (instance ? [{ name, group, instance }] : []));
   const groups = [...new Set(watch.nodes.map(({ group }) => group))];
   const released = await release(rehearsal, groups, await currentReleases(rehearsal, groups));
   const checks: Check[] = [];
@@ -27,11 +28,16 @@ export const rollEvent: Act = async (rehearsal, occasion) => {
     checks.push(check(status === "done", `${pool} was refreshed`, `${pool}: ${error ? reasonOf(error) : status}`));
   }
   const isWell = await watch.until(() => watch.allWell, rehearsal.deadlineMs);
-  const same = watch.nodes.filter(({ name, instance }) => before.get(name) === instance).map(({ name }) => name);
+  const kept = former.filter(({ instance }) => watch.nodes.some((node) => node.instance === instance));
   return [
     ...checks,
     check(isWell, "everything is in service", `${watch.serving} of ${watch.wanted} are in service`),
-    check(same.length === 0, "every node has another instance", `${same.join(", ")} kept its instance`),
+    check(
+      kept.length === 0,
+      "every node has another instance",
+      `${kept.map(({ name }) => name).join(", ")} kept its instance`,
+    ),
+    ...(await drainedChecks(rehearsal, former)),
     ...(clusters.length === 0 ? [] : [outTogether(rehearsal, occasion, 1)]),
   ];
 };

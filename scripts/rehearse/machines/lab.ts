@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { engineHere } from "./engine-here";
 import { LAB_LABEL } from "./labels";
@@ -72,15 +72,18 @@ async function removeLab(id: string): Promise<void> {
   }
   await removeNetwork(id);
   await removeLoopDevices(join(LABS, PREFIX + id));
-  await rm(join(LABS, PREFIX + id), { recursive: true, force: true });
+  // A server's children may still be writing when it is gone.
+  await rm(join(LABS, PREFIX + id), { recursive: true, force: true, maxRetries: 10 });
 }
 
 /** The directory appears with its owner in it, so no cleaner ever sees it without. @returns undefined where it is taken. */
 async function claim(id: string): Promise<string | undefined> {
   const draft = await mkdtemp(join(LABS, "holdfast-draft-"));
   await writeFile(join(draft, OWNER), await identityOf(process.pid));
-  await mkdir(join(draft, "volumes"));
-  await mkdir(join(draft, PROCESSES));
+  await mkdir(join(draft, "volumes"), { mode: 0o700 });
+  await mkdir(join(draft, PROCESSES), { mode: 0o700 });
+  // A server that does not run as root may have its directory in it.
+  await chmod(draft, 0o711);
   const directory = join(LABS, PREFIX + id);
   try {
     await rename(draft, directory);

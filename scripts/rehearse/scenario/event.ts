@@ -23,7 +23,7 @@ export const EVENT_FORMS = {
     takesNode: false,
     summary: "a release that cannot boot stops at the first node; the next one heals it",
   },
-  "spot-notice": { takesNode: true, forMs: 10_000, summary: "it is told that EC2 takes it back, and then EC2 does" },
+  "spot-notice": { takesNode: true, forMs: 120_000, summary: "it is told that EC2 takes it back, and then EC2 does" },
   partition: { takesNode: true, forMs: 20_000, summary: "it cannot reach the other nodes for a while, nor they it" },
   "fill-disk": { takesNode: true, forMs: 20_000, summary: "its data volume is full for a while" },
   wait: { takesNode: false, forMs: 5_000, summary: "nothing happens for a while" },
@@ -31,7 +31,7 @@ export const EVENT_FORMS = {
 
 export type EventName = keyof typeof EVENT_FORMS;
 
-/** Stands for the last of the nodes. */
+/** Stands for the worker with the most jobs, or the last of the nodes. */
 export const ANY_NODE = "any";
 
 /** One event of a scenario. */

@@ -41,6 +41,7 @@ export async function openContainerStage(image: WantedImage): Promise<Stage> {
     machines: "container",
     aws,
     network,
+    lab,
     machineOf: (instanceId) => cloud.machineOf(instanceId),
     interrupt: (instanceId, at) => cloud.notify(instanceId, { spotInterruptionAt: at }),
     slowBoots: (volumeIds, ms) => {

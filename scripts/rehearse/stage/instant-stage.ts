@@ -34,6 +34,7 @@ export async function openInstantStage(): Promise<Stage> {
     machines: "none",
     aws,
     network: undefined,
+    lab: undefined,
     machineOf: (instanceId) => known.get(instanceId),
     interrupt: (instanceId, at) => aws.notify(instanceId, { spotInterruptionAt: at }),
     slowBoots: (volumeIds, ms) => {

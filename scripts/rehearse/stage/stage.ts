@@ -1,5 +1,6 @@
 import type { EmulatedAws } from "../../emulator/emulated-aws";
 import type { Machine } from "../../emulator/machines";
+import type { Lab } from "../machines/lab";
 
 /** Where a rehearsal takes place: an emulated AWS, and what stands for its instances. */
 export interface Stage {
@@ -7,6 +8,8 @@ export interface Stage {
   readonly aws: EmulatedAws;
   /** The network of /16 that every machine must have its address in; undefined where any will do. */
   readonly network: string | undefined;
+  /** That machines are in; undefined where nothing runs that could be reached, or reach. */
+  readonly lab: Lab | undefined;
   machineOf(instanceId: string): Machine | undefined;
   /** Tells an instance that EC2 takes it back, which it then does. */
   interrupt(instanceId: string, at: Date): void;

@@ -30,6 +30,8 @@ export const happeningSchema = z.discriminatedUnion("kind", [
   told.extend({ kind: z.literal("service"), group: z.string(), wanted: z.number(), serving: z.number() }),
   /** What the rolling update does to a node. */
   told.extend({ kind: z.literal("rolling"), node: z.string(), phase: z.string(), over: z.boolean() }),
+  /** The jobs that a worker runs, by their names. */
+  told.extend({ kind: z.literal("jobs"), node: z.string(), jobs: z.array(z.string()) }),
   /** A write was acknowledged after a time without one. */
   told.extend({ kind: z.literal("gap"), gapMs: z.number() }),
   told.extend({ kind: z.literal("notice"), node: z.string().optional() }),

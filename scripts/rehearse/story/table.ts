@@ -7,6 +7,7 @@ interface Row {
   sinceMs: number;
   instance: string;
   phase: string;
+  jobs: readonly string[];
 }
 
 /** The rehearsal as a table at a moment: what is under way, every node, and what was last to be noted. */
@@ -26,7 +27,7 @@ export class NodeTable {
       case "node": {
         const { node, state, atMs, instance = "" } = happening;
         const row = this.#rows.get(node);
-        this.#rows.set(node, { state, sinceMs: atMs, instance, phase: row?.phase ?? "" });
+        this.#rows.set(node, { state, sinceMs: atMs, instance, phase: row?.phase ?? "", jobs: row?.jobs ?? [] });
         break;
       }
       case "gone":
@@ -35,6 +36,11 @@ export class NodeTable {
       case "rolling": {
         const row = this.#rows.get(happening.node);
         if (row) row.phase = happening.over ? "" : happening.phase;
+        break;
+      }
+      case "jobs": {
+        const row = this.#rows.get(happening.node);
+        if (row) row.jobs = happening.jobs;
         break;
       }
       case "notice":
@@ -51,9 +57,10 @@ export class NodeTable {
     return [
       `${pc.bold(cut(this.#title, width - 14))} ${pc.dim(timeText(nowMs - this.#beganMs))}`,
       ...(rows.length === 0 ? [] : [pc.dim(cut(head, width))]),
-      ...rows.map(([node, { state, sinceMs, instance, phase }]) => {
+      ...rows.map(([node, { state, sinceMs, instance, phase, jobs }]) => {
         const before = node.padEnd(wide);
-        const after = `${timeText(nowMs - sinceMs).padEnd(12)}${instance.padEnd(22)}${phase}`.trimEnd();
+        const after =
+          `${timeText(nowMs - sinceMs).padEnd(12)}${instance.padEnd(22)}${phase}${jobs.join(" ")}`.trimEnd();
         return `${before}${paint(state)}${cut(after, width - wide - 12)}`;
       }),
       ...(this.#note === "" ? [] : [pc.dim(cut(this.#note, width))]),

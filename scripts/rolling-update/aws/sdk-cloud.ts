@@ -24,7 +24,7 @@ import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
 import { fromTemporaryCredentials } from "@aws-sdk/credential-providers";
 import { type Cloud, CloudError, type Group } from "../cloud";
 import { intercept } from "../intercept";
-import { MUTATION_MARGIN_MS } from "../lock";
+import { ATTEMPT_TIMEOUT_MS, CALL_ATTEMPTS } from "../lock";
 import { inChunks, NAMES_PER_CALL } from "./chunks";
 import { activity, group, hook, instance, networkInterface, templateVersion, volume } from "./shapes";
 
@@ -41,8 +41,13 @@ export function clientSettings({ region, endpoint, roleArn }: SdkOptions) {
   return {
     region,
     retryMode: "adaptive",
-    maxAttempts: 3,
-    requestHandler: { requestTimeout: MUTATION_MARGIN_MS / 3, connectionTimeout: MUTATION_MARGIN_MS / 3 },
+    maxAttempts: CALL_ATTEMPTS,
+    // Left to itself the SDK says that a request takes too long, and goes on waiting for it.
+    requestHandler: {
+      requestTimeout: ATTEMPT_TIMEOUT_MS,
+      throwOnRequestTimeout: true,
+      socketTimeout: ATTEMPT_TIMEOUT_MS,
+    },
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(roleArn === undefined
       ? {}

@@ -1,7 +1,7 @@
 import { parseXML } from "@aws-sdk/xml-builder";
 import { AwsV4Signer } from "aws4fetch";
 import { CloudError } from "../cloud";
-import { MUTATION_MARGIN_MS } from "../lock";
+import { ATTEMPT_TIMEOUT_MS } from "../lock";
 import type { CredentialSource } from "./instance-credentials";
 import type { SystemsManager } from "./systems-manager";
 import { field, type Xml } from "./xml";
@@ -66,7 +66,7 @@ export function signedCalls({ region, credentials, dnsSuffix, endpoint }: Signed
 /** As long as an attempt of the SDK's clients: a call must end before the lease that allowed it. */
 async function answerTo(action: string, { method, url, headers, body }: Awaited<ReturnType<AwsV4Signer["sign"]>>) {
   try {
-    const signal = AbortSignal.timeout(MUTATION_MARGIN_MS / 3);
+    const signal = AbortSignal.timeout(ATTEMPT_TIMEOUT_MS);
     const response = await fetch(url, { method, headers, body: body ?? null, redirect: "manual", signal });
     return { status: response.status, text: await response.text() };
   } catch (error) {

@@ -116,6 +116,46 @@ test("an instance that ends by itself is replaced once a health check has seen i
   expect(inService().map(({ id }) => id)).toEqual(["i-2"]);
 });
 
+test.each([
+  ["Pending", 5_000],
+  ["Pending:Wait", MINUTE_MS],
+])("the launch of an instance that its group ends in %s is cancelled, with the reason", async (lifecycle, afterMs) => {
+  const { create, pass, groups, activities } = virtualGroups();
+  create({ desired: 1 }, [hook("join")]);
+  await pass(afterMs);
+  expect(groups.lifecycleOf("i-1")).toBe(lifecycle);
+
+  groups.terminate("i-1", true);
+  await pass(MINUTE_MS);
+
+  expect(activities()).toMatchObject([
+    { description: "Terminating EC2 instance: i-1", status: "Successful" },
+    {
+      description: "Launching a new EC2 instance: i-1",
+      status: "Cancelled",
+      message: "instance i-1 was taken out of service in response to a user request",
+      endedMs: expect.any(Number),
+    },
+  ]);
+});
+
+test("the launch of an instance that ends by itself before it serves is cancelled, once a health check has seen it", async () => {
+  const { create, pass, ec2, activities } = virtualGroups();
+  create({ desired: 1 }, [hook("join")]);
+  await pass(MINUTE_MS);
+  const launch = () => activities().find(({ description }) => description === "Launching a new EC2 instance: i-1");
+
+  ec2.terminate("i-1");
+  await pass(20_000);
+  expect(launch()?.status).toBe("MidLifecycleAction");
+
+  await pass(MINUTE_MS);
+  expect(launch()).toMatchObject({
+    status: "Cancelled",
+    message: expect.stringContaining("became unhealthy while waiting for instance to be in InService state"),
+  });
+});
+
 test("a group is not deleted while it has instances, unless it is told to end them", async () => {
   const { create, pass, groups, ec2 } = virtualGroups();
   create({ desired: 2 });

@@ -50,13 +50,17 @@ export async function openGate(host: string, to: number, tls?: Certificate): Pro
   };
 }
 
+/** Small: the certificate is part of the user data. */
+const KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+
+/** @param address what the certificate is for. @throws Error with what openssl printed */
 export function certificateOf(address: string): Certificate {
   const folder = mkdtempSync(join(tmpdir(), "holdfast-certificate-"));
   try {
     const [key, certificate] = [join(folder, "key.pem"), join(folder, "certificate.pem")];
     const subject = ["-nodes", "-subj", "/CN=control plane", "-days", "2", "-addext", `subjectAltName=IP:${address}`];
     const files = ["-keyout", key, "-out", certificate];
-    execFileSync("openssl", ["req", "-x509", "-newkey", "rsa:2048", ...subject, ...files], { stdio: "pipe" });
+    execFileSync("openssl", ["req", "-x509", ...KEY, ...subject, ...files], { stdio: "pipe" });
     return { key: readFileSync(key, "utf8"), certificate: readFileSync(certificate, "utf8") };
   } finally {
     rmSync(folder, { recursive: true });
