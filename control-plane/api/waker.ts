@@ -21,8 +21,10 @@ interface Parked {
  */
 export class Waker {
   private readonly parked = new Set<Parked>();
-  /** Claims that were woken for jobs and have not asked for them yet, by deployment and pool. */
+  /** Claims that were woken and have not asked for jobs yet, by deployment and pool. */
   private readonly awake = new Map<string, number>();
+  /** Jobs were ready for which claims seemed to be awake. */
+  private leftToAwake = false;
   /** Sessions with news that had nothing parked when it came: their claim may be on its way. */
   private readonly missed = new Set<string>();
   private listener: Client | undefined;
@@ -97,6 +99,7 @@ export class Waker {
   asked({ deploymentId, pool }: Pick<Parked, "deploymentId" | "pool">): void {
     const key = keyOf(deploymentId, pool);
     this.awake.set(key, Math.max(0, (this.awake.get(key) ?? 0) - 1));
+    if (this.leftToAwake) void this.look();
   }
 
   /** Jobs may have become ready: wakes claims here, and soon those of other copies. */
@@ -130,6 +133,7 @@ export class Waker {
       );
       this.ready = new Map(rows.map(({ deployment_id, pool, ready }) => [keyOf(deployment_id, pool), ready]));
       const left = new Map([...this.ready].map(([key, ready]) => [key, ready - (this.awake.get(key) ?? 0)]));
+      this.leftToAwake = [...this.ready.keys()].some((key) => this.awake.get(key));
       let all = [...left.values()].reduce((sum, jobs) => sum + Math.max(0, jobs), 0);
       for (const parked of this.parked) {
         if (all === 0) break;

@@ -73,7 +73,8 @@ export const HANDLERS = {
     for (let woken = false; ; woken = true) {
       const [session, mayAsk] = await Promise.all([
         readSession(api.pool, sessionId),
-        isTokenValid(api.pool, sender.holder.tokenId),
+        // It was when the message came.
+        !woken || isTokenValid(api.pool, sender.holder.tokenId),
       ]);
       if (!mayAsk) throw tokenInvalid();
       if (!session || session.state === "closed") throw sessionClosed();

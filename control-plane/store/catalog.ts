@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { Pool } from "pg";
 import type { Checkpoint, Connection, JobSpec } from "../protocol/messages";
 import { recordAudit } from "./audit";
-import { type Queryable, type Transaction, transaction } from "./database";
+import { type Prepared, type Queryable, type Transaction, transaction } from "./database";
 import type { Actor } from "./jobs";
 import { type Keyring, rewrap, seal, unseal } from "./seal";
 
@@ -118,6 +118,15 @@ interface SideRow {
   version: number;
 }
 
+const ASSIGNMENT: Prepared = {
+  name: "assignment",
+  text: `
+    select j.deployment_id, j.name, j.tables, j.snapshot, j.options, j.on_disconnect, j.failures,
+       j.checkpoint_seq, j.checkpoint_phase, j.checkpoint_position, to_jsonb(source) as source, to_jsonb(sink) as sink
+     from jobs j join datasources source on source.id = j.source_id join datasources sink on sink.id = j.sink_id
+     where j.id = $1 and j.fence = $2 and j.session_id = $3`,
+};
+
 /** Reads a job with its credentials, for the session that holds it with this fence; null for anybody else. */
 export async function readAssignment(
   db: Queryable,
@@ -139,13 +148,7 @@ export async function readAssignment(
     checkpoint_position: string;
     source: SideRow;
     sink: SideRow;
-  }>(
-    `select j.deployment_id, j.name, j.tables, j.snapshot, j.options, j.on_disconnect, j.failures,
-       j.checkpoint_seq, j.checkpoint_phase, j.checkpoint_position, to_jsonb(source) as source, to_jsonb(sink) as sink
-     from jobs j join datasources source on source.id = j.source_id join datasources sink on sink.id = j.sink_id
-     where j.id = $1 and j.fence = $2 and j.session_id = $3`,
-    [jobId, fence, sessionId],
-  );
+  }>(ASSIGNMENT, [jobId, fence, sessionId]);
   const job = rows[0];
   if (!job) return null;
   const connection = (side: SideRow): Connection => openSide(keyring, job.deployment_id, side);

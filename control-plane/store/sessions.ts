@@ -187,13 +187,16 @@ export interface SessionState {
   readonly owesUpgrade: boolean;
 }
 
+const SESSION: Prepared = {
+  name: "session",
+  text: `
+    select s.state, s.deployment_id as "deploymentId", s.pool, s.draining, ${HELD_JOBS} as held, ${OWES_TEST} as "owesTest",
+      ${OWES_UPGRADE} as "owesUpgrade"
+    from sessions s where s.id = $1`,
+};
+
 export async function readSession(db: Queryable, sessionId: string): Promise<SessionState | null> {
-  const { rows } = await db.query<SessionState & { id: string }>(
-    `select s.state, s.deployment_id as "deploymentId", s.pool, s.draining, ${HELD_JOBS} as held, ${OWES_TEST} as "owesTest",
-       ${OWES_UPGRADE} as "owesUpgrade"
-     from sessions s where s.id = $1`,
-    [sessionId],
-  );
+  const { rows } = await db.query<SessionState>(SESSION, [sessionId]);
   return rows[0] ?? null;
 }
 

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import type { Queryable } from "./database";
+import type { Prepared, Queryable } from "./database";
 
 export type TokenKind = "operator" | "deployment" | "worker";
 
@@ -27,6 +27,16 @@ export interface TokenHolder {
 }
 
 const VALID = "revoked_at is null and (expires_at is null or expires_at > now())";
+
+const HOLDER: Prepared = {
+  name: "token-holder",
+  text: `
+    select t.id, t.kind, t.deployment_id, t.session_id, s.state, s.worker_id
+    from tokens t left join sessions s on s.id = t.session_id
+    where t.hash = $1 and t.revoked_at is null and (t.expires_at is null or t.expires_at > now())`,
+};
+
+const STILL_VALID: Prepared = { name: "token-valid", text: `select 1 from tokens where id = $1 and ${VALID}` };
 
 const hashOf = (token: string): Buffer => createHash("sha256").update(token).digest();
 
@@ -58,12 +68,7 @@ export async function findTokenHolder(db: Queryable, token: string): Promise<Tok
     session_id: string | null;
     state: "registered" | "open" | "closed" | null;
     worker_id: string | null;
-  }>(
-    `select t.id, t.kind, t.deployment_id, t.session_id, s.state, s.worker_id
-     from tokens t left join sessions s on s.id = t.session_id
-     where t.hash = $1 and t.revoked_at is null and (t.expires_at is null or t.expires_at > now())`,
-    [hashOf(token)],
-  );
+  }>(HOLDER, [hashOf(token)]);
   const row = rows[0];
   if (!row) return null;
   const { session_id: id, state, worker_id: workerId } = row;
@@ -110,7 +115,7 @@ export async function rotateToken(
 
 /** Whether a token that was valid when its request came still is. */
 export async function isTokenValid(db: Queryable, tokenId: string): Promise<boolean> {
-  const { rows } = await db.query(`select 1 from tokens where id = $1 and ${VALID}`, [tokenId]);
+  const { rows } = await db.query(STILL_VALID, [tokenId]);
   return rows.length === 1;
 }
 

@@ -4,11 +4,13 @@ import type { ApiContext } from "../../../control-plane/api/context";
 import { Waker } from "../../../control-plane/api/waker";
 import { HANDLERS, type Sender } from "../../../control-plane/api/worker-messages";
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
+import type { Prepared } from "../../../control-plane/store/database";
 
 /** A database of a fleet without work, on virtual time: it counts what it is asked. */
 function idleDatabase() {
   const asked: string[] = [];
-  const query = async (sql: string, values: readonly unknown[] = []) => {
+  const query = async (statement: string | Prepared, values: readonly unknown[] = []) => {
+    const sql = typeof statement === "string" ? statement : statement.text;
     asked.push(sql);
     if (sql.includes("from sessions s where s.id")) {
       return { rows: [{ id: values[0], state: "open", deploymentId: "d", pool: "default", held: [] }], rowCount: 1 };

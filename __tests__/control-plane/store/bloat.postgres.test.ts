@@ -4,7 +4,6 @@ import { deletePast } from "../../../control-plane/store/retention";
 import { eventually } from "../../support/eventually";
 import { longForm } from "../../support/long-form";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres";
-import { seededRandom } from "../../support/seeded-random";
 import { TestFleet } from "./fleet";
 
 let postgres: TestPostgres;
@@ -25,6 +24,8 @@ const WORKERS = longForm(1_000, 10_000);
 const BEATS = longForm(50_000, 50_000_000);
 /** Heartbeats that share a statement. */
 const GROUP = longForm(50, 2_000);
+/** Statements that the server makes by itself, each in a transaction, so that the client's part does not take hours. */
+const IN_A_ROW = 20;
 const JOBS = longForm(10_000, 1_000_000);
 const PORTION = 2_000;
 
@@ -34,28 +35,30 @@ async function sizeOf(table: string): Promise<number> {
 }
 
 it(`control-plane 21: ${BEATS} heartbeats leave the leases as small as they were, nearly all without touching an index`, async () => {
-  const { rows } = await client.query<{ id: string }>(
+  await client.query(
     `insert into sessions (id, deployment_id, worker_id, pool, labels, slots, features, agent_version, daemon_version, state)
-     select gen_random_uuid(), $1, 'w-' || n, 'default', '{}', 4, '{}', '1', '1', 'open' from generate_series(1, $2::int) n returning id`,
+     select gen_random_uuid(), $1, 'w-' || n, 'default', '{}', 4, '{}', '1', '1', 'open' from generate_series(1, $2::int) n`,
     [fleet.deploymentId, WORKERS],
   );
   await client.query("insert into leases select id, now() from sessions");
   await client.query("vacuum analyze");
   const before = await sizeOf("leases");
 
-  const random = seededRandom(21);
-  for (let beats = 0; beats < BEATS; beats += GROUP) {
-    const ids = Array.from({ length: GROUP }, () => rows[Math.floor(random() * rows.length)]?.id ?? "");
-    await client.query({ name: "renew", text: RENEW, values: [ids, 30] });
-  }
+  const someBeat = `do $do$ begin
+    for n in 1 .. ${IN_A_ROW} loop
+      execute $renew$${RENEW}$renew$
+        using array(select session_id from leases order by random() limit ${GROUP}), 30;
+      commit;
+    end loop;
+  end $do$`;
+  for (let beats = 0; beats < BEATS; beats += IN_A_ROW * GROUP) await client.query(someBeat);
 
   expect(await sizeOf("leases")).toBeLessThanOrEqual(4 * before);
   const { updates, hot } = await eventually(async () => {
     const figures =
       "select n_tup_upd as updates, n_tup_hot_upd as hot from pg_stat_user_tables where relname = 'leases'";
     const seen = (await client.query<{ updates: number; hot: number }>(figures)).rows[0];
-    // Who is drawn twice for a group beats once.
-    return seen && seen.updates > 0.8 * BEATS ? seen : undefined;
+    return seen && seen.updates >= BEATS ? seen : undefined;
   });
   expect(hot / updates).toBeGreaterThanOrEqual(0.85);
 }, 7_200_000);
