@@ -5,8 +5,12 @@ import { clusterPlan } from "./bench/cluster-plan";
 import { imports } from "./bench/imports";
 import { synth } from "./bench/synth";
 import { claims } from "./bench-control-plane/claims";
+import { createdToTold } from "./bench-control-plane/created-to-told";
 import { heartbeats } from "./bench-control-plane/heartbeats";
+import { notifications } from "./bench-control-plane/notifications";
 import { parkedPolls } from "./bench-control-plane/parked-polls";
+import { pinnedHorizon } from "./bench-control-plane/pinned-horizon";
+import { smallFleet } from "./bench-control-plane/small-fleet";
 import { bundles } from "./bench-fleet/bundles";
 import { fleet } from "./bench-fleet/fleet";
 import { heartbeatPeriod } from "./bench-fleet/heartbeat-period";
@@ -22,8 +26,12 @@ const BENCHES: readonly Bench[] = [
   heartbeatPeriod,
   jobLogs,
   claims,
+  createdToTold,
   heartbeats,
   parkedPolls,
+  smallFleet,
+  notifications,
+  pinnedHorizon,
   labDensity,
 ];
 const names = BENCHES.map(({ name }) => name);

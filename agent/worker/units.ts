@@ -51,6 +51,9 @@ UMask=0077
 LimitCORE=0
 `;
 
+/** Heartbeats leave and leases end in time, whatever journald and others of the system have to do. */
+const IN_TIME = "CPUWeight=1000\n";
+
 /** Daemons, which run as users of their own, reach what they were upgraded to. */
 const UPGRADES = `StateDirectory=holdfast-worker
 StateDirectoryMode=0711
@@ -103,7 +106,7 @@ WatchdogSec=${WATCHDOG_SECONDS}
 Restart=on-failure
 RestartSec=5
 OOMScoreAdjust=-500
-User=${AGENT_USER}
+${IN_TIME}User=${AGENT_USER}
 SupplementaryGroups=systemd-journal
 RuntimeDirectory=holdfast-worker
 RuntimeDirectoryMode=0700
@@ -152,7 +155,7 @@ WatchdogSignal=SIGKILL
 Restart=always
 RestartSec=100ms
 OOMScoreAdjust=-1000
-${HARDENING}RestrictAddressFamilies=
+${IN_TIME}${HARDENING}RestrictAddressFamilies=
 RestrictAddressFamilies=AF_UNIX
 `,
     [`${PATHS.units}/${JOBS_SLICE}`]: `[Unit]

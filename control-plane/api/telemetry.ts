@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Pool } from "pg";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 
@@ -61,6 +62,17 @@ export class Telemetry {
       registers: [this.registry],
       collect() {
         this.set(parkedClaims());
+      },
+    });
+    const stalls = monitorEventLoopDelay({ resolution: 10 });
+    stalls.enable();
+    new Gauge({
+      name: "holdfast_event_loop_stall_seconds",
+      help: "Longest that this copy answered nobody since this was last asked for; 0.01 at rest",
+      registers: [this.registry],
+      collect() {
+        this.set(stalls.max / 1e9);
+        stalls.reset();
       },
     });
   }

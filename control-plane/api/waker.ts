@@ -21,11 +21,16 @@ interface Parked {
  */
 export class Waker {
   private readonly parked = new Set<Parked>();
+  /** Claims that were woken for jobs and have not asked for them yet, by deployment and pool. */
+  private readonly awake = new Map<string, number>();
+  /** Sessions with news that had nothing parked when it came: their claim may be on its way. */
+  private readonly missed = new Set<string>();
   private listener: Client | undefined;
   private notifyTimer: NodeJS.Timeout | undefined;
   private lookTimer: NodeJS.Timeout | undefined;
   private reconnectTimer: NodeJS.Timeout | undefined;
   private touched = new Set<string>();
+  private lookLater: NodeJS.Timeout | undefined;
   private looking = false;
   /** Something became ready while a look was under way, which may have come too early to see it. */
   private lookAgain = false;
@@ -47,13 +52,18 @@ export class Waker {
 
   start(): void {
     void this.listen();
-    this.lookTimer = setInterval(() => void this.look(), this.lookEveryMs);
+    this.lookTimer = setInterval(() => {
+      this.awake.clear();
+      this.missed.clear();
+      void this.look();
+    }, this.lookEveryMs);
   }
 
   async stop(): Promise<void> {
     this.stopped = true;
     clearInterval(this.lookTimer);
     clearTimeout(this.notifyTimer);
+    clearTimeout(this.lookLater);
     clearTimeout(this.reconnectTimer);
     for (const { wake } of this.parked) wake();
     await this.listener?.end().catch(() => undefined);
@@ -67,6 +77,7 @@ export class Waker {
   /** Waits until woken, until the time is up, or until the asker has gone. */
   async park(who: Omit<Parked, "wake">, waitMs: number, gone: AbortSignal): Promise<"woken" | "over"> {
     if (this.stopped || gone.aborted || waitMs <= 0) return "over";
+    if (this.missed.delete(who.sessionId)) return "woken";
     return await new Promise((resolve) => {
       const end = (how: "woken" | "over"): void => {
         clearTimeout(timer);
@@ -82,6 +93,12 @@ export class Waker {
     });
   }
 
+  /** A claim that was woken has asked, whatever it got. */
+  asked({ deploymentId, pool }: Pick<Parked, "deploymentId" | "pool">): void {
+    const key = keyOf(deploymentId, pool);
+    this.awake.set(key, Math.max(0, (this.awake.get(key) ?? 0) - 1));
+  }
+
   /** Jobs may have become ready: wakes claims here, and soon those of other copies. */
   jobsReady(): void {
     void this.look();
@@ -95,10 +112,12 @@ export class Waker {
   }
 
   private wakeSession(sessionId: string): void {
-    for (const parked of this.parked) if (parked.sessionId === sessionId) parked.wake();
+    const waiting = [...this.parked].filter((parked) => parked.sessionId === sessionId);
+    if (waiting.length === 0) this.missed.add(sessionId);
+    for (const { wake } of waiting) wake();
   }
 
-  /** Wakes as many claims as jobs are ready, those that have waited longest first. */
+  /** Wakes as many claims as jobs are ready that none was woken for yet, those that have waited longest first. */
   private async look(): Promise<void> {
     if (this.looking) {
       this.lookAgain = true;
@@ -110,14 +129,16 @@ export class Waker {
         "select deployment_id, pool, count(*) as ready from ready_jobs where not_before <= now() group by deployment_id, pool",
       );
       this.ready = new Map(rows.map(({ deployment_id, pool, ready }) => [keyOf(deployment_id, pool), ready]));
-      const left = new Map(this.ready);
+      const left = new Map([...this.ready].map(([key, ready]) => [key, ready - (this.awake.get(key) ?? 0)]));
+      let all = [...left.values()].reduce((sum, jobs) => sum + Math.max(0, jobs), 0);
       for (const parked of this.parked) {
-        if (left.size === 0) break;
+        if (all === 0) break;
         const key = keyOf(parked.deploymentId, parked.pool);
-        const ready = left.get(key);
-        if (ready === undefined) continue;
-        if (ready > 1) left.set(key, ready - 1);
-        else left.delete(key);
+        const jobs = left.get(key) ?? 0;
+        if (jobs <= 0) continue;
+        left.set(key, jobs - 1);
+        all -= 1;
+        this.awake.set(key, (this.awake.get(key) ?? 0) + 1);
         parked.wake();
       }
     } catch {
@@ -134,14 +155,26 @@ export class Waker {
 
   private notifyOthers(sessionId: string): void {
     this.touched.add(sessionId);
-    this.notifyTimer ??= setTimeout(() => {
+    if (!this.notifyTimer) this.notify();
+  }
+
+  private notify(): void {
+    const touched = [...this.touched].slice(0, SESSIONS_PER_NOTIFICATION);
+    for (const told of touched) this.touched.delete(told);
+    this.notifyTimer = setTimeout(() => {
       this.notifyTimer = undefined;
-      const all = [...this.touched];
-      const touched = all.slice(0, SESSIONS_PER_NOTIFICATION);
-      this.touched = new Set();
-      for (const later of all.slice(SESSIONS_PER_NOTIFICATION)) this.notifyOthers(later);
-      this.database.query("select pg_notify($1, $2)", [CHANNEL, touched.join(",")]).catch(() => undefined);
+      if (this.touched.size > 0) this.notify();
     }, NOTIFY_EVERY_MS);
+    this.database.query("select pg_notify($1, $2)", [CHANNEL, touched.join(",")]).catch(() => undefined);
+  }
+
+  /** Now, and again before the next notification may come: the sender tells of what is ready meanwhile only then. */
+  private async lookTwice(): Promise<void> {
+    this.lookLater ??= setTimeout(() => {
+      this.lookLater = undefined;
+      void this.look();
+    }, NOTIFY_EVERY_MS / 2);
+    await this.look();
   }
 
   private async listen(): Promise<void> {
@@ -158,7 +191,7 @@ export class Waker {
     });
     client.on("notification", ({ payload }) => {
       for (const sessionId of payload?.split(",") ?? []) if (sessionId) this.wakeSession(sessionId);
-      void this.look();
+      void this.lookTwice();
     });
     try {
       await client.connect();

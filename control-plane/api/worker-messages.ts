@@ -36,7 +36,7 @@ type Handlers = {
 
 const PROGRESS_MS = 30_000;
 const METRICS_MS = 60_000;
-const DRAIN_DEADLINE_MS = 600_000;
+const DRAIN: Action = { kind: "drain", mode: "handoff", deadlineMs: 600_000 };
 
 export const HANDLERS = {
   register: async (api, { deploymentId }, request) => {
@@ -59,10 +59,7 @@ export const HANDLERS = {
     if (request.released.length > 0 || state === "registered") api.waker.jobsReady();
     const strangers = request.running.filter((ref) => !renewal.held.some((job) => isSame(job, ref)));
     const kills: Action[] = strangers.map(({ jobId, fence }) => ({ kind: "stop", mode: "kill", jobId, fence }));
-    const drain: Action[] =
-      renewal.draining && request.state !== "draining"
-        ? [{ kind: "drain", mode: "handoff", deadlineMs: DRAIN_DEADLINE_MS }]
-        : [];
+    const drain = renewal.draining && request.state !== "draining" ? [DRAIN] : [];
     return {
       leaseMs: api.timing.workerLeaseMs,
       nextMs: Math.round(api.timing.heartbeatMs * (0.8 + 0.4 * Math.random())),
@@ -73,8 +70,12 @@ export const HANDLERS = {
   claim: async (api, sender, request) => {
     const { sessionId } = sender;
     const endsAt = performance.now() + Math.min(request.waitMs, api.timing.claimWaitMs);
-    for (;;) {
-      const session = await readSession(api.pool, sessionId);
+    for (let woken = false; ; woken = true) {
+      const [session, mayAsk] = await Promise.all([
+        readSession(api.pool, sessionId),
+        isTokenValid(api.pool, sender.holder.tokenId),
+      ]);
+      if (!mayAsk) throw tokenInvalid();
       if (!session || session.state === "closed") throw sessionClosed();
       const claim = { sessionId, claimId: request.claimId, slots: request.freeSlots, grantMs: api.timing.grantMs };
       const leftMs = endsAt - performance.now();
@@ -82,7 +83,9 @@ export const HANDLERS = {
       const where = { deploymentId: sender.deploymentId, pool: session.pool, sessionId };
       const asks = !ending && (leftMs <= 0 || isRepeat(session) || api.waker.mayHaveWork(where));
       const granted = asks ? await api.jobWrites.claim(claim) : [];
-      const actions = [...stopOrders(session.held), ...(await owed(api, sessionId, session))];
+      if (woken) api.waker.asked(where);
+      const drain = session.draining ? [DRAIN] : [];
+      const actions = [...stopOrders(session.held), ...drain, ...(await owed(api, sessionId, session))];
       if (granted.length > 0 || actions.length > 0 || ending || leftMs <= 0) {
         const grants = await withAssignments(api, sessionId, granted);
         takeBackUndelivered(api, sender, grants);
@@ -91,7 +94,6 @@ export const HANDLERS = {
       }
       if (!asks && api.waker.mayHaveWork(where)) continue;
       const parked = await api.waker.park(where, leftMs, sender.gone);
-      if (!(await isTokenValid(api.pool, sender.holder.tokenId))) throw tokenInvalid();
       if (parked === "over") return { grants: [], nextMs: 1, actions: [] };
     }
   },

@@ -1,4 +1,4 @@
-import type { Prepared, Queryable } from "./database";
+import type { Prepared, Queryable, Transaction } from "./database";
 
 /** Stands for all deployments together; their chain of entries is one of its own. */
 const ALL_DEPLOYMENTS = "00000000-0000-0000-0000-000000000000";
@@ -26,11 +26,11 @@ const ADD: Prepared = {
  * add to the same chains wait until this one has ended: it comes last. Chains are taken in the order of ids, so that no two
  * transactions wait for each other.
  */
-export async function recordAudit(tx: Queryable, ...entries: readonly AuditEntry[]): Promise<void> {
+export function recordAudit(tx: Transaction, ...entries: readonly AuditEntry[]): void {
   const rows = entries
     .map(({ deploymentId, detail = {}, ...entry }) => ({ ...entry, detail, chain: deploymentId ?? ALL_DEPLOYMENTS }))
     .sort((one, other) => Number(one.chain > other.chain) - Number(one.chain < other.chain));
-  await tx.query(ADD, [JSON.stringify(rows)]);
+  tx.send(ADD, [JSON.stringify(rows)]);
 }
 
 /** Entries after the one with number `after`, oldest first, at most 500. */

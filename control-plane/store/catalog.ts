@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { Pool } from "pg";
 import type { Checkpoint, Connection, JobSpec } from "../protocol/messages";
 import { recordAudit } from "./audit";
-import { type Queryable, transaction } from "./database";
+import { type Queryable, type Transaction, transaction } from "./database";
 import type { Actor } from "./jobs";
 import { type Keyring, rewrap, seal, unseal } from "./seal";
 
@@ -39,7 +39,7 @@ export async function createDeployment(pool: Pool, name: string, actor: Actor): 
       name,
     ]);
     if (!id) throw new CatalogConflict(`there is a deployment named ${name}`);
-    await recordAudit(tx, { deploymentId: id, actor, action: "deployment.create", subject: id, detail: { name } });
+    recordAudit(tx, { deploymentId: id, actor, action: "deployment.create", subject: id, detail: { name } });
     return id;
   });
 }
@@ -62,45 +62,43 @@ export async function createDatasource(
     );
     if (!created) throw new CatalogConflict(`there is a datasource named ${wanted.name}`);
     const detail = { name: wanted.name, engine: wanted.engine };
-    await recordAudit(tx, { deploymentId, actor, action: "datasource.create", subject: id, detail });
+    recordAudit(tx, { deploymentId, actor, action: "datasource.create", subject: id, detail });
     return id;
   });
 }
 
 /** Creates a job at rest; `applyToJob` with `run` queues it. */
-export async function createJob(pool: Pool, deploymentId: string, job: NewJob, actor: Actor): Promise<string> {
-  return await transaction(pool, async (tx) => {
-    const known = await tx.query<{ id: string }>(
-      "select id from datasources where deployment_id = $1 and id = any($2) and deleted_at is null for share",
-      [deploymentId, [job.sourceId, job.sinkId]],
-    );
-    for (const id of [job.sourceId, job.sinkId]) {
-      if (!known.rows.some((row) => row.id === id))
-        throw new CatalogConflict(`there is no datasource ${id} in the deployment`);
-    }
-    const id = await inserted(
-      tx,
-      `insert into jobs (deployment_id, name, source_id, sink_id, tables, snapshot, options, pool, labels, priority, on_disconnect,
-         max_retries) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict do nothing returning id`,
-      [
-        deploymentId,
-        job.name,
-        job.sourceId,
-        job.sinkId,
-        job.tables,
-        job.snapshot,
-        JSON.stringify(job.options),
-        job.pool,
-        JSON.stringify(job.labels),
-        job.priority,
-        job.onDisconnect,
-        job.maxRetries,
-      ],
-    );
-    if (!id) throw new CatalogConflict(`there is a job named ${job.name}`);
-    await recordAudit(tx, { deploymentId, actor, action: "job.create", subject: id, detail: { name: job.name } });
-    return id;
-  });
+export async function createJob(tx: Transaction, deploymentId: string, job: NewJob, actor: Actor): Promise<string> {
+  const known = await tx.query<{ id: string }>(
+    "select id from datasources where deployment_id = $1 and id = any($2) and deleted_at is null for share",
+    [deploymentId, [job.sourceId, job.sinkId]],
+  );
+  for (const id of [job.sourceId, job.sinkId]) {
+    if (!known.rows.some((row) => row.id === id))
+      throw new CatalogConflict(`there is no datasource ${id} in the deployment`);
+  }
+  const id = await inserted(
+    tx,
+    `insert into jobs (deployment_id, name, source_id, sink_id, tables, snapshot, options, pool, labels, priority, on_disconnect,
+       max_retries) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict do nothing returning id`,
+    [
+      deploymentId,
+      job.name,
+      job.sourceId,
+      job.sinkId,
+      job.tables,
+      job.snapshot,
+      JSON.stringify(job.options),
+      job.pool,
+      JSON.stringify(job.labels),
+      job.priority,
+      job.onDisconnect,
+      job.maxRetries,
+    ],
+  );
+  if (!id) throw new CatalogConflict(`there is a job named ${job.name}`);
+  recordAudit(tx, { deploymentId, actor, action: "job.create", subject: id, detail: { name: job.name } });
+  return id;
 }
 
 /** What a granted job's worker needs to know, credentials included. */

@@ -16,7 +16,7 @@ export interface GrantedJob {
 }
 
 /** A job that a session holds, and the claim that got it. */
-interface HeldJob extends GrantedJob {
+export interface HeldJob extends GrantedJob {
   readonly sessionId: string;
   readonly claimId: string;
   readonly state: string;
@@ -27,6 +27,11 @@ const HELD: Prepared = {
   text: `
   select id as "jobId", fence, session_id as "sessionId", claim_id as "claimId", state from jobs where session_id = any($1)`,
 };
+
+/** What sessions hold whose leases are locked. */
+export async function readHeldJobs(tx: Queryable, sessions: readonly string[]): Promise<HeldJob[]> {
+  return sessions.length > 0 ? (await tx.query<HeldJob>(HELD, [sessions])).rows : [];
+}
 
 /**
  * Picks in the order of priority and waiting time. Only rows of jobs are locked, here as everywhere, so that no two
@@ -57,9 +62,9 @@ export async function pickJobs(
   tx: Queryable,
   claims: readonly Claim[],
   live: ReadonlyMap<string, LiveSession>,
+  alreadyHeld: readonly HeldJob[],
 ): Promise<Picked> {
-  const asking = [...new Set(claims.map(({ sessionId }) => sessionId))];
-  const held = asking.length > 0 ? (await tx.query<HeldJob>(HELD, [asking])).rows : [];
+  const held = [...alreadyHeld];
   const jobs: LockedJob[] = [];
   const steps: JobStep[] = [];
   for (const seats of seatsByKind(claims, live, held)) {

@@ -52,7 +52,7 @@ export async function askForTest(
     );
     const asked = rows[0];
     if (!asked) return "no_worker";
-    await recordAudit(tx, {
+    recordAudit(tx, {
       deploymentId: datasource.deploymentId,
       actor,
       action: "datasource.test",

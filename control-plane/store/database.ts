@@ -8,6 +8,15 @@ export interface Queryable {
   ): Promise<{ rows: Row[]; rowCount: number | null }>;
 }
 
+/** The connection of one transaction. */
+export interface Transaction extends Queryable {
+  /**
+   * Sends a statement nothing waits for, so that those after it, the commit included, travel with it. Where it fails, so does the
+   * transaction.
+   */
+  send(statement: Prepared, values: readonly unknown[]): void;
+}
+
 /** A statement that each connection parses and plans once, for those that run many times a second. */
 export interface Prepared {
   readonly name: string;
@@ -28,6 +37,8 @@ export function openDatabase(url: string, connections = 10): Pool {
     application_name: "holdfast",
     statement_timeout: 15_000,
     idle_in_transaction_session_timeout: 10_000,
+    // Statements do not wait on this side for the answers to those before them.
+    pipeline: true,
     types: {
       getTypeParser: ((oid: number, format: "text") =>
         oid === INT8 ? Number : types.getTypeParser(oid, format)) as typeof types.getTypeParser,
@@ -39,7 +50,7 @@ export function openDatabase(url: string, connections = 10): Pool {
 }
 
 /** Runs work in one transaction: committed when it returns, rolled back when it throws. */
-export async function transaction<T>(pool: Pool, work: (tx: Queryable) => Promise<T>): Promise<T> {
+export async function transaction<T>(pool: Pool, work: (tx: Transaction) => Promise<T>): Promise<T> {
   const client: PoolClient = await pool.connect();
   let broken: Error | undefined;
   // A connection that breaks says so to its query, and here: without a listener it would end the process.
@@ -47,16 +58,25 @@ export async function transaction<T>(pool: Pool, work: (tx: Queryable) => Promis
     broken = error;
   };
   client.on("error", breaks);
+  const sent: Promise<unknown>[] = [];
+  let failure: Error | undefined;
+  const send = (statement: string | Prepared, values?: readonly unknown[]): void => {
+    const noted = (error: Error): void => {
+      failure ??= error;
+    };
+    sent.push((client as Queryable).query(statement, values).catch(noted));
+  };
   try {
-    await client.query("begin");
-    const result = await work(client as Queryable);
-    await client.query("commit");
+    send("begin");
+    const result = await work({ query: client.query.bind(client) as Queryable["query"], send });
+    await Promise.all([...sent, client.query("commit")]);
+    if (failure) throw failure;
     return result;
   } catch (error) {
-    await client.query("rollback").catch((failure: Error) => {
-      broken = failure;
+    await client.query("rollback").catch((failed: Error) => {
+      broken = failed;
     });
-    throw error;
+    throw failure ?? error;
   } finally {
     client.off("error", breaks);
     client.release(broken);

@@ -58,7 +58,7 @@ export async function changeDatasource(
     );
     const changed = Object.entries(change).flatMap(([field, value]) => (value === undefined ? [] : [field]));
     const detail = { changed: changed.sort(), version };
-    await recordAudit(tx, { deploymentId, actor, action: "datasource.change", subject: id, detail });
+    recordAudit(tx, { deploymentId, actor, action: "datasource.change", subject: id, detail });
     return version;
   });
 }
@@ -85,7 +85,7 @@ export async function deleteDatasource(
       );
     }
     await tx.query("update datasources set deleted_at = now(), sealed_password = '' where id = $1", [id]);
-    await recordAudit(tx, { deploymentId, actor, action: "datasource.delete", subject: id });
+    recordAudit(tx, { deploymentId, actor, action: "datasource.delete", subject: id });
     return "deleted";
   });
 }

@@ -21,7 +21,7 @@ export async function ensureOperator(pool: Pool, file: string | undefined): Prom
     if (file === undefined) return "missing";
     const { id, token } = await issueToken(tx, { kind: "operator", deploymentId: null });
     const entry = { deploymentId: null, actor: "control-plane", action: "token.issue", subject: id };
-    await recordAudit(tx, { ...entry, detail: { kind: "operator" } });
+    recordAudit(tx, { ...entry, detail: { kind: "operator" } });
     writeFileSync(file, `${token}\n`, { mode: 0o600 });
     chmodSync(file, 0o600);
     return "issued";

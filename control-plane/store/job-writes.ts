@@ -1,7 +1,7 @@
 import type { Pool } from "pg";
 import type { Request } from "../protocol/messages";
-import { type Claim, type GrantedJob, pickJobs } from "./claim";
-import { type Queryable, transaction } from "./database";
+import { type Claim, type GrantedJob, pickJobs, readHeldJobs } from "./claim";
+import { type Transaction, transaction } from "./database";
 import { inGroups } from "./group-commit";
 import { type JobStep, lockJobs, makeSteps } from "./jobs";
 import { lockLiveSessions, type Ref } from "./sessions";
@@ -44,10 +44,17 @@ interface Outcome {
   readonly done: boolean;
 }
 
-async function writeTogether(tx: Queryable, writes: readonly Write[]): Promise<Outcome[]> {
+async function writeTogether(tx: Transaction, writes: readonly Write[]): Promise<Outcome[]> {
   const claims = writes.flatMap(({ claim }) => claim ?? []);
-  const asking = new Set(writes.flatMap(({ claim, start }) => (claim ?? start)?.sessionId ?? []));
-  const live = await lockLiveSessions(tx, [...asking]);
+  const sessionsOf = (asking: readonly (Claim | Start)[]) => [...new Set(asking.map(({ sessionId }) => sessionId))];
+  const starts = writes.flatMap(({ start }) => start ?? []);
+  const reports = writes.flatMap(({ report }) => report ?? []);
+  // Sent together, done in this order: leases are locked before jobs, and what a session holds is read after its lease was locked.
+  const [live, named, held] = await Promise.all([
+    lockLiveSessions(tx, sessionsOf([...claims, ...starts])),
+    lockJobs(tx, [...new Set([...starts, ...reports].map(({ jobId }) => jobId))]),
+    readHeldJobs(tx, sessionsOf(claims)),
+  ]);
   const steps = new Map(
     writes.flatMap((write): [Write, JobStep][] => {
       const { start, report } = write;
@@ -55,9 +62,8 @@ async function writeTogether(tx: Queryable, writes: readonly Write[]): Promise<O
       return start && live.has(start.sessionId) ? [[write, startStep(start)]] : [];
     }),
   );
-  const named = await lockJobs(tx, [...new Set([...steps.values()].map(({ jobId }) => jobId))]);
-  const picked = await pickJobs(tx, claims, live);
-  const results = await makeSteps(tx, [...named, ...picked.jobs], [...steps.values(), ...picked.steps]);
+  const picked = await pickJobs(tx, claims, live, held);
+  const results = makeSteps(tx, [...named, ...picked.jobs], [...steps.values(), ...picked.steps]);
 
   const made = new Set([...steps.keys()].filter((_, index) => typeof results[index] !== "string"));
   return writes.map((write) => ({

@@ -1,7 +1,7 @@
 import { isHeld, type Job, type JobEvent, type Refused, retryDelayMs, transition } from "../lease/job";
 import type { Checkpoint } from "../protocol/messages";
 import { type AuditEntry, recordAudit } from "./audit";
-import type { Prepared, Queryable } from "./database";
+import type { Prepared, Queryable, Transaction } from "./database";
 
 /** Who did it, for the audit log: `operator:<token>`, `session:<id>` or `sweeper`. */
 export type Actor = string;
@@ -72,7 +72,7 @@ export async function lockJobs(tx: Queryable, ids: readonly string[], deployment
 
 /** Makes one step of a job. `not_found` when there is no such job (in the deployment, where one is given). */
 export async function applyToJob(
-  tx: Queryable,
+  tx: Transaction,
   jobId: string,
   event: JobEvent,
   actor: Actor,
@@ -84,7 +84,7 @@ export async function applyToJob(
 
 /** Makes steps of jobs, in this order where they are of the same one, and gives what became of each. */
 export async function applyToJobs(
-  tx: Queryable,
+  tx: Transaction,
   steps: readonly JobStep[],
   deploymentId?: string,
 ): Promise<StepResult[]> {
@@ -103,11 +103,7 @@ interface Change extends LockedJob {
  * Asks `transition` what becomes of jobs that are locked, and writes what it says together with one entry of the audit log for each
  * step.
  */
-export async function makeSteps(
-  tx: Queryable,
-  locked: readonly LockedJob[],
-  steps: readonly JobStep[],
-): Promise<StepResult[]> {
+export function makeSteps(tx: Transaction, locked: readonly LockedJob[], steps: readonly JobStep[]): StepResult[] {
   const known = new Map(locked.map((one) => [one.id, one]));
   const changes = new Map<string, Change>();
   const entries: AuditEntry[] = [];
@@ -127,8 +123,8 @@ export async function makeSteps(
     return next;
   });
   if (changes.size === 0) return results;
-  await write(tx, [...changes.values()]);
-  await recordAudit(tx, ...entries);
+  write(tx, [...changes.values()]);
+  recordAudit(tx, ...entries);
   return results;
 }
 
@@ -153,7 +149,7 @@ export const WRITE: Prepared = {
      where j.id = n.id and j.id = any($2)`,
 };
 
-async function write(tx: Queryable, changes: readonly Change[]): Promise<void> {
+function write(tx: Transaction, changes: readonly Change[]): void {
   const rows = changes.map(({ id, job, next, grant, end }) => ({
     id,
     state: next.state,
@@ -172,7 +168,7 @@ async function write(tx: Queryable, changes: readonly Change[]): Promise<void> {
     log_tail: end?.logTail,
     ...end?.checkpoint,
   }));
-  await tx.query(WRITE, [JSON.stringify(rows), rows.map(({ id }) => id)]);
+  tx.send(WRITE, [JSON.stringify(rows), rows.map(({ id }) => id)]);
 }
 
 function fromRow(row: JobRow): LockedJob {

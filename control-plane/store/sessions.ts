@@ -2,7 +2,7 @@ import type { Pool } from "pg";
 import type { Request } from "../protocol/messages";
 import { recordAudit } from "./audit";
 import { OWES_TEST } from "./connection-tests";
-import { type Prepared, type Queryable, transaction } from "./database";
+import { type Prepared, type Queryable, type Transaction, transaction } from "./database";
 import { applyToJobs } from "./jobs";
 import { OWES_UPGRADE } from "./upgrades";
 
@@ -19,7 +19,7 @@ export interface HeldJob extends Ref {
 
 /** Notes that a session was asked for; nothing else changes until its first heartbeat. `session_closed` when it has ended. */
 export async function registerSession(
-  tx: Queryable,
+  tx: Transaction,
   deploymentId: string,
   wanted: Request<"register">,
 ): Promise<"registered" | "session_closed"> {
@@ -47,7 +47,7 @@ export async function registerSession(
   if (!session || session.state === "closed") return "session_closed";
   if (session.created) {
     const { workerId, agentVersion, daemonVersion } = wanted;
-    await recordAudit(tx, {
+    recordAudit(tx, {
       deploymentId,
       actor: `session:${wanted.sessionId}`,
       action: "session.register",
@@ -100,7 +100,7 @@ export async function openSession(
         return { jobId, actor, event: alive ? { type: "adopt", session: sessionId } : { type: "gone" } };
       }),
     );
-    await recordAudit(tx, {
+    recordAudit(tx, {
       deploymentId: session.deployment_id,
       actor,
       action: "session.open",
@@ -123,7 +123,7 @@ export async function deregisterSession(pool: Pool, sessionId: string): Promise<
       tx,
       taken.map(({ jobId }) => ({ jobId, actor, event: { type: "gone" } })),
     );
-    await recordAudit(tx, {
+    recordAudit(tx, {
       deploymentId: session.deployment_id,
       actor,
       action: "session.close",
@@ -179,6 +179,7 @@ export interface SessionState {
   readonly deploymentId: string;
   readonly state: "registered" | "open" | "closed";
   readonly pool: string;
+  readonly draining: boolean;
   readonly held: readonly HeldJob[];
   /** It was asked to test a connection. */
   readonly owesTest: boolean;
@@ -188,7 +189,8 @@ export interface SessionState {
 
 export async function readSession(db: Queryable, sessionId: string): Promise<SessionState | null> {
   const { rows } = await db.query<SessionState & { id: string }>(
-    `select s.state, s.deployment_id as "deploymentId", s.pool, ${HELD_JOBS} as held, ${OWES_TEST} as "owesTest", ${OWES_UPGRADE} as "owesUpgrade"
+    `select s.state, s.deployment_id as "deploymentId", s.pool, s.draining, ${HELD_JOBS} as held, ${OWES_TEST} as "owesTest",
+       ${OWES_UPGRADE} as "owesUpgrade"
      from sessions s where s.id = $1`,
     [sessionId],
   );

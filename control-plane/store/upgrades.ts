@@ -3,7 +3,7 @@ import type { Pool } from "pg";
 import type { Action, Request } from "../protocol/messages";
 import { recordAudit } from "./audit";
 import { CatalogConflict } from "./catalog";
-import { type Queryable, transaction } from "./database";
+import { type Queryable, type Transaction, transaction } from "./database";
 import type { Actor } from "./jobs";
 
 export interface NewUpgrade {
@@ -57,7 +57,7 @@ export async function createUpgrade(
       throw new CatalogConflict(`an upgrade of the ${wanted.program} runs in pool ${wanted.pool}: abort it first`);
     const { pool: workers, program, version } = wanted;
     const detail = { pool: workers, program, version };
-    await recordAudit(tx, { deploymentId, actor, action: "upgrade.create", subject: id, detail });
+    recordAudit(tx, { deploymentId, actor, action: "upgrade.create", subject: id, detail });
     return id;
   });
 }
@@ -94,7 +94,7 @@ export async function stepUpgrade(
     if (step === "resume") {
       await tx.query("update upgrade_workers set asked_at = now() where upgrade_id = $1 and settled_at is null", [id]);
     }
-    await recordAudit(tx, { deploymentId, actor, action: `upgrade.${step}`, subject: id });
+    recordAudit(tx, { deploymentId, actor, action: `upgrade.${step}`, subject: id });
     return true;
   });
 }
@@ -162,7 +162,7 @@ interface Standing {
   readonly trouble: string | null;
 }
 
-async function advance(tx: Queryable, id: string): Promise<string[]> {
+async function advance(tx: Transaction, id: string): Promise<string[]> {
   await tx.query(
     `update upgrade_workers w set state = 'failed', settled_at = now(), detail = 'was not healthy in time'
      from upgrades u where u.id = w.upgrade_id and u.id = $1 and w.settled_at is null and w.asked_at + u.deadline < now()`,
@@ -208,7 +208,7 @@ async function askNext(tx: Queryable, id: string, room: number): Promise<string[
 }
 
 async function end(
-  tx: Queryable,
+  tx: Transaction,
   id: string,
   { deployment_id: deploymentId }: Standing,
   state: "done" | "failed",
@@ -216,6 +216,6 @@ async function end(
 ): Promise<string[]> {
   await tx.query("update upgrades set state = $2, detail = $3, ended_at = now() where id = $1", [id, state, detail]);
   const entry = { deploymentId, actor: "control-plane", action: `upgrade.${state}`, subject: id };
-  await recordAudit(tx, { ...entry, detail: { detail } });
+  recordAudit(tx, { ...entry, detail: { detail } });
   return [];
 }

@@ -1,4 +1,5 @@
-import { Agent, type ClientRequest, request } from "node:http";
+import { Agent, request } from "node:http";
+import { WORKER_PATH } from "../../control-plane/protocol/limits";
 
 /** Asks a copy of the control plane over connections that stay open, without what `fetch` costs. */
 export class Connections {
@@ -7,7 +8,12 @@ export class Connections {
   constructor(private readonly url: string) {}
 
   /** Sends a message of the worker protocol. @throws Error unless the answer is 200, or where none comes. */
-  async post(name: string, token: string, body: object, sent?: (request: ClientRequest) => void): Promise<string> {
+  async post(name: string, token: string, body: object): Promise<string> {
+    return await this.ask(WORKER_PATH + name, token, body);
+  }
+
+  /** @throws Error unless the answer is 200, or where none comes. */
+  async ask(path: string, token: string, body: object): Promise<string> {
     const text = JSON.stringify(body);
     const headers = {
       authorization: `Bearer ${token}`,
@@ -15,22 +21,17 @@ export class Connections {
       "content-length": Buffer.byteLength(text),
     };
     return await new Promise((resolve, reject) => {
-      const asked = request(
-        `${this.url}/worker/v1/${name}`,
-        { method: "POST", agent: this.agent, headers },
-        (answer) => {
-          let said = "";
-          answer.setEncoding("utf8").on("data", (part: string) => {
-            said += part;
-          });
-          answer.once("error", reject);
-          answer.once("end", () =>
-            answer.statusCode === 200 ? resolve(said) : reject(new Error(`${name}: ${answer.statusCode} ${said}`)),
-          );
-        },
-      );
+      const asked = request(this.url + path, { method: "POST", agent: this.agent, headers }, (answer) => {
+        let said = "";
+        answer.setEncoding("utf8").on("data", (part: string) => {
+          said += part;
+        });
+        answer.once("error", reject);
+        answer.once("end", () =>
+          answer.statusCode === 200 ? resolve(said) : reject(new Error(`${path}: ${answer.statusCode} ${said}`)),
+        );
+      });
       asked.once("error", reject);
-      sent?.(asked);
       asked.end(text);
     });
   }

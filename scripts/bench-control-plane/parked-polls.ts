@@ -1,18 +1,13 @@
-import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Bench } from "../bench/bench";
 import { usageOf } from "../bench-fleet/usage";
-import { until } from "../chaos/until";
-import { Connections } from "./connections";
 import { quantile } from "./figures";
+import { ParkedFleet } from "./parked-fleet";
 import { openSessions, putJobs, startCopy, startStore } from "./plane";
 
 const WORKERS = 10_000;
 const WAKES = 30;
 const IDLE_MS = 20_000;
-const PATIENCE_MS = 300_000;
-/** As the agent waits between two attempts, at most. */
-const RETRY_MS = 10_000;
 
 /** What a large fleet costs that waits for work, and how soon one of it is woken. */
 export const parkedPolls: Bench = {
@@ -21,34 +16,13 @@ export const parkedPolls: Bench = {
   run: async () => {
     const store = await startStore();
     let copy = await startCopy(store);
-    const connections = new Connections(copy.url);
     const port = Number(new URL(copy.url).port);
-    let over = false;
-    let told: ((at: number) => void) | undefined;
-    const wait = async (token: string): Promise<void> => {
-      for (let failures = 0; !over; ) {
-        try {
-          const body = { claimId: randomUUID(), freeSlots: 1, waitMs: 45_000 };
-          const answer = await connections.post("claim", token, body);
-          failures = 0;
-          if (answer.includes('"fence"')) told?.(performance.now());
-        } catch {
-          failures += 1;
-          await pause(Math.random() * Math.min(RETRY_MS, 250 * 2 ** failures));
-        }
-      }
-    };
-    const parked = async (): Promise<number> => {
-      const text = await (await fetch(`${copy.url}/metrics`)).text();
-      return Number(/^holdfast_parked_claims (\d+)/m.exec(text)?.[1] ?? 0);
-    };
-    const allParked = () =>
-      until("every claim is parked", PATIENCE_MS, async () => ((await parked()) >= WORKERS ? true : undefined));
+    const fleet = new ParkedFleet(copy);
     try {
       const sessions = await openSessions(store, WORKERS);
       const emptyMiB = usageOf(copy.pid).residentMiB;
-      const loops = sessions.map(({ token }) => wait(token));
-      await allParked();
+      for (const { token } of sessions) fleet.wait(token);
+      await fleet.allParked(WORKERS);
       const residentMiB = usageOf(copy.pid).residentMiB;
 
       const scans = async () => {
@@ -68,26 +42,18 @@ export const parkedPolls: Bench = {
 
       const wakeMs: number[] = [];
       for (let index = 0; index < WAKES; index++) {
-        const answered = new Promise<number>((resolve) => {
-          told = resolve;
-        });
         const at = performance.now();
         await putJobs(store, `wake-${index}-`, 1);
         await store.pool.query("notify holdfast_wake");
-        wakeMs.push((await answered) - at);
-        told = undefined;
+        wakeMs.push((await fleet.told(`wake-${index}-1`)) - at);
         await pause(50);
       }
 
       await copy.stop();
       const restartedAt = performance.now();
       copy = await startCopy(store, port);
-      await allParked();
+      await fleet.allParked(WORKERS);
       const backSeconds = (performance.now() - restartedAt) / 1_000;
-      over = true;
-      await copy.stop();
-      connections.close();
-      await Promise.all(loops);
       return [
         {
           case: `${WORKERS} claims`,
@@ -104,8 +70,7 @@ export const parkedPolls: Bench = {
         { case: "limit", figures: { "RSS MiB": 250, "queries/s": 5, "wake p99 ms": 25, "all back s": 60 } },
       ];
     } finally {
-      over = true;
-      connections.close();
+      await fleet.stop();
       await copy.stop();
       await store.stop();
     }

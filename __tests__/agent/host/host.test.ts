@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, readFile, readlink, rm, stat } from "node:fs/promises";
+import { readlinkSync } from "node:fs";
+import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "../../../agent/host/child";
@@ -32,12 +33,24 @@ describe("files", () => {
     expect(await readdir(folder)).toEqual(["a"]);
   });
 
-  test("a link is swapped", async () => {
+  test("R31: a link is swapped, and at no moment is it missing", async () => {
     const link = join(folder, "current");
     await replaceSymlink("2.3.0", link);
-    await replaceSymlink("2.4.0", link);
+    let swapping = true;
+    const swaps = (async () => {
+      for (let swap = 0; swap < 200; swap++) await replaceSymlink(swap % 2 === 0 ? "2.4.0" : "2.3.0", link);
+    })().finally(() => {
+      swapping = false;
+    });
+    const seen = new Set<string>();
+    while (swapping) {
+      seen.add(readlinkSync(link));
+      await new Promise(setImmediate);
+    }
+    await swaps;
 
-    expect(await readlink(link)).toBe("2.4.0");
+    expect([...seen].sort()).toEqual(["2.3.0", "2.4.0"]);
+    expect(await readdir(folder)).toEqual(["current"]);
   });
 });
 

@@ -42,7 +42,12 @@ describe("R32:", () => {
   });
 
   test("a spot notice of two minutes that comes meanwhile leaves the notice's time less 20 s, also where a daemon will not stop", async () => {
-    const worker = await workerWithJob({ mode: "finish", deadlineSeconds: 1_800, stopsAfterMs: 3_600_000 });
+    const worker = await workerWithJob({
+      mode: "finish",
+      deadlineSeconds: 1_800,
+      stopsAfterMs: 3_600_000,
+      heedsTerm: false,
+    });
     const { at, metadata, of, pass } = worker;
     metadata.set(STATE, "Terminated");
     await pass(60_000);

@@ -23,6 +23,7 @@ interface Event {
 /** An instance's worker with one job, on the fake clock of the test; the daemon answers but does not stop before `stopsAfterMs`. */
 export async function workerWithJob({
   stopsAfterMs = 0,
+  heedsTerm = true,
   mode = "handoff" as DrainMode,
   deadlineSeconds = 600,
   retainOnFailedDrain = false,
@@ -60,7 +61,7 @@ export async function workerWithJob({
         ended,
         signal: async (signal) => {
           note(signal);
-          finish({ status: null, signal });
+          if (heedsTerm || signal === "SIGKILL") finish({ status: null, signal });
         },
         memoryBytes: async () => undefined,
         lastLines: async () => [],

@@ -83,3 +83,36 @@ it("control-plane 20: a copy sends at most 20 notifications a second, however mu
   expect(new Set(told.flatMap((payload) => payload.split(",")).filter(Boolean))).toEqual(new Set(sessions));
   expect(Math.max(...told.map((payload) => Buffer.byteLength(payload)))).toBeLessThan(8_000);
 });
+
+it("control-plane 14: wakes one claim for each job, however often it looks before that claim has asked", async () => {
+  const pool = {
+    query: async (sql: string) => ({
+      rows: sql.includes("ready_jobs") ? [{ deployment_id: "d", pool: "default", ready: 2 }] : [],
+    }),
+  } as unknown as Pool;
+  waker = new Waker(pool, NOWHERE);
+  const where = { deploymentId: "d", pool: "default", sessionId: "s" };
+  for (let index = 0; index < 10; index++) void waker.park(where, 60_000, new AbortController().signal);
+  const jobsBecomeReady = async (): Promise<void> => {
+    waker.jobsReady();
+    await jest.advanceTimersByTimeAsync(10);
+  };
+
+  for (let round = 0; round < 5; round++) await jobsBecomeReady();
+  expect(waker.size).toBe(8);
+  // One of the two has asked, and the jobs are ready still.
+  waker.asked(where);
+  await jobsBecomeReady();
+  expect(waker.size).toBe(7);
+});
+
+it("control-plane 29: news for a session whose claim is on its way does not wait for the next", async () => {
+  waker = new Waker(idleDatabase().pool, NOWHERE);
+  const where = { deploymentId: "d", pool: "default", sessionId: "s" };
+
+  waker.sessionTouched("s");
+
+  expect(await waker.park(where, 60_000, new AbortController().signal)).toBe("woken");
+  void waker.park(where, 60_000, new AbortController().signal);
+  expect(waker.size).toBe(1);
+});

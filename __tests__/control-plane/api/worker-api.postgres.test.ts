@@ -98,6 +98,15 @@ describe("the worker API", () => {
     expect((await agent.claim()).grants).toEqual([]);
   });
 
+  it("control-plane 29: the order to drain reaches a parked worker before its next heartbeat", async () => {
+    const agent = await worker("i-1").open();
+    const parked = agent.claim(30_000);
+
+    await plane.operator.post(`/workers/${agent.sessionId}/drain`);
+
+    expect((await parked).actions).toEqual([{ kind: "drain", mode: "handoff", deadlineMs: 600_000 }]);
+  });
+
   it("control-plane 9: the token of a session that was replaced gets 410 for every message", async () => {
     const before = await worker("i-1").open();
     await worker("i-1", 1).open();

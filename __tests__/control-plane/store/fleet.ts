@@ -39,32 +39,34 @@ export class TestFleet {
 
   /** A job that waits to be claimed. */
   async job(name: string, props: Partial<NewJob> = {}): Promise<string> {
-    const id = await createJob(
-      this.pool,
-      this.deploymentId,
-      {
-        name,
-        sourceId: this.datasourceId,
-        sinkId: this.datasourceId,
-        tables: ["public.orders"],
-        snapshot: false,
-        options: {},
-        pool: "default",
-        labels: {},
-        priority: 100,
-        onDisconnect: "stop",
-        maxRetries: 10,
-        ...props,
-      },
-      "test",
-    );
-    await transaction(this.pool, (tx) => applyToJob(tx, id, { type: "run" }, "test"));
-    return id;
+    return await transaction(this.pool, async (tx) => {
+      const id = await createJob(
+        tx,
+        this.deploymentId,
+        {
+          name,
+          sourceId: this.datasourceId,
+          sinkId: this.datasourceId,
+          tables: ["public.orders"],
+          snapshot: false,
+          options: {},
+          pool: "default",
+          labels: {},
+          priority: 100,
+          onDisconnect: "stop",
+          maxRetries: 10,
+          ...props,
+        },
+        "test",
+      );
+      await applyToJob(tx, id, { type: "run" }, "test");
+      return id;
+    });
   }
 
   async register(workerId: string, props: Partial<Request<"register">> = {}): Promise<string> {
     const sessionId = randomUUID();
-    await registerSession(this.pool, this.deploymentId, {
+    const wanted = {
       protocols: [1],
       workerId,
       sessionId,
@@ -75,7 +77,8 @@ export class TestFleet {
       slots: 10,
       features: [],
       ...props,
-    });
+    };
+    await transaction(this.pool, (tx) => registerSession(tx, this.deploymentId, wanted));
     return sessionId;
   }
 

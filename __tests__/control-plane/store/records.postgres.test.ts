@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { findAuditTampering, listAudit, recordAudit } from "../../../control-plane/store/audit";
 import { createDatasource, createDeployment, readAssignment, rotateKeys } from "../../../control-plane/store/catalog";
 import { openDatabase, transaction } from "../../../control-plane/store/database";
+import { applyToJob } from "../../../control-plane/store/jobs";
 import { migrate, migrations } from "../../../control-plane/store/migrate";
 import { startPrivateCluster } from "../../../control-plane/store/private-cluster";
 import { deletePastAudit } from "../../../control-plane/store/retention";
@@ -132,14 +133,21 @@ it(`control-plane 26: ${RECORDS} passwords are wrapped anew, page by page, and e
 describe("control-plane 27: the audit log", () => {
   it("control-plane 27: holds one entry per transition, of the same transaction", async () => {
     const fleet = await freshFleet();
-    await fleet.job("orders");
+    const jobId = await fleet.job("orders");
     await fleet.run(await fleet.worker("w"));
     const entry = { deploymentId: fleet.deploymentId, actor: "test", action: "undone", subject: "x" };
     const failing = transaction(fleet.pool, async (tx) => {
-      await recordAudit(tx, entry);
+      recordAudit(tx, entry);
       throw new Error("rolled back");
     });
     await expect(failing).rejects.toThrow("rolled back");
+    // Nothing waits for the entry: that it cannot be written is found out with the commit.
+    const unwritten = transaction(fleet.pool, async (tx) => {
+      recordAudit(tx, { ...entry, deploymentId: "none" });
+      await applyToJob(tx, jobId, { type: "stop" }, "test").catch(() => undefined);
+    });
+    await expect(unwritten).rejects.toThrow("invalid input syntax for type uuid");
+    expect(await fleet.row(jobId)).toMatchObject({ desired: "run" });
 
     const { rows } = await fleet.pool.query("select seq, action from audit_log order by seq");
     expect(rows.map(({ action }) => action)).toEqual([

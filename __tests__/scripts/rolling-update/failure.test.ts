@@ -182,6 +182,22 @@ describe("when a node fails", () => {
     expect(outcome).toMatchObject({ status: "done", replaced: ["00", "01", "02"] });
   });
 
+  test("R17: a node whose group brings the next bad release up by itself is named at once, and keeps the others from it", async () => {
+    const aws = await SimulatedAws.running();
+    const store = new MemoryStore();
+    aws.release({ boot: "fails" });
+    await rehearse(aws, { store });
+    aws.release({ boot: "sick" });
+    await aws.pass(HOUR);
+
+    const { outcome, events } = await rehearse(aws, { store, settings: { gateTimeoutMs: 5 * 60_000 } });
+
+    const reason = expect.stringMatching(/^node 00: /);
+    expect(events.find(({ kind }) => kind === "waiting")).toMatchObject({ phase: "gate", reason });
+    expect(outcome.error).toMatchObject({ code: "GATE_CLOSED", reason });
+    expect(aws.mutations.filter(({ method }) => method === "terminate")).toHaveLength(1);
+  });
+
   test("R20: half of all calls throttled, the roll is done", async () => {
     const aws = await SimulatedAws.running();
     aws.release();

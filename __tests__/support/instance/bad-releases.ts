@@ -20,8 +20,21 @@ export interface BadRelease {
   readonly told: (event: RollEvent) => boolean;
 }
 
-/** The releases that a roll has to stop at its first node. */
+/**
+ * The releases that a roll has to stop at its first node. One whose launch fails comes after one that boots: its group tries it again by
+ * itself, and would bring up the next release before that is rolled.
+ */
 export const BAD_RELEASES: Readonly<Record<string, BadRelease>> = {
+  "stops its member once it is healthy": {
+    script: `eval "as_before_$(declare -f wait_for_healthy_cluster)"
+wait_for_healthy_cluster() { as_before_wait_for_healthy_cluster "$@" && systemctl stop "$CLUSTER"; }`,
+    options: ["--health-timeout", "15s"],
+    verdict: /CLUSTER_UNHEALTHY/,
+    known: async (_lab, node, events) =>
+      momentOf(events, (event) => event.node === node && event.kind === "phase" && event.phase === "validating"),
+    // Where one look takes longer than the timeout, the verdict comes instead.
+    told: (event) => hasFailed(event) || (event.phase === "validating" && /^node \d\d: /.test(event.reason ?? "")),
+  },
   "fails to configure": {
     script: "configure_cluster_node() { echo 'the licence has expired' >&2; return 1; }",
     verdict: /HOOK_ABANDONED.*configure_cluster_node failed with status 1 \| the licence has expired/,
@@ -34,16 +47,6 @@ export const BAD_RELEASES: Readonly<Record<string, BadRelease>> = {
     verdict: /HOOK_ABANDONED.*did not finish within 20 s \| waiting for a licence/,
     known: launchFailed,
     told: hasFailed,
-  },
-  "stops its member once it is healthy": {
-    script: `eval "as_before_$(declare -f wait_for_healthy_cluster)"
-wait_for_healthy_cluster() { as_before_wait_for_healthy_cluster "$@" && systemctl stop "$CLUSTER"; }`,
-    options: ["--health-timeout", "15s"],
-    verdict: /CLUSTER_UNHEALTHY/,
-    known: async (_lab, node, events) =>
-      momentOf(events, (event) => event.node === node && event.kind === "phase" && event.phase === "validating"),
-    // Where one look takes longer than the timeout, the verdict comes instead.
-    told: (event) => hasFailed(event) || (event.phase === "validating" && /^node \d\d: /.test(event.reason ?? "")),
   },
 };
 

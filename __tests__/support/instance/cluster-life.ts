@@ -33,7 +33,11 @@ export interface ClusterKind {
 export function rolling({ settings: { kind } }: Pick<ClusterKind, "settings">, ...options: readonly string[]) {
   const application = ["--application", JSON.stringify({ kind })];
   return {
-    rolling_update: { when: "apply", options: ["--poll", "1s", "--successes", "1", ...application, ...options] },
+    // A gate that stays closed has to say why before the test is out of patience.
+    rolling_update: {
+      when: "apply",
+      options: ["--poll", "1s", "--successes", "1", "--gate-timeout", "5m", ...application, ...options],
+    },
   };
 }
 

@@ -48,9 +48,15 @@ export function addJobRoutes(routes: Routes, api: ApiContext): void {
     answer: withId,
     handle: async (call) => {
       const deploymentId = await reachable(api, call);
-      const id = await conflictsRefused(createJob(pool, deploymentId, call.body, actorOf(call.holder)));
-      if (call.body.run) await wish(api, call, deploymentId, id, "run");
-      return { id };
+      const actor = actorOf(call.holder);
+      const created = transaction(pool, async (tx) => {
+        const id = await createJob(tx, deploymentId, call.body, actor);
+        if (call.body.run) await applyToJob(tx, id, { type: "run" }, actor);
+        return { id };
+      });
+      const job = await conflictsRefused(created);
+      if (call.body.run) api.waker.jobsReady();
+      return job;
     },
   });
   routes.add({

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { recordAudit } from "../../store/audit";
 import { rotateKeys } from "../../store/catalog";
+import { transaction } from "../../store/database";
 import type { ApiContext } from "../context";
 import type { Routes } from "../routes";
 import { actorOf, ofAllDeployments } from "./reach";
@@ -16,13 +17,8 @@ export function addKeyRoutes(routes: Routes, { pool, keyring }: ApiContext): voi
       ofAllDeployments(holder);
       const wrapped = await rotateKeys(pool, keyring);
       const detail = { key: keyring.current, wrapped };
-      await recordAudit(pool, {
-        deploymentId: null,
-        actor: actorOf(holder),
-        action: "keys.rotate",
-        subject: "all",
-        detail,
-      });
+      const entry = { deploymentId: null, actor: actorOf(holder), action: "keys.rotate", subject: "all", detail };
+      await transaction(pool, async (tx) => recordAudit(tx, entry));
       return detail;
     },
   });

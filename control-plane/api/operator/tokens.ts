@@ -63,7 +63,7 @@ function addTokensOf(routes: Routes, { pool }: ApiContext, { path, of, body, sco
           deploymentId,
           ...(expiresInMs !== undefined && { expiresInMs }),
         });
-        await recordAudit(tx, {
+        recordAudit(tx, {
           deploymentId,
           actor: actorOf(call.holder),
           action: "token.issue",
@@ -95,7 +95,7 @@ function addTokensOf(routes: Routes, { pool }: ApiContext, { path, of, body, sco
       return await transaction(pool, async (tx) => {
         const next = await rotateToken(tx, tokenId, deploymentId, call.body.overlapMs);
         if (!next) throw notFound("valid token", tokenId);
-        await recordAudit(tx, {
+        recordAudit(tx, {
           deploymentId,
           actor: actorOf(call.holder),
           action: "token.rotate",
@@ -117,7 +117,7 @@ function addTokensOf(routes: Routes, { pool }: ApiContext, { path, of, body, sco
       const tokenId = call.params["tokenId"] ?? "";
       await transaction(pool, async (tx) => {
         if (!(await revokeToken(tx, tokenId, deploymentId))) throw notFound("token", tokenId);
-        await recordAudit(tx, {
+        recordAudit(tx, {
           deploymentId,
           actor: actorOf(call.holder),
           action: "token.revoke",

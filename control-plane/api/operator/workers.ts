@@ -28,7 +28,7 @@ export function addWorkerRoutes(routes: Routes, api: ApiContext): void {
       const sessionId = call.params["sessionId"] ?? "";
       await transaction(pool, async (tx) => {
         if (!(await markDraining(tx, sessionId, deploymentId))) throw notFound("session", sessionId);
-        await recordAudit(tx, {
+        recordAudit(tx, {
           deploymentId,
           actor: actorOf(call.holder),
           action: "worker.drain",
@@ -52,7 +52,7 @@ export function addWorkerRoutes(routes: Routes, api: ApiContext): void {
         const session = await readSession(tx, sessionId);
         if (session?.deploymentId !== deploymentId) throw notFound("session", sessionId);
         await revokeSessionTokens(tx, sessionId);
-        await recordAudit(tx, {
+        recordAudit(tx, {
           deploymentId,
           actor: actorOf(call.holder),
           action: "worker.revoke",

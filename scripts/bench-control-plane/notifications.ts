@@ -1,0 +1,70 @@
+import { Waker } from "../../control-plane/api/waker";
+import { openDatabase } from "../../control-plane/store/database";
+import type { Bench } from "../bench/bench";
+import { median } from "./figures";
+import { startStore } from "./plane";
+
+const CLIENTS = 64;
+const JOBS = 6_400;
+const ROUNDS = 5;
+
+const INSERT = `insert into jobs (deployment_id, name, source_id, sink_id, tables, snapshot, pool, state)
+  values ($1, $3, $2, $2, '{t}', false, 'default', 'pending')`;
+
+/** What it costs writers that other copies are told of their jobs. */
+export const notifications: Bench = {
+  name: "notifications",
+  about: `${JOBS} jobs put in by ${CLIENTS} clients, each in a transaction: with the notifications that a copy sends, and with one in every transaction, beside none; median of ${ROUNDS} interleaved rounds`,
+  run: async () => {
+    const store = await startStore();
+    const writers = openDatabase(store.url, CLIENTS);
+    const waker = new Waker(store.pool, store.url);
+    waker.start();
+    const systems: readonly { name: string; sql: string; done: () => void }[] = [
+      { name: "no notifications", sql: INSERT, done: () => {} },
+      { name: "as a copy sends them", sql: INSERT, done: () => waker.jobsReady() },
+      {
+        name: "in every transaction",
+        sql: `with put as (${INSERT}) select pg_notify('holdfast_wake', '')`,
+        done: () => {},
+      },
+    ];
+    let named = 0;
+    const rate = async ({ sql, done }: (typeof systems)[0]): Promise<number> => {
+      const startedAt = performance.now();
+      let left = JOBS;
+      const client = async (): Promise<void> => {
+        while (left-- > 0) {
+          await writers.query({ name: sql, text: sql }, [store.deploymentId, store.datasourceId, `job-${named++}`]);
+          done();
+        }
+      };
+      await Promise.all(Array.from({ length: CLIENTS }, client));
+      const perSecond = (JOBS * 1_000) / (performance.now() - startedAt);
+      await store.pool.query("truncate jobs cascade");
+      return perSecond;
+    };
+    try {
+      for (const system of systems) await rate(system);
+      const rates = systems.map((): number[] => []);
+      for (let round = 0; round < ROUNDS; round++) {
+        for (const [index, system] of systems.entries()) rates[index]?.push(await rate(system));
+      }
+      const [none = []] = rates;
+      return [
+        ...systems.map(({ name }, index) => ({
+          case: name,
+          figures: {
+            "jobs/s": median(rates[index] ?? []),
+            "of none": median((rates[index] ?? []).map((value, round) => value / (none[round] ?? Number.NaN))),
+          },
+        })),
+        { case: "limit, as a copy sends them", figures: { "of none": 0.95 } },
+      ];
+    } finally {
+      await waker.stop();
+      await writers.end();
+      await store.stop();
+    }
+  },
+};

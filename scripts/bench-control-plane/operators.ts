@@ -1,0 +1,62 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { issueToken } from "../../control-plane/store/tokens";
+import { Connections } from "./connections";
+import type { BenchCopy, BenchStore } from "./plane";
+
+/** So many that none asks for more than one token may. */
+const OPERATORS = 8;
+
+/** Who creates jobs and drains workers, over HTTP at one copy. */
+export class Operators {
+  private readonly connections: Connections;
+  private asked = 0;
+
+  private constructor(
+    private readonly store: BenchStore,
+    copy: BenchCopy,
+    private readonly tokens: readonly string[],
+  ) {
+    this.connections = new Connections(copy.url);
+  }
+
+  static async at(copy: BenchCopy, store: BenchStore): Promise<Operators> {
+    const issued = Array.from({ length: OPERATORS }, () =>
+      issueToken(store.pool, { kind: "operator", deploymentId: null }),
+    );
+    return new Operators(
+      store,
+      copy,
+      (await Promise.all(issued)).map(({ token }) => token),
+    );
+  }
+
+  async create(name: string): Promise<void> {
+    const { datasourceId: id } = this.store;
+    await this.ask("jobs", { name, sourceId: id, sinkId: id, tables: ["t"] });
+  }
+
+  /** So many jobs a second, however long each takes; gives for each, in order, when it was asked for. */
+  async createSteadily(perSecond: number, names: readonly string[]): Promise<number[]> {
+    const startedAt = performance.now();
+    const asked = names.map(async (name, index) => {
+      await pause((index * 1_000) / perSecond - (performance.now() - startedAt));
+      const at = performance.now();
+      await this.create(name);
+      return at;
+    });
+    return await Promise.all(asked);
+  }
+
+  async drain(sessionId: string): Promise<void> {
+    await this.ask(`workers/${sessionId}/drain`, {});
+  }
+
+  close(): void {
+    this.connections.close();
+  }
+
+  private async ask(what: string, body: object): Promise<void> {
+    const token = this.tokens[this.asked++ % OPERATORS] as string;
+    await this.connections.ask(`/api/v1/deployments/${this.store.deploymentId}/${what}`, token, body);
+  }
+}

@@ -1,0 +1,97 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import { until } from "../chaos/until";
+import { Connections } from "./connections";
+import type { BenchCopy } from "./plane";
+
+const PATIENCE_MS = 300_000;
+const PARK_MS = 45_000;
+/** As the agent waits between two attempts, at most. */
+const RETRY_MS = 10_000;
+
+interface ClaimAnswer {
+  readonly grants: readonly {
+    readonly jobId: string;
+    readonly fence: number;
+    readonly spec: { readonly name: string };
+  }[];
+  readonly actions: readonly { readonly kind: string }[];
+}
+
+interface News {
+  readonly at: Promise<number>;
+  readonly heard: (at: number) => void;
+}
+
+/** Workers that wait for work at one copy, and say of what they get that it starts. */
+export class ParkedFleet {
+  readonly connections: Connections;
+  private readonly news = new Map<string, News>();
+  private readonly loops: Promise<void>[] = [];
+  private over = false;
+
+  constructor(private readonly copy: Pick<BenchCopy, "url">) {
+    this.connections = new Connections(copy.url);
+  }
+
+  wait(token: string): void {
+    this.loops.push(this.claims(token));
+  }
+
+  /** When the claim was answered that got the job of this name, or that brought the order to drain to the worker with this token. */
+  async told(of: string): Promise<number> {
+    return await this.newsOf(of).at;
+  }
+
+  async allParked(workers: number): Promise<void> {
+    await until("every claim is parked", PATIENCE_MS, async () =>
+      (await this.figure("holdfast_parked_claims")) >= workers ? true : undefined,
+    );
+  }
+
+  /** What the copy tells Prometheus. */
+  async figure(name: string): Promise<number> {
+    const text = await (await fetch(`${this.copy.url}/metrics`)).text();
+    return Number(new RegExp(`^${name} (\\S+)`, "m").exec(text)?.[1]);
+  }
+
+  async stop(): Promise<void> {
+    this.over = true;
+    this.connections.close();
+    await Promise.all(this.loops);
+  }
+
+  private newsOf(what: string): News {
+    const known = this.news.get(what);
+    if (known) return known;
+    let heard: News["heard"] = () => {};
+    const at = new Promise<number>((resolve) => {
+      heard = resolve;
+    });
+    const news = { at, heard };
+    this.news.set(what, news);
+    return news;
+  }
+
+  private async claims(token: string): Promise<void> {
+    for (let failures = 0; !this.over; ) {
+      try {
+        const body = { claimId: randomUUID(), freeSlots: 1, waitMs: PARK_MS };
+        const answer = JSON.parse(await this.connections.post("claim", token, body)) as ClaimAnswer;
+        const at = performance.now();
+        failures = 0;
+        for (const { jobId, fence, spec } of answer.grants) {
+          this.newsOf(spec.name).heard(at);
+          await this.connections.post("started", token, { jobId, fence });
+        }
+        if (answer.actions.some(({ kind }) => kind === "drain")) {
+          this.newsOf(token).heard(at);
+          return;
+        }
+      } catch {
+        failures += 1;
+        if (!this.over) await pause(Math.random() * Math.min(RETRY_MS, 250 * 2 ** failures));
+      }
+    }
+  }
+}

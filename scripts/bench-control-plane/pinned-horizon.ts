@@ -1,0 +1,80 @@
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { groupedJobWrites } from "../../control-plane/store/job-writes";
+import type { Bench } from "../bench/bench";
+import { until } from "../chaos/until";
+import { quantile } from "./figures";
+import { type BenchStore, openSessions, putJobs, startCopy, startStore } from "./plane";
+
+const CLAIMS_PER_SECOND = 100;
+const CLAIMS = 2_000;
+const PINNED_MINUTES = 10;
+const PATIENCE_MS = 120_000;
+const ALARM = "an old transaction keeps vacuum from every table";
+
+/** What a forgotten transaction does to claims, and how soon somebody hears of it. */
+export const pinnedHorizon: Bench = {
+  name: "pinned-horizon",
+  about: `${CLAIMS_PER_SECOND} claims a second, before and after somebody left a transaction open behind which the rows of ${PINNED_MINUTES} minutes of such claims stay, made in one go; and how soon it is told`,
+  run: async () => {
+    const store = await startStore();
+    const copy = await startCopy(store);
+    const idle = await store.pool.connect();
+    try {
+      const before = await claimTimes(store, "before-");
+      await idle.query("set idle_in_transaction_session_timeout = 0");
+      await idle.query("begin isolation level repeatable read");
+      await idle.query("select pg_current_xact_id()");
+      const begunAt = performance.now();
+      const alarm = until("the alarm", PATIENCE_MS, async () => {
+        return readFileSync(join(store.directory, "control-plane.log"), "utf8").includes(ALARM)
+          ? (performance.now() - begunAt) / 1_000
+          : undefined;
+      });
+      await comeAndGo(store, PINNED_MINUTES * 60 * CLAIMS_PER_SECOND);
+      const after = await claimTimes(store, "after-");
+      const figures = (ms: readonly number[]) => ({
+        "claim p50 ms": quantile(ms, 0.5),
+        "claim p99 ms": quantile(ms, 0.99),
+      });
+      return [
+        { case: "free", figures: figures(before) },
+        { case: "pinned", figures: { ...figures(after), "told after s": await alarm } },
+        { case: "limit", figures: { "claim p99 ms": 50, "told after s": 60 } },
+      ];
+    } finally {
+      idle.release(true);
+      await copy.stop();
+      await store.stop();
+    }
+  },
+};
+
+async function claimTimes(store: BenchStore, prefix: string): Promise<number[]> {
+  const sessions = await openSessions(store, CLAIMS);
+  await putJobs(store, prefix, CLAIMS);
+  const writes = groupedJobWrites(store.pool);
+  const startedAt = performance.now();
+  const claims = sessions.map(async ({ id: sessionId }, index) => {
+    await pause((index * 1_000) / CLAIMS_PER_SECOND - (performance.now() - startedAt));
+    const at = performance.now();
+    const [ref] = await writes.claim({ sessionId, claimId: randomUUID(), slots: 1, grantMs: 60_000 });
+    const tookMs = performance.now() - at;
+    if (!ref) throw new Error("a claim got nothing");
+    await writes.start({ sessionId, ...ref });
+    await writes.report({ sessionId, ...ref, outcome: "completed", logTail: [] });
+    return tookMs;
+  });
+  return await Promise.all(claims);
+}
+
+/** Jobs that are ready and gone again, as those that were claimed. */
+async function comeAndGo(store: BenchStore, jobs: number): Promise<void> {
+  const portion = 5_000;
+  for (let from = 0; from < jobs; from += portion) {
+    await putJobs(store, `gone-${from}-`, portion);
+    await store.pool.query("update jobs set state = 'completed' where state = 'pending'");
+  }
+}
