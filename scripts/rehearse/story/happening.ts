@@ -14,7 +14,7 @@ export const checkSchema = z.strictObject({ ok: z.boolean(), text: z.string() })
 
 /** One line of NDJSON: what a rehearsal prints where there is no terminal. */
 export const happeningSchema = z.discriminatedUnion("kind", [
-  /** A chapter begins: plan, apply, boot, then one for each event. */
+  /** A chapter begins: plan, apply, boot, then one for each event; of a fleet in containers others beside them. */
   told.extend({ kind: z.literal("began"), chapter: z.number(), title: z.string(), node: z.string().optional() }),
   /** It is over, with what it was to show. */
   told.extend({ kind: z.literal("ended"), chapter: z.number(), checks: z.array(checkSchema) }),
@@ -51,6 +51,3 @@ export function happeningJsonSchema(): object {
 
 /** Whether something that a chapter was to show was so. */
 export type Check = z.infer<typeof checkSchema>;
-
-/** The chapters before the events, each with a number of its own. */
-export const CHAPTERS = ["plan", "apply", "boot"] as const;
