@@ -34,8 +34,8 @@ const jest = spawnSync(
     require.resolve("jest/bin/jest"),
     "--json",
     `--outputFile=${report}`,
-    // One more than the processors: half of their time tests wait for programs they have started.
-    `--maxWorkers=${availableParallelism() + 1}`,
+    // More than the processors: half of their time tests wait for programs they have started.
+    `--maxWorkers=${availableParallelism() + 2}`,
     ...skipped.flatMap(({ tier }) => ["--testPathIgnorePatterns", `\\.${tier.name}\\.test\\.ts$`]),
     ...process.argv.slice(2),
   ],

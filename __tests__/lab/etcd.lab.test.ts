@@ -95,16 +95,16 @@ test("R1: a lost leader returns with its address and data, and a roll takes one 
     await rollEveryNode(lab, ETCD, writer, SECOND_IMAGE);
   }));
 
-test("R2: releases that fail, hang or stop their member each stop the roll at its first node, with the reason, while the cluster serves; the corrected one goes through", () =>
+test("R2: releases that stop their member or fail each stop the roll at its first node, with the reason, while the cluster serves; the corrected one goes through", () =>
   underWrites(lab, ETCD, async (writer) => {
-    for (const release of Object.values(BAD_RELEASES)) {
-      await stopsAtItsFirstNode(lab, ETCD, writer, SECOND_IMAGE, release);
+    for (const how of ["stops its member once it is healthy", "fails to configure"] as const) {
+      await stopsAtItsFirstNode(lab, ETCD, writer, SECOND_IMAGE, BAD_RELEASES[how]);
     }
     await goesThrough(lab, ETCD, THIRD_IMAGE);
   }));
 
 test("R5: power cuts, reboots and kills at random moments of boots end healthy, with the data", () =>
-  underWrites(lab, ETCD, () => interruptBoots(lab, ETCD, interruptions({ turns: longForm(3, 50), seed: 6 }))));
+  underWrites(lab, ETCD, () => interruptBoots(lab, ETCD, interruptions({ turns: longForm(2, 50), seed: 6 }))));
 
 inLongForm(() => {
   test.each(Object.entries(BAD_RELEASES))(

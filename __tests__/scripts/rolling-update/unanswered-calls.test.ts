@@ -22,19 +22,25 @@ test("R9: attempts of a call and the pauses between them fit into what a lease h
 });
 
 describe.each(ROLL_ADAPTERS)("AWS through $name", ({ cloud, systemsManager }) => {
-  test.each(Object.entries(SILENCE))("R9: that says %s fails a call in the end, as what passes", async (_, said) => {
-    const server = createServer(({ socket }) => void socket.write(said)).listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  test.concurrent.each(Object.entries(SILENCE))(
+    "R9: that says %s fails a call in the end, as what passes",
+    async (_, said) => {
+      const server = createServer(({ socket }) => void socket.write(said)).listen(0, "127.0.0.1");
+      await once(server, "listening");
+      const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
-    const results = await Promise.allSettled([
-      cloud("eu-west-1", endpoint).suspendLaunch("orders-00"),
-      systemsManager("eu-west-1", endpoint).call("DeleteParameter", { Name: "/lock" }),
-    ]);
+      const results = await Promise.allSettled([
+        cloud("eu-west-1", endpoint).suspendLaunch("orders-00"),
+        systemsManager("eu-west-1", endpoint).call("DeleteParameter", { Name: "/lock" }),
+      ]);
 
-    const failure = { status: "rejected", reason: expect.objectContaining({ name: "CloudError", kind: "transient" }) };
-    expect(results).toEqual([failure, failure]);
-    server.closeAllConnections();
-    server.close();
-  });
+      const failure = {
+        status: "rejected",
+        reason: expect.objectContaining({ name: "CloudError", kind: "transient" }),
+      };
+      expect(results).toEqual([failure, failure]);
+      server.closeAllConnections();
+      server.close();
+    },
+  );
 });
