@@ -8,7 +8,7 @@ import { isHealthy, underWrites } from "../support/instance/cluster-life";
 import { ETCD } from "../support/instance/etcd-cluster";
 import { interruptBoots, interruptions } from "../support/instance/interrupted-boots";
 import { loseTheLeader, rollEveryNode } from "../support/instance/loss-and-roll";
-import { inLongForm, longForm } from "../support/long-form";
+import { longForm } from "../support/long-form";
 
 const STEPS = ["identity", "attach", "filesystem", "files", "configure", "health", "complete"];
 const SECOND_IMAGE = "ami-0fedcba9876543210";
@@ -95,24 +95,15 @@ test("R1: a lost leader returns with its address and data, and a roll takes one 
     await rollEveryNode(lab, ETCD, writer, SECOND_IMAGE);
   }));
 
-test("R2: releases that stop their member or fail each stop the roll at its first node, with the reason, while the cluster serves; the corrected one goes through", () =>
-  underWrites(lab, ETCD, async (writer) => {
-    for (const how of ["stops its member once it is healthy", "fails to configure"] as const) {
-      await stopsAtItsFirstNode(lab, ETCD, writer, SECOND_IMAGE, BAD_RELEASES[how]);
-    }
-    await goesThrough(lab, ETCD, THIRD_IMAGE);
-  }));
+// In CI the one that boots: its roll ends in a way of its own, while those that do not boot share theirs with every failed launch.
+test.each(Object.entries(BAD_RELEASES).slice(0, longForm(1, 3)))(
+  "R2: a release that %s stops the roll at its first node, with the reason, while the cluster serves; the next one goes through",
+  (_how, release) =>
+    underWrites(lab, ETCD, async (writer) => {
+      await stopsAtItsFirstNode(lab, ETCD, writer, SECOND_IMAGE, release);
+      await goesThrough(lab, ETCD, THIRD_IMAGE);
+    }),
+);
 
 test("R5: power cuts, reboots and kills at random moments of boots end healthy, with the data", () =>
-  underWrites(lab, ETCD, () => interruptBoots(lab, ETCD, interruptions({ turns: longForm(2, 50), seed: 6 }))));
-
-inLongForm(() => {
-  test.each(Object.entries(BAD_RELEASES))(
-    "R2: a release that %s is corrected by the next one, without another step",
-    (_how, release) =>
-      underWrites(lab, ETCD, async (writer) => {
-        await stopsAtItsFirstNode(lab, ETCD, writer, SECOND_IMAGE, release);
-        await goesThrough(lab, ETCD, THIRD_IMAGE);
-      }),
-  );
-});
+  underWrites(lab, ETCD, () => interruptBoots(lab, ETCD, interruptions({ turns: longForm(1, 50), seed: 6 }))));

@@ -20,11 +20,8 @@ export interface BadRelease {
   readonly told: (event: RollEvent) => boolean;
 }
 
-/**
- * The releases that a roll has to stop at its first node. One whose launch fails comes after one that boots: its group tries it again by
- * itself, and would bring up the next release before that is rolled.
- */
-export const BAD_RELEASES = {
+/** The releases that a roll has to stop at its first node. */
+export const BAD_RELEASES: Readonly<Record<string, BadRelease>> = {
   "stops its member once it is healthy": {
     script: `eval "as_before_$(declare -f wait_for_healthy_cluster)"
 wait_for_healthy_cluster() { as_before_wait_for_healthy_cluster "$@" && systemctl stop "$CLUSTER"; }`,
@@ -48,7 +45,7 @@ wait_for_healthy_cluster() { as_before_wait_for_healthy_cluster "$@" && systemct
     known: launchFailed,
     told: hasFailed,
   },
-} satisfies Readonly<Record<string, BadRelease>>;
+};
 
 /** Rolls out a release that cannot be: the roll stops at its first node and says why, and the cluster goes on serving. */
 export async function stopsAtItsFirstNode(

@@ -10,6 +10,7 @@ import { type FakeControlPlane, json, startControlPlane } from "../../../support
 import { type FakeImds, startImds } from "../../../support/imds";
 import type { Instance } from "../../../support/instance/instance";
 import { useLab } from "../../../support/instance/lab";
+import { longForm } from "../../../support/long-form";
 import { MINIMAL_WORKER, SECRET_ARN } from "../../../support/user-data";
 import { releaseObjects, startWorkerInstance, workerBoot } from "../../../support/worker-boot";
 import { grantOf } from "../jobs/supervised";
@@ -121,33 +122,39 @@ test("R31: a release with a bad signature leaves the process of the old version 
   expect(await shell(`ls ${LINKS}/agents`)).toBe("1.1.0\nworker-agent.mjs");
 });
 
-test.each<[string, (text: string) => string, string]>([
-  [
-    "starts and never registers",
-    (text) => text.replaceAll("/worker/v1/", "/worker/v0/"),
-    `no heartbeat was answered within ${GATE_SECONDS} s`,
-  ],
+const BROKEN: readonly [string, (text: string) => string, string][] = [
   [
     "ends as soon as it is run",
     (text) => text.replace(/(?<=createRequire\(import\.meta\.url\);)/, 'if(process.argv[2]==="run")process.exit(7);'),
     "the agent ended during the trial",
   ],
-])("R31: a version that %s is turned back alone, under running jobs", async (_, broken, detail) => {
-  const before = await untouched();
-  const text = agentAs("1.2.0").toString();
-  expect(broken(text)).not.toBe(text);
+  [
+    "starts and never registers",
+    (text) => text.replaceAll("/worker/v1/", "/worker/v0/"),
+    `no heartbeat was answered within ${GATE_SECONDS} s`,
+  ],
+];
 
-  expect(await settled(offer("agent", "1.2.0", Buffer.from(broken(text))))).toMatchObject({
-    state: "rolled_back",
-    detail,
-  });
+// In CI the one that is known at once; the other takes as long as its trial, and upgrades.postgres.test.ts has it without an instance.
+test.each(BROKEN.slice(0, longForm(1, 2)))(
+  "R31: a version that %s is turned back alone, under running jobs",
+  async (_, broken, detail) => {
+    const before = await untouched();
+    const text = agentAs("1.2.0").toString();
+    expect(broken(text)).not.toBe(text);
 
-  expect(versions().at(-1)).toBe("1.1.0");
-  expect(versions()).not.toContain("1.2.0");
-  expect(await untouched()).toBe(before);
-  expect(running()).toHaveLength(3);
-  expect(aws.callsOf("SetInstanceHealth")).toEqual([]);
-});
+    expect(await settled(offer("agent", "1.2.0", Buffer.from(broken(text))))).toMatchObject({
+      state: "rolled_back",
+      detail,
+    });
+
+    expect(versions().at(-1)).toBe("1.1.0");
+    expect(versions()).not.toContain("1.2.0");
+    expect(await untouched()).toBe(before);
+    expect(running()).toHaveLength(3);
+    expect(aws.callsOf("SetInstanceHealth")).toEqual([]);
+  },
+);
 
 test("R31: a new version of the daemon runs the jobs that start then, as their own users, and leaves those that run alone", async () => {
   const [shebang = "", ...lines] = DAEMON.toString().split("\n");
