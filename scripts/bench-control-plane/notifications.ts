@@ -1,5 +1,5 @@
 import { Waker } from "../../control-plane/api/waker";
-import { openDatabase } from "../../control-plane/store/database";
+import { openDatabase, type Prepared } from "../../control-plane/store/database";
 import type { Bench } from "../bench/bench";
 import { median } from "./figures";
 import { startStore } from "./plane";
@@ -8,8 +8,11 @@ const CLIENTS = 64;
 const JOBS = 6_400;
 const ROUNDS = 5;
 
-const INSERT = `insert into jobs (deployment_id, name, source_id, sink_id, tables, snapshot, pool, state)
-  values ($1, $3, $2, $2, '{t}', false, 'default', 'pending')`;
+const INSERT: Prepared = {
+  name: "insert-job",
+  text: `insert into jobs (deployment_id, name, source_id, sink_id, tables, snapshot, pool, state)
+  values ($1, $3, $2, $2, '{t}', false, 'default', 'pending')`,
+};
 
 /** What it costs writers that other copies are told of their jobs. */
 export const notifications: Bench = {
@@ -20,22 +23,25 @@ export const notifications: Bench = {
     const writers = openDatabase(store.url, CLIENTS);
     const waker = new Waker(store.pool, store.url);
     waker.start();
-    const systems: readonly { name: string; sql: string; done: () => void }[] = [
-      { name: "no notifications", sql: INSERT, done: () => {} },
-      { name: "as a copy sends them", sql: INSERT, done: () => waker.jobsReady() },
+    const systems: readonly { name: string; statement: Prepared; done: () => void }[] = [
+      { name: "no notifications", statement: INSERT, done: () => {} },
+      { name: "as a copy sends them", statement: INSERT, done: () => waker.jobsReady() },
       {
         name: "in every transaction",
-        sql: `with put as (${INSERT}) select pg_notify('holdfast_wake', '')`,
+        statement: {
+          name: "insert-job-and-notify",
+          text: `with put as (${INSERT.text}) select pg_notify('holdfast_wake', '')`,
+        },
         done: () => {},
       },
     ];
     let named = 0;
-    const rate = async ({ sql, done }: (typeof systems)[0]): Promise<number> => {
+    const rate = async ({ statement, done }: (typeof systems)[0]): Promise<number> => {
       const startedAt = performance.now();
       let left = JOBS;
       const client = async (): Promise<void> => {
         while (left-- > 0) {
-          await writers.query({ name: sql, text: sql }, [store.deploymentId, store.datasourceId, `job-${named++}`]);
+          await writers.query(statement, [store.deploymentId, store.datasourceId, `job-${named++}`]);
           done();
         }
       };
