@@ -1,5 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createLog } from "../../../../agent/host/log";
 import { probeAgent } from "../../../../agent/worker/upgrade/install";
@@ -7,38 +6,26 @@ import { linkedVersion } from "../../../../agent/worker/upgrade/linked-program";
 import { releaseKey } from "../../../../agent/worker/upgrade/release-signature";
 import { trialFiles } from "../../../../agent/worker/upgrade/trial";
 import { type UpgradeProps, Upgrades } from "../../../../agent/worker/upgrade/upgrades";
-import { linkVersion, Releases } from "../../../../scripts/chaos/releases";
+import { program, useLinkedAgent } from "./linked-agent";
 
 const CAMPAIGN = "11111111-1111-4111-8111-111111111111";
-const program = (version: string) => Buffer.from(`console.log(${JSON.stringify(version)})\n`);
 
-let directory: string;
-let releases: Releases;
-let link: string;
-beforeEach(async () => {
-  directory = mkdtempSync(join(tmpdir(), "holdfast-upgrade-"));
-  releases = await Releases.open(directory);
-  link = linkVersion(join(directory, "agents"), "1.0.0", "agent.mjs", program("1.0.0"));
-});
-afterEach(async () => {
-  await releases.close();
-  rmSync(directory, { recursive: true });
-});
+const agent = useLinkedAgent();
 
 /** An agent that is asked for 1.1.0; gives what became of it, and what it did on the way. */
 async function upgrade({ mayRestart = true, ...change }: Partial<UpgradeProps> & { mayRestart?: boolean } = {}) {
   const steps: string[] = [];
-  const note = (what: string) => void steps.push(`${what}, ${linkedVersion(link)} in place`);
+  const note = (what: string) => void steps.push(`${what}, ${linkedVersion(agent.link)} in place`);
   const props: UpgradeProps = {
-    key: releaseKey(readFileSync(releases.keyFile, "utf8")),
-    directory,
+    key: releaseKey(readFileSync(agent.releases.keyFile, "utf8")),
+    directory: agent.directory,
     gateMs: 60_000,
-    programs: { agent: { link, version: "1.0.0", probe: probeAgent } },
+    programs: { agent: { link: agent.link, version: "1.0.0", probe: probeAgent } },
     fetchRelease: (url, signal) => {
       note("fetched");
       return fetch(url, { signal });
     },
-    watch: (agent) => note(`watched by ${agent.slice(directory.length + 1)}`),
+    watch: (path) => note(`watched by ${path.slice(agent.directory.length + 1)}`),
     ...change,
   };
   const upgrades = await new Promise<Upgrades>((resolve) => {
@@ -58,7 +45,7 @@ async function upgrade({ mayRestart = true, ...change }: Partial<UpgradeProps> &
       kind: "upgrade",
       campaignId: CAMPAIGN,
       downgrade: false,
-      ...releases.offer("agent", "1.1.0", program("1.1.0")),
+      ...agent.releases.offer("agent", "1.1.0", program("1.1.0")),
     });
   });
   return { steps, said: upgrades.said() };
@@ -72,7 +59,7 @@ test("R31: a new version is put in place, watched by the old one, and only then 
     "restart, 1.1.0 in place",
   ]);
   expect(said).toEqual({ campaignId: CAMPAIGN, state: "installing" });
-  expect(trialFiles(directory).trial.read()).toMatchObject({ state: "trying", version: "1.1.0", gateMs: 60_000 });
+  expect(trialFiles(agent.directory).trial.read()).toMatchObject({ state: "trying", version: "1.1.0", gateMs: 60_000 });
 });
 
 test("R31: a worker without a release key refuses each upgrade with that reason, and fetches nothing", async () => {
@@ -89,15 +76,15 @@ test("R31: an agent that drains leaves the old version in place, and does not st
   const { steps, said } = await upgrade({ mayRestart: false });
   expect(steps).toEqual(["fetched, 1.0.0 in place"]);
   expect(said).toMatchObject({ state: "failed", detail: "the worker drains" });
-  expect(trialFiles(directory).trial.read()).toBeUndefined();
+  expect(trialFiles(agent.directory).trial.read()).toBeUndefined();
 });
 
 test("R31: a link that cannot be turned is known to be on trial, and its old version serves", async () => {
   // What the link is made as before it takes its place.
-  mkdirSync(`${link}.${process.pid}.partial`);
+  mkdirSync(`${agent.link}.${process.pid}.partial`);
   const { steps, said } = await upgrade();
   expect(steps).toEqual(["fetched, 1.0.0 in place"]);
   expect(said?.state).toBe("failed");
-  expect(trialFiles(directory).trial.read()).toMatchObject({ state: "trying" });
-  expect(readdirSync(join(directory, "agents")).sort()).toEqual(expect.arrayContaining(["1.0.0", "1.1.0"]));
+  expect(trialFiles(agent.directory).trial.read()).toMatchObject({ state: "trying" });
+  expect(readdirSync(join(agent.directory, "agents")).sort()).toEqual(expect.arrayContaining(["1.0.0", "1.1.0"]));
 });
