@@ -17,13 +17,13 @@ const SILENCE = {
   "half an answer": "HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\ncontent-length: 1000\r\n\r\n<Half>",
 };
 
-test("R9: attempts of a call and the pauses between them fit into what a lease has left", () => {
+test("R8: attempts of a call and the pauses between them fit into what a lease has left", () => {
   expect(ATTEMPT_TIMEOUT_MS * CALL_ATTEMPTS).toBeLessThan(MUTATION_MARGIN_MS);
 });
 
 describe.each(ROLL_ADAPTERS)("AWS through $name", ({ cloud, systemsManager }) => {
   test.concurrent.each(Object.entries(SILENCE))(
-    "R9: that says %s fails a call in the end, as what passes",
+    "R8: that says %s fails a call in the end, as what passes",
     async (_, said) => {
       const server = createServer(({ socket }) => void socket.write(said)).listen(0, "127.0.0.1");
       await once(server, "listening");
