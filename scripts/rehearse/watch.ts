@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { keepLooking, lookUntil } from "./look";
 import type { NodeState } from "./story/happening";
 import type { Story } from "./story/story";
 
@@ -79,24 +79,14 @@ export class Watch {
   }
 
   /** Looks until the signal comes. */
-  async run(): Promise<void> {
-    const { signal, pollMs } = this.options;
-    while (!signal.aborted) {
-      await this.look();
-      await sleep(pollMs, undefined, { signal }).catch(() => undefined);
-    }
+  run(): Promise<void> {
+    return keepLooking(() => this.look(), this.options);
   }
 
   /** @returns whether it was so within the time */
-  async until(holds: () => boolean, withinMs: number): Promise<boolean> {
-    const { signal, pollMs } = this.options;
-    const deadline = performance.now() + withinMs;
-    for (;;) {
-      await this.look();
-      if (holds()) return true;
-      if (performance.now() > deadline) return false;
-      await sleep(pollMs, undefined, { signal });
-    }
+  until(holds: () => boolean, withinMs: number): Promise<boolean> {
+    const look = () => this.look().then(holds);
+    return lookUntil(look, (held) => held, { ...this.options, withinMs });
   }
 
   /** One look at every group, begun after this call: what was done before it is seen. */

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { TableComparison } from "../../chaos/check/equality";
 import { check } from "../events/checks";
+import { lookUntil } from "../look";
 import type { Occasion, Rehearsal } from "../rehearsal";
 import type { Check } from "../story/happening";
 import { timeText } from "../story/time";
@@ -8,6 +8,8 @@ import { drainOf } from "./drains";
 import type { Fleet } from "./fleet";
 import { haveMoved, jobsOf } from "./moves";
 import type { WatchedFleet } from "./watched-fleet";
+
+const POLL_MS = 300;
 
 /** Waits until every job has its writer on a worker in service; where they are then. Of a fleet without jobs nothing is shown. */
 export async function replicatingChecks(
@@ -70,7 +72,7 @@ export async function drainedChecks(rehearsal: Rehearsal, left: readonly Leaver[
     const drain = await lookUntil(
       () => drainOf(autoScaling, fleet.replication, group, instance),
       (it) => it !== undefined,
-      { withinMs: deadlineMs, signal },
+      { withinMs: deadlineMs, pollMs: POLL_MS, signal },
     );
     if (drain?.tookMs === undefined) {
       checks.push({ ok: false, text: `${name} (${instance}) ${drain ? "never said goodbye" : "has not ended"}` });
@@ -89,7 +91,10 @@ export async function rowsChecks(
 ): Promise<readonly Check[]> {
   await replication.stop();
   const differencesOf = (compared: readonly TableComparison[]) => compared.flatMap(({ differences }) => differences);
-  const tables = await lookUntil(replication.compare, (compared) => differencesOf(compared).length === 0, within);
+  const tables = await lookUntil(replication.compare, (compared) => differencesOf(compared).length === 0, {
+    ...within,
+    pollMs: POLL_MS,
+  });
   const rows = tables.reduce((sum, { sinkRows }) => sum + sinkRows, 0);
   const { violations, claims, writes } = await replication.fencing();
   return [
@@ -104,20 +109,4 @@ export async function rowsChecks(
       `two daemons ran one job: ${violations.join("; ")}`,
     ),
   ];
-}
-
-const POLL_MS = 300;
-
-/** Looks until what is seen is enough, or the time is over. @returns what was seen last */
-async function lookUntil<T>(
-  look: () => Promise<T>,
-  isEnough: (seen: T) => boolean,
-  { withinMs, signal }: { readonly withinMs: number; readonly signal: AbortSignal },
-): Promise<T> {
-  const deadline = performance.now() + withinMs;
-  for (;;) {
-    const seen = await look();
-    if (isEnough(seen) || performance.now() > deadline) return seen;
-    await sleep(POLL_MS, undefined, { signal });
-  }
 }

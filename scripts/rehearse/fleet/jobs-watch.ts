@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { keepLooking, lookUntil } from "../look";
 import type { Story } from "../story/story";
 import type { Watch } from "../watch";
 import { allReplicate } from "./moves";
@@ -36,24 +36,14 @@ export class JobsWatch {
   }
 
   /** Looks until the signal comes. */
-  async run(): Promise<void> {
-    const { signal } = this.options;
-    while (!signal.aborted) {
-      await this.look();
-      await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
-    }
+  run(): Promise<void> {
+    return keepLooking(() => this.look(), { ...this.options, pollMs: POLL_MS });
   }
 
   /** @returns whether it was so within the time */
-  async until(holds: () => boolean, withinMs: number): Promise<boolean> {
-    const { signal } = this.options;
-    const deadline = performance.now() + withinMs;
-    for (;;) {
-      await this.look();
-      if (holds()) return true;
-      if (performance.now() > deadline) return false;
-      await sleep(POLL_MS, undefined, { signal });
-    }
+  until(holds: () => boolean, withinMs: number): Promise<boolean> {
+    const look = () => this.look().then(holds);
+    return lookUntil(look, (held) => held, { ...this.options, pollMs: POLL_MS, withinMs });
   }
 
   async look(): Promise<void> {
