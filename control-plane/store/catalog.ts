@@ -1,9 +1,9 @@
-/** What operators describe: deployments, datasources and jobs. */
+/** What operators describe: deployments and datasources, and what of it a worker gets. */
 import { randomUUID } from "node:crypto";
 import type { Pool } from "pg";
 import type { Checkpoint, Connection, JobSpec } from "../protocol/messages";
 import { recordAudit } from "./audit";
-import { type Prepared, type Queryable, type Transaction, transaction } from "./database";
+import { type Prepared, type Queryable, transaction } from "./database";
 import type { Actor } from "./jobs";
 import { type Keyring, rewrap, seal, unseal } from "./seal";
 
@@ -14,20 +14,6 @@ export interface NewDatasource {
   readonly user: string;
   readonly password: string;
   readonly options: Readonly<Record<string, string>>;
-}
-
-export interface NewJob {
-  readonly name: string;
-  readonly sourceId: string;
-  readonly sinkId: string;
-  readonly tables: readonly string[];
-  readonly snapshot: boolean;
-  readonly options: Readonly<Record<string, string>>;
-  readonly pool: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly priority: number;
-  readonly onDisconnect: "stop" | "keep";
-  readonly maxRetries: number;
 }
 
 /** A name is taken, or something referred to does not exist: the message says which. */
@@ -65,40 +51,6 @@ export async function createDatasource(
     recordAudit(tx, { deploymentId, actor, action: "datasource.create", subject: id, detail });
     return id;
   });
-}
-
-/** Creates a job at rest; `applyToJob` with `run` queues it. */
-export async function createJob(tx: Transaction, deploymentId: string, job: NewJob, actor: Actor): Promise<string> {
-  const known = await tx.query<{ id: string }>(
-    "select id from datasources where deployment_id = $1 and id = any($2) and deleted_at is null for share",
-    [deploymentId, [job.sourceId, job.sinkId]],
-  );
-  for (const id of [job.sourceId, job.sinkId]) {
-    if (!known.rows.some((row) => row.id === id))
-      throw new CatalogConflict(`there is no datasource ${id} in the deployment`);
-  }
-  const id = await inserted(
-    tx,
-    `insert into jobs (deployment_id, name, source_id, sink_id, tables, snapshot, options, pool, labels, priority, on_disconnect,
-       max_retries) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict do nothing returning id`,
-    [
-      deploymentId,
-      job.name,
-      job.sourceId,
-      job.sinkId,
-      job.tables,
-      job.snapshot,
-      JSON.stringify(job.options),
-      job.pool,
-      JSON.stringify(job.labels),
-      job.priority,
-      job.onDisconnect,
-      job.maxRetries,
-    ],
-  );
-  if (!id) throw new CatalogConflict(`there is a job named ${job.name}`);
-  recordAudit(tx, { deploymentId, actor, action: "job.create", subject: id, detail: { name: job.name } });
-  return id;
 }
 
 /** What a granted job's worker needs to know, credentials included. */

@@ -1,5 +1,5 @@
 /** What operators see. Nothing sealed is ever selected here. */
-import type { Queryable } from "./database";
+import type { Prepared, Queryable } from "./database";
 
 type Listed = Record<string, unknown>;
 
@@ -17,6 +17,12 @@ export async function listDeployments(db: Queryable, only: string | null): Promi
     only,
   ]);
   return rows;
+}
+
+const DEPLOYMENT: Prepared = { name: "deployment", text: "select 1 from deployments where id = $1" };
+
+export async function hasDeployment(db: Queryable, id: string): Promise<boolean> {
+  return (await db.query(DEPLOYMENT, [id])).rows.length > 0;
 }
 
 /** Whatever is secret stays out; `version` counts the passwords. */

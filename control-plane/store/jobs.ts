@@ -101,12 +101,17 @@ interface Change extends LockedJob {
 
 /**
  * Asks `transition` what becomes of jobs that are locked, and writes what it says together with one entry of the audit log for each
- * step.
+ * step, after those of what the transaction did before.
  */
-export function makeSteps(tx: Transaction, locked: readonly LockedJob[], steps: readonly JobStep[]): StepResult[] {
+export function makeSteps(
+  tx: Transaction,
+  locked: readonly LockedJob[],
+  steps: readonly JobStep[],
+  before: readonly AuditEntry[] = [],
+): StepResult[] {
   const known = new Map(locked.map((one) => [one.id, one]));
   const changes = new Map<string, Change>();
-  const entries: AuditEntry[] = [];
+  const entries = [...before];
   const results = steps.map(({ jobId, event, actor, grant, end }): StepResult => {
     const row = known.get(jobId);
     if (!row) return "not_found";
@@ -122,9 +127,8 @@ export function makeSteps(tx: Transaction, locked: readonly LockedJob[], steps: 
     entries.push({ deploymentId, actor, action: `job.${event.type}`, subject: jobId, detail });
     return next;
   });
-  if (changes.size === 0) return results;
-  write(tx, [...changes.values()]);
-  recordAudit(tx, ...entries);
+  if (changes.size > 0) write(tx, [...changes.values()]);
+  if (entries.length > 0) recordAudit(tx, ...entries);
   return results;
 }
 

@@ -2,11 +2,11 @@ import { randomUUID } from "node:crypto";
 import type { Pool } from "pg";
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
 import type { Request } from "../../../control-plane/protocol";
-import { createDatasource, createDeployment, createJob, type NewJob } from "../../../control-plane/store/catalog";
+import { createDatasource, createDeployment } from "../../../control-plane/store/catalog";
 import type { GrantedJob } from "../../../control-plane/store/claim";
+import type { NewJob } from "../../../control-plane/store/create";
 import { transaction } from "../../../control-plane/store/database";
 import { groupedJobWrites, type JobWrites } from "../../../control-plane/store/job-writes";
-import { applyToJob } from "../../../control-plane/store/jobs";
 import { parseKeyring } from "../../../control-plane/store/seal";
 import { openSession, registerSession } from "../../../control-plane/store/sessions";
 
@@ -37,31 +37,28 @@ export class TestFleet {
     return new TestFleet(pool, deploymentId, await createDatasource(pool, KEYRING, deploymentId, datasource, "test"));
   }
 
+  /** The same deployment, as another copy of the control plane writes it. */
+  another(): TestFleet {
+    return new TestFleet(this.pool, this.deploymentId, this.datasourceId);
+  }
+
   /** A job that waits to be claimed. */
   async job(name: string, props: Partial<NewJob> = {}): Promise<string> {
-    return await transaction(this.pool, async (tx) => {
-      const id = await createJob(
-        tx,
-        this.deploymentId,
-        {
-          name,
-          sourceId: this.datasourceId,
-          sinkId: this.datasourceId,
-          tables: ["public.orders"],
-          snapshot: false,
-          options: {},
-          pool: "default",
-          labels: {},
-          priority: 100,
-          onDisconnect: "stop",
-          maxRetries: 10,
-          ...props,
-        },
-        "test",
-      );
-      await applyToJob(tx, id, { type: "run" }, "test");
-      return id;
-    });
+    const job = {
+      name,
+      sourceId: this.datasourceId,
+      sinkId: this.datasourceId,
+      tables: ["public.orders"],
+      snapshot: false,
+      options: {},
+      pool: "default",
+      labels: {},
+      priority: 100,
+      onDisconnect: "stop" as const,
+      maxRetries: 10,
+      ...props,
+    };
+    return await this.writes.create({ deploymentId: this.deploymentId, job, run: true, actor: "test" });
   }
 
   async register(workerId: string, props: Partial<Request<"register">> = {}): Promise<string> {

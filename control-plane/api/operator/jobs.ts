@@ -1,5 +1,4 @@
 import * as z from "zod";
-import { createJob } from "../../store/catalog";
 import { transaction } from "../../store/database";
 import { listJobs, readJob } from "../../store/inventory";
 import { applyToJob } from "../../store/jobs";
@@ -48,15 +47,10 @@ export function addJobRoutes(routes: Routes, api: ApiContext): void {
     answer: withId,
     handle: async (call) => {
       const deploymentId = await reachable(api, call);
-      const actor = actorOf(call.holder);
-      const created = transaction(pool, async (tx) => {
-        const id = await createJob(tx, deploymentId, call.body, actor);
-        if (call.body.run) await applyToJob(tx, id, { type: "run" }, actor);
-        return { id };
-      });
-      const job = await conflictsRefused(created);
-      if (call.body.run) api.waker.jobsReady();
-      return job;
+      const { run, ...job } = call.body;
+      const id = await conflictsRefused(api.jobWrites.create({ deploymentId, job, run, actor: actorOf(call.holder) }));
+      if (run) api.waker.jobsReady();
+      return { id };
     },
   });
   routes.add({

@@ -1,7 +1,7 @@
 /** What an operator's token reaches, and how what it does is signed and refused. */
 import * as z from "zod";
 import { CatalogConflict } from "../../store/catalog";
-import { listDeployments } from "../../store/inventory";
+import { hasDeployment } from "../../store/inventory";
 import type { TokenHolder } from "../../store/tokens";
 import type { ApiContext } from "../context";
 import { RequestRefused } from "../refusal";
@@ -29,8 +29,8 @@ export const notFound = (what: string, id: string): RequestRefused =>
 /** The deployment of the path, if it exists and the token reaches it. A foreign one looks like one that does not exist. */
 export async function reachable({ pool }: ApiContext, { holder, params }: Call<unknown>): Promise<string> {
   const id = params["deploymentId"] ?? "";
-  const known = (await listDeployments(pool, holder.deploymentId)).some((deployment) => deployment["id"] === id);
-  if (!known) throw new RequestRefused(404, "not_found", `there is no deployment ${id}`);
+  const isKnown = holder.deploymentId ? holder.deploymentId === id : await hasDeployment(pool, id);
+  if (!isKnown) throw new RequestRefused(404, "not_found", `there is no deployment ${id}`);
   return id;
 }
 

@@ -1,0 +1,84 @@
+import { randomUUID } from "node:crypto";
+import { findAuditTampering } from "../../../control-plane/store/audit";
+import { createDatasource } from "../../../control-plane/store/catalog";
+import { deleteDatasource } from "../../../control-plane/store/datasources";
+import { startTestPostgres, type TestPostgres } from "../../support/postgres";
+import { KEYRING, TestFleet } from "./fleet";
+
+let postgres: TestPostgres;
+beforeAll(async () => {
+  postgres = await startTestPostgres();
+}, 120_000);
+afterAll(() => postgres.stop(), 60_000);
+
+const freshFleet = async (): Promise<TestFleet> => TestFleet.create((await postgres.freshDatabase()).pool);
+
+const said = (results: readonly PromiseSettledResult<string>[]): string[] =>
+  results.map((result) => (result.status === "fulfilled" ? "made" : String(result.reason.message)));
+
+test("what stands in one job's way stands in no other's, though they were asked for at once", async () => {
+  const fleet = await freshFleet();
+  const foreign = (await TestFleet.create(fleet.pool, "elsewhere")).datasourceId;
+  const unknown = randomUUID();
+  await fleet.job("taken");
+
+  const results = await Promise.allSettled([
+    fleet.job("first"),
+    fleet.job("taken"),
+    fleet.job("astray", { sinkId: unknown }),
+    fleet.job("abroad", { sourceId: foreign }),
+    fleet.job("twice"),
+    fleet.job("twice"),
+    fleet.job("last"),
+  ]);
+
+  expect(said(results)).toEqual([
+    "made",
+    "there is a job named taken",
+    `there is no datasource ${unknown} in the deployment`,
+    `there is no datasource ${foreign} in the deployment`,
+    "made",
+    "there is a job named twice",
+    "made",
+  ]);
+  const { rows } = await fleet.pool.query(
+    "select name, state, pending_since is not null as waits from jobs order by name",
+  );
+  expect(rows).toEqual(["first", "last", "taken", "twice"].map((name) => ({ name, state: "pending", waits: true })));
+  const told = await fleet.pool.query(
+    "select array_agg(action order by seq) as actions from audit_log where subject = any($1)",
+    [results.flatMap((result) => (result.status === "fulfilled" ? result.value : [])).slice(0, 1)],
+  );
+  expect(told.rows[0].actions).toEqual(["job.create", "job.run"]);
+  expect(await findAuditTampering(fleet.pool, fleet.deploymentId)).toBeNull();
+});
+
+test("copies that are asked for the same jobs in other orders make each of them once", async () => {
+  const fleet = await freshFleet();
+  const copies = [fleet, fleet.another()];
+  const names = Array.from({ length: 150 }, (_, index) => `job-${index}`);
+
+  const asked = copies.flatMap((copy, index) => (index ? [...names].reverse() : names).map((name) => copy.job(name)));
+  const results = said(await Promise.allSettled(asked));
+
+  expect(results.filter((result) => result === "made").length).toBe(names.length);
+  expect(new Set(results).size).toBe(1 + names.length);
+  const { rows } = await fleet.pool.query("select count(*)::int, count(distinct name)::int as names from jobs");
+  expect(rows).toEqual([{ count: names.length, names: names.length }]);
+});
+
+test("a datasource is not deleted under a job that comes to be, nor does a job come to be on one that is deleted", async () => {
+  const fleet = await freshFleet();
+  for (let round = 0; round < 20; round++) {
+    const connection = { engine: "postgres", url: "postgres://db/shop", user: "u", password: "p", options: {} };
+    const named = { name: `db-${round}`, ...connection };
+    const id = await createDatasource(fleet.pool, KEYRING, fleet.deploymentId, named, "test");
+
+    const [job, deletion] = await Promise.allSettled([
+      fleet.job(`job-${round}`, { sinkId: id }),
+      deleteDatasource(fleet.pool, { deploymentId: fleet.deploymentId, id }, "test"),
+    ]);
+
+    expect([job.status, deletion.status].sort()).toEqual(["fulfilled", "rejected"]);
+  }
+});

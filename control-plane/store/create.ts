@@ -1,0 +1,107 @@
+/** How jobs come to be. */
+import { randomUUID } from "node:crypto";
+import type { Job } from "../lease/job";
+import type { AuditEntry } from "./audit";
+import { CatalogConflict } from "./catalog";
+import type { Prepared, Queryable } from "./database";
+import type { Actor, JobStep, LockedJob } from "./jobs";
+
+export interface NewJob {
+  readonly name: string;
+  readonly sourceId: string;
+  readonly sinkId: string;
+  readonly tables: readonly string[];
+  readonly snapshot: boolean;
+  readonly options: Readonly<Record<string, string>>;
+  readonly pool: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly priority: number;
+  readonly onDisconnect: "stop" | "keep";
+  readonly maxRetries: number;
+}
+
+/** A job that an operator asks for. */
+export interface Creation {
+  readonly deploymentId: string;
+  readonly job: NewJob;
+  /** Queues it; it stays at rest otherwise. */
+  readonly run: boolean;
+  readonly actor: Actor;
+}
+
+/** New rows of jobs, at rest, with the steps that queue them and what the audit log is told. */
+export interface Created {
+  readonly jobs: readonly LockedJob[];
+  readonly steps: readonly JobStep[];
+  readonly entries: readonly AuditEntry[];
+  /** The new job's id, or what is in its way. */
+  readonly results: ReadonlyMap<Creation, string | CatalogConflict>;
+}
+
+/** Locked so that none is deleted while a job that uses it comes to be. */
+const DATASOURCES: Prepared = {
+  name: "datasources-of-jobs",
+  text: `
+    select id, deployment_id as "deploymentId" from datasources where id = any($1) and deleted_at is null order by id for share`,
+};
+
+const INSERT: Prepared = {
+  name: "insert-jobs",
+  text: `
+    insert into jobs (id, deployment_id, name, source_id, sink_id, tables, snapshot, options, pool, labels, priority, on_disconnect,
+      max_retries)
+    select n.id, n."deploymentId", n.name, n."sourceId", n."sinkId", n.tables, n.snapshot, n.options, n.pool, n.labels, n.priority,
+      n."onDisconnect", n."maxRetries"
+    from jsonb_to_recordset($1) as n (id uuid, "deploymentId" uuid, name text, "sourceId" uuid, "sinkId" uuid, tables text[],
+        snapshot boolean, options jsonb, pool text, labels jsonb, priority integer, "onDisconnect" text, "maxRetries" integer)
+      join datasources source on source.id = n."sourceId" join datasources sink on sink.id = n."sinkId"
+    where (source.deployment_id, sink.deployment_id) = (n."deploymentId", n."deploymentId")
+      and source.deleted_at is null and sink.deleted_at is null
+    order by n."deploymentId", n.name
+    on conflict do nothing returning id`,
+};
+
+/** Puts in the rows of jobs, in the order of their names, so that no two transactions wait for each other. */
+export async function createJobs(tx: Queryable, creations: readonly Creation[]): Promise<Created> {
+  if (creations.length === 0) return { jobs: [], steps: [], entries: [], results: new Map() };
+  const ids = new Map(creations.map((creation) => [creation, randomUUID() as string]));
+  const rows = [...ids].map(([{ deploymentId, job }, id]) => ({ id, deploymentId, ...job }));
+  const [datasources, inserted] = await Promise.all([
+    tx.query<{ id: string; deploymentId: string }>(DATASOURCES, [
+      [...new Set(rows.flatMap(({ sourceId, sinkId }) => [sourceId, sinkId]))],
+    ]),
+    tx.query<{ id: string }>(INSERT, [JSON.stringify(rows)]),
+  ]);
+  const there = new Set(inserted.rows.map(({ id }) => id));
+  const known = new Set(datasources.rows.map(({ id, deploymentId }) => `${deploymentId}/${id}`));
+  const made = [...ids].filter(([, id]) => there.has(id));
+  return {
+    jobs: made.map(([{ deploymentId, job }, id]) => ({ id, deploymentId, job: atRest(job), checkpointSeq: -1 })),
+    steps: made.flatMap(([{ run, actor }, jobId]) => (run ? [{ jobId, event: { type: "run" }, actor }] : [])),
+    entries: made.map(([{ deploymentId, job, actor }, subject]) => {
+      return { deploymentId, actor, action: "job.create", subject, detail: { name: job.name } };
+    }),
+    results: new Map([...ids].map(([creation, id]) => [creation, there.has(id) ? id : inTheWay(creation, known)])),
+  };
+}
+
+function inTheWay(
+  { deploymentId, job: { name, sourceId, sinkId } }: Creation,
+  known: ReadonlySet<string>,
+): CatalogConflict {
+  const missing = [sourceId, sinkId].find((side) => !known.has(`${deploymentId}/${side}`));
+  return new CatalogConflict(
+    missing ? `there is no datasource ${missing} in the deployment` : `there is a job named ${name}`,
+  );
+}
+
+const atRest = ({ maxRetries, onDisconnect }: NewJob): Job => ({
+  state: "created",
+  desired: "run",
+  fence: 0,
+  session: null,
+  reported: null,
+  failures: 0,
+  maxRetries,
+  onDisconnect,
+});
