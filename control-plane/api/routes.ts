@@ -8,6 +8,7 @@ import { findTokenHolder, type TokenHolder, type TokenKind } from "../store/toke
 import type { ApiContext } from "./context";
 import { RateLimit } from "./rate-limit";
 import { type RequestRefused as Refused, RequestRefused, tokenInvalid, toRefusal } from "./refusal";
+import { TokenMemory } from "./token-memory";
 
 type Bindings = { Bindings: Partial<HttpBindings> };
 
@@ -18,6 +19,11 @@ export interface Route<Body extends z.ZodType, Answer extends z.ZodType> {
   readonly path: string;
   readonly summary: string;
   readonly token: TokenKind;
+  /**
+   * The handler has the database check the token together with what it writes, so that a holder who is remembered will do.
+   * @default false - the database is asked first
+   */
+  readonly checksToken?: boolean;
   readonly body?: Body;
   readonly answer: Answer;
   readonly handle: (call: Call<z.output<Body>>) => Promise<z.input<Answer>>;
@@ -28,7 +34,8 @@ export interface Call<Body> {
   readonly params: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string>>;
   readonly body: Body;
-  readonly gone: AbortSignal;
+  /** Aborted when the asker has gone. */
+  readonly gone: () => AbortSignal;
   readonly outgoing: HttpBindings["outgoing"] | undefined;
 }
 
@@ -54,6 +61,8 @@ export class Routes {
   /** Wrong tokens, per address; right ones from the same address are not held up. */
   private readonly failures = new RateLimit(1, 20);
 
+  private readonly memory = new TokenMemory();
+
   constructor(private readonly api: ApiContext) {
     this.app.openAPIRegistry.registerComponent("securitySchemes", "token", { type: "http", scheme: "bearer" });
     this.app.use(async (c, next) => {
@@ -61,9 +70,14 @@ export class Routes {
       // A copy that stops takes no further request: RFC 9112, section 9.6.
       if (api.waker.stopped) c.header("connection", "close");
     });
-    this.app.use(
-      bodyLimit({ maxSize: BODY_LIMIT_BYTES, onError: (c) => this.refuse(c, "*", performance.now(), tooLarge()) }),
-    );
+    const refuseTooLarge = (c: Context) => this.refuse(c, "*", performance.now(), tooLarge());
+    const countBytes = bodyLimit({ maxSize: BODY_LIMIT_BYTES, onError: refuseTooLarge });
+    this.app.use(async (c, next) => {
+      const declared = c.req.header("content-length");
+      // Counting turns the body into a stream of another kind, which costs more than all else that is done with a short one.
+      if (declared === undefined || c.req.header("transfer-encoding") !== undefined) return await countBytes(c, next);
+      return Number(declared) > BODY_LIMIT_BYTES ? refuseTooLarge(c) : await next();
+    });
     this.app.notFound((c) =>
       this.refuse(c, "*", performance.now(), new RequestRefused(404, "not_found", "no such path")),
     );
@@ -76,17 +90,19 @@ export class Routes {
     this.app.on(route.method.toUpperCase(), path, async (c) => {
       const startedAt = performance.now();
       try {
-        const holder = await this.authenticate(c, route.token);
+        const holder = await this.authenticate(c, route.token, route.checksToken);
         const params = c.req.param() as Record<string, string>;
         for (const [name, value] of Object.entries(params)) {
           if (!UUID_PARAM.safeParse(value).success) throw new RequestRefused(404, "not_found", `${name} is not an id`);
         }
         const body = route.body ? await parseBody(c, route.body) : (undefined as z.output<Body>);
-        const call = { holder, params, query: c.req.query(), body, gone: c.req.raw.signal, outgoing: c.env.outgoing };
+        const gone = () => c.req.raw.signal;
+        const call = { holder, params, query: c.req.query(), body, gone, outgoing: c.env.outgoing };
         const answer = await route.handle(call);
         this.api.telemetry.answered(route.path, 200, (performance.now() - startedAt) / 1_000);
         return c.json(answer as object, 200);
       } catch (error) {
+        if (route.checksToken) this.memory.forget(BEARER(c.req.header("authorization") ?? "") ?? "");
         return this.refuse(c, route.path, startedAt, error);
       }
     });
@@ -101,7 +117,7 @@ export class Routes {
     this.app.get(path, async (c) => {
       const startedAt = performance.now();
       try {
-        const answer = await render(c, isOpen ? undefined : await this.authenticate(c, "operator", BASIC));
+        const answer = await render(c, isOpen ? undefined : await this.authenticate(c, "operator", false, BASIC));
         this.api.telemetry.answered(path, 200, (performance.now() - startedAt) / 1_000);
         return answer;
       } catch (error) {
@@ -118,10 +134,17 @@ export class Routes {
     return this.app.getOpenAPI31Document({ openapi: "3.1.0", info: { title: "Holdfast control plane", version: "1" } });
   }
 
-  private async authenticate(c: Context<Bindings>, kind: TokenKind, scheme = BEARER): Promise<TokenHolder> {
+  private async authenticate(
+    c: Context<Bindings>,
+    kind: TokenKind,
+    mayBeRemembered = false,
+    scheme = BEARER,
+  ): Promise<TokenHolder> {
     const address = c.env.incoming?.socket.remoteAddress ?? "unknown";
     const token = scheme(c.req.header("authorization") ?? "");
-    const holder = token ? await findTokenHolder(this.api.pool, token) : null;
+    const remembered = mayBeRemembered && token ? this.memory.get(token) : undefined;
+    const holder = remembered ?? (token ? await findTokenHolder(this.api.pool, token) : null);
+    if (holder && token && mayBeRemembered && !remembered) this.memory.keep(token, holder);
     if (!holder) {
       refuseWhenLimited(this.failures.take(address));
       throw tokenInvalid();

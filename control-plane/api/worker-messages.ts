@@ -26,7 +26,8 @@ export interface Sender {
   readonly deploymentId: string;
   /** The session of a worker's token. Empty for `register`, which comes with a deployment's. */
   readonly sessionId: string;
-  readonly gone: AbortSignal;
+  /** Aborted when the sender has gone. */
+  readonly gone: () => AbortSignal;
   readonly outgoing: HttpBindings["outgoing"] | undefined;
 }
 
@@ -52,9 +53,13 @@ export const HANDLERS = {
 
   heartbeat: async (api, { holder, sessionId }, request) => {
     const state = holder.session?.state === "registered" ? "registered" : "open";
+    const { tokenId } = holder;
+    const isValid = async () => await isTokenValid(api.pool, tokenId);
+    // The renewal checks the token; what is written before it needs a check of its own.
+    if ((request.upgrade || request.released.length > 0) && !(await isValid())) throw tokenInvalid();
     if (request.upgrade) await noteUpgrade(api.pool, sessionId, request.upgrade);
-    const renewal = await api.heartbeats.beat(sessionId, state, request);
-    if (renewal === "session_closed") throw sessionClosed();
+    const renewal = await api.heartbeats.beat({ tokenId, sessionId }, state, request);
+    if (renewal === "refused") throw (await isValid()) ? sessionClosed() : tokenInvalid();
     if (request.state === "draining" && !renewal.draining) await markDraining(api.pool, sessionId);
     if (request.released.length > 0 || state === "registered") api.waker.jobsReady();
     const strangers = request.running.filter((ref) => !renewal.held.some((job) => isSame(job, ref)));
@@ -80,7 +85,7 @@ export const HANDLERS = {
       if (!session || session.state === "closed") throw sessionClosed();
       const claim = { sessionId, claimId: request.claimId, slots: request.freeSlots, grantMs: api.timing.grantMs };
       const leftMs = endsAt - performance.now();
-      const ending = sender.gone.aborted || api.waker.stopped;
+      const ending = sender.gone().aborted || api.waker.stopped;
       const where = { deploymentId: sender.deploymentId, pool: session.pool, sessionId };
       const asks = !ending && (leftMs <= 0 || isRepeat(session) || api.waker.mayHaveWork(where));
       const granted = asks ? await api.jobWrites.claim(claim) : [];
@@ -94,7 +99,7 @@ export const HANDLERS = {
         return { grants, nextMs: 1, actions };
       }
       if (!asks && api.waker.mayHaveWork(where)) continue;
-      const parked = await api.waker.park(where, leftMs, sender.gone);
+      const parked = await api.waker.park(where, leftMs, sender.gone());
       if (parked === "over") return { grants: [], nextMs: 1, actions: [] };
     }
   },
@@ -201,6 +206,6 @@ function takeBackUndelivered(api: ApiContext, { gone, outgoing, sessionId }: Sen
       (error) => api.logger.warn({ error: String(error), sessionId }, "undelivered grants wait for their deadline"),
     );
   };
-  if (gone.aborted) takeBack();
+  if (gone().aborted) takeBack();
   else if (outgoing) whenUndelivered(outgoing, api.timing.grantMs, takeBack);
 }

@@ -14,6 +14,7 @@ export function addWorkerRoutes(routes: Routes, api: ApiContext): void {
       path: `${WORKER_PATH}${name}`,
       summary: `Message ${name} of the worker protocol`,
       token: name === "register" ? "deployment" : "worker",
+      checksToken: name === "heartbeat",
       body: MESSAGES[name].request,
       answer: MESSAGES[name].response,
       handle: async (call) => (await handler(api, senderOf(call), call.body as never)) as never,

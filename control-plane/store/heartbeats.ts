@@ -4,6 +4,7 @@ import { OWES_TEST } from "./connection-tests";
 import { transaction } from "./database";
 import { applyToJob } from "./jobs";
 import { HELD_JOBS, type HeldJob, openSession } from "./sessions";
+import { VALID } from "./tokens";
 import { OWES_UPGRADE } from "./upgrades";
 
 /** What a renewed session should know. */
@@ -17,23 +18,31 @@ export interface Renewal {
 }
 
 interface Waiting {
-  readonly resolve: (renewal: Renewal | "session_closed") => void;
+  readonly resolve: (renewal: Renewal | "refused") => void;
   readonly reject: (error: unknown) => void;
 }
 
+/** Who sends a heartbeat: a token that was valid once, and the session it was issued to. */
+export interface Beating {
+  readonly tokenId: string;
+  readonly sessionId: string;
+}
+
 /**
- * Locks in the order of ids, so that two batches never wait for each other. A lease that ran out but was not yet swept is renewed
- * like any other: whoever holds it here still holds it everywhere.
+ * Renews the leases of those whose tokens are valid still. Locks in the order of ids, so that two batches never wait for each other. A
+ * lease that ran out but was not yet swept is renewed like any other: whoever holds it here still holds it everywhere.
  */
 export const RENEW = `
-  with beating as materialized (
-    select session_id from leases where session_id = any($1) order by session_id for update
+  with valid as materialized (
+    select id, session_id from tokens where id = any($1) and ${VALID}
+  ), beating as materialized (
+    select session_id from leases where session_id = any(array(select session_id from valid)) order by session_id for update
   ), renewed as (
     update leases l set expires_at = now() + make_interval(secs => $2) from beating b
     where l.session_id = b.session_id returning l.session_id
   )
-  select s.id, s.draining, ${HELD_JOBS} as held, ${OWES_TEST} as "owesTest", ${OWES_UPGRADE} as "owesUpgrade"
-  from renewed join sessions s on s.id = renewed.session_id`;
+  select v.id, s.draining, ${HELD_JOBS} as held, ${OWES_TEST} as "owesTest", ${OWES_UPGRADE} as "owesUpgrade"
+  from renewed join valid v on v.session_id = renewed.session_id join sessions s on s.id = renewed.session_id`;
 
 /**
  * Renews leases in groups: the heartbeats that arrive within a window share one statement and one commit, and are answered only
@@ -49,22 +58,25 @@ export class Heartbeats {
     private readonly windowMs = 50,
   ) {}
 
-  /** Renews a session's lease, opens the session at its first heartbeat and takes back what it released. */
+  /**
+   * Renews a session's lease, opens the session at its first heartbeat and takes back what it released. `refused` where the session has
+   * ended or the token is not valid any more, which this alone checks; what is released and opened needs one that was just valid.
+   */
   async beat(
-    sessionId: string,
+    { tokenId, sessionId }: Beating,
     state: "registered" | "open",
     beat: Pick<Request<"heartbeat">, "running" | "released">,
-  ): Promise<Renewal | "session_closed"> {
+  ): Promise<Renewal | "refused"> {
     if (state === "registered" && !(await openSession(this.pool, sessionId, beat.running, this.serverLeaseMs))) {
-      return "session_closed";
+      return "refused";
     }
     for (const { jobId, fence } of beat.released) {
       const by = { session: sessionId, fence };
       await transaction(this.pool, (tx) => applyToJob(tx, jobId, { type: "release", by }, `session:${sessionId}`));
     }
     return await new Promise((resolve, reject) => {
-      const waiting = this.waiting.get(sessionId) ?? [];
-      this.waiting.set(sessionId, [...waiting, { resolve, reject }]);
+      const waiting = this.waiting.get(tokenId) ?? [];
+      this.waiting.set(tokenId, [...waiting, { resolve, reject }]);
       this.timer ??= setTimeout(() => void this.flush(), this.windowMs);
     });
   }
@@ -81,11 +93,11 @@ export class Heartbeats {
       const { rows } = await this.pool.query<{ id: string } & Renewal>({
         name: "renew-leases",
         text: RENEW,
-        values: [[...batch.keys()].sort(), this.serverLeaseMs / 1_000],
+        values: [[...batch.keys()], this.serverLeaseMs / 1_000],
       });
       const renewals = new Map(rows.map(({ id, ...renewal }) => [id, renewal]));
       for (const [id, waiting] of batch) {
-        for (const { resolve } of waiting) resolve(renewals.get(id) ?? "session_closed");
+        for (const { resolve } of waiting) resolve(renewals.get(id) ?? "refused");
       }
     } catch (error) {
       for (const { reject } of everyone) reject(error);

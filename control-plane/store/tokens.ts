@@ -26,7 +26,8 @@ export interface TokenHolder {
   } | null;
 }
 
-const VALID = "revoked_at is null and (expires_at is null or expires_at > now())";
+/** Of rows of tokens. */
+export const VALID = "revoked_at is null and (expires_at is null or expires_at > now())";
 
 const HOLDER: Prepared = {
   name: "token-holder",
@@ -38,7 +39,8 @@ const HOLDER: Prepared = {
 
 const STILL_VALID: Prepared = { name: "token-valid", text: `select 1 from tokens where id = $1 and ${VALID}` };
 
-const hashOf = (token: string): Buffer => createHash("sha256").update(token).digest();
+/** What is kept of a token. */
+export const hashOf = (token: string): Buffer => createHash("sha256").update(token).digest();
 
 /** Makes a token of 256 random bits. It is shown this once: only its hash is kept. */
 export async function issueToken(db: Queryable, scope: TokenScope): Promise<{ id: string; token: string }> {

@@ -41,7 +41,8 @@ it("control-plane 16: 10,000 idle workers cause at most 5 claim queries a second
   let answers = 0;
   let over = false;
   const worker = async (sessionId: string): Promise<void> => {
-    const gone = new AbortController().signal;
+    const { signal } = new AbortController();
+    const gone = () => signal;
     const sender = { deploymentId: "d", sessionId, holder: { tokenId: "t" }, gone } as Sender;
     while (!over) {
       const { grants } = await HANDLERS.claim(api, sender, { claimId: randomUUID(), freeSlots: 4, waitMs: 45_000 });

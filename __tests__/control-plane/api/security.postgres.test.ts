@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { request } from "node:http";
+import { type OutgoingHttpHeaders, request } from "node:http";
 import { LeaseTiming } from "../../../control-plane/lease/timing";
 import { WORKER_PATH } from "../../../control-plane/protocol";
 import { MESSAGES } from "../../../control-plane/protocol/schemas";
@@ -32,16 +32,21 @@ async function operations(): Promise<Operation[]> {
   );
 }
 
-/** Announces a body without sending it, and gives the answer's status. */
-async function announce(path: string, bytes: number): Promise<number | undefined> {
+/** Asks for a path with the beginning of a body, and gives the answer's status. */
+async function begin(path: string, headers: OutgoingHttpHeaders, body = ""): Promise<number | undefined> {
+  const authorization = `Bearer ${plane.operator.token}`;
   return await new Promise((resolve, reject) => {
-    const headers = { "content-length": bytes, authorization: `Bearer ${plane.operator.token}` };
-    const asked = request(`${plane.url}${path}`, { method: "POST", headers }, (answer) => {
-      resolve(answer.statusCode);
-      asked.destroy();
-    });
+    const asked = request(
+      `${plane.url}${path}`,
+      { method: "POST", headers: { ...headers, authorization } },
+      (answer) => {
+        resolve(answer.statusCode);
+        asked.destroy();
+      },
+    );
     asked.once("error", reject);
     asked.flushHeaders();
+    asked.write(body);
   });
 }
 
@@ -104,6 +109,25 @@ describe("control-plane 25: every endpoint and every wrong token", () => {
     expect(await everything()).toEqual(before);
   });
 
+  it("control-plane 25: a worker whose token is revoked is refused at its next heartbeat, whatever it brings", async () => {
+    const jobId = await plane.operator.createJob("orders");
+    const worker = await plane.worker("i-1").open();
+    const [grant] = (await worker.claim()).grants;
+    const ref = { jobId, fence: grant?.fence ?? 0 };
+    await worker.ask("started", ref);
+    const beat = { seq: 1, state: "active", running: [], released: [] };
+    expect((await worker.send("heartbeat", beat)).status).toBe(200);
+    await plane.pool.query("update tokens set revoked_at = now() where kind = 'worker'");
+    const before = await everything();
+
+    const upgrade = { campaignId: randomUUID(), state: "installing" };
+    for (const message of [beat, { ...beat, released: [ref] }, { ...beat, upgrade }, { ...beat, state: "draining" }]) {
+      const { status, body } = await worker.send("heartbeat", message);
+      expect([status, body.error.code]).toEqual([401, "token_invalid"]);
+    }
+    expect(await everything()).toEqual(before);
+  });
+
   it("control-plane 25: a worker of another deployment writes to no job, however well it knows it", async () => {
     const jobId = await plane.operator.createJob("orders");
     const holder = await plane.worker("i-1").open();
@@ -155,7 +179,10 @@ describe("control-plane 25: every endpoint and every wrong token", () => {
 
 describe("bad input", () => {
   it("is refused by size before it is read, and by what is wrong with it", async () => {
-    expect(await announce(`${plane.operator.base}/jobs`, 2_000_000)).toBe(413);
+    expect(await begin(`${plane.operator.base}/jobs`, { "content-length": 2_000_000 })).toBe(413);
+    expect(await begin(`${plane.operator.base}/jobs`, { "transfer-encoding": "chunked" }, "a".repeat(2_000_000))).toBe(
+      413,
+    );
 
     const datasource = { name: "db", engine: "postgres", url: "postgres://u:secret@h/db", user: "u", password: "p" };
     const { status, body } = await plane.operator.post("/datasources", datasource);

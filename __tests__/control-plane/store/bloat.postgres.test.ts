@@ -41,13 +41,16 @@ it(`control-plane 21: ${BEATS} heartbeats leave the leases as small as they were
     [fleet.deploymentId, WORKERS],
   );
   await client.query("insert into leases select id, now() from sessions");
+  await client.query(
+    "insert into tokens (kind, deployment_id, session_id, hash) select 'worker', deployment_id, id, id::text::bytea from sessions",
+  );
   await client.query("vacuum analyze");
   const before = await sizeOf("leases");
 
   const someBeat = `do $do$ begin
     for n in 1 .. ${IN_A_ROW} loop
       execute $renew$${RENEW}$renew$
-        using array(select session_id from leases order by random() limit ${GROUP}), 30;
+        using array(select id from tokens order by random() limit ${GROUP}), 30;
       commit;
     end loop;
   end $do$`;

@@ -6,15 +6,18 @@ import { createDatasource, createDeployment } from "../../../control-plane/store
 import type { GrantedJob } from "../../../control-plane/store/claim";
 import type { NewJob } from "../../../control-plane/store/create";
 import { transaction } from "../../../control-plane/store/database";
+import type { Beating } from "../../../control-plane/store/heartbeats";
 import { groupedJobWrites, type JobWrites } from "../../../control-plane/store/job-writes";
 import { parseKeyring } from "../../../control-plane/store/seal";
 import { openSession, registerSession } from "../../../control-plane/store/sessions";
+import { issueToken } from "../../../control-plane/store/tokens";
 
 export const KEYRING = parseKeyring(`k1:${"11".repeat(32)}`);
 
 /** A deployment with two datasources, and short ways to its workers and jobs. */
 export class TestFleet {
   readonly writes: JobWrites;
+  private readonly tokens = new Map<string, string>();
 
   private constructor(
     readonly pool: Pool,
@@ -75,8 +78,18 @@ export class TestFleet {
       features: [],
       ...props,
     };
-    await transaction(this.pool, (tx) => registerSession(tx, this.deploymentId, wanted));
+    const { deploymentId } = this;
+    const { id } = await transaction(this.pool, async (tx) => {
+      await registerSession(tx, deploymentId, wanted);
+      return await issueToken(tx, { kind: "worker", deploymentId, sessionId });
+    });
+    this.tokens.set(sessionId, id);
     return sessionId;
+  }
+
+  /** A session as it sends heartbeats. */
+  beating(sessionId: string): Beating {
+    return { sessionId, tokenId: this.tokens.get(sessionId) ?? "" };
   }
 
   /** A session with a valid lease. */

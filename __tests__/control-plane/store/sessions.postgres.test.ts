@@ -3,6 +3,7 @@ import { DEFAULT_TIMING, LeaseTiming } from "../../../control-plane/lease/timing
 import { Heartbeats } from "../../../control-plane/store/heartbeats";
 import { deregisterSession, openSession } from "../../../control-plane/store/sessions";
 import { pulse, sweep } from "../../../control-plane/store/sweeper";
+import { revokeSessionTokens } from "../../../control-plane/store/tokens";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres";
 import { TestFleet } from "./fleet";
 
@@ -46,13 +47,30 @@ describe("heartbeats", () => {
     });
     const grouped = new Heartbeats(counting, DEFAULT_TIMING.serverLeaseMs, 50);
 
-    const renewals = await Promise.all(sessions.map((sessionId) => grouped.beat(sessionId, "open", NOTHING)));
+    const renewals = await Promise.all(
+      sessions.map((sessionId) => grouped.beat(fleet.beating(sessionId), "open", NOTHING)),
+    );
 
     expect(statements).toBe(1);
     const asked = { draining: false, owesTest: false, owesUpgrade: false };
     expect(renewals[7]).toEqual({ ...asked, held: [{ ...held, state: "running", desired: "run" }] });
     expect(renewals[8]).toEqual({ ...asked, held: [] });
     for (const sessionId of sessions) expect(await secondsLeft(sessionId)).toBeGreaterThan(25);
+  });
+
+  it("control-plane 25: a token that was revoked renews nothing, and no other of the group is kept waiting", async () => {
+    const [revoked, expired, other] = await Promise.all(["i-1", "i-2", "i-3"].map((id) => fleet.worker(id)));
+    for (const sessionId of [revoked, expired, other]) await fleet.expireLease(sessionId as string);
+    const { tokenId } = fleet.beating(expired as string);
+    await revokeSessionTokens(fleet.pool, revoked as string);
+    await fleet.pool.query("update tokens set expires_at = now() where id = $1", [tokenId]);
+
+    const beats = [revoked, expired, other].map((id) => heartbeats.beat(fleet.beating(id as string), "open", NOTHING));
+
+    expect(await Promise.all(beats)).toEqual(["refused", "refused", expect.objectContaining({ held: [] })]);
+    expect(await secondsLeft(revoked as string)).toBeLessThan(0);
+    expect(await secondsLeft(expired as string)).toBeLessThan(0);
+    expect(await secondsLeft(other as string)).toBeGreaterThan(25);
   });
 
   it("control-plane 9: a new session of a worker closes the one before, which gets no renewal for ever", async () => {
@@ -64,7 +82,7 @@ describe("heartbeats", () => {
 
     const after = await fleet.register("i-1");
     expect(await fleet.row(lost)).toMatchObject({ state: "running", session_id: before });
-    const renewal = await heartbeats.beat(after, "registered", {
+    const renewal = await heartbeats.beat(fleet.beating(after), "registered", {
       running: [{ ...adopted, status: "running", phase: "streaming" }],
       released: [],
     });
@@ -72,7 +90,7 @@ describe("heartbeats", () => {
     expect(renewal).toMatchObject({ held: [{ ...adopted, state: "running" }] });
     expect(await fleet.row(kept)).toMatchObject({ state: "running", session_id: after, fence: adopted.fence });
     expect(await fleet.row(lost)).toMatchObject({ state: "pending", session_id: null });
-    expect(await heartbeats.beat(before, "open", NOTHING)).toBe("session_closed");
+    expect(await heartbeats.beat(fleet.beating(before), "open", NOTHING)).toBe("refused");
     expect(await fleet.writes.start({ sessionId: before, ...adopted })).toBe("fenced");
   });
 
@@ -83,10 +101,10 @@ describe("heartbeats", () => {
     await fleet.run(session);
 
     await fleet.register("i-1");
-    expect(await heartbeats.beat(early, "registered", NOTHING)).toBe("session_closed");
+    expect(await heartbeats.beat(fleet.beating(early), "registered", NOTHING)).toBe("refused");
 
     expect(await fleet.row(jobId)).toMatchObject({ state: "running", session_id: session });
-    expect(await heartbeats.beat(session, "open", NOTHING)).not.toBe("session_closed");
+    expect(await heartbeats.beat(fleet.beating(session), "open", NOTHING)).not.toBe("refused");
   });
 
   it("control-plane 8: what a worker releases may be claimed at once", async () => {
@@ -94,7 +112,7 @@ describe("heartbeats", () => {
     const worker = await fleet.worker("i-1");
     const ref = await fleet.run(worker);
 
-    await heartbeats.beat(worker, "open", { running: [], released: [ref] });
+    await heartbeats.beat(fleet.beating(worker), "open", { running: [], released: [ref] });
 
     expect(await fleet.claim(await fleet.worker("i-2"))).toEqual([{ jobId, fence: ref.fence + 1 }]);
   });
@@ -108,7 +126,7 @@ describe("heartbeats", () => {
     await deregisterSession(fleet.pool, worker);
 
     expect(await fleet.row(jobId)).toMatchObject({ state: "pending" });
-    expect(await heartbeats.beat(worker, "open", NOTHING)).toBe("session_closed");
+    expect(await heartbeats.beat(fleet.beating(worker), "open", NOTHING)).toBe("refused");
   });
 });
 

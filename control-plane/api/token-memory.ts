@@ -1,0 +1,30 @@
+import { hashOf, type TokenHolder } from "../store/tokens";
+
+/** Workers of several large fleets. */
+const MOST = 50_000;
+
+/**
+ * Whom workers' tokens speak for, as the database said when they last came. What a token was issued for never changes; whether it is
+ * still valid is for whoever uses what is remembered to have checked. Of tokens themselves only hashes are kept.
+ */
+export class TokenMemory {
+  private readonly holders = new Map<string, TokenHolder>();
+
+  get(token: string): TokenHolder | undefined {
+    return this.holders.get(keyOf(token));
+  }
+
+  /** Keeps a holder whose session is open; it is forgotten when there are too many after it. */
+  keep(token: string, holder: TokenHolder): void {
+    if (holder.session?.state !== "open") return;
+    this.holders.set(keyOf(token), holder);
+    const [oldest] = this.holders.keys();
+    if (this.holders.size > MOST && oldest !== undefined) this.holders.delete(oldest);
+  }
+
+  forget(token: string): void {
+    this.holders.delete(keyOf(token));
+  }
+}
+
+const keyOf = (token: string): string => hashOf(token).toString("base64");
