@@ -25,7 +25,7 @@ export interface BenchStore {
   readonly datasourceId: string;
   readonly operatorToken: string;
   readonly directory: string;
-  /** Processor time of the server and all of its processes that live, in ms. */
+  /** Processor time of the server and all of its processes, in ms. */
   cpuMs(): number;
   stop(): Promise<void>;
 }
@@ -49,7 +49,10 @@ export async function startStore(): Promise<BenchStore> {
     datasourceId,
     operatorToken,
     directory,
-    cpuMs: () => serverProcesses(cluster).reduce((sum, pid) => sum + usageOf(pid).cpuMs, 0),
+    cpuMs: () =>
+      serverProcesses(cluster)
+        .map(usageOf)
+        .reduce((sum, { cpuMs, endedCpuMs }) => sum + cpuMs + endedCpuMs, 0),
     stop: async () => {
       await pool.end();
       await server.stop();

@@ -4,6 +4,8 @@ import { readFileSync } from "node:fs";
 /** What a process has used since it began, and holds now. */
 export interface ProcessUsage {
   readonly cpuMs: number;
+  /** Of its children that ended. */
+  readonly endedCpuMs: number;
   readonly residentMiB: number;
 }
 
@@ -14,7 +16,8 @@ export function usageOf(pid: number): ProcessUsage {
   ticksPerSecond ??= Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const ticks = Number(fields[11]) + Number(fields[12]);
+  const ms = (at: number): number =>
+    ((Number(fields[at]) + Number(fields[at + 1])) * 1_000) / (ticksPerSecond ?? Number.NaN);
   const [, kibibytes] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-  return { cpuMs: (ticks * 1_000) / ticksPerSecond, residentMiB: Number(kibibytes) / 1_024 };
+  return { cpuMs: ms(11), endedCpuMs: ms(13), residentMiB: Number(kibibytes) / 1_024 };
 }
