@@ -1,5 +1,5 @@
 /** How jobs come to be. */
-import type { Job } from "../lease/job";
+import { newJob } from "../lease/job";
 import type { AuditEntry } from "./audit";
 import { CatalogConflict } from "./catalog";
 import type { Prepared, Queryable } from "./database";
@@ -81,7 +81,9 @@ export async function createJobs(tx: Queryable, creations: readonly Creation[]):
   const known = new Set(datasources.rows.map(({ id, deploymentId }) => `${deploymentId}/${id}`));
   const made = creations.filter(({ id }) => isNew.has(id));
   return {
-    jobs: made.map(({ id, deploymentId, job }) => ({ id, deploymentId, job: atRest(job), checkpointSeq: -1 })),
+    jobs: made.map(({ id, deploymentId, job: { maxRetries, onDisconnect } }) => {
+      return { id, deploymentId, job: newJob({ maxRetries, onDisconnect }), checkpointSeq: -1 };
+    }),
     steps: made.flatMap(({ id, run, actor }) => (run ? [{ jobId: id, event: { type: "run" }, actor }] : [])),
     entries: made.map(({ id, deploymentId, job, actor }) => {
       return { deploymentId, actor, action: "job.create", subject: id, detail: { name: job.name } };
@@ -99,14 +101,3 @@ function inTheWay(
     missing ? `there is no datasource ${missing} in the deployment` : `there is a job named ${name}`,
   );
 }
-
-const atRest = ({ maxRetries, onDisconnect }: NewJob): Job => ({
-  state: "created",
-  desired: "run",
-  fence: 0,
-  session: null,
-  reported: null,
-  failures: 0,
-  maxRetries,
-  onDisconnect,
-});
