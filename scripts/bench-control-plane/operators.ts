@@ -1,4 +1,3 @@
-import { setTimeout as pause } from "node:timers/promises";
 import { issueToken } from "../../control-plane/store/tokens";
 import { Connections } from "./connections";
 import type { BenchCopy, BenchStore } from "./plane";
@@ -33,18 +32,6 @@ export class Operators {
   async create(name: string): Promise<void> {
     const { datasourceId: id } = this.store;
     await this.ask("jobs", { name, sourceId: id, sinkId: id, tables: ["t"] });
-  }
-
-  /** So many jobs a second, however long each takes; gives for each, in order, when it was asked for. */
-  async createSteadily(perSecond: number, names: readonly string[]): Promise<number[]> {
-    const startedAt = performance.now();
-    const asked = names.map(async (name, index) => {
-      await pause((index * 1_000) / perSecond - (performance.now() - startedAt));
-      const at = performance.now();
-      await this.create(name);
-      return at;
-    });
-    return await Promise.all(asked);
   }
 
   async drain(sessionId: string): Promise<void> {
