@@ -1,6 +1,7 @@
 import { issueToken } from "../../control-plane/store/tokens";
+import type { ServerProcess } from "../chaos/server-process";
 import { Connections } from "./connections";
-import type { BenchCopy, BenchStore } from "./plane";
+import type { BenchStore } from "./plane";
 
 /** So many that none asks for more than one token may. */
 const OPERATORS = 8;
@@ -12,13 +13,13 @@ export class Operators {
 
   private constructor(
     private readonly store: BenchStore,
-    copy: BenchCopy,
+    copy: ServerProcess,
     private readonly tokens: readonly string[],
   ) {
     this.connections = new Connections(copy.url);
   }
 
-  static async at(copy: BenchCopy, store: BenchStore): Promise<Operators> {
+  static async at(copy: ServerProcess, store: BenchStore): Promise<Operators> {
     const issued = Array.from({ length: OPERATORS }, () =>
       issueToken(store.pool, { kind: "operator", deploymentId: null }),
     );
