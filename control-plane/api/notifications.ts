@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { Client, type Pool } from "pg";
 
 const CHANNEL = "holdfast_wake";
@@ -9,6 +10,7 @@ const SESSIONS_PER_NOTIFICATION = 150;
 
 /** What copies of the control plane tell each other: that jobs may be ready, and for which sessions there is news. */
 export class Notifications {
+  private readonly self = randomUUID();
   private untold = new Set<string>();
   private timer: NodeJS.Timeout | undefined;
   private listener: Client | undefined;
@@ -33,7 +35,7 @@ export class Notifications {
     await this.listener?.end().catch(() => undefined);
   }
 
-  /** Every copy is told, this one too, soon: that jobs may be ready and, where one is given, of news for a session. */
+  /** The other copies are told, soon: that jobs may be ready and, where one is given, of news for a session. */
   tell(sessionId = ""): void {
     this.untold.add(sessionId);
     if (!this.timer) this.notify();
@@ -46,7 +48,7 @@ export class Notifications {
       this.timer = undefined;
       if (this.untold.size > 0) this.notify();
     }, NOTIFY_EVERY_MS);
-    this.database.query("select pg_notify($1, $2)", [CHANNEL, told.join(",")]).catch(() => undefined);
+    this.database.query("select pg_notify($1, $2)", [CHANNEL, [this.self, ...told].join(",")]).catch(() => undefined);
   }
 
   private async listen(): Promise<void> {
@@ -61,7 +63,10 @@ export class Notifications {
     client.on("end", () => {
       if (!this.stopped) this.reconnectTimer = setTimeout(() => void this.listen(), RECONNECT_MS);
     });
-    client.on("notification", ({ payload = "" }) => this.heard(payload.split(",").filter(Boolean)));
+    client.on("notification", ({ payload = "" }) => {
+      const [sender, ...sessions] = payload.split(",");
+      if (sender !== this.self) this.heard(sessions.filter(Boolean));
+    });
     try {
       await client.connect();
       await client.query(`listen ${CHANNEL}`);
