@@ -117,6 +117,9 @@ test("R24: another life of the agent prolongs the lease of those it takes up", a
   await found?.ended;
 });
 
+/** Of /proc/PID/stat, counted from 0, where the program's name holds no space. */
+const START_FIELD = 21;
+
 test("R30: a process that has a daemon's pid and another start is none of ours: it is not taken up, and not signalled", async () => {
   const host = hostOf("sleep", "600");
   host.holdLease(leaseOf(600_000));
@@ -125,21 +128,19 @@ test("R30: a process that has a daemon's pid and another start is none of ours: 
   const { jobId } = ended.record;
   await ended.signal("SIGKILL");
   await ended.ended;
-  // WHEN the system gives its number to another process
+  // WHEN the system gives its number to another process; two that begin at once may have the same start
   const stat = readFileSync(join(scratch.path, jobId, "process"), "utf8")
     .split("\n")
     .slice(1)
     .join("\n");
-  writeFileSync(join(scratch.path, jobId, "process"), `${pid}\n${stat.replace(/^\d+/, `${pid}`)}`);
+  const others = stat.split(" ").with(0, `${pid}`).with(START_FIELD, "1");
+  writeFileSync(join(scratch.path, jobId, "process"), `${pid}\n${others.join(" ")}`);
 
   const alive = await hostOf("sleep", "600").survivors();
 
   expect(alive.map(({ record }) => record.jobId)).toEqual([stranger.record.jobId]);
   expect(readFileSync(`/proc/${pid}/comm`, "utf8").trim()).toBe("sleep");
 });
-
-/** Of /proc/PID/stat, counted from 0, where the program's name holds no space. */
-const START_FIELD = 21;
 
 /** The system gives a daemon's number to a stranger: another start, as proc(5) tells it. */
 function reuse(pid: number): void {
