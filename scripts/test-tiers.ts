@@ -34,6 +34,11 @@ export const TEST_TIERS: readonly TestTier[] = [
     asRoot: true,
   },
   {
+    name: "mariadb",
+    proves: "connection tests of MySQL sources against a real server",
+    commands: ["mariadbd", "mariadb-install-db", "my_print_defaults", "openssl"],
+  },
+  {
     name: "podman",
     proves: "user data under real systemd and cloud-init",
     commands: ["podman", "runc", "mmdebstrap", "ip", "iptables", "nsenter", "losetup", "flock"],

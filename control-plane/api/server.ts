@@ -139,9 +139,17 @@ export async function startControlPlane(props: ControlPlaneProps): Promise<Contr
   };
 }
 
+/**
+ * A connection may rest longer than a worker does between two messages, and than a load balancer lets it, which is a minute as a rule: what
+ * is sent on one that this side closes just then is lost.
+ */
+const KEEP_ALIVE_MS = 75_000;
+
 async function listening(routes: Routes, { port = 0, host = "127.0.0.1" }: ControlPlaneProps): Promise<Server> {
   return await new Promise((resolve, reject) => {
-    const server = serve({ fetch: routes.app.fetch, port, hostname: host }, () => resolve(server)) as Server;
+    const serverOptions = { keepAliveTimeout: KEEP_ALIVE_MS };
+    const options = { fetch: routes.app.fetch, port, hostname: host, serverOptions };
+    const server = serve(options, () => resolve(server)) as Server;
     server.once("error", reject);
   });
 }

@@ -1,11 +1,5 @@
-import { Client, type Pool } from "pg";
-
-const CHANNEL = "holdfast_wake";
-/** At most twenty notifications a second, whatever happens: a commit with one takes a lock of the whole cluster. */
-const NOTIFY_EVERY_MS = 50;
-const RECONNECT_MS = 1_000;
-/** A notification carries at most 8,000 bytes: https://www.postgresql.org/docs/current/sql-notify.html */
-const SESSIONS_PER_NOTIFICATION = 150;
+import type { Pool } from "pg";
+import { NOTIFY_EVERY_MS, Notifications } from "./notifications";
 
 interface Parked {
   readonly deploymentId: string;
@@ -27,11 +21,8 @@ export class Waker {
   private leftToAwake = false;
   /** Sessions with news that had nothing parked when it came: their claim may be on its way. */
   private readonly missed = new Set<string>();
-  private listener: Client | undefined;
-  private notifyTimer: NodeJS.Timeout | undefined;
+  private readonly notifications: Notifications;
   private lookTimer: NodeJS.Timeout | undefined;
-  private reconnectTimer: NodeJS.Timeout | undefined;
-  private touched = new Set<string>();
   private lookLater: NodeJS.Timeout | undefined;
   private looking = false;
   /** Something became ready while a look was under way, which may have come too early to see it. */
@@ -43,17 +34,21 @@ export class Waker {
 
   constructor(
     private readonly database: Pool,
-    /** A direct connection: listening does not work through a pooler in transaction mode. */
-    private readonly listenUrl: string,
+    listenUrl: string,
     private readonly lookEveryMs = 1_000,
-  ) {}
+  ) {
+    this.notifications = new Notifications(database, listenUrl, (sessions) => {
+      for (const sessionId of sessions) this.wakeSession(sessionId);
+      void this.lookTwice();
+    });
+  }
 
   get size(): number {
     return this.parked.size;
   }
 
   start(): void {
-    void this.listen();
+    this.notifications.start();
     this.lookTimer = setInterval(() => {
       this.awake.clear();
       this.missed.clear();
@@ -64,11 +59,9 @@ export class Waker {
   async stop(): Promise<void> {
     this.stopped = true;
     clearInterval(this.lookTimer);
-    clearTimeout(this.notifyTimer);
     clearTimeout(this.lookLater);
-    clearTimeout(this.reconnectTimer);
     for (const { wake } of this.parked) wake();
-    await this.listener?.end().catch(() => undefined);
+    await this.notifications.stop();
   }
 
   /** Whether there may be work: a claim that is told there is none may park and will be woken. */
@@ -105,13 +98,13 @@ export class Waker {
   /** Jobs may have become ready: wakes claims here, and soon those of other copies. */
   jobsReady(): void {
     void this.look();
-    this.notifyOthers("");
+    this.notifications.tell();
   }
 
   /** Something is to be told to a session: its parked claim is answered at once, wherever it is parked. */
   sessionTouched(sessionId: string): void {
     this.wakeSession(sessionId);
-    this.notifyOthers(sessionId);
+    this.notifications.tell(sessionId);
   }
 
   private wakeSession(sessionId: string): void {
@@ -157,21 +150,6 @@ export class Waker {
     }
   }
 
-  private notifyOthers(sessionId: string): void {
-    this.touched.add(sessionId);
-    if (!this.notifyTimer) this.notify();
-  }
-
-  private notify(): void {
-    const touched = [...this.touched].slice(0, SESSIONS_PER_NOTIFICATION);
-    for (const told of touched) this.touched.delete(told);
-    this.notifyTimer = setTimeout(() => {
-      this.notifyTimer = undefined;
-      if (this.touched.size > 0) this.notify();
-    }, NOTIFY_EVERY_MS);
-    this.database.query("select pg_notify($1, $2)", [CHANNEL, touched.join(",")]).catch(() => undefined);
-  }
-
   /** Now, and again before the next notification may come: the sender tells of what is ready meanwhile only then. */
   private async lookTwice(): Promise<void> {
     this.lookLater ??= setTimeout(() => {
@@ -179,30 +157,6 @@ export class Waker {
       void this.look();
     }, NOTIFY_EVERY_MS / 2);
     await this.look();
-  }
-
-  private async listen(): Promise<void> {
-    if (this.stopped) return;
-    const client = new Client({
-      connectionString: this.listenUrl,
-      application_name: "holdfast listener",
-      keepAlive: true,
-    });
-    this.listener = client;
-    client.on("error", () => undefined);
-    client.on("end", () => {
-      if (!this.stopped) this.reconnectTimer = setTimeout(() => void this.listen(), RECONNECT_MS);
-    });
-    client.on("notification", ({ payload }) => {
-      for (const sessionId of payload?.split(",") ?? []) if (sessionId) this.wakeSession(sessionId);
-      void this.lookTwice();
-    });
-    try {
-      await client.connect();
-      await client.query(`listen ${CHANNEL}`);
-    } catch {
-      await client.end().catch(() => undefined);
-    }
   }
 }
 

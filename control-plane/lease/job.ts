@@ -41,6 +41,11 @@ export interface Job {
   readonly onDisconnect: "stop" | "keep";
 }
 
+/** A job at rest that nobody has held. */
+export function newJob(settings: Pick<Job, "maxRetries" | "onDisconnect">): Job {
+  return { state: "created", desired: "run", fence: 0, session: null, reported: null, failures: 0, ...settings };
+}
+
 export type JobEvent =
   | { readonly type: "claim"; readonly session: string }
   | { readonly type: "started" | "release"; readonly by: Holder }

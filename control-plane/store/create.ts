@@ -1,6 +1,5 @@
 /** How jobs come to be. */
-import { randomUUID } from "node:crypto";
-import type { Job } from "../lease/job";
+import { newJob } from "../lease/job";
 import type { AuditEntry } from "./audit";
 import { CatalogConflict } from "./catalog";
 import type { Prepared, Queryable } from "./database";
@@ -22,6 +21,8 @@ export interface NewJob {
 
 /** A job that an operator asks for. */
 export interface Creation {
+  /** The new job's. A creation that is repeated with it, because its answer was lost, was done before. */
+  readonly id: string;
   readonly deploymentId: string;
   readonly job: NewJob;
   /** Queues it; it stays at rest otherwise. */
@@ -34,8 +35,8 @@ export interface Created {
   readonly jobs: readonly LockedJob[];
   readonly steps: readonly JobStep[];
   readonly entries: readonly AuditEntry[];
-  /** The new job's id, or what is in its way. */
-  readonly results: ReadonlyMap<Creation, string | CatalogConflict>;
+  /** By its id: the id again, or what is in the job's way. */
+  readonly results: ReadonlyMap<string, string | CatalogConflict>;
 }
 
 /** Locked so that none is deleted while a job that uses it comes to be. */
@@ -61,27 +62,33 @@ const INSERT: Prepared = {
     on conflict do nothing returning id`,
 };
 
+const MADE_BEFORE: Prepared = { name: "jobs-made-before", text: "select id from jobs where id = any($1)" };
+
 /** Puts in the rows of jobs, in the order of their names, so that no two transactions wait for each other. */
 export async function createJobs(tx: Queryable, creations: readonly Creation[]): Promise<Created> {
   if (creations.length === 0) return { jobs: [], steps: [], entries: [], results: new Map() };
-  const ids = new Map(creations.map((creation) => [creation, randomUUID() as string]));
-  const rows = [...ids].map(([{ deploymentId, job }, id]) => ({ id, deploymentId, ...job }));
+  const rows = creations.map(({ id, deploymentId, job }) => ({ id, deploymentId, ...job }));
   const [datasources, inserted] = await Promise.all([
     tx.query<{ id: string; deploymentId: string }>(DATASOURCES, [
       [...new Set(rows.flatMap(({ sourceId, sinkId }) => [sourceId, sinkId]))],
     ]),
     tx.query<{ id: string }>(INSERT, [JSON.stringify(rows)]),
   ]);
-  const there = new Set(inserted.rows.map(({ id }) => id));
+  const isNew = new Set(inserted.rows.map(({ id }) => id));
+  const others = rows.flatMap(({ id }) => (isNew.has(id) ? [] : [id]));
+  const before = others.length > 0 ? (await tx.query<{ id: string }>(MADE_BEFORE, [others])).rows : [];
+  const isThere = new Set([...isNew, ...before.map(({ id }) => id)]);
   const known = new Set(datasources.rows.map(({ id, deploymentId }) => `${deploymentId}/${id}`));
-  const made = [...ids].filter(([, id]) => there.has(id));
+  const made = creations.filter(({ id }) => isNew.has(id));
   return {
-    jobs: made.map(([{ deploymentId, job }, id]) => ({ id, deploymentId, job: atRest(job), checkpointSeq: -1 })),
-    steps: made.flatMap(([{ run, actor }, jobId]) => (run ? [{ jobId, event: { type: "run" }, actor }] : [])),
-    entries: made.map(([{ deploymentId, job, actor }, subject]) => {
-      return { deploymentId, actor, action: "job.create", subject, detail: { name: job.name } };
+    jobs: made.map(({ id, deploymentId, job: { maxRetries, onDisconnect } }) => {
+      return { id, deploymentId, job: newJob({ maxRetries, onDisconnect }), checkpointSeq: -1 };
     }),
-    results: new Map([...ids].map(([creation, id]) => [creation, there.has(id) ? id : inTheWay(creation, known)])),
+    steps: made.flatMap(({ id, run, actor }) => (run ? [{ jobId: id, event: { type: "run" }, actor }] : [])),
+    entries: made.map(({ id, deploymentId, job, actor }) => {
+      return { deploymentId, actor, action: "job.create", subject: id, detail: { name: job.name } };
+    }),
+    results: new Map(creations.map((one) => [one.id, isThere.has(one.id) ? one.id : inTheWay(one, known)])),
   };
 }
 
@@ -94,14 +101,3 @@ function inTheWay(
     missing ? `there is no datasource ${missing} in the deployment` : `there is a job named ${name}`,
   );
 }
-
-const atRest = ({ maxRetries, onDisconnect }: NewJob): Job => ({
-  state: "created",
-  desired: "run",
-  fence: 0,
-  session: null,
-  reported: null,
-  failures: 0,
-  maxRetries,
-  onDisconnect,
-});

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Pool } from "pg";
 import type { Request } from "../protocol/messages";
 import type { CatalogConflict } from "./catalog";
@@ -18,8 +19,8 @@ export type Report = Request<"report"> & { readonly sessionId: string };
 
 /** A job's creation and the three writes of each of its runs. Those of many operators and workers that come at once share their commits. */
 export interface JobWrites {
-  /** @throws CatalogConflict where a name is taken or a datasource does not exist. */
-  readonly create: (creation: Creation) => Promise<string>;
+  /** Gives the new job's id. @throws CatalogConflict where a name is taken or a datasource does not exist. */
+  readonly create: (creation: Omit<Creation, "id">) => Promise<string>;
   /** Gives pending jobs to a session, at most its free slots; the same claim id gets the same open grants again. */
   readonly claim: (claim: Claim) => Promise<GrantedJob[]>;
   /** The daemon may be spawned: the job is held, wanted, and the session's lease has not run out. */
@@ -31,8 +32,8 @@ export interface JobWrites {
 export function groupedJobWrites(pool: Pool): JobWrites {
   const submit = inGroups((writes: readonly Write[]) => transaction(pool, (tx) => writeTogether(tx, writes)));
   return {
-    create: async (create) => {
-      const { created } = await submit({ create });
+    create: async (creation) => {
+      const { created } = await submit({ create: { ...creation, id: randomUUID() } });
       if (typeof created !== "string") throw created;
       return created;
     },
@@ -83,7 +84,7 @@ async function writeTogether(tx: Transaction, writes: readonly Write[]): Promise
 
   const made = new Set([...steps.keys()].filter((_, index) => typeof results[index] !== "string"));
   return writes.map((write) => ({
-    created: write.create && created.results.get(write.create),
+    created: write.create && created.results.get(write.create.id),
     granted: write.claim ? picked.grantedTo(write.claim) : [],
     done: made.has(write),
   }));

@@ -4,6 +4,8 @@ import { quantile } from "./figures";
 import { Operators } from "./operators";
 import { ParkedFleet } from "./parked-fleet";
 import { openSessions, startCopy, startStore } from "./plane";
+import { requestToClaim } from "./request-to-claim";
+import { steadily } from "./steadily";
 
 const WORKERS = 1_000;
 const JOBS_PER_SECOND = 100;
@@ -39,9 +41,8 @@ async function measure(name: string, apart: boolean): Promise<Measurement> {
     const cpuMs = () =>
       store.cpuMs() + [copy, ...(other ? [other] : [])].reduce((sum, { pid }) => sum + usageOf(pid).cpuMs, 0);
     const cpuBefore = cpuMs();
-    const askedAt = await operators.createSteadily(JOBS_PER_SECOND, names);
-    const toldAt = await Promise.all(names.map((job) => fleet.told(job)));
-    const toldMs = toldAt.map((at, index) => at - (askedAt[index] ?? Number.NaN)).slice(WARM_UP);
+    const allMs = await steadily(JOBS_PER_SECOND, names, (name) => requestToClaim(operators, fleet, name));
+    const toldMs = allMs.slice(WARM_UP);
     const cpuMsPerJob = (cpuMs() - cpuBefore) / names.length;
 
     const drainMs: number[] = [];
@@ -56,9 +57,7 @@ async function measure(name: string, apart: boolean): Promise<Measurement> {
       await store.pool.query(
         "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'holdfast listener'",
       );
-      const at = performance.now();
-      await operators.create(`cut-${round}`);
-      cutMs.push((await fleet.told(`cut-${round}`)) - at);
+      cutMs.push(await requestToClaim(operators, fleet, `cut-${round}`));
     }
     return {
       case: name,

@@ -1,7 +1,7 @@
-import { setTimeout as pause } from "node:timers/promises";
 import { issueToken } from "../../control-plane/store/tokens";
+import type { ServerProcess } from "../chaos/server-process";
 import { Connections } from "./connections";
-import type { BenchCopy, BenchStore } from "./plane";
+import type { BenchStore } from "./plane";
 
 /** So many that none asks for more than one token may. */
 const OPERATORS = 8;
@@ -13,13 +13,13 @@ export class Operators {
 
   private constructor(
     private readonly store: BenchStore,
-    copy: BenchCopy,
+    copy: ServerProcess,
     private readonly tokens: readonly string[],
   ) {
     this.connections = new Connections(copy.url);
   }
 
-  static async at(copy: BenchCopy, store: BenchStore): Promise<Operators> {
+  static async at(copy: ServerProcess, store: BenchStore): Promise<Operators> {
     const issued = Array.from({ length: OPERATORS }, () =>
       issueToken(store.pool, { kind: "operator", deploymentId: null }),
     );
@@ -33,18 +33,6 @@ export class Operators {
   async create(name: string): Promise<void> {
     const { datasourceId: id } = this.store;
     await this.ask("jobs", { name, sourceId: id, sinkId: id, tables: ["t"] });
-  }
-
-  /** So many jobs a second, however long each takes; gives for each, in order, when it was asked for. */
-  async createSteadily(perSecond: number, names: readonly string[]): Promise<number[]> {
-    const startedAt = performance.now();
-    const asked = names.map(async (name, index) => {
-      await pause((index * 1_000) / perSecond - (performance.now() - startedAt));
-      const at = performance.now();
-      await this.create(name);
-      return at;
-    });
-    return await Promise.all(asked);
   }
 
   async drain(sessionId: string): Promise<void> {

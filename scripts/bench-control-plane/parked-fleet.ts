@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
+import type { ServerProcess } from "../chaos/server-process";
 import { until } from "../chaos/until";
 import { Connections } from "./connections";
-import type { BenchCopy } from "./plane";
 
 const PATIENCE_MS = 300_000;
 const PARK_MS = 45_000;
@@ -30,7 +30,7 @@ export class ParkedFleet {
   private readonly loops: Promise<void>[] = [];
   private over = false;
 
-  constructor(private readonly copy: Pick<BenchCopy, "url">) {
+  constructor(private readonly copy: Pick<ServerProcess, "url">) {
     this.connections = new Connections(copy.url);
   }
 

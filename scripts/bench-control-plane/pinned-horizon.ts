@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { groupedJobWrites } from "../../control-plane/store/job-writes";
 import type { Bench } from "../bench/bench";
 import { until } from "../chaos/until";
 import { quantile } from "./figures";
 import { type BenchStore, openSessions, putJobs, startCopy, startStore } from "./plane";
+import { steadily } from "./steadily";
 
 const CLAIMS_PER_SECOND = 100;
 const CLAIMS = 2_000;
@@ -56,9 +56,7 @@ async function claimTimes(store: BenchStore, prefix: string): Promise<number[]> 
   const sessions = await openSessions(store, CLAIMS);
   await putJobs(store, prefix, CLAIMS);
   const writes = groupedJobWrites(store.pool);
-  const startedAt = performance.now();
-  const claims = sessions.map(async ({ id: sessionId }, index) => {
-    await pause((index * 1_000) / CLAIMS_PER_SECOND - (performance.now() - startedAt));
+  return await steadily(CLAIMS_PER_SECOND, sessions, async ({ id: sessionId }) => {
     const at = performance.now();
     const [ref] = await writes.claim({ sessionId, claimId: randomUUID(), slots: 1, grantMs: 60_000 });
     const tookMs = performance.now() - at;
@@ -67,7 +65,6 @@ async function claimTimes(store: BenchStore, prefix: string): Promise<number[]> 
     await writes.report({ sessionId, ...ref, outcome: "completed", logTail: [] });
     return tookMs;
   });
-  return await Promise.all(claims);
 }
 
 /** Jobs that are ready and gone again, as those that were claimed. */

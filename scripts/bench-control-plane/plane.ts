@@ -1,7 +1,7 @@
 import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import type { Pool } from "pg";
 import { createDatasource, createDeployment } from "../../control-plane/store/catalog";
 import { openDatabase } from "../../control-plane/store/database";
@@ -10,11 +10,11 @@ import { startPrivateCluster } from "../../control-plane/store/private-cluster";
 import { parseKeyring } from "../../control-plane/store/seal";
 import { issueToken } from "../../control-plane/store/tokens";
 import { usageOf } from "../bench-fleet/usage";
-import { Program } from "../chaos/program";
-import { until } from "../chaos/until";
+import { controlPlaneProgram } from "../chaos/control-plane-program";
+import { type ServerProcess, startServerProcess } from "../chaos/server-process";
 
 const KEYRING = `k1:${"11".repeat(32)}`;
-const PATIENCE_MS = 120_000;
+const TIMING = { heartbeatMs: 10_000, workerLeaseMs: 40_000, serverLeaseMs: 60_000 };
 const HOUR_SECONDS = 3_600;
 
 /** A PostgreSQL of its own, durable as it is delivered, with the control plane's schema and one deployment. */
@@ -74,34 +74,13 @@ function serverProcesses(cluster: string): number[] {
   return [postmaster, ...readdirSync("/proc").filter((name) => /^\d+$/.test(name) && isChild(name))].map(Number);
 }
 
-/** A copy of the control plane as a process of its own. */
-export interface BenchCopy {
-  readonly url: string;
-  readonly pid: number;
-  stop(): Promise<void>;
-}
-
-/** @param port to listen on. @default - a free one */
-export async function startCopy(store: BenchStore, port = 0): Promise<BenchCopy> {
-  let url: string | undefined;
-  const program = new Program({
-    args: ["--import", "tsx", resolve("control-plane/main.ts")],
-    cwd: resolve("."),
-    environment: {
-      DATABASE_URL: store.url,
-      HOLDFAST_KEYRING: KEYRING,
-      HOLDFAST_PORT: `${port}`,
-      HOLDFAST_HEARTBEAT_MS: "10000",
-      HOLDFAST_WORKER_LEASE_MS: "40000",
-      HOLDFAST_SERVER_LEASE_MS: "60000",
-    },
-    logFile: join(store.directory, "control-plane.log"),
-    onLine: (line) => {
-      url = /"url":"([^"]+)","msg":"listening"/.exec(line)?.[1] ?? url;
-    },
+/** A copy of the control plane. @param port to listen on. @default - a free one */
+export async function startCopy({ url, directory }: BenchStore, port = 0): Promise<ServerProcess> {
+  return await startServerProcess({
+    name: "the control plane",
+    ...controlPlaneProgram({ databaseUrl: url, keyring: KEYRING, port, timing: TIMING }),
+    logFile: join(directory, "control-plane.log"),
   });
-  const listening = await until("the control plane listens", PATIENCE_MS, async () => url);
-  return { url: listening, pid: program.pid ?? 0, stop: () => program.stop() };
 }
 
 /** Open sessions with valid leases, as after so many registrations; gives their tokens. */

@@ -5,6 +5,8 @@ import { quantile } from "./figures";
 import { Operators } from "./operators";
 import { ParkedFleet } from "./parked-fleet";
 import { openSessions, startCopy, startStore } from "./plane";
+import { requestToClaim } from "./request-to-claim";
+import { steadily } from "./steadily";
 
 const WORKERS = 500;
 const BEAT_MS = 10_000;
@@ -28,8 +30,7 @@ export const smallFleet: Bench = {
 
       let over = false;
       const ackMs: number[] = [];
-      const beats = sessions.map(async ({ token }, index) => {
-        await pause((index / WORKERS) * BEAT_MS);
+      const beats = steadily((WORKERS * 1_000) / BEAT_MS, sessions, async ({ token }) => {
         for (let seq = 0; !over; seq++) {
           const at = performance.now();
           await connections.post("heartbeat", token, { seq, state: "active", running: [], released: [] });
@@ -39,18 +40,16 @@ export const smallFleet: Bench = {
       });
       await fleet.figure("holdfast_event_loop_stall_seconds");
       const names = Array.from({ length: JOBS }, (_, index) => `job-${index}`);
-      const askedAt = await operators.createSteadily(JOBS_PER_SECOND, names);
-      const toldAt = await Promise.all(names.map((job) => fleet.told(job)));
+      const toldMs = await steadily(JOBS_PER_SECOND, names, (name) => requestToClaim(operators, fleet, name));
       const stallMs = (await fleet.figure("holdfast_event_loop_stall_seconds")) * 1_000;
       over = true;
-      await Promise.all(beats);
+      await beats;
 
       await fleet.stop();
       await copy.stop();
       const restartedAt = performance.now();
       copy = await startCopy(store);
       const restartSeconds = (performance.now() - restartedAt) / 1_000;
-      const toldMs = toldAt.map((at, index) => at - (askedAt[index] ?? Number.NaN));
       return [
         {
           case: `${WORKERS} workers`,

@@ -1,12 +1,14 @@
-import { join, resolve } from "node:path";
+import { join } from "node:path";
+import { controlPlaneProgram } from "./control-plane-program";
 import { Program } from "./program";
+import { listeningUrl } from "./server-process";
 import type { Destination, SeverableProxy } from "./severable-proxy";
 
 /**
  * A lease that is over soon, and a wide margin between what workers and control plane take for its end: the margin is for a machine that runs
  * all of the fleet and is slow to schedule a leash.
  */
-const TIMING = { HOLDFAST_HEARTBEAT_MS: "1500", HOLDFAST_WORKER_LEASE_MS: "6000", HOLDFAST_SERVER_LEASE_MS: "20000" };
+const TIMING = { heartbeatMs: 1_500, workerLeaseMs: 6_000, serverLeaseMs: 20_000 };
 
 export interface ControlPlaneCopyProps {
   readonly name: string;
@@ -28,22 +30,14 @@ export interface ControlPlaneCopy {
 export function startCopy(props: ControlPlaneCopyProps): ControlPlaneCopy {
   const { name, directory, keyring, operatorTokenFile, storeUrl, toStore } = props;
   const destination: Destination = { name, port: undefined };
-  const url = new URL(storeUrl);
-  url.port = String(toStore.port);
+  const databaseUrl = new URL(storeUrl);
+  databaseUrl.port = String(toStore.port);
   const program = new Program({
-    args: ["--import", "tsx", resolve("control-plane/main.ts")],
-    cwd: resolve("."),
-    environment: {
-      DATABASE_URL: url.href,
-      HOLDFAST_KEYRING: keyring,
-      HOLDFAST_PORT: "0",
-      HOLDFAST_OPERATOR_TOKEN_FILE: operatorTokenFile,
-      ...TIMING,
-    },
+    ...controlPlaneProgram({ databaseUrl: databaseUrl.href, keyring, operatorTokenFile, timing: TIMING }),
     logFile: join(directory, `${name}.log`),
     onLine: (line) => {
-      const port = /"url":"http:\/\/[^:"]+:(\d+)","msg":"listening"/.exec(line)?.[1];
-      if (port !== undefined) destination.port = Number(port);
+      const url = listeningUrl(line);
+      if (url !== undefined) destination.port = Number(new URL(url).port);
     },
     onExit: () => {
       destination.port = undefined;

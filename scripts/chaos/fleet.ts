@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
+import { lastToFirst } from "../last-to-first";
 import { type ControlPlaneCopy, startCopy } from "./control-plane-copy";
 import { type DatabaseServers, startDatabases, stopDatabases } from "./databases";
 import { Operator } from "./operator";
@@ -31,9 +32,7 @@ export interface ChaosFleet {
  */
 export async function startChaosFleet(size: FleetSize, directory: string): Promise<ChaosFleet> {
   const parts: (() => Promise<unknown>)[] = [];
-  const stop = async () => {
-    for (const end of parts.splice(0).reverse()) await end();
-  };
+  const stop = () => lastToFirst(parts.splice(0));
   const proxy = async (destinations: readonly Destination[]) => {
     const listening = await SeverableProxy.listen(destinations);
     parts.push(() => listening.close());
@@ -94,7 +93,8 @@ export async function startChaosFleet(size: FleetSize, directory: string): Promi
     };
     return { size, databases, copies, workers, operator, releases, jobIds, cut, stop };
   } catch (error) {
-    await stop();
+    // Why the fleet did not come up says more than what then failed to end.
+    await stop().catch(() => undefined);
     throw error;
   }
 }

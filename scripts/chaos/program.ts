@@ -7,6 +7,8 @@ export interface ProgramProps {
   readonly cwd: string;
   readonly environment?: Readonly<Record<string, string>>;
   readonly logFile: string;
+  /** Whether it is started again when it has ended. @default true */
+  readonly restarts?: boolean;
   readonly onLine?: (line: string) => void;
   readonly onExit?: () => void;
 }
@@ -16,7 +18,7 @@ const RESTART_MS = 1_000;
 /** What does not end when it is asked to is ended. */
 const STOP_PATIENCE_MS = 90_000;
 
-/** A program of Node.js that is started again whenever it ends, as a service manager would. */
+/** A program of Node.js that is looked after as by a service manager: what it prints is kept, and what ends is started again. */
 export class Program {
   private child: ChildProcess | undefined;
   private ended: Promise<void> = Promise.resolve();
@@ -57,7 +59,7 @@ export class Program {
   }
 
   private start(): void {
-    const { args, cwd, environment = {}, logFile, onLine, onExit } = this.props;
+    const { args, cwd, environment = {}, logFile, restarts = true, onLine, onExit } = this.props;
     this.starts += 1;
     const child = spawn(process.execPath, args, {
       cwd,
@@ -72,14 +74,13 @@ export class Program {
     child.stderr.pipe(log, { end: false });
     if (onLine) createInterface({ input: child.stdout }).on("line", onLine);
     this.ended = new Promise((done) => {
-      child.once("error", () => done());
-      child.once("close", () => done());
+      child.once("error", ({ message }) => log.end(message, done));
+      child.once("close", () => log.end(done));
     });
     void this.ended.then(() => {
-      log.end();
       this.child = undefined;
       onExit?.();
-      if (this.wanted) this.restart = setTimeout(() => this.start(), RESTART_MS);
+      if (this.wanted && restarts) this.restart = setTimeout(() => this.start(), RESTART_MS);
     });
   }
 }

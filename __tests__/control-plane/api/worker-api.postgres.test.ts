@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
 import { WORKER_PATH } from "../../../control-plane/protocol";
 import { send } from "./clients";
 import { useControlPlane } from "./use-control-plane";
@@ -152,6 +153,13 @@ describe("the worker API", () => {
 
     const beat = { seq: 1, state: "active", running: [], released: [], mood: "good" };
     expect(await agent.send("heartbeat", beat)).toMatchObject({ status: 200 });
+  });
+
+  it("keeps a connection for longer than a worker rests between two heartbeats", async () => {
+    const [, seconds] =
+      /^timeout=(\d+)$/.exec((await fetch(`${plane.url}/healthz`)).headers.get("keep-alive") ?? "") ?? [];
+
+    expect(Number(seconds) * 1_000).toBeGreaterThan(10 * DEFAULT_TIMING.heartbeatMs);
   });
 
   it("control-plane 22: a copy that ends answers its parked claims, and the other goes on", async () => {

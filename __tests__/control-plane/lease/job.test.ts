@@ -1,16 +1,7 @@
 import fc from "fast-check";
-import { isHeld, type Job, type JobEvent, transition } from "../../../control-plane/lease/job";
+import { isHeld, type Job, type JobEvent, newJob, transition } from "../../../control-plane/lease/job";
 
-const NEW_JOB: Job = {
-  state: "created",
-  desired: "run",
-  fence: 0,
-  session: null,
-  reported: null,
-  failures: 0,
-  maxRetries: 2,
-  onDisconnect: "stop",
-};
+const NEW_JOB = newJob({ maxRetries: 2, onDisconnect: "stop" });
 
 const session = fc.constantFrom("a", "b");
 const by = fc.record({ session, fence: fc.integer({ min: 0, max: 4 }) });

@@ -7,6 +7,7 @@ import { LeaseTiming } from "../../../control-plane/lease/timing";
 import type { Request } from "../../../control-plane/protocol";
 import { longForm } from "../../support/long-form";
 import { seededRandom } from "../../support/seeded-random";
+import { queuedJob } from "./simulator/simulate";
 
 const BEATING = longForm(300, 10_000);
 
@@ -28,16 +29,7 @@ it(`control-plane 15: of ${BEATING} workers that beat every 10 s none is taken f
   for (const worker of workers) {
     coordinator.register(state, worker, worker);
     send(worker, random() * timing.heartbeatMs);
-    state.jobs.set(worker, {
-      state: "running",
-      desired: "run",
-      fence: 1,
-      session: worker,
-      reported: null,
-      failures: 0,
-      maxRetries: 10,
-      onDisconnect: "stop",
-    });
+    state.jobs.set(worker, { ...queuedJob(), state: "running", fence: 1, session: worker });
   }
   let beats = 0;
   let moved = 0;

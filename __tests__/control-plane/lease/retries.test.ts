@@ -1,5 +1,5 @@
 import { type Job, type JobEvent, retryDelayMs, transition } from "../../../control-plane/lease/job";
-import { newJob } from "./simulator/simulate";
+import { queuedJob } from "./simulator/simulate";
 
 const MAX_RETRIES = 10;
 
@@ -17,7 +17,7 @@ function failed(job: Job): Job {
 }
 
 test(`R27: a job that always fails is tried ${MAX_RETRIES} times again, and is then given up`, () => {
-  let job = newJob();
+  let job = queuedJob();
   for (let retry = 1; retry <= MAX_RETRIES; retry++) {
     job = failed(job);
     expect(job).toMatchObject({ state: "pending", failures: retry });

@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { findAuditTampering } from "../../../control-plane/store/audit";
-import { createDatasource } from "../../../control-plane/store/catalog";
+import { CatalogConflict, createDatasource } from "../../../control-plane/store/catalog";
+import { createJobs } from "../../../control-plane/store/create";
+import { transaction } from "../../../control-plane/store/database";
 import { deleteDatasource } from "../../../control-plane/store/datasources";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres";
 import { KEYRING, TestFleet } from "./fleet";
@@ -51,6 +53,20 @@ test("what stands in one job's way stands in no other's, though they were asked 
   );
   expect(told.rows[0].actions).toEqual(["job.create", "job.run"]);
   expect(await findAuditTampering(fleet.pool, fleet.deploymentId)).toBeNull();
+});
+
+test("a creation that is repeated because its answer was lost gives the job it made, and makes no other", async () => {
+  const fleet = await freshFleet();
+  const { deploymentId } = fleet;
+  const [first, other] = [randomUUID(), randomUUID()];
+  const creation = (id: string) => ({ id, deploymentId, job: fleet.described("orders"), run: true, actor: "test" });
+  const create = async (id: string) => await transaction(fleet.pool, (tx) => createJobs(tx, [creation(id)]));
+
+  expect((await create(first)).results.get(first)).toBe(first);
+  const again = await create(first);
+
+  expect([again.results.get(first), again.jobs, again.steps, again.entries]).toEqual([first, [], [], []]);
+  expect((await create(other)).results.get(other)).toEqual(new CatalogConflict("there is a job named orders"));
 });
 
 test("copies that are asked for the same jobs in other orders make each of them once", async () => {

@@ -45,9 +45,8 @@ export class TestFleet {
     return new TestFleet(this.pool, this.deploymentId, this.datasourceId);
   }
 
-  /** A job that waits to be claimed. */
-  async job(name: string, props: Partial<NewJob> = {}): Promise<string> {
-    const job = {
+  described(name: string, props: Partial<NewJob> = {}): NewJob {
+    return {
       name,
       sourceId: this.datasourceId,
       sinkId: this.datasourceId,
@@ -57,11 +56,16 @@ export class TestFleet {
       pool: "default",
       labels: {},
       priority: 100,
-      onDisconnect: "stop" as const,
+      onDisconnect: "stop",
       maxRetries: 10,
       ...props,
     };
-    return await this.writes.create({ deploymentId: this.deploymentId, job, run: true, actor: "test" });
+  }
+
+  /** A job that waits to be claimed. */
+  async job(name: string, props: Partial<NewJob> = {}): Promise<string> {
+    const { deploymentId } = this;
+    return await this.writes.create({ deploymentId, job: this.described(name, props), run: true, actor: "test" });
   }
 
   async register(workerId: string, props: Partial<Request<"register">> = {}): Promise<string> {

@@ -1,81 +1,132 @@
+import type { Connection as Session } from "mysql2/promise";
 import type { Connection } from "../../../control-plane/protocol";
-import type { Checks } from "./check";
-import { type Address, connected, firstBytes } from "./reach";
-import { handshake } from "./tls";
+import type { Check, Checks, Finding, TestProps } from "./check";
+import type { Address } from "./reach";
 
-/** https://dev.mysql.com/doc/dev/mysql-server/latest/group__group__cs__capabilities__flags.html */
-const CLIENT_PROTOCOL_41 = 0x200;
-const CLIENT_SSL = 0x800;
-const CLIENT_SECURE_CONNECTION = 0x8000;
-const ERROR_PACKET = 0xff;
-const HEADER_BYTES = 4;
-const MAX_GREETING_BYTES = 4_096;
-const MAX_PACKET_BYTES = 16 * 1_024 * 1_024;
-const UTF8MB4 = 45;
-
-interface Greeting {
-  readonly version: string;
-  readonly capabilities: number;
+export interface MysqlProps extends Pick<TestProps, "role" | "connection"> {
+  readonly address: Address;
 }
 
-/** A MySQL server is tried as far as its greeting and TLS: nobody logs in. */
-export function mysqlChecks({ options }: Connection, address: Address): Checks {
-  const verify = options["MYSQL_TLS_SKIP_VERIFY"] !== "true";
+type Login = { readonly usesTls: boolean } & ({ readonly session: Session } | { readonly error: unknown });
+
+/** A MySQL server is tried as a daemon would use it: TLS where it offers any, login, and what reading its binary log takes. */
+export function mysqlChecks({ role, connection, address }: MysqlProps): Checks {
+  const isVerified = connection.options["MYSQL_TLS_SKIP_VERIFY"] !== "true";
+  const open = new Set<Session>();
+  let login: Promise<Login> | undefined;
+  const logIn = (): Promise<Login> => {
+    login ??= attempt(connection, address, isVerified, open);
+    return login;
+  };
+  const ask = async <Row extends object>(text: string): Promise<Row[]> => {
+    const told = await logIn();
+    if ("error" in told) throw told.error;
+    return (await told.session.query(text))[0] as Row[];
+  };
+
+  const tls = async (): Promise<Finding> => {
+    const told = await logIn();
+    if ("error" in told && !isRefusal(told.error)) throw told.error;
+    if (!told.usesTls) return "the server offers none";
+    if ("error" in told) return "used";
+    const status = await ask<{ Value: string }>(
+      "show session status where variable_name in ('Ssl_version', 'Ssl_cipher')",
+    );
+    const negotiated = status
+      .map(({ Value }) => Value)
+      .sort()
+      .reverse();
+    return `${negotiated.join(", ")}${isVerified ? "" : ", certificate not verified"}`;
+  };
+  const auth = async (): Promise<Finding> => {
+    const [who] = await ask<{ user: string; version: string }>("select current_user() as user, version() as version");
+    return `${who?.user}, ${who?.version}`;
+  };
   return {
-    close: () => {},
     steps: [
-      {
-        step: "tls",
-        look: async (signal) => {
-          const socket = await connected(address, signal);
-          try {
-            const { version, capabilities } = parseGreeting(await packet(socket));
-            if ((capabilities & CLIENT_SSL) === 0) return `MySQL ${version} offers none`;
-            socket.write(sslRequest());
-            return `MySQL ${version}, ${await handshake(socket, address, verify)}`;
-          } finally {
-            socket.destroy();
-          }
-        },
-      },
-      {
-        step: "auth",
-        look: async () => ({
-          result: "warning",
-          detail: "not tried: login, privileges and binlog settings of MySQL are not tested",
-        }),
-      },
+      { step: "tls", look: tls },
+      { step: "auth", look: auth },
+      ...(role === "source" ? sourceChecks(ask, connection) : []),
     ],
+    close: () => {
+      for (const session of open) session.destroy();
+    },
   };
 }
 
-async function packet(socket: Parameters<typeof firstBytes>[0]): Promise<Buffer> {
-  const header = await firstBytes(socket, HEADER_BYTES);
-  const length = header.readUIntLE(0, 3);
-  // The first packet of a conversation has number 0.
-  if (length === 0 || length > MAX_GREETING_BYTES || header[3] !== 0)
-    throw new Error("the server does not speak MySQL's protocol");
-  return await firstBytes(socket, length);
+/** Asks for TLS first: a server that has it is never told a password without. */
+async function attempt(
+  { url, user, password }: Connection,
+  { host, port }: Address,
+  isVerified: boolean,
+  open: Set<Session>,
+): Promise<Login> {
+  const { createConnection } = await import("mysql2");
+  const database = decodeURIComponent(new URL(url).pathname.slice(1));
+  const connect = async (usesTls: boolean): Promise<Session> => {
+    const ssl = usesTls && { ssl: { rejectUnauthorized: isVerified, verifyIdentity: isVerified } };
+    const session = createConnection({ host, port, user, password, ...(database && { database }), ...ssl }).promise();
+    open.add(session);
+    session.on("error", () => undefined);
+    await session.connect();
+    return session;
+  };
+  const outcome = async (usesTls: boolean): Promise<Login> => {
+    try {
+      return { usesTls, session: await connect(usesTls) };
+    } catch (error) {
+      return { usesTls, error };
+    }
+  };
+  const login = await outcome(true);
+  return "error" in login && codeOf(login.error) === "HANDSHAKE_NO_SSL_SUPPORT" ? await outcome(false) : login;
 }
 
-/** https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_v10.html */
-function parseGreeting(payload: Buffer): Greeting {
-  if (payload[0] === ERROR_PACKET) throw new Error(payload.toString("utf8", 3).replace(/^#\w{5}/, ""));
-  const end = payload.indexOf(0, 1);
-  // Version, connection id (4), the first part of the challenge (8), a filler (1).
-  const at = end + 1 + 4 + 8 + 1;
-  if (payload[0] !== 10 || end < 0 || payload.length < at + 2) {
-    throw new Error("the server does not speak MySQL's protocol, version 10");
-  }
-  return { version: payload.toString("latin1", 1, end), capabilities: payload.readUInt16LE(at) };
-}
+const codeOf = (error: unknown): string => String((error as { code?: unknown }).code);
 
-/** https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_ssl_request.html */
-function sslRequest(): Buffer {
-  const body = Buffer.alloc(32);
-  body.writeUInt32LE(CLIENT_PROTOCOL_41 | CLIENT_SSL | CLIENT_SECURE_CONNECTION, 0);
-  body.writeUInt32LE(MAX_PACKET_BYTES, 4);
-  body.writeUInt8(UTF8MB4, 8);
-  // Its length, and its number in the conversation.
-  return Buffer.concat([Buffer.from([body.length, 0, 0, 1]), body]);
+/** The server has answered, and means no. */
+const isRefusal = (error: unknown): boolean => codeOf(error).startsWith("ER_");
+
+type Ask = <Row extends object>(text: string) => Promise<Row[]>;
+
+/** What a user needs to read the binary log, and what the second is called by MariaDB. */
+const PRIVILEGES = [/^REPLICATION SLAVE$/, /^(REPLICATION CLIENT|BINLOG MONITOR|SUPER)$/];
+
+function sourceChecks(ask: Ask, { options }: Connection): readonly Check[] {
+  const privileges = async (): Promise<Finding> => {
+    const rows = await ask<{ held: string }>(
+      `select privilege_type as held from information_schema.user_privileges
+       where grantee = concat('''', replace(current_user(), '@', '''@'''), '''')`,
+    );
+    if (PRIVILEGES.every((wanted) => rows.some(({ held }) => wanted.test(held)))) return "may read the binary log";
+    const cure = "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO the user";
+    const [active] = await ask<{ role: string | null }>("select current_role() as role");
+    if (!active?.role || active.role === "NONE") throw new Error(`the user may not read the binary log: ${cure}`);
+    return {
+      result: "warning",
+      detail: `whether its role ${active.role} lets the user read the binary log is not seen: ${cure}`,
+    };
+  };
+  const replication = async (): Promise<Finding> => {
+    const rows = await ask<{ Variable_name: string; Value: string }>(
+      "show global variables where variable_name in ('log_bin', 'binlog_format', 'binlog_row_image', 'gtid_mode')",
+    );
+    const set = new Map(rows.map(({ Variable_name: name, Value }) => [name.toLowerCase(), Value.toUpperCase()]));
+    if (set.get("log_bin") !== "ON") throw new Error("the server writes no binary log: start it with log_bin");
+    for (const [name, wanted] of [
+      ["binlog_format", "ROW"],
+      ["binlog_row_image", "FULL"],
+    ] as const) {
+      if (set.get(name) !== wanted) throw new Error(`${name} = ${set.get(name)}: set it to ${wanted}`);
+    }
+    const usesGtids = options["MYSQL_GTID_ENABLED"] !== "false";
+    if (!usesGtids || set.get("gtid_mode") === "ON")
+      return `rows in full, ${usesGtids ? "with GTIDs" : "without GTIDs"}`;
+    const has = set.has("gtid_mode") ? `gtid_mode = ${set.get("gtid_mode")}` : "the server has no gtid_mode";
+    throw new Error(`${has}: set it to ON, or give the job the option MYSQL_GTID_ENABLED=false`);
+  };
+  return [
+    { step: "privileges", look: privileges },
+    { step: "replication", look: replication },
+  ];
 }

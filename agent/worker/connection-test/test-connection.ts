@@ -53,7 +53,7 @@ function checksOf({ role, connection, plainConnectionsOnly }: TestProps): Checks
   const { steps, close } = /^postgres/.test(connection.engine)
     ? postgresChecks({ role, connection, address, plainConnectionsOnly })
     : /^mysql/.test(connection.engine)
-      ? mysqlChecks(connection, address)
+      ? mysqlChecks({ role, connection, address })
       : unknownChecks(connection.engine);
   return { steps: [...reach, ...steps], close };
 }

@@ -4,6 +4,7 @@ import { instanceMetadata } from "../../emulator/metadata/instance-metadata";
 import { startMetadataServer } from "../../emulator/metadata/server";
 import type { LeavesAt } from "../../emulator/metadata/service";
 import { rememberingMachines } from "../../emulator/remembering-machines";
+import { lastToFirst } from "../../last-to-first";
 import { containerMachines } from "../machines/container-machines";
 import { type Lab, openLab } from "../machines/lab";
 import { onEndSignal } from "./end-signal";
@@ -87,11 +88,4 @@ export async function openContainerCloud(options: ContainerCloudOptions): Promis
     await close();
     throw error;
   }
-}
-
-/** Each is done, whatever became of the others. @throws Error as the first that failed. */
-async function lastToFirst(steps: readonly (() => Promise<unknown>)[]): Promise<void> {
-  const failures: unknown[] = [];
-  for (const step of [...steps].reverse()) await step().catch((error) => failures.push(error));
-  if (failures.length > 0) throw failures[0];
 }

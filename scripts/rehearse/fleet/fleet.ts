@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { lastToFirst } from "../../last-to-first";
 import type { Lab } from "../machines/lab";
 import { startControlPlane } from "./control-plane";
 import { type Database, startDatabases } from "./databases";
@@ -26,7 +27,7 @@ export interface Fleet {
   readonly dials: FleetDials;
   readonly replication: Replication;
   readonly releases: Releases;
-  /** Ends all of it. */
+  /** Ends all of it, also where a part fails to end. @throws Error of the first that did */
   stop(): Promise<void>;
 }
 
@@ -44,9 +45,7 @@ export interface FleetProps {
 /** @throws Error where PostgreSQL or openssl is not there, or a part does not come up: what was started is ended again */
 export async function openFleet({ lab, url, region, name, needs }: FleetProps): Promise<Fleet> {
   const steps: (() => Promise<unknown>)[] = [];
-  const stop = async () => {
-    for (const step of steps.splice(0).reverse()) await step();
-  };
+  const stop = () => lastToFirst(steps.splice(0));
   const host = lab.network.hostAddress;
   const gate = async (to: string, tls?: Certificate) => {
     const opened = await openGate(host, Number(new URL(to).port), tls);
@@ -84,7 +83,8 @@ export async function openFleet({ lab, url, region, name, needs }: FleetProps): 
     steps.push(() => replication.stop());
     return { needs, dials, replication, releases, stop };
   } catch (error) {
-    await stop();
+    // Why the fleet did not come up says more than what then failed to end.
+    await stop().catch(() => undefined);
     throw error;
   }
 }

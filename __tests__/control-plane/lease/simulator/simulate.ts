@@ -1,4 +1,4 @@
-import type { Job } from "../../../../control-plane/lease/job";
+import { type Job, newJob } from "../../../../control-plane/lease/job";
 import { DEFAULT_TIMING, type LeaseTiming } from "../../../../control-plane/lease/timing";
 import { Agent } from "./agent";
 import { Machine, type Observer } from "./machine";
@@ -66,7 +66,8 @@ export function simulate(simulation: Simulation): Outcome {
   const bringUp = (machine: Machine): void => {
     agents.set(machine, new Agent(machine, network));
   };
-  for (let index = 0; index < jobs; index++) server.state.jobs.set(`job-${index}`, newJob(index % 4 === 3));
+  for (let index = 0; index < jobs; index++)
+    server.state.jobs.set(`job-${index}`, queuedJob(index % 4 === 3 ? "keep" : "stop"));
   for (const machine of machines) {
     world.after(world.between(0, 5_000), () => bringUp(machine));
     injectFaults(world, machine, faults, bringUp);
@@ -144,16 +145,7 @@ function repeat(world: World, meanMs: number, happen: () => void, untilMs = Numb
   });
 }
 
-/** As jobs are made where nothing else is said. */
-export function newJob(keep = false): Job {
-  return {
-    state: "pending",
-    desired: "run",
-    fence: 0,
-    session: null,
-    reported: null,
-    failures: 0,
-    maxRetries: 10,
-    onDisconnect: keep ? "keep" : "stop",
-  };
+/** As jobs are made where nothing else is said, and queued. */
+export function queuedJob(onDisconnect: Job["onDisconnect"] = "stop"): Job {
+  return { ...newJob({ maxRetries: 10, onDisconnect }), state: "pending" };
 }

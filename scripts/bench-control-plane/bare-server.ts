@@ -1,0 +1,14 @@
+/** Reads each request to its end and answers with so many bytes as its argument says: what Node.js itself costs a server. */
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+
+const answer = "x".repeat(Number(process.argv[2]));
+const headers = { "content-type": "application/json", "content-length": answer.length };
+
+const server = createServer((request, response) => {
+  request.resume().once("end", () => response.writeHead(200, headers).end(answer));
+});
+server.listen(0, "127.0.0.1", () => {
+  const { port } = server.address() as AddressInfo;
+  console.log(JSON.stringify({ url: `http://127.0.0.1:${port}`, msg: "listening" }));
+});

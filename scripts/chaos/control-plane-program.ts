@@ -1,0 +1,44 @@
+import { join, resolve } from "node:path";
+import type { ProgramProps } from "./program";
+
+const REPOSITORY = resolve(__dirname, "../..");
+
+export interface ControlPlaneProgramProps {
+  readonly databaseUrl: string;
+  readonly keyring: string;
+  /** On the loopback interface. @default - a free one at each start */
+  readonly port?: number;
+  /** Where the first operator's token is to lie. @default - there is none */
+  readonly operatorTokenFile?: string;
+  /** @default - the control plane's own */
+  readonly timing?: ControlPlaneTiming;
+}
+
+/** As the control plane has it, in ms. */
+export interface ControlPlaneTiming {
+  readonly heartbeatMs: number;
+  readonly workerLeaseMs: number;
+  readonly serverLeaseMs: number;
+}
+
+/** A copy of the control plane as a process of its own, from this repository's sources. */
+export function controlPlaneProgram(
+  props: ControlPlaneProgramProps,
+): Pick<ProgramProps, "args" | "cwd" | "environment"> {
+  const { databaseUrl, keyring, port = 0, operatorTokenFile, timing } = props;
+  return {
+    args: ["--import", "tsx", join(REPOSITORY, "control-plane/main.ts")],
+    cwd: REPOSITORY,
+    environment: {
+      DATABASE_URL: databaseUrl,
+      HOLDFAST_KEYRING: keyring,
+      HOLDFAST_PORT: `${port}`,
+      ...(operatorTokenFile !== undefined && { HOLDFAST_OPERATOR_TOKEN_FILE: operatorTokenFile }),
+      ...(timing && {
+        HOLDFAST_HEARTBEAT_MS: `${timing.heartbeatMs}`,
+        HOLDFAST_WORKER_LEASE_MS: `${timing.workerLeaseMs}`,
+        HOLDFAST_SERVER_LEASE_MS: `${timing.serverLeaseMs}`,
+      }),
+    },
+  };
+}
