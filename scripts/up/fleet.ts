@@ -10,6 +10,7 @@ import { type ControlPlane, startControlPlane } from "../../control-plane/api/se
 import { openDatabase } from "../../control-plane/store/database";
 import { type PrivateCluster, startPrivateCluster } from "../../control-plane/store/private-cluster";
 import { parseKeyring } from "../../control-plane/store/seal";
+import { lastToFirst } from "../last-to-first";
 import { type ControlPlaneApi, controlPlaneApi } from "../operator/control-plane";
 import { type Agent, runAgent } from "./agents";
 import { describeFleet } from "./catalog";
@@ -37,7 +38,7 @@ export interface Fleet {
   view(): Promise<FleetView>;
   /** No order is placed any more. */
   closeShop(): Promise<void>;
-  /** Gives the jobs back, ends every process in order, keeps the folder. */
+  /** Gives the jobs back, ends every process in order, keeps the folder. @throws Error of the first that did not end */
   stop(): Promise<void>;
   /** Ends every process at once; the next start repairs what that leaves. */
   kill(): void;
@@ -47,7 +48,8 @@ export interface Fleet {
 export async function startFleet({ stateFolder, ordersPerSecond, say }: FleetProps): Promise<Fleet> {
   const state = await StateFolder.open(stateFolder);
   if (state.wasKilled) say("the last fleet was killed: going on with what it left");
-  const parts = new Parts();
+  const steps: (() => Promise<unknown>)[] = [async () => state.release()];
+  const stop = () => lastToFirst(steps.splice(0));
   try {
     const ports = await state.ports();
     const server = await startPrivateCluster({
@@ -55,22 +57,22 @@ export async function startFleet({ stateFolder, ordersPerSecond, say }: FleetPro
       port: ports.postgres,
       settings: { wal_level: "logical" },
     });
-    parts.add(() => server.stop());
+    steps.push(() => server.stop());
     await createDatabases(server.url);
     const operatorTokenFile = state.file("operator-token");
     const controlPlane = await startLocalControlPlane(server, state, ports.controlPlane, operatorTokenFile);
-    parts.add(() => controlPlane.stop());
+    steps.push(() => controlPlane.stop());
     const { url } = controlPlane;
     const api = controlPlaneApi(url, readFileSync(operatorTokenFile, "utf8").trim());
     const { base, deploymentTokenFile } = await describeFleet(api, server.url, state);
 
     const agents = WORKERS.map((name) => runAgent({ name, controlPlaneUrl: url, deploymentTokenFile, state, say }));
-    parts.add(() => Promise.all(agents.map((agent) => agent.stop())));
+    steps.push(() => Promise.all(agents.map((agent) => agent.stop())));
     const shop = openDatabase(databaseUrl(server.url, NAMES.source), 3);
     const copy = openDatabase(databaseUrl(server.url, NAMES.sink), 3);
-    parts.add(() => Promise.all([shop.end(), copy.end()]));
+    steps.push(() => Promise.all([shop.end(), copy.end()]));
     const closeShop = runShop(shop, ordersPerSecond, say);
-    parts.add(closeShop);
+    steps.push(closeShop);
 
     return {
       url,
@@ -80,29 +82,12 @@ export async function startFleet({ stateFolder, ordersPerSecond, say }: FleetPro
       broken: server.ended.then(() => `PostgreSQL ended; its log is ${state.file("postgres", "postgres.log")}`),
       view: () => readView(api, base, shop, copy),
       closeShop,
-      stop: async () => {
-        await parts.stop();
-        state.release();
-      },
+      stop,
       kill: () => killAll(agents, server),
     };
   } catch (error) {
-    await parts.stop();
-    state.release();
+    await stop().catch(() => undefined);
     throw error;
-  }
-}
-
-/** What runs, to be ended in the opposite order. */
-class Parts {
-  private readonly running: (() => Promise<unknown>)[] = [];
-
-  add(stop: () => Promise<unknown>): void {
-    this.running.push(stop);
-  }
-
-  async stop(): Promise<void> {
-    for (const stop of this.running.splice(0).reverse()) await stop();
   }
 }
 
