@@ -299,7 +299,8 @@ class WorkerAgent implements AgentView {
       if (!session.open || !session.token) continue;
       const host = { memoryBytes: process.memoryUsage.rss(), cpuMillicores: cpuMillicores() };
       try {
-        await ports.controlPlane.post("metrics", { jobs: await jobs.metrics(), host }, session.token);
+        const message = { jobs: await jobs.metrics(), host };
+        await ports.controlPlane.post("metrics", message, session.token, { signal: leaving.signal });
       } catch (error) {
         ports.log.warn("figures not pushed", { reason: reason(error) });
       }

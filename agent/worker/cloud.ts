@@ -2,12 +2,12 @@ import type { Aws } from "../host/aws";
 import type { Imds } from "../host/imds";
 import { completeHook, type LifecycleHook, prolongHook } from "../host/lifecycle-hook";
 import { type Log, reason } from "../host/log";
-import { sleep } from "../host/waiting";
+import { sleep, withDeadline } from "../host/waiting";
 import type { Progress } from "../host/watchdog";
 import type { WorkerConfig } from "./config";
 import type { Drain, DrainMode, DrainSource } from "./drain";
 import type { JobSupervisor } from "./jobs/job-supervisor";
-import { minuteOf, putMetrics } from "./metrics";
+import { minuteOf, type PublishedMetric, putMetrics } from "./metrics";
 import { NO_NOTICES, type Notices, watchNotices } from "./notices";
 import { scaleInProtection } from "./scale-in-protection";
 import type { SessionState } from "./session";
@@ -44,14 +44,18 @@ export interface CloudProps {
   readonly aws: Aws;
   readonly imds: Imds;
   readonly log: Log;
+  /** Brings what daemons said last to where others read it. @default - nobody does */
+  readonly copyLastWords?: () => Promise<void>;
 }
 
+/** What is still to be sent or copied may delay the terminate hook's completion by as long. */
+const FLUSH_MS = 3_000;
 /** A daemon must be gone this long before EC2 takes the machine. */
 const SPOT_MARGIN_MS = 20_000;
 /** Beyond the drain's own deadline, before a scheduled event. */
 const EVENT_MARGIN_MS = 300_000;
 
-export function ec2Cloud({ config, instanceId, aws, imds, log }: CloudProps): Cloud {
+export function ec2Cloud({ config, instanceId, aws, imds, log, copyLastWords }: CloudProps): Cloud {
   const hook: LifecycleHook = {
     autoScalingGroupName: config.autoScalingGroupName,
     hookName: config.terminateHookName,
@@ -61,7 +65,10 @@ export function ec2Cloud({ config, instanceId, aws, imds, log }: CloudProps): Cl
   const protection = scaleInProtection(aws, config.autoScalingGroupName, instanceId, log);
   const gone = new AbortController();
   let notices = NO_NOTICES;
-  let prolonging: Promise<void> | undefined;
+  let prolonging = false;
+  /** The minute of which nothing was reported yet. */
+  let minute = minuteOf(Date.now());
+  let reporting: Promise<void> | undefined;
 
   const changed = (now: Notices, agent: AgentView) => {
     // The machine is still there, and nothing else is announced: it may take work again, which a drained worker never does.
@@ -75,38 +82,50 @@ export function ec2Cloud({ config, instanceId, aws, imds, log }: CloudProps): Cl
       agent.drain(now.drain, mode, Math.max(0, Math.min(deadlineSeconds * 1_000, leftMs)));
     }
     if (now.terminating) {
-      prolonging ??= prolongHook(aws, hook, log, gone.signal);
+      if (!prolonging) void prolongHook(aws, hook, log, gone.signal);
+      prolonging = true;
       agent.leave("terminating");
     }
   };
+
+  const publish = (time: Date, values: Readonly<Partial<Record<PublishedMetric, number>>>) =>
+    putMetrics(aws, config, time, values).catch((error) => log.warn("metrics not sent", { reason: reason(error) }));
 
   /**
    * One datapoint per metric and minute. The heartbeat is left out for a minute in which the control plane answered nothing,
    * and once the group no longer counts on the instance: its absence is what the alarm waits for.
    */
+  const report = ({ jobs, session, draining }: AgentView): Promise<void> => {
+    const alive = session.answeredAt >= minute.getTime() && notices.inService;
+    const lagMs = jobs.takeLargestLagMs();
+    return publish(minute, {
+      ...(alive ? { WorkerHeartbeat: 1 } : {}),
+      SlotsUsed: jobs.used,
+      SlotsFree: session.token && !draining ? jobs.free : 0,
+      JobsUnhealthy: jobs.unhealthy,
+      ...(lagMs === undefined ? {} : { ReplicationLag: lagMs }),
+      ...(draining ? { DrainOverrun: Math.max(0, (performance.now() - draining.deadlineAt) / 1_000) } : {}),
+    });
+  };
+
+  /** Waits for no answer: the agent may have to leave before it comes. */
   const reportEachMinute = async (agent: AgentView, progress: Progress, leaving: AbortSignal): Promise<void> => {
+    minute = minuteOf(Date.now());
     for (;;) {
-      const minute = minuteOf(Date.now());
+      const end = minute.getTime() + 60_000;
       progress.turn("metrics", 60_000);
-      await sleep(minute.getTime() + 60_000 - Date.now(), leaving);
+      await sleep(end - Date.now(), leaving);
       if (leaving.aborted) return progress.end("metrics");
-      const { jobs, session, draining } = agent;
-      const alive = session.answeredAt >= minute.getTime() && notices.inService;
-      const lagMs = jobs.takeLargestLagMs();
-      const values = {
-        ...(alive ? { WorkerHeartbeat: 1 } : {}),
-        SlotsUsed: jobs.used,
-        SlotsFree: session.token && !draining ? jobs.free : 0,
-        JobsUnhealthy: jobs.unhealthy,
-        ...(lagMs === undefined ? {} : { ReplicationLag: lagMs }),
-        ...(draining ? { DrainOverrun: Math.max(0, (performance.now() - draining.deadlineAt) / 1_000) } : {}),
-      };
-      try {
-        await putMetrics(aws, config, minute, values);
-      } catch (error) {
-        log.warn("metrics not sent", { reason: reason(error) });
-      }
+      reporting = report(agent);
+      // A timer may fire a moment early.
+      minute = minuteOf(Math.max(end, Date.now()));
     }
+  };
+
+  /** What the end of the machine would lose. Whoever does not answer in time does not hold up the hook. */
+  const flush = async (agent: AgentView): Promise<void> => {
+    const pending = () => Promise.allSettled([reporting, report(agent), copyLastWords?.()]);
+    await withDeadline("flush", FLUSH_MS, pending).catch((error) => log.warn("not flushed", { reason: reason(error) }));
   };
 
   return {
@@ -125,18 +144,16 @@ export function ec2Cloud({ config, instanceId, aws, imds, log }: CloudProps): Cl
     },
     protect: () => protection.raise(),
     unprotect: () => protection.drop(),
-    left: async ({ jobs }, ended) => {
+    left: async (agent, ended) => {
       gone.abort();
-      await prolonging;
       if (!notices.terminating) return;
-      const kept = config.retainOnFailedDrain === true && jobs.overdue > 0;
+      await flush(agent);
+      const kept = config.retainOnFailedDrain === true && agent.jobs.overdue > 0;
       await completeHook(aws, hook, kept ? "ABANDON" : "CONTINUE", log);
       while (kept && !ended.aborted) {
-        const minute = minuteOf(Date.now());
-        await putMetrics(aws, config, minute, { InstanceRetained: 1 }).catch((error) => {
-          log.warn("metrics not sent", { reason: reason(error) });
-        });
-        await sleep(minute.getTime() + 60_000 - Date.now(), ended);
+        const current = minuteOf(Date.now());
+        await publish(current, { InstanceRetained: 1 });
+        await sleep(current.getTime() + 60_000 - Date.now(), ended);
       }
     },
   };

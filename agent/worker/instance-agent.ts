@@ -55,7 +55,14 @@ export async function runInstanceAgent(signals: AgentSignals): Promise<AgentEnd>
       notify: (state) => notifySystemd(state).catch((error) => log.warn("systemd not told", { reason: reason(error) })),
       watchdogPeriodMs: watchdogPeriodMs(),
       upgrades: instanceUpgrades(config, aws),
-      cloud: ec2Cloud({ config, instanceId: identity.instanceId, aws, imds, log }),
+      cloud: ec2Cloud({
+        config,
+        instanceId: identity.instanceId,
+        aws,
+        imds,
+        log,
+        copyLastWords: () => jobLogs.finish(),
+      }),
     },
     signals,
   );

@@ -23,8 +23,9 @@ export const WATCHDOG_SECONDS = 60;
 export const JOBS_MEMORY_PERCENT = 85;
 
 /**
- * What none of the programs needs; a core would hold secrets. MemoryDenyWriteExecute is absent, and memory protection keys are allowed: Node.js compiles to
- * memory as it runs. A call outside the filter fails instead of killing: libuv tries new ones and does without them.
+ * What none of the programs needs; a core would hold secrets. MemoryDenyWriteExecute is absent, and memory protection keys
+ * are allowed: Node.js compiles to memory as it runs. A call outside the filter fails instead of killing: libuv tries new
+ * ones and does without them.
  * https://www.freedesktop.org/software/systemd/man/latest/systemd.exec.html
  */
 export const HARDENING = `NoNewPrivileges=yes

@@ -159,6 +159,83 @@ test("a job that has run for as long as it may is given back, and its worker goe
   await running;
 });
 
+describe("R32: before the hook is completed", () => {
+  const START = "2026-01-02T03:04:00.000Z";
+
+  test("the minute that has begun is reported, with what the jobs that have left told in it, and the daemons' last lines are copied", async () => {
+    // GIVEN
+    const copied: number[] = [];
+    const copyLastWords = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      copied.push(Date.now());
+    };
+    const worker = await workerWithJob({ lagMs: 1_234, copyLastWords });
+    const { at, metadata, pass, puts } = worker;
+    expect(puts).toEqual([]);
+
+    // WHEN
+    metadata.set(STATE, "Terminated");
+    await pass(20_000);
+    await worker.running;
+
+    // THEN
+    const values = { SlotsUsed: 0, SlotsFree: 0, JobsUnhealthy: 0, ReplicationLag: 1_234, DrainOverrun: 0 };
+    expect(puts).toEqual([{ values, minute: START, at: expect.any(Number) }]);
+    expect(puts[0]?.at).toBeGreaterThanOrEqual(at("deregister"));
+    expect(copied).toEqual([at("CompleteLifecycleAction")]);
+  });
+
+  test("by how much the drain was late is reported also where it ends within the minute", async () => {
+    const worker = await workerWithJob({ deadlineSeconds: 5 });
+    const { metadata, pass, puts } = worker;
+    worker.refuse(0);
+    metadata.set(STATE, "Terminated");
+    await pass(20_000);
+    worker.accept();
+    await pass(30_000);
+    await worker.running;
+
+    expect(puts.map(({ minute }) => minute)).toEqual([START]);
+    expect(puts[0]?.values["DrainOverrun"]).toBeGreaterThan(10);
+  });
+
+  test("nothing that AWS, the control plane or the journal does not answer holds it up for more than three seconds", async () => {
+    // GIVEN calls that began before the job was gone, too
+    const never = () => new Promise<void>(() => {});
+    const worker = await workerWithJob({
+      answering: never,
+      copyLastWords: never,
+      mode: "finish",
+      deadlineSeconds: 150,
+    });
+    const { at, metadata, of, pass, puts } = worker;
+    metadata.set(STATE, "Terminated");
+    await pass(160_000);
+    await worker.running;
+
+    expect(puts.map(({ minute }) => minute)).toEqual([START, "2026-01-02T03:05:00.000Z", "2026-01-02T03:06:00.000Z"]);
+    expect([...of("metrics"), ...of("RecordLifecycleActionHeartbeat")]).toHaveLength(2);
+    expect(at("CompleteLifecycleAction") - at("daemon gone")).toBeLessThanOrEqual(5_000);
+    expect(at("CompleteLifecycleAction") - at("deregister")).toBe(3_000);
+    expect(worker.lines.join()).toContain("flush did not finish within 3 s");
+  });
+
+  test("what fails neither prevents it nor cuts off the rest", async () => {
+    const copyLastWords = () => Promise.reject(new Error("no journal"));
+    const answering = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      throw new Error("refused");
+    };
+    const { at, metadata, of, pass, running } = await workerWithJob({ answering, copyLastWords });
+    metadata.set(STATE, "Terminated");
+    await pass(20_000);
+    await running;
+
+    expect(of("hook CONTINUE")).toHaveLength(1);
+    expect(at("CompleteLifecycleAction") - at("deregister")).toBe(1_000);
+  });
+});
+
 describe("R33:", () => {
   const PROTECTION = ["protected true", "protected false"];
 

@@ -3,7 +3,7 @@ import { createLog } from "../../../agent/host/log";
 import { runAgent } from "../../../agent/worker/agent";
 import { ec2Cloud } from "../../../agent/worker/cloud";
 import { type ControlPlaneClient, ControlPlaneError } from "../../../agent/worker/control-plane-client";
-import type { CdcStatus, DaemonApi } from "../../../agent/worker/daemon/daemon-api";
+import type { CdcStatus, DaemonApi, Figures } from "../../../agent/worker/daemon/daemon-api";
 import type { DaemonEnd, DaemonHost } from "../../../agent/worker/daemon/daemon-host";
 import { daemonQuirks } from "../../../agent/worker/daemon/quirks";
 import type { DrainMode } from "../../../agent/worker/drain";
@@ -32,10 +32,16 @@ export async function workerWithJob({
   /** What the group does before it protects the instance; then it does. */
   protecting = async (_metadata: Map<string, string>): Promise<void> => {},
   starts = true,
+  /** What the daemon says of its lag; nothing by default. */
+  lagMs = undefined as number | undefined,
+  /** What comes before the answers to figures and to heartbeats of the hook. */
+  answering = async (): Promise<void> => {},
+  copyLastWords = async (): Promise<void> => {},
 } = {}) {
   const metadata = new Map([[STATE, "InService"]]);
   const events: Event[] = [];
   const lines: string[] = [];
+  const puts: { values: Readonly<Record<string, number>>; minute: string; at: number }[] = [];
   const note = (what: string) => void events.push({ what, at: Date.now() });
   const grants = [grantOf({ spec: { onDisconnect } })];
   let refusal: ControlPlaneError | undefined;
@@ -72,7 +78,7 @@ export async function workerWithJob({
   const api: DaemonApi = {
     health: async () => ({ status: "serving", stage: "cdc", stage_detail: "", error_detail: "" }),
     status: async () => status as unknown as CdcStatus,
-    figures: async () => undefined,
+    figures: async () => (lagMs === undefined ? undefined : ({ replication_lag_ms: lagMs } as Figures)),
     pause: async () => true,
     stop: async () => {
       note("asked to stop");
@@ -87,6 +93,10 @@ export async function workerWithJob({
       heartbeat: { leaseMs: LEASE_MS, nextMs: 10_000, actions: [] },
     };
     if (refusal) return Promise.reject(refusal);
+    if (name === "metrics") {
+      const hungUp = new Promise<never>((_, reject) => signal?.addEventListener("abort", () => reject(new Error())));
+      return Promise.race([answering() as Promise<never>, hungUp]);
+    }
     if (name !== "claim") return Promise.resolve((answers[name] ?? {}) as never);
     const given = grants.splice(0);
     if (given.length > 0) return Promise.resolve({ grants: given, nextMs: 1, actions: [] } as never);
@@ -102,8 +112,14 @@ export async function workerWithJob({
     if (params["ProtectedFromScaleIn"] === true) await protecting(metadata);
     if (action === "CompleteLifecycleAction") note(`hook ${params["LifecycleActionResult"]}`);
     if (JSON.stringify(params).includes("InstanceRetained")) note("instance retained");
-    if (action !== "PutMetricData") {
+    if (action === "PutMetricData") {
+      const data = params["MetricData"] as readonly { MetricName: string; Value: number; Timestamp: string }[];
+      const values = Object.fromEntries(data.map(({ MetricName, Value }) => [MetricName, Value]));
+      puts.push({ values, minute: data[0]?.Timestamp ?? "", at: Date.now() });
+      await answering();
+    } else {
       note(action === "SetInstanceProtection" ? `protected ${params["ProtectedFromScaleIn"]}` : action);
+      if (action === "RecordLifecycleActionHeartbeat") await answering();
     }
     return {};
   };
@@ -135,7 +151,7 @@ export async function workerWithJob({
       holdLease: () => {},
       notify: async () => {},
       watchdogPeriodMs: undefined,
-      cloud: ec2Cloud({ config, instanceId: INSTANCE, aws, imds, log }),
+      cloud: ec2Cloud({ config, instanceId: INSTANCE, aws, imds, log, copyLastWords }),
     },
     { stop: stop.signal, handOver: new AbortController().signal },
   );
@@ -146,6 +162,8 @@ export async function workerWithJob({
     metadata,
     events,
     lines,
+    /** Metrics that CloudWatch was sent, answered or not. */
+    puts,
     of,
     at: (what: string) => of(what)[0]?.at ?? Number.NaN,
     pass: (ms: number) => jest.advanceTimersByTimeAsync(ms),

@@ -43,6 +43,8 @@ export class JobLogs {
     this.known = resolve;
   });
   private cleanedAt = Number.NEGATIVE_INFINITY;
+  private ended = new AbortController();
+  private copied: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly props: JobLogsProps,
@@ -76,17 +78,23 @@ export class JobLogs {
     };
   }
 
-  /** Copies from when it is known which daemons are left until `end`, and what was said until then. */
+  /** Copies from when it is known which daemons are left until {@link finish} or `end`, and what was said until then. */
   async followUntil<T>(end: Promise<T>): Promise<T> {
-    const ended = new AbortController();
+    this.ended = new AbortController();
+    const { signal } = this.ended;
     const over = end.catch(() => {});
-    const copied = Promise.race([this.survivorsKnown, over]).then(() => this.follow(ended.signal));
+    this.copied = Promise.race([this.survivorsKnown, over]).then(() => this.follow(signal));
     try {
       return await end;
     } finally {
-      ended.abort();
-      await copied;
+      await this.finish();
     }
+  }
+
+  /** Copies what was said until now, and ends; nothing where it is not followed. */
+  async finish(): Promise<void> {
+    this.ended.abort();
+    await this.copied;
   }
 
   private async follow(ended: AbortSignal): Promise<void> {

@@ -30,6 +30,8 @@ export class JobSupervisor {
   private readonly jobs = new Map<string, SupervisedJob>();
   private readonly daemons = new Map<string, DaemonProcess>();
   private lost: JobRef[] = [];
+  /** Of jobs that have left since it was last asked for. */
+  private lagOfLeftMs: number | undefined;
   /** Jobs whose daemons did not stop in time when they were asked to, and were ended. */
   overdue = 0;
   /** Jobs that failed on daemons which were started here. */
@@ -129,9 +131,10 @@ export class JobSupervisor {
 
   /** The largest lag that a daemon told since this was last asked; undefined when none did. */
   takeLargestLagMs(): number | undefined {
-    let largest: number | undefined;
+    let largest = this.lagOfLeftMs;
+    this.lagOfLeftMs = undefined;
     for (const job of this.jobs.values()) {
-      if (job.largestLagMs !== undefined) largest = Math.max(largest ?? 0, job.largestLagMs);
+      largest = larger(largest, job.largestLagMs);
       job.largestLagMs = undefined;
     }
     return largest;
@@ -145,6 +148,7 @@ export class JobSupervisor {
   }
 
   private leave(job: SupervisedJob): void {
+    this.lagOfLeftMs = larger(this.lagOfLeftMs, job.largestLagMs);
     if (this.jobs.get(job.ref.jobId) === job) this.jobs.delete(job.ref.jobId);
     this.ports.changed();
   }
@@ -235,6 +239,10 @@ export class JobSupervisor {
       this.leave(job);
     });
   }
+}
+
+function larger(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : Math.max(one, other);
 }
 
 function recordOf(grant: Grant, port: number, environment: DaemonEnvironment) {

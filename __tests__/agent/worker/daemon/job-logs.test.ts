@@ -124,6 +124,18 @@ test("the next life goes on where the journal was read to, the first with the bo
   ]);
 });
 
+test("what daemons say last is copied when the agent asks for it, before it ends itself", async () => {
+  journalctl("sleep 0.3", `cat ${directory}/entries`, "exec sleep 600");
+  writeFileSync(join(directory, "entries"), `${entry(JOB, "last words")}\n`);
+  follow();
+  await eventually("the journal is read", async () => expect(asked()).toHaveLength(1));
+
+  await logs.finish();
+
+  expect(copied(JOB)).toBe("last words\n");
+  expect(readFileSync(join(directory, "cursor"), "utf8")).toBe("c1");
+});
+
 test("a line that comes in two parts is one line", async () => {
   const line = `${entry(JOB, "a long way")}\n`;
   writeFileSync(join(directory, "one"), line.slice(0, 100));

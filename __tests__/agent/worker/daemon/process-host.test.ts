@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { appendFileSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import fs, { appendFileSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { DaemonProcess, DaemonRecord } from "../../../../agent/worker/daemon/daemon-host";
@@ -14,6 +14,7 @@ const scratch = useScratch();
 const started: DaemonProcess[] = [];
 
 afterEach(async () => {
+  jest.restoreAllMocks();
   for (const daemon of started.splice(0)) {
     await daemon.signal("SIGKILL");
     await daemon.ended;
@@ -116,6 +117,9 @@ test("R24: another life of the agent prolongs the lease of those it takes up", a
   await found?.ended;
 });
 
+/** Of /proc/PID/stat, counted from 0, where the program's name holds no space. */
+const START_FIELD = 21;
+
 test("R30: a process that has a daemon's pid and another start is none of ours: it is not taken up, and not signalled", async () => {
   const host = hostOf("sleep", "600");
   host.holdLease(leaseOf(600_000));
@@ -124,17 +128,56 @@ test("R30: a process that has a daemon's pid and another start is none of ours: 
   const { jobId } = ended.record;
   await ended.signal("SIGKILL");
   await ended.ended;
-  // WHEN the system gives its number to another process
+  // WHEN the system gives its number to another process; two that begin at once may have the same start
   const stat = readFileSync(join(scratch.path, jobId, "process"), "utf8")
     .split("\n")
     .slice(1)
     .join("\n");
-  writeFileSync(join(scratch.path, jobId, "process"), `${pid}\n${stat.replace(/^\d+/, `${pid}`)}`);
+  const others = stat.split(" ").with(0, `${pid}`).with(START_FIELD, "1");
+  writeFileSync(join(scratch.path, jobId, "process"), `${pid}\n${others.join(" ")}`);
 
   const alive = await hostOf("sleep", "600").survivors();
 
   expect(alive.map(({ record }) => record.jobId)).toEqual([stranger.record.jobId]);
   expect(readFileSync(`/proc/${pid}/comm`, "utf8").trim()).toBe("sleep");
+});
+
+/** The system gives a daemon's number to a stranger: another start, as proc(5) tells it. */
+function reuse(pid: number): void {
+  const read = fs.readFileSync;
+  jest.spyOn(fs, "readFileSync").mockImplementation(((path: string, encoding: BufferEncoding) => {
+    const text = read(path, encoding);
+    if (path !== `/proc/${pid}/stat`) return text;
+    return text.split(" ").with(START_FIELD, "1").join(" ");
+  }) as typeof fs.readFileSync);
+}
+
+test("R30: a daemon that was taken up has ended once another process has its pid, and that one is never signalled", async () => {
+  const host = hostOf("sleep", "600");
+  host.holdLease(leaseOf(600_000));
+  const daemon = await start(host, recordOf({ onDisconnect: "keep" }));
+  const pid = await runs(daemon, "sleep");
+  const [found] = await hostOf("sleep", "600").survivors();
+
+  reuse(pid);
+
+  expect(await found?.ended).toEqual({ status: null, signal: null });
+  await found?.signal("SIGKILL");
+  // The stranger is still there to be told something else.
+  await daemon.signal("SIGTERM");
+  expect(await daemon.ended).toEqual({ status: null, signal: "SIGTERM" });
+});
+
+test("R30: nothing is signalled by the pid of a daemon that has ended", async () => {
+  const host = hostOf("true");
+  host.holdLease(leaseOf(600_000));
+  const daemon = await start(host);
+  await daemon.ended;
+  const kill = jest.spyOn(process, "kill");
+
+  await daemon.signal("SIGKILL");
+
+  expect(kill).not.toHaveBeenCalled();
 });
 
 test("without a lease nothing is started; one that is to be kept has no leash", async () => {

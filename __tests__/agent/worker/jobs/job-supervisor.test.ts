@@ -1,3 +1,4 @@
+import { PortPool } from "../../../../agent/worker/daemon/free-port";
 import { eventually } from "../../daemon/eventually";
 import { grantOf, PASSWORD, supervised } from "./supervised";
 
@@ -226,6 +227,27 @@ test("R24: a grant that comes twice starts one daemon", async () => {
 
   expect(host.daemons).toHaveLength(1);
   expect(jobs.released).toEqual([]);
+});
+
+test("R30: the port of a daemon that was taken up is given to no other, also while nothing listens on it", async () => {
+  const port = await new PortPool().take();
+  const { host, jobs, source } = worker({ ports: new PortPool({ from: port, to: port }) });
+  host.faults = () => ({ deaf: true });
+  const { jobId, fence, spec } = grantOf();
+  const { name, onDisconnect, tables } = spec;
+  const told = { slotName: "slot", flushIntervalMs: 50, snapshotOnly: false, seq: -1 };
+  const left = { jobId, fence, name, onDisconnect, tables, port, ...told };
+  const survivor = await host.start({ record: left, variables: {}, files: {} });
+  host.survivors = async () => [survivor];
+
+  await jobs.adopt();
+  jobs.start(grantOf(), 0);
+  await eventually("the grant is settled", async () =>
+    expect(host.daemons.length + source.of("report").length).toBeGreaterThan(1),
+  );
+
+  expect(host.daemons.map(({ launch }) => launch.record.jobId)).toEqual([jobId]);
+  expect(source.of("report")[0]?.report.error).toContain("no port is free");
 });
 
 test("R25: of a daemon that ended with the lease, whoever ended it, nothing is said but that the job is free", async () => {

@@ -80,7 +80,11 @@ export function grantOf(grant: Partial<Omit<Grant, "spec">> & { readonly spec?: 
 }
 
 /** A supervisor whose daemons are fakes that answer over HTTP, with a lease that the test holds. */
-export function supervised({ slots = 4, daemon = { kind: "dbmazz", version: "2.4.0" } as DaemonProgram } = {}) {
+export function supervised({
+  slots = 4,
+  daemon = { kind: "dbmazz", version: "2.4.0" } as DaemonProgram,
+  ports = new PortPool(),
+} = {}) {
   const host = new FakeDaemonHost();
   const source = new RecordingSource();
   const lines: string[] = [];
@@ -90,7 +94,7 @@ export function supervised({ slots = 4, daemon = { kind: "dbmazz", version: "2.4
     source,
     lease,
     api: daemonApi,
-    ports: new PortPool(),
+    ports,
     quirks: daemonQuirks(daemon),
     log: createLog((line) => void lines.push(line)),
     admit: async () => true,
