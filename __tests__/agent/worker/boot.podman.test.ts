@@ -159,7 +159,7 @@ describe("an agent on an instance in service", () => {
   test("that is stuck is started anew by the watchdog; one that cannot be kept up has the group replace the instance", async () => {
     const worker = await workerInService();
     const restarts = async () => Number(await worker.exec("systemctl", "show", "--value", "-p", "NRestarts", unit));
-    const dropIn = "[Service]\nTimeoutStartSec=12\nWatchdogSec=10\nTimeoutAbortSec=1\n";
+    const dropIn = "[Service]\nTimeoutStartSec=20\nWatchdogSec=10\nTimeoutAbortSec=1\n";
     const shell = (text: string) => worker.exec("sh", "-c", text);
     await shell(`mkdir /run/systemd/system/${unit}.d; printf '${dropIn}' >/run/systemd/system/${unit}.d/short.conf`);
     await worker.exec("systemctl", "daemon-reload");
