@@ -1,7 +1,7 @@
 import type { Connection as Session } from "mysql2/promise";
 import type { Connection } from "../../../control-plane/protocol";
 import type { Check, Checks, Finding, TestProps } from "./check";
-import type { Address } from "./reach";
+import { type Address, connected, firstBytes } from "./reach";
 
 export interface MysqlProps extends Pick<TestProps, "role" | "connection"> {
   readonly address: Address;
@@ -24,7 +24,8 @@ export function mysqlChecks({ role, connection, address }: MysqlProps): Checks {
     return (await told.session.query(text))[0] as Row[];
   };
 
-  const tls = async (): Promise<Finding> => {
+  const tls = async (signal: AbortSignal): Promise<Finding> => {
+    await greeting(address, signal);
     const told = await logIn();
     if ("error" in told && !isRefusal(told.error)) throw told.error;
     if (!told.usesTls) return "the server offers none";
@@ -52,6 +53,25 @@ export function mysqlChecks({ role, connection, address }: MysqlProps): Checks {
       for (const session of open) session.destroy();
     },
   };
+}
+
+const HEADER_BYTES = 4;
+const MAX_GREETING_BYTES = 4_096;
+
+/**
+ * The client would wait for the rest of what another protocol begins with. The first packet of a conversation is short and has number 0:
+ * https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html
+ */
+async function greeting(address: Address, signal: AbortSignal): Promise<void> {
+  const socket = await connected(address, signal);
+  try {
+    const header = await firstBytes(socket, HEADER_BYTES);
+    const length = header.readUIntLE(0, 3);
+    if (length > 0 && length <= MAX_GREETING_BYTES && header[3] === 0) return;
+  } finally {
+    socket.destroy();
+  }
+  throw new Error("the server does not speak MySQL's protocol");
 }
 
 /** Asks for TLS first: a server that has it is never told a password without. */
