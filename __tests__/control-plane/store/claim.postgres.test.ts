@@ -7,16 +7,9 @@ import { findPinningTransaction } from "../../../control-plane/store/horizon";
 import { LOCK, WRITE } from "../../../control-plane/store/jobs";
 import { EXPIRED_GRANTS, LOST_JOBS } from "../../../control-plane/store/sweeper";
 import { longForm } from "../../support/long-form";
-import { startTestPostgres, type TestPostgres } from "../../support/postgres";
-import { TestFleet } from "./fleet";
+import { type TestFleet, useFleets } from "./fleet";
 
-let postgres: TestPostgres;
-beforeAll(async () => {
-  postgres = await startTestPostgres();
-}, 120_000);
-afterAll(() => postgres.stop(), 60_000);
-
-const freshFleet = async (): Promise<TestFleet> => TestFleet.create((await postgres.freshDatabase()).pool);
+const { freshFleet } = useFleets();
 
 describe("claiming", () => {
   it("R24: two workers that claim the same jobs at once share them without one job given twice", async () => {

@@ -4,16 +4,9 @@ import { CatalogConflict, createDatasource } from "../../../control-plane/store/
 import { createJobs } from "../../../control-plane/store/create";
 import { transaction } from "../../../control-plane/store/database";
 import { deleteDatasource } from "../../../control-plane/store/datasources";
-import { startTestPostgres, type TestPostgres } from "../../support/postgres";
-import { KEYRING, TestFleet } from "./fleet";
+import { KEYRING, TestFleet, useFleets } from "./fleet";
 
-let postgres: TestPostgres;
-beforeAll(async () => {
-  postgres = await startTestPostgres();
-}, 120_000);
-afterAll(() => postgres.stop(), 60_000);
-
-const freshFleet = async (): Promise<TestFleet> => TestFleet.create((await postgres.freshDatabase()).pool);
+const { freshFleet } = useFleets();
 
 const said = (results: readonly PromiseSettledResult<string>[]): string[] =>
   results.map((result) => (result.status === "fulfilled" ? "made" : String(result.reason.message)));

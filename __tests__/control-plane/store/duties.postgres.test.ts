@@ -9,21 +9,15 @@ import { deletePast } from "../../../control-plane/store/retention";
 import { deregisterSession } from "../../../control-plane/store/sessions";
 import { issueToken, revokeToken } from "../../../control-plane/store/tokens";
 import { eventually } from "../../support/eventually";
-import { startTestPostgres, type TestPostgres } from "../../support/postgres";
-import { TestFleet } from "./fleet";
+import { TestFleet, useFleets } from "./fleet";
 
-let postgres: TestPostgres;
-beforeAll(async () => {
-  postgres = await startTestPostgres();
-}, 120_000);
-afterAll(() => postgres.stop(), 60_000);
-
-const freshFleet = async () => TestFleet.create((await postgres.freshDatabase()).pool);
+const fleets = useFleets();
+const { freshFleet } = fleets;
 
 const YEAR_SECONDS = 31_557_600;
 
 it("control-plane 22: a duty is done by one copy, once in its period", async () => {
-  const { pool } = await postgres.freshDatabase();
+  const { pool } = await fleets.postgres.freshDatabase();
   const ask = () => Promise.all(Array.from({ length: 8 }, () => takeDuty(pool, "backlog", YEAR_SECONDS)));
 
   expect((await ask()).filter(Boolean)).toHaveLength(1);
@@ -40,7 +34,7 @@ it("control-plane 22: a duty is done by one copy, once in its period", async () 
 });
 
 it("control-plane 20: nothing that happens to a job sends a notification", async () => {
-  const { pool, url } = await postgres.freshDatabase();
+  const { pool, url } = await fleets.postgres.freshDatabase();
   const fleet = await TestFleet.create(pool);
   const heard: (string | undefined)[] = [];
   const listener = new Client(url);

@@ -11,6 +11,7 @@ import { groupedJobWrites, type JobWrites } from "../../../control-plane/store/j
 import { parseKeyring } from "../../../control-plane/store/seal";
 import { openSession, registerSession } from "../../../control-plane/store/sessions";
 import { issueToken } from "../../../control-plane/store/tokens";
+import { startTestPostgres, type TestPostgres } from "../../support/postgres";
 
 export const KEYRING = parseKeyring(`k1:${"11".repeat(32)}`);
 
@@ -126,4 +127,19 @@ export class TestFleet {
       sessionId,
     ]);
   }
+}
+
+/** A PostgreSQL server for the test file, and fleets in databases of their own. */
+export function useFleets() {
+  let postgres: TestPostgres;
+  beforeAll(async () => {
+    postgres = await startTestPostgres();
+  }, 120_000);
+  afterAll(() => postgres.stop(), 60_000);
+  return {
+    get postgres() {
+      return postgres;
+    },
+    freshFleet: async (): Promise<TestFleet> => TestFleet.create((await postgres.freshDatabase()).pool),
+  };
 }

@@ -9,20 +9,14 @@ import { deletePastAudit } from "../../../control-plane/store/retention";
 import { parseKeyring, unseal } from "../../../control-plane/store/seal";
 import { findTokenHolder, issueToken, revokeToken } from "../../../control-plane/store/tokens";
 import { longForm } from "../../support/long-form";
-import { startTestPostgres, type TestPostgres } from "../../support/postgres";
-import { KEYRING, TestFleet } from "./fleet";
+import { KEYRING, useFleets } from "./fleet";
 
-let postgres: TestPostgres;
-beforeAll(async () => {
-  postgres = await startTestPostgres();
-}, 120_000);
-afterAll(() => postgres.stop(), 60_000);
-
-const freshFleet = async (): Promise<TestFleet> => TestFleet.create((await postgres.freshDatabase()).pool);
+const fleets = useFleets();
+const { freshFleet } = fleets;
 
 describe("migrations", () => {
   it("apply once, however many copies start at the same time", async () => {
-    const { pool } = await postgres.freshDatabase({ migrated: false });
+    const { pool } = await fleets.postgres.freshDatabase({ migrated: false });
 
     const applied = await Promise.all([migrate(pool), migrate(pool), migrate(pool)]);
 
@@ -30,7 +24,7 @@ describe("migrations", () => {
   });
 
   it("refuse a migration that was changed after it was applied, and a database from a newer version", async () => {
-    const { pool } = await postgres.freshDatabase();
+    const { pool } = await fleets.postgres.freshDatabase();
     const changed = migrations().map(({ name, sql }) => ({ name, sql: `${sql}-- changed` }));
 
     await expect(migrate(pool, changed)).rejects.toThrow("0001-jobs-and-sessions.sql was changed after it was applied");
@@ -38,7 +32,7 @@ describe("migrations", () => {
   });
 
   it("leave nothing behind when one fails", async () => {
-    const { pool } = await postgres.freshDatabase({ migrated: false });
+    const { pool } = await fleets.postgres.freshDatabase({ migrated: false });
     const broken = [...migrations(), { name: "9999-broken.sql", sql: "create table half (id int); select nonsense" }];
 
     await expect(migrate(pool, broken)).rejects.toThrow("nonsense");
@@ -190,7 +184,7 @@ describe("control-plane 27: the audit log", () => {
   );
 
   it("control-plane 21: ends with its oldest entries, of which none is young, and shows tampering with the rest", async () => {
-    const { pool: db } = await postgres.freshDatabase();
+    const { pool: db } = await fleets.postgres.freshDatabase();
     const deploymentId = randomUUID();
     const entries = async () => (await listAudit(db, deploymentId, 0)).map(({ seq }) => seq);
     for (const age of [400, 399, 120, 119, 60, 200, 1]) {
@@ -227,13 +221,13 @@ describe("the private cluster", () => {
     const directory = String(rows[0].data_directory).replace(/\/data$/, "");
 
     await expect(startPrivateCluster({ directory })).rejects.toThrow(/process \d+ runs PostgreSQL on/);
-    const wrong = openDatabase(postgres.cluster.url.replace(/:[^:@]+@/, ":wrong@"), 1);
+    const wrong = openDatabase(fleets.postgres.cluster.url.replace(/:[^:@]+@/, ":wrong@"), 1);
     await expect(wrong.query("select 1")).rejects.toThrow("password authentication failed");
     await wrong.end();
   });
 
   async function openAnd(sql: string) {
-    const pool = openDatabase(postgres.cluster.url, 1);
+    const pool = openDatabase(fleets.postgres.cluster.url, 1);
     try {
       return await pool.query(sql);
     } finally {
