@@ -22,7 +22,7 @@ interface Duty {
 }
 
 const LOOK_MS = 5_000;
-/** A transaction this old is told; looked for as often, so that it is told before it is twice as old. */
+/** A transaction this old is told; looked for twice as often, so that it is told before it has held up vacuum for a minute. */
 const OLD_TRANSACTION_SECONDS = 30;
 const MINUTE_MS = 60_000;
 
@@ -76,7 +76,7 @@ function dutiesOf({ pool, logger, waker }: ApiContext, props: HousekeepingProps)
   };
   const horizon: Duty = {
     name: "horizon",
-    periodSeconds: OLD_TRANSACTION_SECONDS,
+    periodSeconds: OLD_TRANSACTION_SECONDS / 2,
     perform: async () => {
       const pinning = await findPinningTransaction(pool, OLD_TRANSACTION_SECONDS);
       if (pinning) logger.warn(pinning, "an old transaction keeps vacuum from every table: end it, claims grow slow");

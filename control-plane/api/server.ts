@@ -9,7 +9,7 @@ import { ensureOperator } from "../store/first-operator";
 import { Heartbeats } from "../store/heartbeats";
 import { groupedJobWrites } from "../store/job-writes";
 import { migrate } from "../store/migrate";
-import { ReadyFloor } from "../store/ready-floor";
+import { ReadyJobs } from "../store/ready-jobs";
 import type { Keyring } from "../store/seal";
 import { pulse, sweep } from "../store/sweeper";
 import type { PublishBacklog } from "./cloudwatch";
@@ -86,11 +86,11 @@ export async function startControlPlane(props: ControlPlaneProps): Promise<Contr
     logger.warn("nobody can operate this: set HOLDFAST_OPERATOR_TOKEN_FILE and start again to have a token written");
   }
 
-  const waker = new Waker(pool, props.databaseUrl);
+  const ready = new ReadyJobs(pool);
+  const waker = new Waker(pool, props.databaseUrl, ready);
   const heartbeats = new Heartbeats(pool, timing.serverLeaseMs);
   const telemetry = new Telemetry(pool, () => waker.size);
-  const readyFloor = new ReadyFloor(pool);
-  const jobWrites = groupedJobWrites(pool, readyFloor);
+  const jobWrites = groupedJobWrites(pool, ready);
   const api: ApiContext = { pool, keyring, timing, heartbeats, jobWrites, waker, telemetry, logger };
   const routes = new Routes(api);
   addWorkerRoutes(routes, api);
@@ -99,7 +99,6 @@ export async function startControlPlane(props: ControlPlaneProps): Promise<Contr
   addHealth(routes, api);
 
   waker.start();
-  readyFloor.start();
   const keeping = keepTime(api);
   const housekeeping = keepHouse(api, {
     retentionDays: props.retentionDays ?? 30,
@@ -120,7 +119,6 @@ export async function startControlPlane(props: ControlPlaneProps): Promise<Contr
     }, stopGraceMs);
     const orderly = (async () => {
       await waker.stop();
-      await readyFloor.stop();
       await keeping.stop();
       await housekeeping.stop();
       await heartbeats.flush();

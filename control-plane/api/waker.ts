@@ -1,6 +1,6 @@
 import type { Pool } from "pg";
 import { keyOf, mayTake, type Placement } from "../lease/placement";
-import { readReadyJobs } from "../store/ready-jobs";
+import type { ReadyJobs } from "../store/ready-jobs";
 import { NOTIFY_EVERY_MS, Notifications } from "./notifications";
 import { type Asking, type Ending, Parking, type Ready } from "./parking";
 
@@ -28,12 +28,15 @@ export class Waker {
   private looking = false;
   /** Something became ready while a look was under way, which may have come too early to see it. */
   private lookAgain = false;
+  /** Also for what may have been ready for long. */
+  private lookAtAll = true;
   /** What waited is to be answered as it is. */
   stopped = false;
 
   constructor(
-    private readonly database: Pool,
+    database: Pool,
     listenUrl: string,
+    private readonly readyJobs: ReadyJobs,
     private readonly lookEveryMs = 1_000,
   ) {
     this.notifications = new Notifications(database, listenUrl, (sessions) => {
@@ -53,6 +56,7 @@ export class Waker {
     this.lookTimer = setInterval(() => {
       for (const ready of this.ready?.values() ?? []) ready.awake = 0;
       this.parking.forgetMissed();
+      this.lookAtAll = true;
       void this.look();
     }, this.lookEveryMs);
   }
@@ -141,8 +145,10 @@ export class Waker {
       return;
     }
     this.looking = true;
+    const all = this.lookAtAll;
+    this.lookAtAll = false;
     try {
-      const rows = await readReadyJobs(this.database);
+      const rows = all ? await this.readyJobs.readAll() : await this.readyJobs.read();
       this.news += 1;
       const ready = new Map<string, Known>();
       const found = rows.map(({ jobs, ...placement }) => ({ jobs, known: this.tellOf(placement, ready) }));

@@ -136,7 +136,8 @@ export const HANDLERS = {
   report: async (api, { holder: { tokenId }, sessionId }, request) => {
     const said = await api.jobWrites.report({ sessionId, tokenId, ...request });
     if (said !== "reported") throw said === "refused" ? tokenInvalid() : fenced([refOf(request)]);
-    api.waker.jobsReady();
+    // After a failure the job waits, and what has come to its end is not for anybody.
+    if (request.outcome === "stopped") api.waker.jobsReady();
     return {};
   },
 

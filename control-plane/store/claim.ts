@@ -2,7 +2,7 @@
 import { keyOf, type Placement } from "../lease/placement";
 import type { Prepared, Queryable } from "./database";
 import { JOB_COLUMNS, type JobStep, type LockedJob, readJobs } from "./jobs";
-import type { ReadyFloor } from "./ready-floor";
+import type { ReadyJobs } from "./ready-jobs";
 import type { HeldJob, LiveSession, Ref, SessionState } from "./sessions";
 
 export interface Claim extends Placement {
@@ -39,7 +39,7 @@ interface Picked {
  * Locks jobs for claims, those of the same placement together, before it is known which of them may have any. What nobody gets is let
  * go with the end of the transaction.
  */
-export async function pickJobs(tx: Queryable, claims: readonly Claim[], floor: ReadyFloor): Promise<Picked[]> {
+export async function pickJobs(tx: Queryable, claims: readonly Claim[], ready: ReadyJobs): Promise<Picked[]> {
   const alike = new Map<string, Claim[]>();
   for (const claim of new Map(claims.map((claim) => [idOf(claim), claim])).values()) {
     const placement = keyOf(claim);
@@ -47,9 +47,9 @@ export async function pickJobs(tx: Queryable, claims: readonly Claim[], floor: R
   }
   return await Promise.all(
     [...alike.values()].map(async (claims) => {
-      const { deploymentId, pool, labels } = claims[0] as Claim;
-      const since = floor.of(deploymentId, pool);
-      const values = [deploymentId, pool, JSON.stringify(labels), since, slotsOf(claims)];
+      const placement = claims[0] as Claim;
+      const { deploymentId, pool, labels } = placement;
+      const values = [deploymentId, pool, JSON.stringify(labels), ready.floor(placement), slotsOf(claims)];
       return { claims, jobs: await readJobs(tx, PICK, values) };
     }),
   );

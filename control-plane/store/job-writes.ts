@@ -8,7 +8,7 @@ import { type Creation, createJobs } from "./create";
 import { type Transaction, transaction } from "./database";
 import { inGroups } from "./group-commit";
 import { type JobStep, lockJobs, makeSteps } from "./jobs";
-import type { ReadyFloor } from "./ready-floor";
+import type { ReadyJobs } from "./ready-jobs";
 import { lockLiveSessions, type Ref, readSessions, type SessionState } from "./sessions";
 import { readValidTokens } from "./tokens";
 
@@ -52,9 +52,9 @@ export interface JobWrites {
   readonly report: (report: Report) => Promise<"reported" | "fenced" | "refused">;
 }
 
-export function groupedJobWrites(pool: Pool, floor: ReadyFloor): JobWrites {
+export function groupedJobWrites(pool: Pool, ready: ReadyJobs): JobWrites {
   const submit = inGroups(async (writes: readonly Write[]) => {
-    const { outcomes, assignments } = await transaction(pool, (tx) => writeTogether(tx, writes, floor));
+    const { outcomes, assignments } = await transaction(pool, (tx) => writeTogether(tx, writes, ready));
     const assigned = new Map((await assignments).map((assignment) => [assignment.id, assignment]));
     return outcomes.map((outcome): Outcome & { granted: GrantedJob[] } => ({
       ...outcome,
@@ -110,7 +110,7 @@ interface Written {
 }
 
 /** Two journeys to the database: what is locked and read, then what comes of it and the commit. */
-async function writeTogether(tx: Transaction, writes: readonly Write[], floor: ReadyFloor): Promise<Written> {
+async function writeTogether(tx: Transaction, writes: readonly Write[], ready: ReadyJobs): Promise<Written> {
   const creations = writes.flatMap(({ create }) => create ?? []);
   const claims = writes.flatMap(({ claim }) => claim ?? []);
   const starts = writes.flatMap(({ start }) => start ?? []);
@@ -123,7 +123,7 @@ async function writeTogether(tx: Transaction, writes: readonly Write[], floor: R
     lockLiveSessions(tx, unique([...claims, ...starts], "sessionId")),
     readSessions(tx, unique(claims, "sessionId")),
     lockJobs(tx, [...new Set([...starts, ...reports].map(({ jobId }) => jobId))]),
-    pickJobs(tx, claims, floor),
+    pickJobs(tx, claims, ready),
   ]);
   const steps = new Map(
     writes.flatMap((write): [Write, JobStep][] => {

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { groupedJobWrites } from "../../control-plane/store/job-writes";
-import { ReadyFloor } from "../../control-plane/store/ready-floor";
+import { ReadyJobs } from "../../control-plane/store/ready-jobs";
 import type { Bench, Measurement } from "../bench/bench";
 import { median, quantile } from "./figures";
 import { graphileWorker, type Peer, pgBoss } from "./peers";
@@ -69,7 +69,7 @@ async function holdfast(store: BenchStore, claimsMs: number[]): Promise<Peer> {
       const sessions = await openSessions(store, clients);
       await putJobs(store, `drain-${batch++}-`, jobs);
       const startedAt = performance.now();
-      const writes = groupedJobWrites(store.pool, new ReadyFloor(store.pool));
+      const writes = groupedJobWrites(store.pool, new ReadyJobs(store.pool));
       const takeAll = async (session: BenchSession): Promise<void> => {
         for (
           let ms = await runJob(writes, store, session);

@@ -1,5 +1,6 @@
 import { Waker } from "../../control-plane/api/waker";
 import { openDatabase, type Prepared } from "../../control-plane/store/database";
+import { ReadyJobs } from "../../control-plane/store/ready-jobs";
 import type { Bench } from "../bench/bench";
 import { median } from "./figures";
 import { startStore } from "./plane";
@@ -21,11 +22,15 @@ export const notifications: Bench = {
   run: async () => {
     const store = await startStore();
     const writers = openDatabase(store.url, CLIENTS);
-    const waker = new Waker(store.pool, store.url);
+    const waker = new Waker(store.pool, store.url, new ReadyJobs(store.pool));
     waker.start();
     const systems: readonly { name: string; statement: Prepared; done: () => void }[] = [
       { name: "no notifications", statement: INSERT, done: () => {} },
-      { name: "as a copy sends them", statement: INSERT, done: () => waker.jobsReady() },
+      {
+        name: "as a copy sends them",
+        statement: INSERT,
+        done: () => waker.jobReady({ deploymentId: store.deploymentId, pool: "default", labels: {} }),
+      },
       {
         name: "in every transaction",
         statement: {

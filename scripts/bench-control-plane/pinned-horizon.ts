@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { groupedJobWrites } from "../../control-plane/store/job-writes";
-import { ReadyFloor } from "../../control-plane/store/ready-floor";
+import { ReadyJobs } from "../../control-plane/store/ready-jobs";
 import type { Bench } from "../bench/bench";
 import { until } from "../chaos/until";
 import { quantile } from "./figures";
@@ -12,6 +12,8 @@ import { steadily } from "./steadily";
 const CLAIMS_PER_SECOND = 100;
 const CLAIMS = 2_000;
 const PINNED_MINUTES = 10;
+/** As often as a copy looks for jobs whose time has come. */
+const LOOK_MS = 1_000;
 const PATIENCE_MS = 120_000;
 const ALARM = "an old transaction keeps vacuum from every table";
 
@@ -56,9 +58,9 @@ export const pinnedHorizon: Bench = {
 async function claimTimes(store: BenchStore, prefix: string): Promise<number[]> {
   const sessions = await openSessions(store, CLAIMS);
   await putJobs(store, prefix, CLAIMS);
-  const floor = new ReadyFloor(store.pool);
-  floor.start();
-  const writes = groupedJobWrites(store.pool, floor);
+  const ready = new ReadyJobs(store.pool);
+  const writes = groupedJobWrites(store.pool, ready);
+  const looks = setInterval(() => void ready.readAll(), LOOK_MS);
   try {
     return await steadily(CLAIMS_PER_SECOND, sessions, async (session) => {
       const ms = await runJob(writes, store, session);
@@ -66,15 +68,15 @@ async function claimTimes(store: BenchStore, prefix: string): Promise<number[]> 
       return ms;
     });
   } finally {
-    await floor.stop();
+    clearInterval(looks);
   }
 }
 
-/** Jobs that are ready and gone again, as those that were claimed. */
+/** Jobs that were ready in the minutes before and are gone again, as those that were claimed. */
 async function comeAndGo(store: BenchStore, jobs: number): Promise<void> {
   const portion = 5_000;
   for (let from = 0; from < jobs; from += portion) {
-    await putJobs(store, `gone-${from}-`, portion);
+    await putJobs(store, `gone-${from}-`, portion, (jobs - from) / CLAIMS_PER_SECOND);
     await store.pool.query("update jobs set state = 'completed' where state = 'pending'");
   }
 }

@@ -129,10 +129,12 @@ export async function putJobs(
   { pool, deploymentId, datasourceId }: BenchStore,
   prefix: string,
   count: number,
+  readySinceSeconds = 0,
 ): Promise<void> {
   await pool.query(
-    `insert into jobs (deployment_id, name, source_id, sink_id, tables, snapshot, pool, state)
-     select $1, $3 || n, $2, $2, '{t}', false, 'default', 'pending' from generate_series(1, $4::int) n`,
-    [deploymentId, datasourceId, prefix, count],
+    `insert into jobs (deployment_id, name, source_id, sink_id, tables, snapshot, pool, state, not_before)
+     select $1, $3 || n, $2, $2, '{t}', false, 'default', 'pending', now() - make_interval(secs => $5)
+     from generate_series(1, $4::int) n`,
+    [deploymentId, datasourceId, prefix, count, readySinceSeconds],
   );
 }

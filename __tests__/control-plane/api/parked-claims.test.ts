@@ -5,7 +5,7 @@ import { Waker } from "../../../control-plane/api/waker";
 import { HANDLERS, type Sender } from "../../../control-plane/api/worker-messages";
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
 import type { Prepared } from "../../../control-plane/store/database";
-import type { ReadyJobs } from "../../../control-plane/store/ready-jobs";
+import { type ReadyGroup, ReadyJobs } from "../../../control-plane/store/ready-jobs";
 
 /** A database of a fleet without work, on virtual time: it counts what it is asked. */
 function idleDatabase() {
@@ -28,6 +28,7 @@ const CLAIM_QUERIES = ["ready_jobs", "join leases"];
 
 const SOMEBODY = { deploymentId: "d", pool: "default", labels: {}, sessionId: "s" };
 const NOWHERE = "postgres://127.0.0.1:1/none";
+const wakerOf = (pool: Pool): Waker => new Waker(pool, NOWHERE, new ReadyJobs(pool));
 let waker: Waker;
 beforeEach(() => jest.useFakeTimers({ doNotFake: ["nextTick", "queueMicrotask", "setImmediate"] }));
 afterEach(async () => {
@@ -37,7 +38,7 @@ afterEach(async () => {
 
 it("control-plane 16: 10,000 idle workers cause at most 5 claim queries a second in all, in a virtual minute", async () => {
   const { pool, count } = idleDatabase();
-  waker = new Waker(pool, NOWHERE);
+  waker = wakerOf(pool);
   waker.start();
   const telemetry = { claimed() {} };
   const api = { pool, waker, telemetry, timing: DEFAULT_TIMING } as unknown as ApiContext;
@@ -74,7 +75,7 @@ it("control-plane 20: a copy sends at most 20 notifications a second, however mu
       return { rows: [] };
     },
   } as unknown as Pool;
-  waker = new Waker(pool, NOWHERE);
+  waker = wakerOf(pool);
   const sessions = Array.from({ length: 1_000 }, () => randomUUID());
 
   for (let millisecond = 0; millisecond < 5_000; millisecond++) {
@@ -91,7 +92,7 @@ it("control-plane 20: a copy sends at most 20 notifications a second, however mu
 });
 
 /** A database that says how many jobs are ready. */
-function databaseWith(ready: ReadyJobs[]) {
+function databaseWith(ready: ReadyGroup[]) {
   const query = async ({ text = "" }: Partial<Prepared>) => ({ rows: text.includes("from ready_jobs") ? ready : [] });
   return { query } as unknown as Pool;
 }
@@ -100,7 +101,7 @@ const park = (labels = {}) => waker.park({ ...SOMEBODY, labels }, 60_000, new Ab
 const turn = (): Promise<void> => jest.advanceTimersByTimeAsync(10);
 
 it("control-plane 14: wakes one claim for each job, however often it looks before that claim has asked", async () => {
-  waker = new Waker(databaseWith([{ ...SOMEBODY, jobs: 2 }]), NOWHERE);
+  waker = wakerOf(databaseWith([{ ...SOMEBODY, jobs: 2 }]));
   const parked = Array.from({ length: 10 }, () => park());
   const jobsBecomeReady = async (): Promise<void> => {
     waker.jobsReady();
@@ -116,7 +117,7 @@ it("control-plane 14: wakes one claim for each job, however often it looks befor
 });
 
 it("control-plane 14: a job that comes to be at this copy wakes a claim of a worker that may take it, before anybody is asked", async () => {
-  waker = new Waker(databaseWith([]), NOWHERE);
+  waker = wakerOf(databaseWith([]));
   const needy = { ...SOMEBODY, labels: { gpu: "yes", zone: "a" } };
   waker.jobsReady();
   await turn();
@@ -134,7 +135,7 @@ it("control-plane 14: a job that comes to be at this copy wakes a claim of a wor
 });
 
 it("control-plane 16: a claim that found nothing more keeps others from asking, but for jobs that came after it had asked", async () => {
-  waker = new Waker(databaseWith([]), NOWHERE);
+  waker = wakerOf(databaseWith([]));
   waker.jobsReady();
   await turn();
   waker.jobReady(SOMEBODY);
@@ -153,7 +154,7 @@ it("control-plane 16: a claim that found nothing more keeps others from asking, 
 });
 
 it("control-plane 29: news for a session whose claim is on its way does not wait for the next", async () => {
-  waker = new Waker(idleDatabase().pool, NOWHERE);
+  waker = wakerOf(idleDatabase().pool);
 
   waker.sessionTouched("s");
 

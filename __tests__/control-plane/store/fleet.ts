@@ -9,7 +9,7 @@ import type { NewJob } from "../../../control-plane/store/create";
 import { transaction } from "../../../control-plane/store/database";
 import type { Beating } from "../../../control-plane/store/heartbeats";
 import { groupedJobWrites, type JobWrites, type Report, type Start } from "../../../control-plane/store/job-writes";
-import { ReadyFloor } from "../../../control-plane/store/ready-floor";
+import { ReadyJobs } from "../../../control-plane/store/ready-jobs";
 import { type Keyring, parseKeyring } from "../../../control-plane/store/seal";
 import { openSession, type Ref, registerSession } from "../../../control-plane/store/sessions";
 import { issueToken } from "../../../control-plane/store/tokens";
@@ -34,7 +34,7 @@ export class TestFleet {
     readonly deploymentId: string,
     readonly datasourceId: string,
   ) {
-    this.writes = groupedJobWrites(pool, new ReadyFloor(pool));
+    this.writes = groupedJobWrites(pool, new ReadyJobs(pool));
   }
 
   static async create(pool: Pool, name = "shop"): Promise<TestFleet> {

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
 import { PICK } from "../../../control-plane/store/claim";
+import type { Queryable } from "../../../control-plane/store/database";
 import { groupedJobWrites } from "../../../control-plane/store/job-writes";
-import { ReadyFloor } from "../../../control-plane/store/ready-floor";
-import { eventually } from "../../support/eventually";
+import { ReadyJobs } from "../../../control-plane/store/ready-jobs";
 import { type TestFleet, useFleets } from "./fleet";
 
 const { freshFleet } = useFleets();
@@ -24,6 +24,7 @@ async function pagesTouched(fleet: TestFleet, floor: string): Promise<number> {
 }
 
 const PAST = 3_000;
+const PLACE = { pool: "default", labels: {} };
 
 test("control-plane 19: behind an idle transaction a claim passes by what earlier claims have left, without touching a row of it", async () => {
   const fleet = await freshFleet();
@@ -38,13 +39,9 @@ test("control-plane 19: behind an idle transaction a claim passes by what earlie
   );
   await fleet.pool.query("update jobs set state = 'completed' where state = 'pending'");
   await fleet.job("waiting");
-  const floor = new ReadyFloor(fleet.pool);
-  floor.start();
-  const since = await eventually(async () => {
-    const seen = floor.of(fleet.deploymentId, "default");
-    return seen === "-infinity" ? undefined : seen;
-  });
-  await floor.stop();
+  const ready = new ReadyJobs(fleet.pool);
+  expect(await ready.readAll()).toMatchObject([{ ...PLACE, deploymentId: fleet.deploymentId, jobs: 1 }]);
+  const since = ready.floor({ ...PLACE, deploymentId: fleet.deploymentId });
 
   // Those that are stepped over are touched one by one.
   expect(await pagesTouched(fleet, "-infinity")).toBeGreaterThan(PAST / 2);
@@ -56,8 +53,8 @@ test("control-plane 19: behind an idle transaction a claim passes by what earlie
 
 test("control-plane 19: a job that was ready before the floor when nobody could see it yet is claimed after the next look", async () => {
   const fleet = await freshFleet();
-  const floor = new ReadyFloor(fleet.pool);
-  const writes = groupedJobWrites(fleet.pool, floor);
+  const ready = new ReadyJobs(fleet.pool);
+  const writes = groupedJobWrites(fleet.pool, ready);
   const sessionId = await fleet.worker("w");
   const claim = async (): Promise<string | undefined> => {
     const { grantMs } = DEFAULT_TIMING;
@@ -71,22 +68,65 @@ test("control-plane 19: a job that was ready before the floor when nobody could 
   await slow.query("set idle_in_transaction_session_timeout = 0");
   await slow.query("begin");
   await slow.query("update jobs set not_before = now() - interval '1 hour' where id = $1", [late]);
-  floor.start();
   const prompt = await fleet.job("prompt");
-  await eventually(async () => (floor.of(fleet.deploymentId, "default") === "-infinity" ? undefined : true));
+  await ready.readAll();
 
   expect(await claim()).toBe(prompt);
   expect(await claim()).toBeUndefined();
   await slow.query("commit");
   slow.release(true);
+  expect(await claim()).toBeUndefined();
+  expect(await ready.read()).toEqual([]);
 
-  expect(await eventually(claim)).toBe(late);
-  await floor.stop();
+  expect(await ready.readAll()).toMatchObject([{ jobs: 1 }]);
+
+  expect(await claim()).toBe(late);
 }, 60_000);
 
+test("control-plane 19: what is ready in one pool for long, and what will be ready, holds up no other pool's floor", async () => {
+  const fleet = await freshFleet();
+  const { deploymentId } = fleet;
+  await fleet.job("patient", { pool: "batch", labels: { gpu: "yes" } });
+  await fleet.job("quick", { pool: "batch" });
+  await fleet.pool.query("update jobs set not_before = now() - interval '1 hour' where name = 'patient'");
+  await fleet.job("later");
+  await fleet.pool.query("update jobs set not_before = now() + interval '1 hour' where name = 'later'");
+  const ready = new ReadyJobs(fleet.pool);
+  const age = async (pool: string): Promise<number> => {
+    const asked = await fleet.pool.query("select extract(epoch from now() - $1::timestamptz)::int as seconds", [
+      ready.floor({ deploymentId, pool, labels: {} }),
+    ]);
+    return asked.rows[0].seconds;
+  };
+
+  const groups = await ready.readAll();
+
+  expect(groups.map(({ pool, labels, jobs }) => ({ pool, labels, jobs }))).toEqual(
+    expect.arrayContaining([
+      { pool: "batch", labels: { gpu: "yes" }, jobs: 1 },
+      { pool: "batch", labels: {}, jobs: 1 },
+    ]),
+  );
+  expect(groups).toHaveLength(2);
+  expect(await age("batch")).toBeGreaterThanOrEqual(3_600);
+  expect(await age("default")).toBeLessThan(3_600);
+  expect(await age("nowhere")).toBeLessThan(3_600);
+});
+
 test("where the database does not say what is ready, nothing is passed by", async () => {
-  const floor = new ReadyFloor({ query: async () => Promise.reject(new Error("it does not answer")) });
-  floor.start();
-  await floor.stop();
-  expect(floor.of(randomUUID(), "default")).toBe("-infinity");
+  const fleet = await freshFleet();
+  let isAway = false;
+  const query = async (...asked: Parameters<Queryable["query"]>) => {
+    if (isAway) throw new Error("it does not answer");
+    return await (fleet.pool as Queryable).query(...asked);
+  };
+  const ready = new ReadyJobs({ query: query as Queryable["query"] });
+  const place = { ...PLACE, deploymentId: fleet.deploymentId };
+  await ready.readAll();
+  expect(ready.floor(place)).not.toBe("-infinity");
+
+  isAway = true;
+  await expect(ready.readAll()).rejects.toThrow("it does not answer");
+
+  expect(ready.floor(place)).toBe("-infinity");
 });
