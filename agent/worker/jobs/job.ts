@@ -73,7 +73,8 @@ export class SupervisedJob {
     private readonly ports: JobPorts,
   ) {
     this.ref = { jobId: ref.jobId, fence: ref.fence };
-    this.voice = new JobVoice(this.ref, ports.source, () => this.stop({ mode: "kill", cause: "fenced" }));
+    const fenced = () => this.stop({ mode: "kill", cause: "fenced" });
+    this.voice = new JobVoice(this.ref, ports.source, fenced, (seq) => this.numberAfter(seq));
   }
 
   /** The wish that counts: an earlier one of the same weight stands, unless the new one has less time. */
@@ -208,6 +209,13 @@ export class SupervisedJob {
     this.last = now;
     const seq = (this.checkpoint?.seq ?? record.seq) + 1;
     this.checkpoint = { seq, phase: now.phase, position: lsnText(now.lsn) };
+    this.voice.progress(this.checkpoint);
+  }
+
+  /** The agent's earlier life has told of checkpoints that this one knows nothing of: what came after them is told again. */
+  private numberAfter(newest: number): void {
+    if (!this.checkpoint || newest <= this.checkpoint.seq) return;
+    this.checkpoint = { ...this.checkpoint, seq: newest + 1 };
     this.voice.progress(this.checkpoint);
   }
 
