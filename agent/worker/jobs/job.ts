@@ -243,8 +243,7 @@ export class SupervisedJob {
     while (!over) {
       await this.nap.sleep(Math.min(60_000, Math.max(0, remainingMs())));
       if (!over && (this.order?.mode === "kill" || remainingMs() <= 0)) {
-        await daemon.signal("SIGKILL");
-        await daemon.ended;
+        await endNow(daemon, 0);
         await ending;
       }
     }

@@ -174,6 +174,24 @@ test("a quiesced job is stopped only when what was pending has reached the sink,
   expect(release).toMatchObject({ reason: "drain", checkpoint: { position, phase: "streaming" } });
 });
 
+test.each(["order", "fenced"] as const)(
+  "a daemon that cannot be signalled, since what does that is away, is signalled again until it is gone (%s)",
+  async (cause) => {
+    const { host, jobs, idle, streaming } = worker();
+    const grant = grantOf();
+    jobs.start(grant, 0);
+    await streaming();
+    const [daemon] = host.daemons;
+    if (!daemon) throw new Error("no daemon");
+    jest.spyOn(daemon, "signal").mockRejectedValueOnce(new Error("the guard ended before it answered"));
+
+    jobs.stop(grant, { mode: "kill", cause });
+    await idle();
+
+    expect(daemon.signals[0]).toBe("SIGKILL");
+  },
+);
+
 test("a grant that the end of the lease overtook starts nothing and is released", async () => {
   const { host, jobs, lease, source } = worker();
   const [late, stale] = [grantOf(), grantOf()];
