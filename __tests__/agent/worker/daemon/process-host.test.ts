@@ -1,6 +1,15 @@
 import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import fs, { appendFileSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import fs, {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { DaemonProcess, DaemonRecord } from "../../../../agent/worker/daemon/daemon-host";
@@ -205,6 +214,32 @@ test("R34: a private key is a file that only its daemon's user may read, and goe
   expect(await daemon.lastLines(50)).toEqual(["canary-key", "400"]);
   await daemon.forget();
   expect(() => statSync(join(scratch.path, daemon.record.jobId))).toThrow("ENOENT");
+});
+
+test("R34: a private key whose daemon could not be started is not left behind", async () => {
+  const host = hostOf("sleep", "600");
+  host.holdLease(leaseOf(600_000));
+  const files = { SINK_SNOWFLAKE_PRIVATE_KEY_PATH: "canary-key\n" };
+  // No launcher is found on this path.
+  const variables = { PATH: join(scratch.path, "nothing") };
+
+  await expect(host.start({ record: recordOf(), variables, files })).rejects.toThrow("the daemon did not start");
+
+  expect(readdirSync(scratch.path)).toEqual([]);
+});
+
+test("R30: a daemon that cannot be written down, as on a full disk, does not run: no later life of the agent would know of it", async () => {
+  const host = hostOf("/bin/sleep", "600");
+  host.holdLease(leaseOf(600_000));
+  // The launcher finds nothing that it writes with.
+  const programs = join(scratch.path, "programs");
+  mkdirSync(programs);
+  symlinkSync(execFileSync("which", ["bash"], { encoding: "utf8" }).trim(), join(programs, "bash"));
+  const record = recordOf({ onDisconnect: "keep" });
+  const daemon = await host.start({ record, variables: { PATH: programs }, files: {} });
+  started.push(daemon);
+
+  expect(await daemon.ended).toEqual({ status: 73, signal: null });
 });
 
 test("R34: another life of the agent knows what no log may show of the daemons that it takes up", async () => {
