@@ -271,6 +271,16 @@ test("a daemon's output is cut beyond its cap, and its last lines are still told
   expect(await lastLines(path, 1)).toEqual(["four"]);
 });
 
+test("a daemon's output is cut beyond its cap also where there is no room for what it was", async () => {
+  const path = join(scratch.path, "output.log");
+  writeFileSync(path, "one\ntwo\nthree\n");
+  mkdirSync(`${path}.1`);
+
+  await expect(capOutput(path, 8)).rejects.toThrow("output.log.1");
+
+  expect(readFileSync(path, "utf8")).toBe("");
+});
+
 test("a folder of outputs is kept small: the old go, and the oldest beyond its bound", async () => {
   const files = { newest: "1234", newer: "1234", older: "1234", old: "" };
   const secondsAgo = { newest: 1, newer: 2, older: 3, old: 7_200 };
