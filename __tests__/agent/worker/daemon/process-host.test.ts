@@ -252,7 +252,7 @@ test("R34: another life of the agent knows what no log may show of the daemons t
   // Between two programs a process shows no environment.
   await eventually("it is known", async () => {
     const [survivor] = await hostOf("sleep", "600").survivors();
-    expect(survivor?.secrets).toEqual(["p@ss", "sink-word", "MIIEcanary\n", "MIIEcanary"]);
+    expect(survivor?.secrets).toEqual(["MIIEcanary\n", "MIIEcanary", "sink-word", "p@ss"]);
   });
 });
 
