@@ -112,8 +112,9 @@ export class SupervisedJob {
   }
 
   /** Follows the daemon to its end, ends it when that is ordered, and says the last word. */
-  async follow(daemon: DaemonProcess, gapAfter: string | undefined, leaseLost: () => boolean): Promise<Departure> {
+  async follow(daemon: DaemonProcess, leaseLost: () => boolean): Promise<Departure> {
     const { record } = daemon;
+    const { gapAfter } = record;
     const api = this.ports.api(record.port);
     if (gapAfter !== undefined) {
       this.checkpoint = { seq: record.seq + 1, phase: "init", position: gapAfter };
@@ -214,9 +215,14 @@ export class SupervisedJob {
 
   /** The agent's earlier life has told of checkpoints that this one knows nothing of: what came after them is told again. */
   private numberAfter(newest: number): void {
-    if (!this.checkpoint || newest <= this.checkpoint.seq) return;
-    this.checkpoint = { ...this.checkpoint, seq: newest + 1 };
-    this.voice.progress(this.checkpoint);
+    const { checkpoint } = this;
+    if (!checkpoint || newest <= checkpoint.seq) return;
+    // Of a start, the daemon has got on since.
+    if (checkpoint.phase === "init") this.checkpoint = { ...checkpoint, seq: newest };
+    else {
+      this.checkpoint = { ...checkpoint, seq: newest + 1 };
+      this.voice.progress(this.checkpoint);
+    }
   }
 
   private async carryOut(daemon: DaemonProcess, api: DaemonApi): Promise<void> {

@@ -250,11 +250,11 @@ test("R24: a grant that comes twice starts one daemon", async () => {
 });
 
 /** A daemon that an earlier life of the agent has started. */
-async function leftBehind(host: FakeDaemonHost, port: number): Promise<DaemonRecord> {
+async function leftBehind(host: FakeDaemonHost, port: number, more: Partial<DaemonRecord> = {}): Promise<DaemonRecord> {
   const { jobId, fence, spec } = grantOf();
   const { name, onDisconnect, tables } = spec;
   const told = { slotName: "slot", flushIntervalMs: 50, snapshotOnly: false, seq: -1 };
-  const record = { jobId, fence, name, onDisconnect, tables, port, ...told };
+  const record = { jobId, fence, name, onDisconnect, tables, port, ...told, ...more };
   const variables = { SOURCE_SLOT_NAME: record.slotName, TABLES: tables.join() };
   const survivor = await host.start({ record, variables, files: {} });
   host.survivors = async () => [survivor];
@@ -278,6 +278,21 @@ test("R30: what a daemon that was taken up has reached is told under numbers tha
   // THEN the first says what was reached when it was taken up, and the last comes after it
   expect(counting()[0]?.checkpoint).toMatchObject({ seq: 42, position: "0/1800000" });
   expect(source.of("release")[0]?.checkpoint).toMatchObject({ seq: 43, position: "0/1801000" });
+});
+
+test("R28: a gap that the agent's earlier life may not have told is told again, and moves nothing back", async () => {
+  const { host, jobs, source } = worker();
+  await leftBehind(host, await new PortPool().take(), { gapAfter: "0/1000028" });
+  source.newest = 41;
+
+  await jobs.adopt();
+  await eventually("what it has reached is told", async () => expect(source.newest).toBeGreaterThan(41));
+
+  const [gap, ...later] = source.of("progress");
+  expect(gap).toMatchObject({ gapAfter: "0/1000028", checkpoint: { seq: 0, phase: "init" } });
+  const counting = later.filter(({ checkpoint }) => checkpoint.seq > 41);
+  expect(counting.map(({ checkpoint }) => checkpoint.position)).toEqual(["0/1800000"]);
+  expect(later.filter(({ gapAfter }) => gapAfter !== undefined)).toEqual([]);
 });
 
 test("R30: the port of a daemon that was taken up is given to no other, also while nothing listens on it", async () => {
