@@ -1,6 +1,7 @@
 import type { Connection } from "./connection";
 import { SetupError } from "./failure";
 import { quoted, type TableName } from "./identifier";
+import { ensureSchema } from "./sink/schema";
 
 export interface Column {
   readonly name: string;
@@ -148,7 +149,7 @@ async function create(sink: Connection, table: ReplicatedTable, schema: string):
   const columns = table.columns.map(
     ({ name, type, notNull }) => `${quoted(name)} ${type}${notNull ? " not null" : ""}`,
   );
-  await sink.query(`create schema if not exists ${quoted(schema)}`);
+  await ensureSchema(sink, schema);
   await sink.query(
     `create table if not exists ${table.sink} (${columns.join(", ")}, primary key (${keyColumns(table).join(", ")}))`,
   );

@@ -266,6 +266,7 @@ class WorkerAgent implements AgentView {
   }
 
   private async admit(): Promise<boolean> {
+    if (this.draining) return false;
     const admitted = (await this.ports.cloud?.protect()) ?? true;
     if (!admitted) this.claimAfter = performance.now() + REFUSED_PAUSE_MS;
     return admitted && !this.draining;

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
-import type { Grant, JobRef, MessageName, Request } from "../../control-plane/protocol";
+import type { Answer, Grant, JobRef, MessageName, Request } from "../../control-plane/protocol";
 import { type Log, reason } from "../host/log";
 import { fullJitterMs, sleep } from "../host/waiting";
 import { type ControlPlaneClient, ControlPlaneError } from "./control-plane-client";
-import type { JobSource, Taken } from "./jobs/job-source";
+import type { JobSource } from "./jobs/job-source";
 import type { Orders } from "./orders";
 import type { SessionState } from "./session";
 
@@ -29,7 +29,10 @@ export function controlPlaneSource(props: ControlPlaneSourceProps): JobSource {
   const { controlPlane, session, orders, log, ending } = props;
 
   /** Says it until it is heard; undefined when it never will be, or the trying ends. */
-  const deliver = async <Name extends MessageName>(name: Name, message: Request<Name>): Promise<Taken | undefined> => {
+  const deliver = async <Name extends MessageName>(
+    name: Name,
+    message: Request<Name>,
+  ): Promise<Answer<Name> | "fenced" | undefined> => {
     for (let attempt = 1; !ending.aborted; attempt++) {
       // Between two sessions nothing is this worker's: the next one's first heartbeat says what runs.
       if (!session.open || !session.token) {
@@ -37,8 +40,7 @@ export function controlPlaneSource(props: ControlPlaneSourceProps): JobSource {
         continue;
       }
       try {
-        await controlPlane.post(name, message, session.token);
-        return "taken";
+        return await controlPlane.post(name, message, session.token);
       } catch (error) {
         const { status, code, retryAfterMs } = asRefusal(error);
         if (code === "fenced") return "fenced";
@@ -85,17 +87,23 @@ export function controlPlaneSource(props: ControlPlaneSourceProps): JobSource {
         return asRefusal(error).code === "fenced" ? "fenced" : undefined;
       }
     },
-    progress: (ref, checkpoint, lastConfirmed) =>
-      deliver("progress", {
+    async progress(ref, checkpoint, lastConfirmed) {
+      const answer = await deliver("progress", {
         ...refOf(ref),
         checkpoint,
         ...(lastConfirmed === undefined ? {} : { gapPossible: { lastConfirmed } }),
-      }),
-    report: (ref, report) => deliver("report", { ...refOf(ref), ...report }),
-    release: (ref, why, checkpoint) =>
-      deliver("release", { reason: why, jobs: [{ ...refOf(ref), ...(checkpoint ? { checkpoint } : {}) }] }),
+      });
+      return typeof answer === "object" ? answer.seq : answer;
+    },
+    report: async (ref, report) => takenBy(await deliver("report", { ...refOf(ref), ...report })),
+    release: async (ref, why, checkpoint) =>
+      takenBy(
+        await deliver("release", { reason: why, jobs: [{ ...refOf(ref), ...(checkpoint ? { checkpoint } : {}) }] }),
+      ),
   };
 }
+
+const takenBy = (answer: object | "fenced" | undefined) => (typeof answer === "object" ? "taken" : answer);
 
 const refOf = ({ jobId, fence }: JobRef): JobRef => ({ jobId, fence });
 

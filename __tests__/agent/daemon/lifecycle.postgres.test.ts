@@ -224,3 +224,16 @@ test("no password in the log, the arguments or the errors", async () => {
   expect(failing.lines.join("\n")).toContain('database \\"nowhere\\" does not exist');
   expect([...daemon.lines, ...failing.lines, ...daemon.process.spawnargs].join("\n")).not.toContain("canary-pw");
 });
+
+test("a sink's user who may make no schema needs none that is there", async () => {
+  await pair.sink.query("drop role if exists writer");
+  await pair.sink.query("create role writer login");
+  await pair.sink.query("create schema holdfast authorization writer; grant usage, create on schema public to writer");
+  const sink = new URL(pair.environment["SINK_URL"] ?? "");
+  sink.username = "writer";
+
+  await pair.start({ SINK_URL: sink.href, DO_SNAPSHOT: "true" });
+
+  await pair.source.query("insert into item values (2, 'second')");
+  await pair.equal("item");
+});

@@ -283,6 +283,20 @@ describe("R33:", () => {
     expect([...of("started"), ...of("daemon started")]).toEqual([]);
   });
 
+  test("it is not raised any more once the group wants the instance, for a grant from before either", async () => {
+    const { of, pass, running } = await workerWithJob({
+      taking: async (metadata) => {
+        metadata.set(STATE, "Terminated");
+        await new Promise((resolve) => setTimeout(resolve, 4_000));
+      },
+      starts: false,
+    });
+    await pass(90_000);
+    await running;
+    expect(of("protected true")).toEqual([]);
+    expect(of("daemon started")).toEqual([]);
+  });
+
   test("it is dropped at once when the group wants the instance, while a job still runs", async () => {
     const { events, metadata, pass, running } = await workerWithJob({ mode: "finish", deadlineSeconds: 600 });
     const order = () => events.map(({ what }) => what).filter((what) => [...PROTECTION, "daemon gone"].includes(what));

@@ -31,6 +31,8 @@ export async function workerWithJob({
   onDisconnect = "stop" as "stop" | "keep",
   /** What the group does before it protects the instance; then it does. */
   protecting = async (_metadata: Map<string, string>): Promise<void> => {},
+  /** What comes before the job has its port. */
+  taking = async (_metadata: Map<string, string>): Promise<void> => {},
   starts = true,
   /** What the daemon says of its lag; nothing by default. */
   lagMs = undefined as number | undefined,
@@ -144,7 +146,7 @@ export async function workerWithJob({
       log,
       host,
       api: () => api,
-      ports: { take: async () => 21_000, keep: () => {}, putBack: () => {} },
+      ports: { take: () => taking(metadata).then(() => 21_000), keep: () => {}, putBack: () => {} },
       controlPlane: { post },
       deploymentToken: async () => "token",
       quirks: daemonQuirks({ kind: "dbmazz", version: "2.4.0" }),

@@ -2,13 +2,13 @@ import { randomUUID } from "node:crypto";
 import { type Connection, transaction } from "../connection";
 import { FencedError, SetupError } from "../failure";
 import { formatLsn, type Lsn, parseLsn } from "../lsn";
+import { ensureSchema } from "./schema";
 
 /**
  * Schema `holdfast` of the sink: how far each slot has been written, by whom, and how much of its snapshot is there. It changes only
  * together with the rows it speaks of, in their transaction.
  */
-const SCHEMA = `
-  create schema if not exists holdfast;
+const TABLES = `
   create table if not exists holdfast.replication (
     slot_name     text primary key,
     source_system text not null,
@@ -70,7 +70,8 @@ export async function claimSlot(
 ): Promise<{ claim: Claim; position: StoredPosition }> {
   await transaction(sink, async () => {
     await sink.query("select pg_advisory_xact_lock($1)", [SCHEMA_LOCK]);
-    await sink.query(SCHEMA);
+    await ensureSchema(sink, "holdfast");
+    await sink.query(TABLES);
   });
   const claim: Claim = { slotName, fence, holder: randomUUID() };
   const position = await transaction(sink, async () => {

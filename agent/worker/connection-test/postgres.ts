@@ -24,11 +24,17 @@ export function postgresChecks({ role, connection, address, plainConnectionsOnly
   const usesTls = sslmode !== "disable" && !plainConnectionsOnly;
   let client: Client | undefined;
   let login: Promise<Login> | undefined;
+  const connect = async (): Promise<Login> => {
+    try {
+      client = clientOf(usesTls ? connection : { ...connection, options: {} });
+      await client.connect();
+      return { client };
+    } catch (error) {
+      return { error };
+    }
+  };
   const logIn = () => {
-    login ??= attempt(usesTls ? connection : { ...connection, options: {} }).then((result) => {
-      if ("client" in result) client = result.client;
-      return result;
-    });
+    login ??= connect();
     return login;
   };
   const query = async <Row extends object>(text: string, values: readonly unknown[] = []): Promise<Row> => {
@@ -39,7 +45,10 @@ export function postgresChecks({ role, connection, address, plainConnectionsOnly
   const tls = async (signal: AbortSignal): Promise<Finding> => {
     const offer = await tlsOffer(address, signal);
     if (usesTls) {
-      if (!offer.made) throw new Error(`the server offers no TLS, and sslmode=${sslmode} asks for it`);
+      if (!offer.made) {
+        offer.socket.destroy();
+        throw new Error(`the server offers no TLS, and sslmode=${sslmode} asks for it`);
+      }
       return await handshake(offer.socket, address, sslmode !== "no-verify");
     }
     offer.socket.destroy();
@@ -71,25 +80,20 @@ export function postgresChecks({ role, connection, address, plainConnectionsOnly
     { step: "auth", look: auth },
     ...(role === "source" ? sourceChecks(query) : sinkChecks(query, connection)),
   ];
-  // A server that is silent gets no farewell.
+  // A server that is silent gets no farewell, and one that answers the login later finds nobody.
   const close = () =>
-    void (client as unknown as { connection?: { stream: { destroy(): void } } })?.connection?.stream.destroy();
+    void (client as unknown as { connection: { stream: { destroy(): void } } })?.connection.stream.destroy();
   return { steps, close };
 }
 
-async function attempt(connection: Connection): Promise<Login> {
+function clientOf(connection: Connection): Client {
   const client = new Client({
     connectionString: connectionUrl(connection),
     application_name: "holdfast-connection-test",
     options: "-c statement_timeout=5s -c lock_timeout=2s",
   });
   client.on("error", () => undefined);
-  try {
-    await client.connect();
-    return { client };
-  } catch (error) {
-    return { error };
-  }
+  return client;
 }
 
 async function tlsOffer(address: Address, signal: AbortSignal) {

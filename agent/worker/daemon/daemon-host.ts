@@ -14,6 +14,8 @@ export interface DaemonRecord extends JobRef {
   readonly snapshotOnly: boolean;
   /** Number of the newest checkpoint that was made before it was started; -1 before the first. */
   readonly seq: number;
+  /** The position after which changes may be missing, since it was started anew; told by whoever follows it. */
+  readonly gapAfter?: string;
 }
 
 export interface DaemonLaunch {

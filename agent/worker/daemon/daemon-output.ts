@@ -14,8 +14,8 @@ export async function capOutput(path: string, capBytes = CAP_BYTES): Promise<voi
     () => 0,
   );
   if (size <= capBytes) return;
-  await copyFile(path, previous(path));
-  await truncate(path, 0);
+  // Also where the disk has no room for a copy: what was said is worth less than the room.
+  await copyFile(path, previous(path)).finally(() => truncate(path, 0));
 }
 
 /** Removes files that nobody wrote to for `keptMs`, and the oldest of the others as long as they take more than `maxBytes`. */

@@ -39,11 +39,11 @@ const OUTPUT_LOOK_MS = 5_000;
 
 /**
  * Writes its own pid and start down and becomes the daemon, so that there is no moment at which a daemon runs unrecorded, or
- * without its leash where there is to be one.
+ * without its leash where there is to be one. What cannot be written down ends with EX_CANTCREAT of sysexits.h.
  */
 const LAUNCHER = `umask 077
-{ echo $$; cat /proc/$$/stat 2>/dev/null || LC_ALL=C ps -o lstart= -p $$; } >${PROCESS}.partial
-mv ${PROCESS}.partial ${PROCESS}
+{ echo $$ && { cat /proc/$$/stat 2>/dev/null || LC_ALL=C ps -o lstart= -p $$; }; } >${PROCESS}.partial &&
+mv ${PROCESS}.partial ${PROCESS} || exit 73
 if [ -p ${PIPE} ]; then
 ${LEASH}
 fi
@@ -82,6 +82,10 @@ export function processHost({ command, directory }: ProcessHostProps): ProcessHo
       const output = await open(join(folder, OUTPUT), "a", 0o600);
       try {
         return cared(folder, await launched(launch, folder, command, [output.fd, pipe ?? "ignore"]));
+      } catch (error) {
+        // Nothing runs, and what it would have been given is not left behind.
+        await rm(folder, { recursive: true, force: true });
+        throw error;
       } finally {
         await output.close();
         if (pipe !== undefined) closeSync(pipe);

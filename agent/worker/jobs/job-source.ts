@@ -15,7 +15,8 @@ export interface JobSource {
   claim(freeSlots: number, signal: AbortSignal): Promise<readonly Grant[]>;
   /** Asks before the daemon of a grant is started; one attempt. */
   started(ref: JobRef): Promise<Taken | undefined>;
-  progress(ref: JobRef, checkpoint: Checkpoint, lastConfirmed?: string): Promise<Taken | undefined>;
+  /** @returns the number of the newest checkpoint that the source holds; one that is no newer changed nothing. */
+  progress(ref: JobRef, checkpoint: Checkpoint, lastConfirmed?: string): Promise<number | "fenced" | undefined>;
   report(ref: JobRef, report: TerminalReport): Promise<Taken | undefined>;
   release(ref: JobRef, reason: ReleaseReason, checkpoint?: Checkpoint): Promise<Taken | undefined>;
 }

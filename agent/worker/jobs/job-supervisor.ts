@@ -79,7 +79,7 @@ export class JobSupervisor {
       job.secrets = daemon.secrets;
       this.ports.log.info("job found running", { ...job.ref, job: record.name, port: record.port });
       // The lease that counts is the session's that is about to open; the guard has kept the one before.
-      this.live(job, daemon, undefined, this.ports.lease.lapses);
+      this.live(job, daemon, this.ports.lease.lapses);
     }
   }
 
@@ -170,8 +170,7 @@ export class JobSupervisor {
       const record = recordOf(grant, port, environment);
       const daemon = await host.start({ record, ...environment });
       log.info("daemon started", { ...job.ref, job: grant.spec.name, port });
-      const gapAfter = environment.gapPossible ? (grant.resume?.position ?? "") : undefined;
-      this.live(job, daemon, gapAfter, lapses, () => {
+      this.live(job, daemon, lapses, () => {
         this.failures += 1;
       });
     } catch (error) {
@@ -210,13 +209,7 @@ export class JobSupervisor {
     this.leave(job);
   }
 
-  private live(
-    job: SupervisedJob,
-    daemon: DaemonProcess,
-    gapAfter: string | undefined,
-    lapses: number,
-    failed = () => {},
-  ): void {
+  private live(job: SupervisedJob, daemon: DaemonProcess, lapses: number, failed = () => {}): void {
     const { lease, log, ports } = this.ports;
     const { jobId } = job.ref;
     this.daemons.set(jobId, daemon);
@@ -227,7 +220,7 @@ export class JobSupervisor {
       job.stop({ mode: "quiesce", cause: "drain" });
     };
     const ageing = maxJobAgeMs <= LONGEST_TIMER_MS ? setTimeout(aged, maxJobAgeMs) : undefined;
-    void job.follow(daemon, gapAfter, leaseLost).then(async (departure) => {
+    void job.follow(daemon, leaseLost).then(async (departure) => {
       this.daemons.delete(jobId);
       await daemon.forget();
       ports.putBack(daemon.record.port);
@@ -246,7 +239,7 @@ function larger(one: number | undefined, other: number | undefined): number | un
 }
 
 function recordOf(grant: Grant, port: number, environment: DaemonEnvironment) {
-  const { slotName, tables, flushIntervalMs, snapshotOnly } = environment;
+  const { slotName, tables, flushIntervalMs, snapshotOnly, gapPossible } = environment;
   return {
     jobId: grant.jobId,
     fence: grant.fence,
@@ -258,5 +251,6 @@ function recordOf(grant: Grant, port: number, environment: DaemonEnvironment) {
     flushIntervalMs,
     snapshotOnly,
     seq: grant.resume?.seq ?? -1,
+    ...(gapPossible ? { gapAfter: grant.resume?.position ?? "" } : {}),
   };
 }

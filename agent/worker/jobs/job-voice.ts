@@ -1,5 +1,5 @@
 import type { Checkpoint, JobRef } from "../../../control-plane/protocol";
-import type { JobSource, ReleaseReason, Taken, TerminalReport } from "./job-source";
+import type { JobSource, ReleaseReason, TerminalReport } from "./job-source";
 
 /** The last thing that is said of a job. */
 export type LastWord =
@@ -16,6 +16,8 @@ export class JobVoice {
     private readonly source: JobSource,
     /** Told when the source says that the job is no longer this worker's. */
     private readonly fenced: () => void,
+    /** Told the number of the newest checkpoint that the source holds. */
+    private readonly newest: (seq: number) => void,
   ) {}
 
   progress(checkpoint: Checkpoint, lastConfirmed?: string): void {
@@ -44,8 +46,9 @@ export class JobVoice {
     this.over = true;
   }
 
-  private heard(taken: Taken | undefined): void {
-    if (taken !== "fenced") return;
+  private heard(answer: number | "fenced" | undefined): void {
+    if (typeof answer === "number") this.newest(answer);
+    if (answer !== "fenced") return;
     this.over = true;
     this.fenced();
   }

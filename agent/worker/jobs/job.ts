@@ -73,7 +73,8 @@ export class SupervisedJob {
     private readonly ports: JobPorts,
   ) {
     this.ref = { jobId: ref.jobId, fence: ref.fence };
-    this.voice = new JobVoice(this.ref, ports.source, () => this.stop({ mode: "kill", cause: "fenced" }));
+    const fenced = () => this.stop({ mode: "kill", cause: "fenced" });
+    this.voice = new JobVoice(this.ref, ports.source, fenced, (seq) => this.numberAfter(seq));
   }
 
   /** The wish that counts: an earlier one of the same weight stands, unless the new one has less time. */
@@ -111,8 +112,9 @@ export class SupervisedJob {
   }
 
   /** Follows the daemon to its end, ends it when that is ordered, and says the last word. */
-  async follow(daemon: DaemonProcess, gapAfter: string | undefined, leaseLost: () => boolean): Promise<Departure> {
+  async follow(daemon: DaemonProcess, leaseLost: () => boolean): Promise<Departure> {
     const { record } = daemon;
+    const { gapAfter } = record;
     const api = this.ports.api(record.port);
     if (gapAfter !== undefined) {
       this.checkpoint = { seq: record.seq + 1, phase: "init", position: gapAfter };
@@ -211,6 +213,18 @@ export class SupervisedJob {
     this.voice.progress(this.checkpoint);
   }
 
+  /** The agent's earlier life has told of checkpoints that this one knows nothing of: what came after them is told again. */
+  private numberAfter(newest: number): void {
+    const { checkpoint } = this;
+    if (!checkpoint || newest <= checkpoint.seq) return;
+    // Of a start, the daemon has got on since.
+    if (checkpoint.phase === "init") this.checkpoint = { ...checkpoint, seq: newest };
+    else {
+      this.checkpoint = { ...checkpoint, seq: newest + 1 };
+      this.voice.progress(this.checkpoint);
+    }
+  }
+
   private async carryOut(daemon: DaemonProcess, api: DaemonApi): Promise<void> {
     this.status = "stopping";
     const remainingMs = () => (this.order?.deadlineAt ?? Number.POSITIVE_INFINITY) - performance.now();
@@ -235,8 +249,7 @@ export class SupervisedJob {
     while (!over) {
       await this.nap.sleep(Math.min(60_000, Math.max(0, remainingMs())));
       if (!over && (this.order?.mode === "kill" || remainingMs() <= 0)) {
-        await daemon.signal("SIGKILL");
-        await daemon.ended;
+        await endNow(daemon, 0);
         await ending;
       }
     }

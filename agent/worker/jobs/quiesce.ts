@@ -8,6 +8,7 @@ const STEP = {
   sinkMs: 10_000,
   exitMs: 10_000,
   termMs: 5_000,
+  againMs: 1_000,
   lookMs: 100,
 } as const;
 
@@ -39,15 +40,18 @@ export async function quiesce(props: QuiesceProps): Promise<boolean> {
   return false;
 }
 
-/** SIGTERM, and SIGKILL when the daemon is still there after `graceMs`. Resolves once it is gone. */
+/**
+ * SIGTERM, and SIGKILL when the daemon is still there after `graceMs`, repeated while it is: what signals may be away for a moment.
+ * Resolves once it is gone.
+ */
 export async function endNow(daemon: DaemonProcess, graceMs: number): Promise<void> {
   const gone = daemon.ended.then((): true => true);
   if (graceMs > 0) {
-    await daemon.signal("SIGTERM");
+    await daemon.signal("SIGTERM").catch(() => {});
     if (await within(graceMs, gone)) return;
   }
-  await daemon.signal("SIGKILL");
-  await gone;
+  do await daemon.signal("SIGKILL").catch(() => {});
+  while (!(await within(STEP.againMs, gone)));
 }
 
 /** Until nothing is pending, or the confirmed position has stood still for longer than a flush takes. */

@@ -8,7 +8,7 @@ export interface HeldMessage extends JobRef {
 
 /** The messages that are held, written down: daemons outlive the agent, and so must the hold on their messages. */
 export class HeldMessages {
-  private readonly byJob = new Map<string, HeldMessage>();
+  private byJob = new Map<string, HeldMessage>();
 
   constructor(private readonly path: string) {
     try {
@@ -32,19 +32,21 @@ export class HeldMessages {
     return this.byJob.get(jobId);
   }
 
+  /** @throws Error when it cannot be written down; then it is not held. */
   hold(message: HeldMessage): void {
-    this.byJob.set(message.jobId, message);
-    this.write();
+    const byJob = new Map(this.byJob).set(message.jobId, message);
+    this.write(byJob);
+    this.byJob = byJob;
   }
 
   forget({ jobId, fence }: JobRef): void {
     if (this.byJob.get(jobId)?.fence !== fence) return;
     this.byJob.delete(jobId);
-    this.write();
+    this.write(this.byJob);
   }
 
-  private write(): void {
-    writeFileSync(`${this.path}.partial`, JSON.stringify(this.all()), { mode: 0o600 });
+  private write(byJob: ReadonlyMap<string, HeldMessage>): void {
+    writeFileSync(`${this.path}.partial`, JSON.stringify([...byJob.values()]), { mode: 0o600 });
     renameSync(`${this.path}.partial`, this.path);
   }
 }

@@ -115,6 +115,7 @@ function handlersOf({ aws, queueUrl, held, log, visibilitySeconds = 120 }: Queue
     }
   };
 
+  let isFirstBeat = true;
   return {
     register: async () => {
       const { Attributes } = await call("GetQueueAttributes", { AttributeNames: ["RedrivePolicy"] });
@@ -127,6 +128,9 @@ function handlersOf({ aws, queueUrl, held, log, visibilitySeconds = 120 }: Queue
     },
     heartbeat: async ({ running, released }) => {
       for (const ref of released) await giveBack(ref, 0);
+      // Before its first beat a life of the agent has claimed nothing: what is held and does not run is left by an earlier one.
+      if (isFirstBeat) for (const ref of held.all()) if (!running.some(isSame(ref))) await giveBack(ref, 0);
+      isFirstBeat = false;
       const mine = running.flatMap((ref) => held.of(ref) ?? []);
       const lost = await extend(mine);
       for (const ref of lost) held.forget(ref);
@@ -182,6 +186,8 @@ function handlersOf({ aws, queueUrl, held, log, visibilitySeconds = 120 }: Queue
     "connection-test": async () => ({}),
   };
 }
+
+const isSame = (one: JobRef) => (other: JobRef) => one.jobId === other.jobId && one.fence === other.fence;
 
 const isLost = (error: unknown) => error instanceof AwsError && LOST.test(error.code);
 

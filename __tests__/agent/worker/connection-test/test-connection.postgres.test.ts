@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { chownSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer, type Server } from "node:net";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { dirname, join } from "node:path";
 import type { Pool } from "pg";
 import { testConnection } from "../../../../agent/worker/connection-test/test-connection";
@@ -240,6 +240,28 @@ describe("a server of another kind", () => {
       expect(result.steps[2]?.detail).toContain("did not finish");
     } finally {
       jest.useRealTimers();
+    }
+  });
+
+  test.each([
+    ["leaves a login without an answer", {}],
+    ["has no TLS where that is asked for", { sslmode: "require" }],
+  ])("R35: no connection stays open to a server that %s", async (_, options) => {
+    const open = new Set<Socket>();
+    const listener = createServer((socket) => {
+      open.add(socket.on("error", () => {}).on("close", () => open.delete(socket)));
+      // To a request for TLS it says no, to a login nothing.
+      socket.once("data", ({ length }) => length === 8 && socket.write("N"));
+    });
+    server = listener;
+    await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+    const url = `postgres://127.0.0.1:${(listener.address() as AddressInfo).port}/shop`;
+
+    try {
+      expect((await tested({ connection: connection({ url, options }), timeoutMs: 1_000 })).ok).toBe(false);
+      await eventually("all are closed", async () => expect(open.size).toBe(0));
+    } finally {
+      for (const socket of open) socket.destroy();
     }
   });
 

@@ -1,6 +1,15 @@
 import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import fs, { appendFileSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import fs, {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { DaemonProcess, DaemonRecord } from "../../../../agent/worker/daemon/daemon-host";
@@ -207,6 +216,32 @@ test("R34: a private key is a file that only its daemon's user may read, and goe
   expect(() => statSync(join(scratch.path, daemon.record.jobId))).toThrow("ENOENT");
 });
 
+test("R34: a private key whose daemon could not be started is not left behind", async () => {
+  const host = hostOf("sleep", "600");
+  host.holdLease(leaseOf(600_000));
+  const files = { SINK_SNOWFLAKE_PRIVATE_KEY_PATH: "canary-key\n" };
+  // No launcher is found on this path.
+  const variables = { PATH: join(scratch.path, "nothing") };
+
+  await expect(host.start({ record: recordOf(), variables, files })).rejects.toThrow("the daemon did not start");
+
+  expect(readdirSync(scratch.path)).toEqual([]);
+});
+
+test("R30: a daemon that cannot be written down, as on a full disk, does not run: no later life of the agent would know of it", async () => {
+  const host = hostOf("/bin/sleep", "600");
+  host.holdLease(leaseOf(600_000));
+  // The launcher finds nothing that it writes with.
+  const programs = join(scratch.path, "programs");
+  mkdirSync(programs);
+  symlinkSync(execFileSync("which", ["bash"], { encoding: "utf8" }).trim(), join(programs, "bash"));
+  const record = recordOf({ onDisconnect: "keep" });
+  const daemon = await host.start({ record, variables: { PATH: programs }, files: {} });
+  started.push(daemon);
+
+  expect(await daemon.ended).toEqual({ status: 73, signal: null });
+});
+
 test("R34: another life of the agent knows what no log may show of the daemons that it takes up", async () => {
   const first = hostOf("sleep", "600");
   first.holdLease(leaseOf(600_000));
@@ -217,7 +252,7 @@ test("R34: another life of the agent knows what no log may show of the daemons t
   // Between two programs a process shows no environment.
   await eventually("it is known", async () => {
     const [survivor] = await hostOf("sleep", "600").survivors();
-    expect(survivor?.secrets).toEqual(["p@ss", "sink-word", "MIIEcanary\n", "MIIEcanary"]);
+    expect(survivor?.secrets).toEqual(["MIIEcanary\n", "MIIEcanary", "sink-word", "p@ss"]);
   });
 });
 
@@ -234,6 +269,16 @@ test("a daemon's output is cut beyond its cap, and its last lines are still told
   expect(readFileSync(path, "utf8")).toBe("four\n");
   expect(await lastLines(path, 3)).toEqual(["two", "three", "four"]);
   expect(await lastLines(path, 1)).toEqual(["four"]);
+});
+
+test("a daemon's output is cut beyond its cap also where there is no room for what it was", async () => {
+  const path = join(scratch.path, "output.log");
+  writeFileSync(path, "one\ntwo\nthree\n");
+  mkdirSync(`${path}.1`);
+
+  await expect(capOutput(path, 8)).rejects.toThrow("output.log.1");
+
+  expect(readFileSync(path, "utf8")).toBe("");
 });
 
 test("a folder of outputs is kept small: the old go, and the oldest beyond its bound", async () => {

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { JobSource, Taken } from "../../../../agent/worker/jobs/job-source";
+import type { JobSource } from "../../../../agent/worker/jobs/job-source";
 import { JobVoice } from "../../../../agent/worker/jobs/job-voice";
 import { isHeld, type Job, type JobEvent, transition } from "../../../../control-plane/lease/job";
 import { seededRandom } from "../../../support/seeded-random";
@@ -25,17 +25,19 @@ const isTerminal = (said: Said | undefined) => said === "report" || said === "re
 
 /** A source that answers after some turns of the event loop, in one of the ways that it may. */
 function slowSource(random: () => number, said: Said[]): JobSource {
-  const take = (word: Said) => async (): Promise<Taken | undefined> => {
-    said.push(word);
-    for (let turns = Math.floor(random() * 4); turns > 0; turns--) await Promise.resolve();
-    return random() < 0.1 ? "fenced" : random() < 0.1 ? undefined : "taken";
-  };
+  const take =
+    <Answer>(word: Said, answer: Answer) =>
+    async (): Promise<Answer | "fenced" | undefined> => {
+      said.push(word);
+      for (let turns = Math.floor(random() * 4); turns > 0; turns--) await Promise.resolve();
+      return random() < 0.1 ? "fenced" : random() < 0.1 ? undefined : answer;
+    };
   return {
     claim: async () => [],
     started: async () => "taken",
-    progress: take("progress"),
-    report: take("report"),
-    release: take("release"),
+    progress: take("progress", 1),
+    report: take("report", "taken" as const),
+    release: take("release", "taken" as const),
   };
 }
 
@@ -44,7 +46,12 @@ test(`R25: nothing is said of a job after its last word, and nothing more is acc
   for (let order = 0; order < ORDERS; order++) {
     // GIVEN everything that may happen to a job at its end, in some order
     const said: Said[] = [];
-    const voice = new JobVoice({ jobId: randomUUID(), fence: 3 }, slowSource(random, said), () => {});
+    const voice = new JobVoice(
+      { jobId: randomUUID(), fence: 3 },
+      slowSource(random, said),
+      () => {},
+      () => {},
+    );
     const endings: Promise<void>[] = [];
     for (let events = 1 + Math.floor(random() * 8); events > 0; events--) {
       const event = random();

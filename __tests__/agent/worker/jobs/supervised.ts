@@ -22,6 +22,8 @@ export type Word =
 /** A source that takes every word and keeps it. */
 export class RecordingSource implements JobSource {
   readonly words: Word[] = [];
+  /** Number of the newest checkpoint that was taken. */
+  newest = -1;
   claim = async () => [];
   started = async (ref: JobRef): Promise<Taken | undefined> => {
     this.words.push({ kind: "started", ref });
@@ -29,7 +31,8 @@ export class RecordingSource implements JobSource {
   };
   progress = async (ref: JobRef, checkpoint: Checkpoint, gapAfter?: string) => {
     this.words.push({ kind: "progress", ref, checkpoint, ...(gapAfter === undefined ? {} : { gapAfter }) });
-    return "taken" as const;
+    this.newest = Math.max(this.newest, checkpoint.seq);
+    return this.newest;
   };
   report = async (ref: JobRef, report: TerminalReport) => {
     this.words.push({ kind: "report", ref, report });

@@ -185,6 +185,21 @@ test("SQS: a job that fails is seen again later each time, five minutes at most"
   expect(of("ChangeMessageVisibility").at(-1)).toMatchObject({ VisibilityTimeout: 2 });
 });
 
+test("SQS: a message whose daemon did not outlive the agent is given back by the agent's next life, which then runs it", async () => {
+  for (const name of ["lost", "kept"]) await send(body({ name }));
+  const grants = await claim(worker());
+  expect(grants).toHaveLength(2);
+  const kept = grants.filter(({ spec }) => spec.name === "kept");
+
+  const next = worker();
+  expect((await beat(next, kept)).actions).toEqual([]);
+
+  const again = await claim(next);
+  expect(again.map(({ spec, fence }) => [spec.name, fence])).toEqual([["lost", 2]]);
+  expect((await beat(next, [...kept, ...again])).actions).toEqual([]);
+  expect(await claim(worker("other"))).toEqual([]);
+});
+
 test("SQS: a queue without a redrive policy is refused by name", async () => {
   const registration = {
     protocols: [1],

@@ -1,0 +1,8 @@
+import type { Connection } from "../connection";
+import { quoted } from "../identifier";
+
+/** Creates the schema where it is missing: CREATE SCHEMA asks for the right to create one also where it is there. */
+export async function ensureSchema(sink: Connection, name: string): Promise<void> {
+  const { rowCount } = await sink.query("select from pg_namespace where nspname = $1", [name]);
+  if (rowCount === 0) await sink.query(`create schema if not exists ${quoted(name)}`);
+}
