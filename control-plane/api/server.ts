@@ -9,6 +9,7 @@ import { ensureOperator } from "../store/first-operator";
 import { Heartbeats } from "../store/heartbeats";
 import { groupedJobWrites } from "../store/job-writes";
 import { migrate } from "../store/migrate";
+import { ReadyFloor } from "../store/ready-floor";
 import type { Keyring } from "../store/seal";
 import { pulse, sweep } from "../store/sweeper";
 import type { PublishBacklog } from "./cloudwatch";
@@ -88,7 +89,8 @@ export async function startControlPlane(props: ControlPlaneProps): Promise<Contr
   const waker = new Waker(pool, props.databaseUrl);
   const heartbeats = new Heartbeats(pool, timing.serverLeaseMs);
   const telemetry = new Telemetry(pool, () => waker.size);
-  const jobWrites = groupedJobWrites(pool);
+  const readyFloor = new ReadyFloor(pool);
+  const jobWrites = groupedJobWrites(pool, readyFloor);
   const api: ApiContext = { pool, keyring, timing, heartbeats, jobWrites, waker, telemetry, logger };
   const routes = new Routes(api);
   addWorkerRoutes(routes, api);
@@ -97,6 +99,7 @@ export async function startControlPlane(props: ControlPlaneProps): Promise<Contr
   addHealth(routes, api);
 
   waker.start();
+  readyFloor.start();
   const keeping = keepTime(api);
   const housekeeping = keepHouse(api, {
     retentionDays: props.retentionDays ?? 30,
@@ -117,6 +120,7 @@ export async function startControlPlane(props: ControlPlaneProps): Promise<Contr
     }, stopGraceMs);
     const orderly = (async () => {
       await waker.stop();
+      await readyFloor.stop();
       await keeping.stop();
       await housekeeping.stop();
       await heartbeats.flush();

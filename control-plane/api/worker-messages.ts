@@ -1,23 +1,19 @@
 /** What the control plane answers to each message of the worker protocol. */
 import type { HttpBindings } from "@hono/node-server";
+import type { Placement } from "../lease/placement";
 import { PROTOCOL_VERSION } from "../protocol/limits";
 import type { Action, Grant, MessageName, Request, Response } from "../protocol/messages";
-import { readAssignment } from "../store/catalog";
+import { openAssignment } from "../store/assignments";
+import { openGrants } from "../store/claim";
 import { answerTest, readOwedTests } from "../store/connection-tests";
 import { transaction } from "../store/database";
 import { releaseJobs, saveCheckpoint, saveMetrics, ungrantJob } from "../store/holder";
-import {
-  deregisterSession,
-  type HeldJob,
-  markDraining,
-  readSession,
-  registerSession,
-  type SessionState,
-} from "../store/sessions";
-import { issueToken, isTokenValid, type TokenHolder } from "../store/tokens";
+import { deregisterSession, type HeldJob, markDraining, readSessions, registerSession } from "../store/sessions";
+import { issueToken, readValidTokens, type TokenHolder } from "../store/tokens";
 import { noteUpgrade, readOwedUpgrades } from "../store/upgrades";
 import type { ApiContext } from "./context";
 import { whenUndelivered } from "./delivery";
+import type { Ending } from "./parking";
 import { fenced, RequestRefused, sessionClosed, tokenInvalid } from "./refusal";
 
 /** Who sends a message, and the connection it came on. */
@@ -26,6 +22,7 @@ export interface Sender {
   readonly deploymentId: string;
   /** The session of a worker's token. Empty for `register`, which comes with a deployment's. */
   readonly sessionId: string;
+  readonly placement: Placement;
   /** Aborted when the sender has gone. */
   readonly gone: () => AbortSignal;
   readonly outgoing: HttpBindings["outgoing"] | undefined;
@@ -54,7 +51,7 @@ export const HANDLERS = {
   heartbeat: async (api, { holder, sessionId }, request) => {
     const state = holder.session?.state === "registered" ? "registered" : "open";
     const { tokenId } = holder;
-    const isValid = async () => await isTokenValid(api.pool, tokenId);
+    const isValid = async () => (await readValidTokens(api.pool, [tokenId])).has(tokenId);
     // The renewal checks the token; what is written before it needs a check of its own.
     if ((request.upgrade || request.released.length > 0) && !(await isValid())) throw tokenInvalid();
     if (request.upgrade) await noteUpgrade(api.pool, sessionId, request.upgrade);
@@ -73,39 +70,54 @@ export const HANDLERS = {
   },
 
   claim: async (api, sender, request) => {
-    const { sessionId } = sender;
+    const { holder, sessionId, placement } = sender;
+    const { tokenId } = holder;
+    const { claimId, freeSlots: slots } = request;
+    const { waker } = api;
     const endsAt = performance.now() + Math.min(request.waitMs, api.timing.claimWaitMs);
-    for (let woken = false; ; woken = true) {
-      const [session, mayAsk] = await Promise.all([
-        readSession(api.pool, sessionId),
-        // It was when the message came.
-        !woken || isTokenValid(api.pool, sender.holder.tokenId),
+    const ask = async (woken?: Ending) => {
+      const answered = waker.asks(placement, woken);
+      const grantMs = api.timing.grantMs;
+      const claimed = await api.jobWrites.claim({ ...placement, sessionId, tokenId, claimId, slots, grantMs });
+      if (claimed === "refused") throw tokenInvalid();
+      answered(claimed.isMore);
+      return claimed;
+    };
+    const look = async () => {
+      const [sessions, tokens] = await Promise.all([
+        readSessions(api.pool, [sessionId]),
+        readValidTokens(api.pool, [tokenId]),
       ]);
-      if (!mayAsk) throw tokenInvalid();
-      if (!session || session.state === "closed") throw sessionClosed();
-      const claim = { sessionId, claimId: request.claimId, slots: request.freeSlots, grantMs: api.timing.grantMs };
+      if (!tokens.has(tokenId)) throw tokenInvalid();
+      const session = sessions.get(sessionId);
+      // What was granted and not started yet may be what the claim was answered before.
+      return openGrants(session, { claimId }).length > 0 ? await ask() : { session, granted: [] };
+    };
+    for (let woken: Ending | undefined; ; ) {
       const leftMs = endsAt - performance.now();
-      const ending = sender.gone().aborted || api.waker.stopped;
-      const where = { deploymentId: sender.deploymentId, pool: session.pool, sessionId };
-      const asks = !ending && (leftMs <= 0 || isRepeat(session) || api.waker.mayHaveWork(where));
-      const granted = asks ? await api.jobWrites.claim(claim) : [];
-      if (woken) api.waker.asked(where);
+      const ending = sender.gone().aborted || waker.stopped;
+      const asks = !ending && (leftMs <= 0 || waker.mayHaveWork(placement));
+      const { session, granted } = asks ? await ask(woken) : await look();
+      if (!session || session.state === "closed") throw sessionClosed();
       const drain = session.draining ? [DRAIN] : [];
       const actions = [...stopOrders(session.held), ...drain, ...(await owed(api, sessionId, session))];
       if (granted.length > 0 || actions.length > 0 || ending || leftMs <= 0) {
-        const grants = await withAssignments(api, sessionId, granted);
+        const grants = granted.map(({ jobId, fence, assignment }) => {
+          return { jobId, fence, ...openAssignment(api.keyring, assignment), deadlineMs: api.timing.grantMs };
+        });
         takeBackUndelivered(api, sender, grants);
         api.telemetry.claimed(grants.length);
         return { grants, nextMs: 1, actions };
       }
-      if (!asks && api.waker.mayHaveWork(where)) continue;
-      const parked = await api.waker.park(where, leftMs, sender.gone());
-      if (parked === "over") return { grants: [], nextMs: 1, actions: [] };
+      if (!asks && waker.mayHaveWork(placement)) continue;
+      woken = await waker.park({ ...placement, sessionId }, leftMs, sender.gone());
+      if (woken.why === "over") return { grants: [], nextMs: 1, actions: [] };
     }
   },
 
-  started: async (api, { sessionId }, ref) => {
-    if ((await api.jobWrites.start({ sessionId, ...ref })) === "fenced") throw fenced([ref]);
+  started: async (api, { holder: { tokenId }, sessionId }, ref) => {
+    const said = await api.jobWrites.start({ sessionId, tokenId, ...ref });
+    if (said !== "started") throw said === "refused" ? tokenInvalid() : fenced([ref]);
     return {};
   },
 
@@ -121,8 +133,9 @@ export const HANDLERS = {
     return { seq };
   },
 
-  report: async (api, { sessionId }, request) => {
-    if ((await api.jobWrites.report({ sessionId, ...request })) === "fenced") throw fenced([refOf(request)]);
+  report: async (api, { holder: { tokenId }, sessionId }, request) => {
+    const said = await api.jobWrites.report({ sessionId, tokenId, ...request });
+    if (said !== "reported") throw said === "refused" ? tokenInvalid() : fenced([refOf(request)]);
     api.waker.jobsReady();
     return {};
   },
@@ -154,9 +167,6 @@ export const HANDLERS = {
   },
 } satisfies Handlers;
 
-/** Grants that were given and not started yet may be what the claim was answered before. */
-const isRepeat = ({ held }: SessionState): boolean => held.some(({ state }) => state === "starting");
-
 const refOf = ({ jobId, fence }: { jobId: string; fence: number }) => ({ jobId, fence });
 
 const isSame = (one: HeldJob, other: { jobId: string; fence: number }): boolean =>
@@ -181,19 +191,6 @@ async function owed(
 ): Promise<Action[]> {
   const tests = owesTest ? await readOwedTests(pool, keyring, sessionId) : [];
   return owesUpgrade ? [...tests, ...(await readOwedUpgrades(pool, sessionId))] : tests;
-}
-
-async function withAssignments(
-  api: ApiContext,
-  sessionId: string,
-  granted: readonly { jobId: string; fence: number }[],
-): Promise<Grant[]> {
-  const grants: Grant[] = [];
-  for (const ref of granted) {
-    const assignment = await readAssignment(api.pool, api.keyring, sessionId, ref.jobId, ref.fence);
-    if (assignment) grants.push({ ...ref, ...assignment, deadlineMs: api.timing.grantMs });
-  }
-  return grants;
 }
 
 /** A grant that did not reach its worker goes to somebody else at once instead of waiting for its deadline. One that was started stays. */

@@ -5,6 +5,9 @@ import { RequestRefused, sessionClosed } from "./refusal";
 import type { Call, Routes } from "./routes";
 import { HANDLERS, type Sender } from "./worker-messages";
 
+/** What is written together with the token's check. */
+const CHECKING: ReadonlySet<string> = new Set(["heartbeat", "claim", "started", "report"]);
+
 /** Mounts the worker protocol: one POST per message. */
 export function addWorkerRoutes(routes: Routes, api: ApiContext): void {
   for (const name of Object.keys(HANDLERS) as (keyof typeof HANDLERS)[]) {
@@ -14,7 +17,7 @@ export function addWorkerRoutes(routes: Routes, api: ApiContext): void {
       path: `${WORKER_PATH}${name}`,
       summary: `Message ${name} of the worker protocol`,
       token: name === "register" ? "deployment" : "worker",
-      checksToken: name === "heartbeat",
+      checksToken: CHECKING.has(name),
       body: MESSAGES[name].request,
       answer: MESSAGES[name].response,
       handle: async (call) => (await handler(api, senderOf(call), call.body as never)) as never,
@@ -23,7 +26,9 @@ export function addWorkerRoutes(routes: Routes, api: ApiContext): void {
 }
 
 function senderOf({ holder, gone, outgoing }: Call<unknown>): Sender {
-  if (!holder.deploymentId) throw new RequestRefused(403, "token_scope", "the token belongs to no deployment");
-  if (holder.session?.state === "closed") throw sessionClosed();
-  return { holder, deploymentId: holder.deploymentId, sessionId: holder.session?.id ?? "", gone, outgoing };
+  const { deploymentId, session } = holder;
+  if (!deploymentId) throw new RequestRefused(403, "token_scope", "the token belongs to no deployment");
+  if (session?.state === "closed") throw sessionClosed();
+  const { id: sessionId = "", pool = "", labels = {} } = session ?? {};
+  return { holder, deploymentId, sessionId, placement: { deploymentId, pool, labels }, gone, outgoing };
 }

@@ -1,9 +1,9 @@
-/** What operators describe: deployments and datasources, and what of it a worker gets. */
+/** What operators describe: deployments and datasources. */
 import { randomUUID } from "node:crypto";
 import type { Pool } from "pg";
-import type { Checkpoint, Connection, JobSpec } from "../protocol/messages";
+import type { Connection } from "../protocol/messages";
 import { recordAudit } from "./audit";
-import { type Prepared, type Queryable, transaction } from "./database";
+import { type Queryable, transaction } from "./database";
 import type { Actor } from "./jobs";
 import { type Keyring, rewrap, seal, unseal } from "./seal";
 
@@ -53,14 +53,8 @@ export async function createDatasource(
   });
 }
 
-/** What a granted job's worker needs to know, credentials included. */
-export interface Assignment {
-  readonly attempt: number;
-  readonly spec: JobSpec;
-  readonly resume: Checkpoint | null;
-}
-
-interface SideRow {
+/** A datasource, its password sealed. */
+export interface SealedDatasource {
   id: string;
   engine: string;
   url: string;
@@ -70,75 +64,24 @@ interface SideRow {
   version: number;
 }
 
-const ASSIGNMENT: Prepared = {
-  name: "assignment",
-  text: `
-    select j.deployment_id, j.name, j.tables, j.snapshot, j.options, j.on_disconnect, j.failures,
-       j.checkpoint_seq, j.checkpoint_phase, j.checkpoint_position, to_jsonb(source) as source, to_jsonb(sink) as sink
-     from jobs j join datasources source on source.id = j.source_id join datasources sink on sink.id = j.sink_id
-     where j.id = $1 and j.fence = $2 and j.session_id = $3`,
-};
-
-/** Reads a job with its credentials, for the session that holds it with this fence; null for anybody else. */
-export async function readAssignment(
-  db: Queryable,
-  keyring: Keyring,
-  sessionId: string,
-  jobId: string,
-  fence: number,
-): Promise<Assignment | null> {
-  const { rows } = await db.query<{
-    deployment_id: string;
-    name: string;
-    tables: string[];
-    snapshot: boolean;
-    options: Record<string, string>;
-    on_disconnect: "stop" | "keep";
-    failures: number;
-    checkpoint_seq: number | null;
-    checkpoint_phase: Checkpoint["phase"];
-    checkpoint_position: string;
-    source: SideRow;
-    sink: SideRow;
-  }>(ASSIGNMENT, [jobId, fence, sessionId]);
-  const job = rows[0];
-  if (!job) return null;
-  const connection = (side: SideRow): Connection => openSide(keyring, job.deployment_id, side);
-  return {
-    attempt: job.failures + 1,
-    spec: {
-      name: job.name,
-      source: connection(job.source),
-      sink: connection(job.sink),
-      tables: job.tables,
-      snapshot: job.snapshot,
-      onDisconnect: job.on_disconnect,
-      options: job.options,
-    },
-    resume:
-      job.checkpoint_seq === null
-        ? null
-        : { seq: job.checkpoint_seq, phase: job.checkpoint_phase, position: job.checkpoint_position },
-  };
-}
-
 /** How to reach a datasource, credentials included; null when it was deleted. */
 export async function readConnection(
   db: Queryable,
   keyring: Keyring,
   datasourceId: string,
 ): Promise<Connection | null> {
-  const { rows } = await db.query<SideRow & { deployment_id: string }>(
+  const { rows } = await db.query<SealedDatasource & { deployment_id: string }>(
     "select * from datasources where id = $1 and deleted_at is null",
     [datasourceId],
   );
   const row = rows[0];
-  return row ? openSide(keyring, row.deployment_id, row) : null;
+  return row ? unsealDatasource(keyring, row.deployment_id, row) : null;
 }
 
-function openSide(keyring: Keyring, deploymentId: string, side: SideRow): Connection {
-  const { id: datasourceId, version, engine, url, username: user, options } = side;
-  const password = unseal(keyring, side.sealed_password, { deploymentId, datasourceId, version });
+/** Opens a datasource's password. @throws Error when the keyring lacks its key, or it was tampered with. */
+export function unsealDatasource(keyring: Keyring, deploymentId: string, sealed: SealedDatasource): Connection {
+  const { id: datasourceId, version, engine, url, username: user, options } = sealed;
+  const password = unseal(keyring, sealed.sealed_password, { deploymentId, datasourceId, version });
   return { engine, url, user, password, options };
 }
 

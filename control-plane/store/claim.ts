@@ -1,36 +1,16 @@
 /** Which jobs the claims of a group get. */
+import { keyOf, type Placement } from "../lease/placement";
 import type { Prepared, Queryable } from "./database";
 import { JOB_COLUMNS, type JobStep, type LockedJob, readJobs } from "./jobs";
-import type { LiveSession } from "./sessions";
+import type { ReadyFloor } from "./ready-floor";
+import type { HeldJob, LiveSession, Ref, SessionState } from "./sessions";
 
-export interface Claim {
+export interface Claim extends Placement {
   readonly sessionId: string;
+  readonly tokenId: string;
   readonly claimId: string;
   readonly slots: number;
   readonly grantMs: number;
-}
-
-export interface GrantedJob {
-  readonly jobId: string;
-  readonly fence: number;
-}
-
-/** A job that a session holds, and the claim that got it. */
-export interface HeldJob extends GrantedJob {
-  readonly sessionId: string;
-  readonly claimId: string;
-  readonly state: string;
-}
-
-const HELD: Prepared = {
-  name: "held-jobs",
-  text: `
-  select id as "jobId", fence, session_id as "sessionId", claim_id as "claimId", state from jobs where session_id = any($1)`,
-};
-
-/** What sessions hold whose leases are locked. */
-export async function readHeldJobs(tx: Queryable, sessions: readonly string[]): Promise<HeldJob[]> {
-  return sessions.length > 0 ? (await tx.query<HeldJob>(HELD, [sessions])).rows : [];
 }
 
 /**
@@ -42,75 +22,100 @@ export const PICK: Prepared = {
   name: "pick-jobs",
   text: `
   select ${JOB_COLUMNS} from ready_jobs r join jobs j on j.id = r.job_id
-  where r.deployment_id = $1 and r.pool = $2 and coalesce(r.labels <@ $3::jsonb, false) and r.not_before <= now()
+  where r.deployment_id = $1 and r.pool = $2 and coalesce(r.labels <@ $3::jsonb, false) and r.not_before between $4 and now()
     and coalesce(j.state = 'pending', false)
   order by r.priority, r.not_before, r.job_id
-  limit $4
+  limit $5
   for update of j skip locked`,
 };
 
-/** Pending jobs that are locked, each with the step that gives it to its claimer. */
-export interface Picked {
+/** Pending jobs that are locked for claims of the same placement. */
+interface Picked {
+  readonly claims: readonly Claim[];
   readonly jobs: readonly LockedJob[];
-  readonly steps: readonly JobStep[];
-  /** What a claim gets: the same claim id gets the same open grants again. */
-  grantedTo(claim: Claim): GrantedJob[];
 }
 
-/** Picks jobs for claims, for each session at most its free slots. Sessions that the same jobs may go to are served together, in turn. */
-export async function pickJobs(
-  tx: Queryable,
-  claims: readonly Claim[],
-  live: ReadonlyMap<string, LiveSession>,
-  alreadyHeld: readonly HeldJob[],
-): Promise<Picked> {
-  const held = [...alreadyHeld];
+/**
+ * Locks jobs for claims, those of the same placement together, before it is known which of them may have any. What nobody gets is let
+ * go with the end of the transaction.
+ */
+export async function pickJobs(tx: Queryable, claims: readonly Claim[], floor: ReadyFloor): Promise<Picked[]> {
+  const alike = new Map<string, Claim[]>();
+  for (const claim of new Map(claims.map((claim) => [idOf(claim), claim])).values()) {
+    const placement = keyOf(claim);
+    alike.set(placement, [...(alike.get(placement) ?? []), claim]);
+  }
+  return await Promise.all(
+    [...alike.values()].map(async (claims) => {
+      const { deploymentId, pool, labels } = claims[0] as Claim;
+      const since = floor.of(deploymentId, pool);
+      const values = [deploymentId, pool, JSON.stringify(labels), since, slotsOf(claims)];
+      return { claims, jobs: await readJobs(tx, PICK, values) };
+    }),
+  );
+}
+
+/** Whose claims may be granted: sessions whose leases are valid and locked, what they hold, and tokens that are valid. */
+export interface Claimants {
+  readonly live: ReadonlyMap<string, LiveSession>;
+  readonly sessions: ReadonlyMap<string, SessionState>;
+  readonly tokens: ReadonlySet<string>;
+}
+
+/** What claims get of what was picked for them, each job with the step that gives it to its claimer. */
+export interface Dealt {
+  readonly jobs: readonly LockedJob[];
+  readonly steps: readonly JobStep[];
+  /** The same claim id gets the same open grants again. */
+  grantedTo(claim: Claim): readonly Ref[];
+  /** Whether there may be more jobs that the claimer could take. */
+  isMoreFor(claim: Claim): boolean;
+}
+
+/** Gives each claim what it may have, at most the free slots of its session. */
+export function dealJobs(picks: readonly Picked[], { live, sessions, tokens }: Claimants): Dealt {
   const jobs: LockedJob[] = [];
   const steps: JobStep[] = [];
-  for (const seats of seatsByKind(claims, live, held)) {
-    const { deploymentId, pool, labels } = (seats[0] as Seat).session;
-    const picked = await readJobs(tx, PICK, [deploymentId, pool, JSON.stringify(labels), seats.length]);
-    for (const [index, { id: jobId, job }] of picked.entries()) {
-      const { claim } = seats[index] as Seat;
-      const { sessionId: session, claimId } = claim;
-      held.push({ jobId, fence: job.fence + 1, sessionId: session, claimId, state: "starting" });
-      steps.push({ jobId, event: { type: "claim", session }, actor: `session:${session}`, grant: claim });
+  const grants = new Map<string, readonly Ref[]>();
+  const satisfied = new Set<string>();
+  const taken = new Map([...sessions].map(([id, { held }]) => [id, held.length]));
+  for (const { claims, jobs: picked } of picks) {
+    const left = [...picked];
+    for (const claim of claims) {
+      const { sessionId: session } = claim;
+      const open = openGrants(sessions.get(session), claim);
+      const mayHave = open.length === 0 && tokens.has(claim.tokenId) ? freeSlots(live.get(session), taken) : 0;
+      const got = left.splice(0, Math.min(claim.slots, mayHave));
+      taken.set(session, (taken.get(session) ?? 0) + got.length);
+      grants.set(idOf(claim), [...open, ...got.map(({ id, job }) => ({ jobId: id, fence: job.fence + 1 }))]);
+      jobs.push(...got);
+      for (const { id: jobId } of got) {
+        steps.push({ jobId, event: { type: "claim", session }, actor: `session:${session}`, grant: claim });
+      }
     }
-    jobs.push(...picked);
+    const gaveAll = picked.length < slotsOf(claims) && left.length === 0;
+    if (gaveAll) for (const claim of claims) satisfied.add(idOf(claim));
   }
   return {
     jobs,
     steps,
-    grantedTo: (claim) => held.filter((job) => isOpenGrantOf(job, claim)).map(({ jobId, fence }) => ({ jobId, fence })),
+    grantedTo: (claim) => grants.get(idOf(claim)) ?? [],
+    isMoreFor: (claim) => !satisfied.has(idOf(claim)),
   };
 }
 
-/** A free slot of a session, for which a claim wants a job. */
-interface Seat {
-  readonly claim: Claim;
-  readonly session: LiveSession;
+function freeSlots(session: LiveSession | undefined, taken: ReadonlyMap<string, number>): number {
+  return session?.takesWork ? Math.max(0, session.slots - (taken.get(session.id) ?? 0)) : 0;
 }
 
-function seatsByKind(
-  claims: readonly Claim[],
-  live: ReadonlyMap<string, LiveSession>,
-  held: readonly HeldJob[],
-): Seat[][] {
-  const kinds = new Map<string, Seat[]>();
-  const taken = new Map<string, number>();
-  for (const { sessionId } of held) taken.set(sessionId, (taken.get(sessionId) ?? 0) + 1);
-  for (const claim of new Map(claims.map((claim) => [`${claim.sessionId}/${claim.claimId}`, claim])).values()) {
-    const session = live.get(claim.sessionId);
-    if (!session?.takesWork || held.some((job) => isOpenGrantOf(job, claim))) continue;
-    const used = taken.get(session.id) ?? 0;
-    const slots = Math.max(0, Math.min(claim.slots, session.slots - used));
-    taken.set(session.id, used + slots);
-    const kind = JSON.stringify([session.deploymentId, session.pool, session.labels]);
-    const seats = Array.from({ length: slots }, () => ({ claim, session }));
-    if (slots > 0) kinds.set(kind, [...(kinds.get(kind) ?? []), ...seats]);
-  }
-  return [...kinds.values()];
+/** Grants of the claim that were not started yet, which it may have been answered before. */
+export function openGrants(
+  session: SessionState | undefined,
+  { claimId }: Pick<Claim, "claimId">,
+): { jobId: string; fence: number }[] {
+  const isOpen = (job: HeldJob): boolean => job.state === "starting" && job.claimId === claimId;
+  return (session?.held ?? []).filter(isOpen).map(({ jobId, fence }) => ({ jobId, fence }));
 }
 
-const isOpenGrantOf = ({ sessionId, claimId, state }: HeldJob, claim: Claim): boolean =>
-  state === "starting" && sessionId === claim.sessionId && claimId === claim.claimId;
+const idOf = ({ sessionId, claimId }: Claim): string => `${sessionId}/${claimId}`;
+const slotsOf = (claims: readonly Claim[]): number => claims.reduce((sum, { slots }) => sum + slots, 0);

@@ -11,10 +11,10 @@ export interface Queryable {
 /** The connection of one transaction. */
 export interface Transaction extends Queryable {
   /**
-   * Sends a statement nothing waits for, so that those after it, the commit included, travel with it. Where it fails, so does the
-   * transaction.
+   * Sends a statement whose answer is for after the transaction, so that those after it, the commit included, travel with it. Where it
+   * fails, so does the transaction.
    */
-  send(statement: Prepared, values: readonly unknown[]): void;
+  send<Row extends QueryResultRow>(statement: Prepared, values: readonly unknown[]): Promise<readonly Row[]>;
 }
 
 /** A statement that each connection parses and plans once, for those that run many times a second. */
@@ -37,6 +37,8 @@ export function openDatabase(url: string, connections = 10): Pool {
     application_name: "holdfast",
     statement_timeout: 15_000,
     idle_in_transaction_session_timeout: 10_000,
+    // Statements are planned once for a connection: what is asked often is written so that one plan suits all values.
+    options: "-c plan_cache_mode=force_generic_plan",
     // Statements do not wait on this side for the answers to those before them.
     pipeline: true,
     types: {
@@ -60,11 +62,16 @@ export async function transaction<T>(pool: Pool, work: (tx: Transaction) => Prom
   client.on("error", breaks);
   const sent: Promise<unknown>[] = [];
   let failure: Error | undefined;
-  const send = (statement: string | Prepared, values?: readonly unknown[]): void => {
+  const send = <Row extends QueryResultRow>(
+    statement: string | Prepared,
+    values?: readonly unknown[],
+  ): Promise<readonly Row[]> => {
+    const answer = (client as Queryable).query<Row>(statement, values).then(({ rows }) => rows);
     const noted = (error: Error): void => {
       failure ??= error;
     };
-    sent.push((client as Queryable).query(statement, values).catch(noted));
+    sent.push(answer.catch(noted));
+    return answer;
   };
   try {
     send("begin");

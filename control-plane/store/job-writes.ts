@@ -1,46 +1,87 @@
 import { randomUUID } from "node:crypto";
 import type { Pool } from "pg";
 import type { Request } from "../protocol/messages";
+import { type SealedAssignment, sendForAssignments } from "./assignments";
 import type { CatalogConflict } from "./catalog";
-import { type Claim, type GrantedJob, pickJobs, readHeldJobs } from "./claim";
+import { type Claim, dealJobs, pickJobs } from "./claim";
 import { type Creation, createJobs } from "./create";
 import { type Transaction, transaction } from "./database";
 import { inGroups } from "./group-commit";
 import { type JobStep, lockJobs, makeSteps } from "./jobs";
-import { lockLiveSessions, type Ref } from "./sessions";
+import type { ReadyFloor } from "./ready-floor";
+import { lockLiveSessions, type Ref, readSessions, type SessionState } from "./sessions";
+import { readValidTokens } from "./tokens";
 
-/** A daemon that is about to be spawned. */
-export interface Start extends Ref {
+/** What a worker writes with. */
+interface Writer {
   readonly sessionId: string;
+  readonly tokenId: string;
 }
 
-/** What a session says of a job's end. */
-export type Report = Request<"report"> & { readonly sessionId: string };
+/** A daemon that is about to be spawned. */
+export interface Start extends Ref, Writer {}
 
-/** A job's creation and the three writes of each of its runs. Those of many operators and workers that come at once share their commits. */
+/** What a session says of a job's end. */
+export type Report = Request<"report"> & Writer;
+
+/** What comes of a claim. */
+export interface Claimed {
+  /** The session, before it was granted anything. */
+  readonly session: SessionState | undefined;
+  readonly granted: readonly GrantedJob[];
+  /** There may be more jobs that the claimer could take. */
+  readonly isMore: boolean;
+}
+
+export interface GrantedJob extends Ref {
+  readonly assignment: SealedAssignment;
+}
+
+/**
+ * A job's creation and the three writes of each of its runs. Those of many operators and workers that come at once share their commits.
+ * A worker's write is `refused`, and changes nothing, where its token is not valid any more.
+ */
 export interface JobWrites {
   /** Gives the new job's id. @throws CatalogConflict where a name is taken or a datasource does not exist. */
   readonly create: (creation: Omit<Creation, "id">) => Promise<string>;
   /** Gives pending jobs to a session, at most its free slots; the same claim id gets the same open grants again. */
-  readonly claim: (claim: Claim) => Promise<GrantedJob[]>;
+  readonly claim: (claim: Claim) => Promise<Claimed | "refused">;
   /** The daemon may be spawned: the job is held, wanted, and the session's lease has not run out. */
-  readonly start: (start: Start) => Promise<"started" | "fenced">;
+  readonly start: (start: Start) => Promise<"started" | "fenced" | "refused">;
   /** Takes a terminal report. One that was taken before is taken again and changes nothing. */
-  readonly report: (report: Report) => Promise<"reported" | "fenced">;
+  readonly report: (report: Report) => Promise<"reported" | "fenced" | "refused">;
 }
 
-export function groupedJobWrites(pool: Pool): JobWrites {
-  const submit = inGroups((writes: readonly Write[]) => transaction(pool, (tx) => writeTogether(tx, writes)));
+export function groupedJobWrites(pool: Pool, floor: ReadyFloor): JobWrites {
+  const submit = inGroups(async (writes: readonly Write[]) => {
+    const { outcomes, assignments } = await transaction(pool, (tx) => writeTogether(tx, writes, floor));
+    const assigned = new Map((await assignments).map((assignment) => [assignment.id, assignment]));
+    return outcomes.map((outcome): Outcome & { granted: GrantedJob[] } => ({
+      ...outcome,
+      granted: outcome.granted.flatMap((ref) => {
+        const assignment = assigned.get(ref.jobId);
+        return assignment ? [{ ...ref, assignment }] : [];
+      }),
+    }));
+  });
   return {
     create: async (creation) => {
       const { created } = await submit({ create: { ...creation, id: randomUUID() } });
       if (typeof created !== "string") throw created;
       return created;
     },
-    claim: async (claim) => (await submit({ claim })).granted,
-    start: async (start) => ((await submit({ start })).done ? "started" : "fenced"),
-    report: async (report) => ((await submit({ report })).done ? "reported" : "fenced"),
+    claim: async (claim) => {
+      const { isRefused, session, granted, isMore } = await submit({ claim });
+      return isRefused ? "refused" : { session, granted, isMore };
+    },
+    start: async (start) => said(await submit({ start }), "started"),
+    report: async (report) => said(await submit({ report }), "reported"),
   };
+}
+
+function said<Done extends string>({ isRefused, isDone }: Outcome, done: Done): Done | "fenced" | "refused" {
+  if (isRefused) return "refused";
+  return isDone ? done : "fenced";
 }
 
 interface Write {
@@ -53,42 +94,70 @@ interface Write {
 interface Outcome {
   /** Of a creation alone. */
   readonly created: string | CatalogConflict | undefined;
-  readonly granted: GrantedJob[];
-  readonly done: boolean;
+  readonly isRefused: boolean;
+  /** Of a claim alone. */
+  readonly session: SessionState | undefined;
+  readonly granted: readonly Ref[];
+  readonly isMore: boolean;
+  /** Of a start and a report. */
+  readonly isDone: boolean;
 }
 
-async function writeTogether(tx: Transaction, writes: readonly Write[]): Promise<Outcome[]> {
+interface Written {
+  readonly outcomes: readonly Outcome[];
+  /** Of all jobs that were granted; known with the commit. */
+  readonly assignments: Promise<readonly SealedAssignment[]>;
+}
+
+/** Two journeys to the database: what is locked and read, then what comes of it and the commit. */
+async function writeTogether(tx: Transaction, writes: readonly Write[], floor: ReadyFloor): Promise<Written> {
   const creations = writes.flatMap(({ create }) => create ?? []);
   const claims = writes.flatMap(({ claim }) => claim ?? []);
-  const sessionsOf = (asking: readonly (Claim | Start)[]) => [...new Set(asking.map(({ sessionId }) => sessionId))];
   const starts = writes.flatMap(({ start }) => start ?? []);
   const reports = writes.flatMap(({ report }) => report ?? []);
   // Sent together, done in this order: datasources are locked before leases and these before jobs, and what a session holds is read
   // after its lease was locked.
-  const [created, live, named, held] = await Promise.all([
+  const [created, tokens, live, sessions, named, picks] = await Promise.all([
     createJobs(tx, creations),
-    lockLiveSessions(tx, sessionsOf([...claims, ...starts])),
+    readValidTokens(tx, unique([...claims, ...starts, ...reports], "tokenId")),
+    lockLiveSessions(tx, unique([...claims, ...starts], "sessionId")),
+    readSessions(tx, unique(claims, "sessionId")),
     lockJobs(tx, [...new Set([...starts, ...reports].map(({ jobId }) => jobId))]),
-    readHeldJobs(tx, sessionsOf(claims)),
+    pickJobs(tx, claims, floor),
   ]);
   const steps = new Map(
     writes.flatMap((write): [Write, JobStep][] => {
       const { start, report } = write;
-      if (report) return [[write, reportStep(report)]];
-      return start && live.has(start.sessionId) ? [[write, startStep(start)]] : [];
+      if (report && tokens.has(report.tokenId)) return [[write, reportStep(report)]];
+      return start && tokens.has(start.tokenId) && live.has(start.sessionId) ? [[write, startStep(start)]] : [];
     }),
   );
-  const picked = await pickJobs(tx, claims, live, held);
-  const locked = [...created.jobs, ...named, ...picked.jobs];
-  const results = makeSteps(tx, locked, [...steps.values(), ...created.steps, ...picked.steps], created.entries);
+  const dealt = dealJobs(picks, { live, sessions, tokens });
+  const locked = [...created.jobs, ...named, ...dealt.jobs];
+  const results = makeSteps(tx, locked, [...steps.values(), ...created.steps, ...dealt.steps], created.entries);
+  const granted = claims.flatMap((claim) =>
+    dealt.grantedTo(claim).map((ref) => ({ ...ref, sessionId: claim.sessionId })),
+  );
 
   const made = new Set([...steps.keys()].filter((_, index) => typeof results[index] !== "string"));
-  return writes.map((write) => ({
-    created: write.create && created.results.get(write.create.id),
-    granted: write.claim ? picked.grantedTo(write.claim) : [],
-    done: made.has(write),
-  }));
+  const outcomes = writes.map((write): Outcome => {
+    const { create, claim, start, report } = write;
+    const writer = claim ?? start ?? report;
+    return {
+      created: create && created.results.get(create.id),
+      isRefused: writer !== undefined && !tokens.has(writer.tokenId),
+      session: claim && sessions.get(claim.sessionId),
+      granted: claim ? dealt.grantedTo(claim) : [],
+      isMore: claim !== undefined && dealt.isMoreFor(claim),
+      isDone: made.has(write),
+    };
+  });
+  return { outcomes, assignments: sendForAssignments(tx, granted) };
 }
+
+const unique = <Key extends string>(all: readonly Readonly<Record<Key, string>>[], key: Key): string[] => [
+  ...new Set(all.map((one) => one[key])),
+];
 
 function startStep({ sessionId: session, jobId, fence }: Start): JobStep {
   return { jobId, event: { type: "started", by: { session, fence } }, actor: `session:${session}` };

@@ -15,6 +15,8 @@ export interface Ref {
 export interface HeldJob extends Ref {
   readonly state: string;
   readonly desired: "run" | "pause" | "stop" | "delete";
+  /** The claim that got it. */
+  readonly claimId: string;
 }
 
 /** Notes that a session was asked for; nothing else changes until its first heartbeat. `session_closed` when it has ended. */
@@ -148,9 +150,6 @@ async function takeJobs(tx: Queryable, sessions: readonly string[]): Promise<(Re
 /** A session whose lease is valid and locked, so that its claims come one after the other. */
 export interface LiveSession {
   readonly id: string;
-  readonly deploymentId: string;
-  readonly pool: string;
-  readonly labels: object;
   readonly slots: number;
   readonly takesWork: boolean;
 }
@@ -158,27 +157,27 @@ export interface LiveSession {
 const LIVE: Prepared = {
   name: "live-sessions",
   text: `
-  select s.id, s.deployment_id as "deploymentId", s.pool, s.labels, s.slots, s.state = 'open' and not s.draining as "takesWork"
+  select s.id, s.slots, s.state = 'open' and not s.draining as "takesWork"
   from sessions s join leases l on l.session_id = s.id
   where s.id = any($1) and l.expires_at > now() order by s.id for update of l`,
 };
 
 /** Those of the sessions whose lease is valid, by id. Locked in the order of ids, so that no two transactions wait for each other. */
 export async function lockLiveSessions(tx: Queryable, ids: readonly string[]): Promise<Map<string, LiveSession>> {
-  const { rows } = ids.length > 0 ? await tx.query<LiveSession>(LIVE, [ids]) : { rows: [] };
-  return new Map(rows.map((session) => [session.id, session]));
+  return ids.length > 0 ? await byId<LiveSession>(tx, LIVE, ids) : new Map();
 }
 
 /** The jobs that session `s` of a query holds. */
 export const HELD_JOBS = `coalesce(
-  (select jsonb_agg(jsonb_build_object('jobId', j.id, 'fence', j.fence, 'state', j.state, 'desired', j.desired))
+  (select jsonb_agg(jsonb_build_object(
+     'jobId', j.id, 'fence', j.fence, 'state', j.state, 'desired', j.desired, 'claimId', j.claim_id))
    from jobs j where j.session_id = s.id), '[]')`;
 
 /** A session as its claims need it. */
 export interface SessionState {
+  readonly id: string;
   readonly deploymentId: string;
   readonly state: "registered" | "open" | "closed";
-  readonly pool: string;
   readonly draining: boolean;
   readonly held: readonly HeldJob[];
   /** It was asked to test a connection. */
@@ -187,17 +186,22 @@ export interface SessionState {
   readonly owesUpgrade: boolean;
 }
 
-const SESSION: Prepared = {
-  name: "session",
+const SESSIONS: Prepared = {
+  name: "sessions",
   text: `
-    select s.state, s.deployment_id as "deploymentId", s.pool, s.draining, ${HELD_JOBS} as held, ${OWES_TEST} as "owesTest",
+    select s.id, s.state, s.deployment_id as "deploymentId", s.draining, ${HELD_JOBS} as held, ${OWES_TEST} as "owesTest",
       ${OWES_UPGRADE} as "owesUpgrade"
-    from sessions s where s.id = $1`,
+    from sessions s where s.id = any($1)`,
 };
 
-export async function readSession(db: Queryable, sessionId: string): Promise<SessionState | null> {
-  const { rows } = await db.query<SessionState>(SESSION, [sessionId]);
-  return rows[0] ?? null;
+/** Those of the sessions that there are, by id. */
+export async function readSessions(db: Queryable, ids: readonly string[]): Promise<Map<string, SessionState>> {
+  return ids.length > 0 ? await byId<SessionState>(db, SESSIONS, ids) : new Map();
+}
+
+async function byId<Row extends { readonly id: string }>(db: Queryable, query: Prepared, ids: readonly string[]) {
+  const { rows } = await db.query<Row>(query, [ids]);
+  return new Map(rows.map((row) => [row.id, row]));
 }
 
 /** No claim of the session is answered with work any more. False when there is no such open session in the deployment. */

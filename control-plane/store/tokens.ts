@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
+import type { Labels } from "../lease/placement";
 import type { Prepared, Queryable } from "./database";
 
 export type TokenKind = "operator" | "deployment" | "worker";
@@ -23,6 +24,8 @@ export interface TokenHolder {
     readonly id: string;
     readonly state: "registered" | "open" | "closed";
     readonly workerId: string;
+    readonly pool: string;
+    readonly labels: Labels;
   } | null;
 }
 
@@ -32,12 +35,12 @@ export const VALID = "revoked_at is null and (expires_at is null or expires_at >
 const HOLDER: Prepared = {
   name: "token-holder",
   text: `
-    select t.id, t.kind, t.deployment_id, t.session_id, s.state, s.worker_id
+    select t.id, t.kind, t.deployment_id, t.session_id, s.state, s.worker_id, s.pool, s.labels
     from tokens t left join sessions s on s.id = t.session_id
     where t.hash = $1 and t.revoked_at is null and (t.expires_at is null or t.expires_at > now())`,
 };
 
-const STILL_VALID: Prepared = { name: "token-valid", text: `select 1 from tokens where id = $1 and ${VALID}` };
+const STILL_VALID: Prepared = { name: "valid-tokens", text: `select id from tokens where id = any($1) and ${VALID}` };
 
 /** What is kept of a token. */
 export const hashOf = (token: string): Buffer => createHash("sha256").update(token).digest();
@@ -68,17 +71,19 @@ export async function findTokenHolder(db: Queryable, token: string): Promise<Tok
     kind: TokenKind;
     deployment_id: string | null;
     session_id: string | null;
-    state: "registered" | "open" | "closed" | null;
-    worker_id: string | null;
+    state: "registered" | "open" | "closed";
+    worker_id: string;
+    pool: string;
+    labels: Labels;
   }>(HOLDER, [hashOf(token)]);
   const row = rows[0];
   if (!row) return null;
-  const { session_id: id, state, worker_id: workerId } = row;
+  const { session_id: id, state, worker_id: workerId, pool, labels } = row;
   return {
     tokenId: row.id,
     kind: row.kind,
     deploymentId: row.deployment_id,
-    session: id && state && workerId ? { id, state, workerId } : null,
+    session: id ? { id, state, workerId, pool, labels } : null,
   };
 }
 
@@ -115,10 +120,10 @@ export async function rotateToken(
   });
 }
 
-/** Whether a token that was valid when its request came still is. */
-export async function isTokenValid(db: Queryable, tokenId: string): Promise<boolean> {
-  const { rows } = await db.query(STILL_VALID, [tokenId]);
-  return rows.length === 1;
+/** Which of the tokens that were valid once still are. */
+export async function readValidTokens(db: Queryable, tokenIds: readonly string[]): Promise<Set<string>> {
+  const { rows } = tokenIds.length > 0 ? await db.query<{ id: string }>(STILL_VALID, [tokenIds]) : { rows: [] };
+  return new Set(rows.map(({ id }) => id));
 }
 
 /**

@@ -1,9 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { groupedJobWrites, type JobWrites } from "../../control-plane/store/job-writes";
+import { groupedJobWrites } from "../../control-plane/store/job-writes";
+import { ReadyFloor } from "../../control-plane/store/ready-floor";
 import type { Bench, Measurement } from "../bench/bench";
 import { median, quantile } from "./figures";
 import { graphileWorker, type Peer, pgBoss } from "./peers";
 import { type BenchSession, type BenchStore, openSessions, putJobs, startCopy, startStore } from "./plane";
+import { runJob } from "./run-job";
 
 const ROUNDS = 3;
 const CLIENTS = 24;
@@ -58,7 +60,6 @@ async function compare(systems: readonly Peer[], claimsMs: readonly number[]): P
   }));
 }
 
-/** Each job as the protocol has it: claimed, said to start, reported; three commits with fence, lease and audit log. */
 async function holdfast(store: BenchStore, claimsMs: number[]): Promise<Peer> {
   const copy = await startCopy(store);
   let batch = 0;
@@ -68,8 +69,17 @@ async function holdfast(store: BenchStore, claimsMs: number[]): Promise<Peer> {
       const sessions = await openSessions(store, clients);
       await putJobs(store, `drain-${batch++}-`, jobs);
       const startedAt = performance.now();
-      const writes = groupedJobWrites(store.pool);
-      await Promise.all(sessions.map(({ id }) => takeAll(writes, id, claimsMs)));
+      const writes = groupedJobWrites(store.pool, new ReadyFloor(store.pool));
+      const takeAll = async (session: BenchSession): Promise<void> => {
+        for (
+          let ms = await runJob(writes, store, session);
+          ms !== undefined;
+          ms = await runJob(writes, store, session)
+        ) {
+          claimsMs.push(ms);
+        }
+      };
+      await Promise.all(sessions.map(takeAll));
       return performance.now() - startedAt;
     },
     async latencies(jobs) {
@@ -83,17 +93,6 @@ async function holdfast(store: BenchStore, claimsMs: number[]): Promise<Peer> {
     },
     stop: () => copy.stop(),
   };
-}
-
-async function takeAll(writes: JobWrites, sessionId: string, claimsMs: number[]): Promise<void> {
-  for (;;) {
-    const at = performance.now();
-    const [ref] = await writes.claim({ sessionId, claimId: randomUUID(), slots: 1, grantMs: 10_000 });
-    if (!ref) return;
-    claimsMs.push(performance.now() - at);
-    await writes.start({ sessionId, ...ref });
-    await writes.report({ sessionId, ...ref, outcome: "completed", logTail: [] });
-  }
 }
 
 /** Over HTTP, to a worker whose claim is parked: from the operator's request to the answer that the daemon may start. */

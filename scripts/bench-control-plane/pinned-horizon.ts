@@ -1,11 +1,12 @@
-import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { groupedJobWrites } from "../../control-plane/store/job-writes";
+import { ReadyFloor } from "../../control-plane/store/ready-floor";
 import type { Bench } from "../bench/bench";
 import { until } from "../chaos/until";
 import { quantile } from "./figures";
 import { type BenchStore, openSessions, putJobs, startCopy, startStore } from "./plane";
+import { runJob } from "./run-job";
 import { steadily } from "./steadily";
 
 const CLAIMS_PER_SECOND = 100;
@@ -55,16 +56,18 @@ export const pinnedHorizon: Bench = {
 async function claimTimes(store: BenchStore, prefix: string): Promise<number[]> {
   const sessions = await openSessions(store, CLAIMS);
   await putJobs(store, prefix, CLAIMS);
-  const writes = groupedJobWrites(store.pool);
-  return await steadily(CLAIMS_PER_SECOND, sessions, async ({ id: sessionId }) => {
-    const at = performance.now();
-    const [ref] = await writes.claim({ sessionId, claimId: randomUUID(), slots: 1, grantMs: 60_000 });
-    const tookMs = performance.now() - at;
-    if (!ref) throw new Error("a claim got nothing");
-    await writes.start({ sessionId, ...ref });
-    await writes.report({ sessionId, ...ref, outcome: "completed", logTail: [] });
-    return tookMs;
-  });
+  const floor = new ReadyFloor(store.pool);
+  floor.start();
+  const writes = groupedJobWrites(store.pool, floor);
+  try {
+    return await steadily(CLAIMS_PER_SECOND, sessions, async (session) => {
+      const ms = await runJob(writes, store, session);
+      if (ms === undefined) throw new Error("a claim got nothing");
+      return ms;
+    });
+  } finally {
+    await floor.stop();
+  }
 }
 
 /** Jobs that are ready and gone again, as those that were claimed. */

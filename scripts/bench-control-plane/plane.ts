@@ -91,6 +91,7 @@ export async function openSessions(
 ): Promise<BenchSession[]> {
   const sessions = Array.from({ length: count }, () => ({
     id: randomUUID(),
+    tokenId: randomUUID(),
     token: `hfw_${randomBytes(32).toString("base64url")}`,
   }));
   const ids = sessions.map(({ id }) => id);
@@ -104,9 +105,14 @@ export async function openSessions(
     HOUR_SECONDS,
   ]);
   await pool.query(
-    `insert into tokens (kind, deployment_id, session_id, hash)
-     select 'worker', $2, id, hash from unnest($1::uuid[], $3::bytea[]) as issued (id, hash)`,
-    [ids, deploymentId, sessions.map(({ token }) => createHash("sha256").update(token).digest())],
+    `insert into tokens (id, kind, deployment_id, session_id, hash)
+     select token_id, 'worker', $2, id, hash from unnest($1::uuid[], $3::uuid[], $4::bytea[]) as issued (id, token_id, hash)`,
+    [
+      ids,
+      deploymentId,
+      sessions.map(({ tokenId }) => tokenId),
+      sessions.map(({ token }) => createHash("sha256").update(token).digest()),
+    ],
   );
   await pool.query("vacuum analyze");
   return sessions;
@@ -114,6 +120,7 @@ export async function openSessions(
 
 export interface BenchSession {
   readonly id: string;
+  readonly tokenId: string;
   readonly token: string;
 }
 

@@ -5,6 +5,7 @@ import { Waker } from "../../../control-plane/api/waker";
 import { HANDLERS, type Sender } from "../../../control-plane/api/worker-messages";
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
 import type { Prepared } from "../../../control-plane/store/database";
+import type { ReadyJobs } from "../../../control-plane/store/ready-jobs";
 
 /** A database of a fleet without work, on virtual time: it counts what it is asked. */
 function idleDatabase() {
@@ -13,17 +14,19 @@ function idleDatabase() {
     const sql = typeof statement === "string" ? statement : statement.text;
     asked.push(sql);
     if (sql.includes("from sessions s where s.id")) {
-      return { rows: [{ id: values[0], state: "open", deploymentId: "d", pool: "default", held: [] }], rowCount: 1 };
+      const [ids] = values as [string[]];
+      return { rows: ids.map((id) => ({ id, state: "open", deploymentId: "d", held: [] })), rowCount: ids.length };
     }
-    return { rows: sql.includes("from tokens") ? [{}] : [], rowCount: 0 };
+    return { rows: sql.includes("from tokens") ? [{ id: "t" }] : [], rowCount: 0 };
   };
   const pool = { query, connect: async () => ({ query, on() {}, off() {}, release() {} }) } as unknown as Pool;
   return { pool, count: (part: string) => asked.filter((sql) => sql.includes(part)).length };
 }
 
 /** What a claim asks of the tables of jobs and leases. */
-const CLAIM_QUERIES = ["ready_jobs", "join leases", "claim_id"];
+const CLAIM_QUERIES = ["ready_jobs", "join leases"];
 
+const SOMEBODY = { deploymentId: "d", pool: "default", labels: {}, sessionId: "s" };
 const NOWHERE = "postgres://127.0.0.1:1/none";
 let waker: Waker;
 beforeEach(() => jest.useFakeTimers({ doNotFake: ["nextTick", "queueMicrotask", "setImmediate"] }));
@@ -43,7 +46,7 @@ it("control-plane 16: 10,000 idle workers cause at most 5 claim queries a second
   const worker = async (sessionId: string): Promise<void> => {
     const { signal } = new AbortController();
     const gone = () => signal;
-    const sender = { deploymentId: "d", sessionId, holder: { tokenId: "t" }, gone } as Sender;
+    const sender = { sessionId, placement: SOMEBODY, holder: { tokenId: "t" }, gone } as unknown as Sender;
     while (!over) {
       const { grants } = await HANDLERS.claim(api, sender, { claimId: randomUUID(), freeSlots: 4, waitMs: 45_000 });
       answers += grants.length === 0 ? 1 : Number.NaN;
@@ -87,35 +90,74 @@ it("control-plane 20: a copy sends at most 20 notifications a second, however mu
   expect(Math.max(...told.map((payload) => Buffer.byteLength(payload)))).toBeLessThan(8_000);
 });
 
+/** A database that says how many jobs are ready. */
+function databaseWith(ready: ReadyJobs[]) {
+  const query = async ({ text = "" }: Partial<Prepared>) => ({ rows: text.includes("from ready_jobs") ? ready : [] });
+  return { query } as unknown as Pool;
+}
+
+const park = (labels = {}) => waker.park({ ...SOMEBODY, labels }, 60_000, new AbortController().signal);
+const turn = (): Promise<void> => jest.advanceTimersByTimeAsync(10);
+
 it("control-plane 14: wakes one claim for each job, however often it looks before that claim has asked", async () => {
-  const pool = {
-    query: async (sql: string) => ({
-      rows: sql.includes("ready_jobs") ? [{ deployment_id: "d", pool: "default", ready: 2 }] : [],
-    }),
-  } as unknown as Pool;
-  waker = new Waker(pool, NOWHERE);
-  const where = { deploymentId: "d", pool: "default", sessionId: "s" };
-  for (let index = 0; index < 10; index++) void waker.park(where, 60_000, new AbortController().signal);
+  waker = new Waker(databaseWith([{ ...SOMEBODY, jobs: 2 }]), NOWHERE);
+  const parked = Array.from({ length: 10 }, () => park());
   const jobsBecomeReady = async (): Promise<void> => {
     waker.jobsReady();
-    await jest.advanceTimersByTimeAsync(10);
+    await turn();
   };
 
   for (let round = 0; round < 5; round++) await jobsBecomeReady();
   expect(waker.size).toBe(8);
   // One of the two has asked, and the jobs are ready still.
-  waker.asked(where);
+  waker.asks(SOMEBODY, await parked[0])(true);
   await jobsBecomeReady();
   expect(waker.size).toBe(7);
 });
 
+it("control-plane 14: a job that comes to be at this copy wakes a claim of a worker that may take it, before anybody is asked", async () => {
+  waker = new Waker(databaseWith([]), NOWHERE);
+  const needy = { ...SOMEBODY, labels: { gpu: "yes", zone: "a" } };
+  waker.jobsReady();
+  await turn();
+  const woken: string[] = [];
+  void park().then(() => woken.push("bare"));
+  void park({ gpu: "yes", zone: "b" }).then(() => woken.push("elsewhere"));
+  void park({ zone: "a", gpu: "yes", disk: "fast" }).then(() => woken.push("able"));
+
+  waker.jobReady(needy);
+  await new Promise(setImmediate);
+
+  expect(woken).toEqual(["able"]);
+  expect(waker.mayHaveWork({ ...needy, labels: { zone: "a" } })).toBe(false);
+  expect(waker.mayHaveWork(needy)).toBe(true);
+});
+
+it("control-plane 16: a claim that found nothing more keeps others from asking, but for jobs that came after it had asked", async () => {
+  waker = new Waker(databaseWith([]), NOWHERE);
+  waker.jobsReady();
+  await turn();
+  waker.jobReady(SOMEBODY);
+  const first = waker.asks(SOMEBODY, undefined);
+  first(true);
+  expect(waker.mayHaveWork(SOMEBODY)).toBe(true);
+  const second = waker.asks(SOMEBODY, undefined);
+  const third = waker.asks(SOMEBODY, undefined);
+  second(false);
+  expect(waker.mayHaveWork(SOMEBODY)).toBe(false);
+
+  waker.jobReady(SOMEBODY);
+  third(false);
+
+  expect(waker.mayHaveWork(SOMEBODY)).toBe(true);
+});
+
 it("control-plane 29: news for a session whose claim is on its way does not wait for the next", async () => {
   waker = new Waker(idleDatabase().pool, NOWHERE);
-  const where = { deploymentId: "d", pool: "default", sessionId: "s" };
 
   waker.sessionTouched("s");
 
-  expect(await waker.park(where, 60_000, new AbortController().signal)).toBe("woken");
-  void waker.park(where, 60_000, new AbortController().signal);
+  expect(await park()).toEqual({ why: "news" });
+  void park();
   expect(waker.size).toBe(1);
 });

@@ -56,10 +56,10 @@ it(`control-plane 30: after each of ${STEPS} random steps the page says of every
     else if (roll < 0.5 || !ref) {
       await pool.query("update jobs set not_before = now() where state = 'pending'");
       await fleet.claim(sessionId);
-    } else if (ref.state === "starting") await fleet.writes.start({ sessionId, ...ref });
+    } else if (ref.state === "starting") await fleet.start({ sessionId, ...ref });
     else if (roll < 0.7) {
       const outcome = pick(["completed", "failed", "failed", "stopped"] as const);
-      await fleet.writes.report({ sessionId, ...ref, outcome, logTail: [] });
+      await fleet.report({ sessionId, ...ref, outcome, logTail: [] });
     }
   };
 

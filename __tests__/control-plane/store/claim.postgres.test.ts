@@ -134,7 +134,7 @@ describe("control-plane 18: plans", () => {
       await putJobs(fleet, "pending", 1, ready);
       await vacuum(fleet);
 
-      const claim = await explain(fleet, PICK, [fleet.deploymentId, "default", "{}", 1]);
+      const claim = await explain(fleet, PICK, [fleet.deploymentId, "default", "{}", "-infinity", 1]);
       const renew = await explain(fleet, RENEW, [`{${worker}}`, 30]);
 
       const lock = await explain(fleet, LOCK, [`{${worker}}`, fleet.deploymentId]);
@@ -181,7 +181,7 @@ describe("control-plane 18: plans", () => {
     await fleet.pool.query("vacuum analyze");
     const kept = await fleet.pool.query("select pg_relation_size('ready_jobs')::int / 8192 as pages");
 
-    const plan = await explain(fleet, PICK, [fleet.deploymentId, "default", "{}", 1]);
+    const plan = await explain(fleet, PICK, [fleet.deploymentId, "default", "{}", "-infinity", 1]);
     expect(plan).not.toContain("Seq Scan on jobs");
     expect(plan).toContain("Index Scan using jobs_pkey on jobs");
     // One row lives; vacuum would have cut the table down to its page.
@@ -231,10 +231,10 @@ describe("control-plane 13: claims, starts and reports of many workers at once",
       (claims[index] ?? []).map((ref) => ({ sessionId, ...ref })),
     );
     const stale = { sessionId: full, jobId: held?.jobId ?? "", fence: 0 };
-    const starts = await Promise.all([...runs, stale, runs[0] as (typeof runs)[0]].map(fleet.writes.start));
+    const starts = await Promise.all([...runs, stale, runs[0] as (typeof runs)[0]].map(fleet.start));
     expect(starts).toEqual([...runs.map(() => "started"), "fenced", "started"]);
     const ended = [...runs, stale, runs[0] as (typeof runs)[0]].map((run, index) =>
-      fleet.writes.report({ ...run, outcome: "completed", logTail: [`line ${index}`, "\"'\\"] }),
+      fleet.report({ ...run, outcome: "completed", logTail: [`line ${index}`, "\"'\\"] }),
     );
     expect(await Promise.all(ended)).toEqual([...runs.map(() => "reported"), "fenced", "reported"]);
     expect(await commits()).toBeLessThanOrEqual(before + 6);

@@ -48,7 +48,7 @@ it("control-plane 20: nothing that happens to a job sends a notification", async
   for (const ref of refs) {
     await saveCheckpoint(pool, worker, ref, { seq: 1, phase: "streaming", position: "0/1" });
   }
-  await fleet.writes.report({ sessionId: worker, jobId: ended, fence: 1, outcome: "completed", logTail: [] });
+  await fleet.report({ sessionId: worker, jobId: ended, fence: 1, outcome: "completed", logTail: [] });
   await releaseJobs(pool, worker, [{ jobId: kept, fence: 1 }]);
   await deregisterSession(pool, worker);
   await pool.query("notify holdfast_wake, 'last'");

@@ -1,5 +1,4 @@
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
-import { readAssignment } from "../../../control-plane/store/catalog";
 import { openDatabase, transaction } from "../../../control-plane/store/database";
 import * as holder from "../../../control-plane/store/holder";
 import { applyToJob } from "../../../control-plane/store/jobs";
@@ -8,7 +7,7 @@ import { sweep } from "../../../control-plane/store/sweeper";
 import { longForm } from "../../support/long-form";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres";
 import { seededRandom } from "../../support/seeded-random";
-import { KEYRING, TestFleet } from "./fleet";
+import { TestFleet } from "./fleet";
 
 let postgres: TestPostgres;
 let fleet: TestFleet;
@@ -27,10 +26,9 @@ const checkpoint = { seq: 99, phase: "streaming", position: "0/99" } as const;
 const figures = { lagBytes: 1, lagMs: 1, eventsPerSecond: 1, eventsTotal: 1, memoryBytes: 1, cpuMillicores: 1 };
 
 const WRITES: Readonly<Record<string, (sessionId: string, ref: Ref) => Promise<unknown>>> = {
-  started: (sessionId, ref) => fleet.writes.start({ sessionId, ...ref }),
+  started: (sessionId, ref) => fleet.start({ sessionId, ...ref }),
   progress: (sessionId, ref) => holder.saveCheckpoint(fleet.pool, sessionId, ref, checkpoint, "0/98"),
-  report: (sessionId, ref) =>
-    fleet.writes.report({ sessionId, ...ref, outcome: "completed", logTail: ["bye"], checkpoint }),
+  report: (sessionId, ref) => fleet.report({ sessionId, ...ref, outcome: "completed", logTail: ["bye"], checkpoint }),
   release: async (sessionId, ref) =>
     (await holder.releaseJobs(fleet.pool, sessionId, [{ ...ref, checkpoint }])).length === 1 ? "fenced" : "released",
   metrics: async (sessionId, ref) =>
@@ -65,11 +63,11 @@ describe("control-plane 4: fencing on every write", () => {
     const sessionId = await fleet.worker("secretive");
     const { fence } = await fleet.run(sessionId);
 
-    const read = (session: string, withFence: number) => readAssignment(fleet.pool, KEYRING, session, jobId, withFence);
+    const read = (session: string, withFence: number) => fleet.assignment(session, { jobId, fence: withFence });
 
     expect(await read(sessionId, fence)).toMatchObject({ spec: { source: { password: "canary-password" } } });
-    expect(await read(sessionId, fence - 1)).toBeNull();
-    expect(await read(await fleet.worker("curious"), fence)).toBeNull();
+    expect(await read(sessionId, fence - 1)).toBeUndefined();
+    expect(await read(await fleet.worker("curious"), fence)).toBeUndefined();
   });
 
   it("control-plane 4: a terminal report wins over whatever comes after it, and may be repeated", async () => {
@@ -78,15 +76,15 @@ describe("control-plane 4: fencing on every write", () => {
     const ref = await fleet.run(sessionId);
     const report = { ...ref, outcome: "completed" as const, logTail: [] };
 
-    expect(await fleet.writes.report({ sessionId, ...report })).toBe("reported");
-    expect(await fleet.writes.report({ sessionId, ...report })).toBe("reported");
+    expect(await fleet.report({ sessionId, ...report })).toBe("reported");
+    expect(await fleet.report({ sessionId, ...report })).toBe("reported");
     expect(await holder.saveCheckpoint(fleet.pool, sessionId, ref, checkpoint)).toBe("fenced");
     expect(await holder.releaseJobs(fleet.pool, sessionId, [ref])).toEqual([ref]);
     expect(await fleet.row(jobId)).toMatchObject({ state: "completed", checkpoint_seq: null });
   });
 
   it(`control-plane 10: a checkpoint never goes back, in ${ORDERS} random orders of delivery`, async () => {
-    const jobId = await fleet.job("progressing");
+    await fleet.job("progressing");
     const sessionId = await fleet.worker("progressive");
     const ref = await fleet.run(sessionId);
     const random = seededRandom(10);
@@ -105,7 +103,7 @@ describe("control-plane 4: fencing on every write", () => {
     await holder.releaseJobs(fleet.pool, sessionId, [ref]);
     const next = await fleet.worker("successor");
     const granted = await fleet.run(next);
-    expect(await readAssignment(fleet.pool, KEYRING, next, jobId, granted.fence)).toMatchObject({
+    expect(await fleet.assignment(next, granted)).toMatchObject({
       resume: { seq: newest, position: `0/${newest}` },
     });
   }, 120_000);
@@ -127,12 +125,12 @@ describe("control-plane 4: fencing on every write", () => {
         for (const ref of await fleet.claim(sessionId, 2)) granted.push({ sessionId, ref });
       } else if (roll < 0.6 && known) {
         const key = `${known.ref.jobId}/${known.ref.fence}`;
-        if ((await fleet.writes.start({ sessionId: known.sessionId, ...known.ref })) === "started") {
+        if ((await fleet.start({ sessionId: known.sessionId, ...known.ref })) === "started") {
           expect(started.get(key) ?? known.sessionId).toBe(known.sessionId);
           started.set(key, known.sessionId);
         }
       } else if (roll < 0.75 && known) {
-        await fleet.writes.report({ sessionId: known.sessionId, ...known.ref, outcome: "stopped", logTail: [] });
+        await fleet.report({ sessionId: known.sessionId, ...known.ref, outcome: "stopped", logTail: [] });
       } else if (roll < 0.85 && known) {
         await holder.releaseJobs(pool, known.sessionId, [known.ref]);
       } else if (roll < 0.87) {

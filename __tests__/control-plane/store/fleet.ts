@@ -1,31 +1,40 @@
 import { randomUUID } from "node:crypto";
 import type { Pool } from "pg";
+import type { Placement } from "../../../control-plane/lease/placement";
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
 import type { Request } from "../../../control-plane/protocol";
+import { type Assignment, openAssignment, sendForAssignments } from "../../../control-plane/store/assignments";
 import { createDatasource, createDeployment } from "../../../control-plane/store/catalog";
-import type { GrantedJob } from "../../../control-plane/store/claim";
 import type { NewJob } from "../../../control-plane/store/create";
 import { transaction } from "../../../control-plane/store/database";
 import type { Beating } from "../../../control-plane/store/heartbeats";
-import { groupedJobWrites, type JobWrites } from "../../../control-plane/store/job-writes";
-import { parseKeyring } from "../../../control-plane/store/seal";
-import { openSession, registerSession } from "../../../control-plane/store/sessions";
+import { groupedJobWrites, type JobWrites, type Report, type Start } from "../../../control-plane/store/job-writes";
+import { ReadyFloor } from "../../../control-plane/store/ready-floor";
+import { type Keyring, parseKeyring } from "../../../control-plane/store/seal";
+import { openSession, type Ref, registerSession } from "../../../control-plane/store/sessions";
 import { issueToken } from "../../../control-plane/store/tokens";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres";
 
 export const KEYRING = parseKeyring(`k1:${"11".repeat(32)}`);
 
+const NOBODY = "00000000-0000-0000-0000-000000000000";
+
+/** What a worker was given when it registered. */
+interface Registered extends Placement {
+  readonly tokenId: string;
+}
+
 /** A deployment with two datasources, and short ways to its workers and jobs. */
 export class TestFleet {
   readonly writes: JobWrites;
-  private readonly tokens = new Map<string, string>();
+  private readonly registered = new Map<string, Registered>();
 
   private constructor(
     readonly pool: Pool,
     readonly deploymentId: string,
     readonly datasourceId: string,
   ) {
-    this.writes = groupedJobWrites(pool);
+    this.writes = groupedJobWrites(pool, new ReadyFloor(pool));
   }
 
   static async create(pool: Pool, name = "shop"): Promise<TestFleet> {
@@ -88,13 +97,20 @@ export class TestFleet {
       await registerSession(tx, deploymentId, wanted);
       return await issueToken(tx, { kind: "worker", deploymentId, sessionId });
     });
-    this.tokens.set(sessionId, id);
+    const { pool, labels } = wanted;
+    this.registered.set(sessionId, { tokenId: id, deploymentId, pool, labels });
     return sessionId;
+  }
+
+  /** What a worker of the session claims with; that of a session which nobody registered is worth nothing. */
+  registration(sessionId: string): Registered {
+    const { deploymentId } = this;
+    return this.registered.get(sessionId) ?? { tokenId: NOBODY, deploymentId, pool: "default", labels: {} };
   }
 
   /** A session as it sends heartbeats. */
   beating(sessionId: string): Beating {
-    return { sessionId, tokenId: this.tokens.get(sessionId) ?? "" };
+    return { sessionId, tokenId: this.registration(sessionId).tokenId };
   }
 
   /** A session with a valid lease. */
@@ -104,16 +120,32 @@ export class TestFleet {
     return sessionId;
   }
 
-  async claim(sessionId: string, slots = 1, claimId = randomUUID()): Promise<GrantedJob[]> {
-    return await this.writes.claim({ sessionId, claimId, slots, grantMs: DEFAULT_TIMING.grantMs });
+  async claim(sessionId: string, slots = 1, claimId = randomUUID()): Promise<Ref[]> {
+    const { grantMs } = DEFAULT_TIMING;
+    const claimed = await this.writes.claim({ ...this.registration(sessionId), sessionId, claimId, slots, grantMs });
+    return claimed === "refused" ? [] : claimed.granted.map(({ jobId, fence }) => ({ jobId, fence }));
   }
 
+  readonly start = async (start: Omit<Start, "tokenId">) =>
+    await this.writes.start({ ...start, tokenId: this.registration(start.sessionId).tokenId });
+
+  readonly report = async (report: Omit<Report, "tokenId">) =>
+    await this.writes.report({ ...report, tokenId: this.registration(report.sessionId).tokenId });
+
   /** Claims one job and says that its daemon starts. */
-  async run(sessionId: string): Promise<GrantedJob> {
+  async run(sessionId: string): Promise<Ref> {
     const [granted] = await this.claim(sessionId);
     if (!granted) throw new Error("nothing to claim");
-    if ((await this.writes.start({ sessionId, ...granted })) !== "started") throw new Error("the job did not start");
+    if ((await this.start({ sessionId, ...granted })) !== "started") throw new Error("the job did not start");
     return granted;
+  }
+
+  /** What the session gets of a job that it holds with this fence. */
+  async assignment(sessionId: string, ref: Ref, keyring: Keyring = KEYRING): Promise<Assignment | undefined> {
+    const { rows } = await transaction(this.pool, async (tx) => ({
+      rows: sendForAssignments(tx, [{ ...ref, sessionId }]),
+    }));
+    return (await rows).map((sealed) => openAssignment(keyring, sealed))[0];
   }
 
   async row(jobId: string): Promise<Record<string, unknown>> {

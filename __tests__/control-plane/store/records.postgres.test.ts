@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { findAuditTampering, listAudit, recordAudit } from "../../../control-plane/store/audit";
-import { createDatasource, createDeployment, readAssignment, rotateKeys } from "../../../control-plane/store/catalog";
+import { createDatasource, createDeployment, rotateKeys } from "../../../control-plane/store/catalog";
 import { openDatabase, transaction } from "../../../control-plane/store/database";
 import { applyToJob } from "../../../control-plane/store/jobs";
 import { migrate, migrations } from "../../../control-plane/store/migrate";
@@ -86,13 +86,13 @@ describe("control-plane 26: credentials in the database", () => {
     );
     await fleet.job("orders");
     const worker = await fleet.worker("w");
-    const { jobId, fence } = await fleet.run(worker);
+    const granted = await fleet.run(worker);
 
     expect(await rotateKeys(fleet.pool, rotated, 1)).toBe(1);
     expect(await rotateKeys(fleet.pool, rotated)).toBe(0);
 
     const onlyNew = parseKeyring(`k2:${"22".repeat(32)}`);
-    const assignment = await readAssignment(fleet.pool, onlyNew, worker, jobId, fence);
+    const assignment = await fleet.assignment(worker, granted, onlyNew);
     expect(assignment?.spec.sink.password).toBe("canary-password");
     for (const table of ["datasources", "jobs", "audit_log", "tokens", "sessions"]) {
       const { rows } = await fleet.pool.query(`select string_agg(t::text, ' ') as everything from ${table} t`);

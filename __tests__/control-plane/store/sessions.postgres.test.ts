@@ -53,7 +53,8 @@ describe("heartbeats", () => {
 
     expect(statements).toBe(1);
     const asked = { draining: false, owesTest: false, owesUpgrade: false };
-    expect(renewals[7]).toEqual({ ...asked, held: [{ ...held, state: "running", desired: "run" }] });
+    const { claim_id: claimId } = await fleet.row(held.jobId);
+    expect(renewals[7]).toEqual({ ...asked, held: [{ ...held, claimId, state: "running", desired: "run" }] });
     expect(renewals[8]).toEqual({ ...asked, held: [] });
     for (const sessionId of sessions) expect(await secondsLeft(sessionId)).toBeGreaterThan(25);
   });
@@ -91,7 +92,7 @@ describe("heartbeats", () => {
     expect(await fleet.row(kept)).toMatchObject({ state: "running", session_id: after, fence: adopted.fence });
     expect(await fleet.row(lost)).toMatchObject({ state: "pending", session_id: null });
     expect(await heartbeats.beat(fleet.beating(before), "open", NOTHING)).toBe("refused");
-    expect(await fleet.writes.start({ sessionId: before, ...adopted })).toBe("fenced");
+    expect(await fleet.start({ sessionId: before, ...adopted })).toBe("fenced");
   });
 
   it("a registration of an earlier life that arrives late changes nothing", async () => {
@@ -206,7 +207,7 @@ describe("the sweeper", () => {
     expect(await sweep(fleet.pool, DEFAULT_TIMING)).toBe(1);
 
     expect(await fleet.row(jobId)).toMatchObject({ state: "pending", session_id: null, claim_id: null });
-    expect(await fleet.writes.start({ sessionId: worker, ...grant })).toBe("fenced");
+    expect(await fleet.start({ sessionId: worker, ...grant })).toBe("fenced");
   });
 
   it("control-plane 22: of several sweepers one sweeps at a time", async () => {
@@ -232,7 +233,7 @@ describe("retries", () => {
     for (let attempt = 0; attempt < 3; attempt++) {
       await fleet.pool.query("update jobs set not_before = now() where id = $1", [jobId]);
       const ref = await fleet.run(worker);
-      await fleet.writes.report({
+      await fleet.report({
         sessionId: worker,
         ...ref,
         outcome: "failed",

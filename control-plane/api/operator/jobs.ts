@@ -49,7 +49,7 @@ export function addJobRoutes(routes: Routes, api: ApiContext): void {
       const deploymentId = await reachable(api, call);
       const { run, ...job } = call.body;
       const id = await conflictsRefused(api.jobWrites.create({ deploymentId, job, run, actor: actorOf(call.holder) }));
-      if (run) api.waker.jobsReady();
+      if (run) api.waker.jobReady({ deploymentId, pool: job.pool, labels: job.labels });
       return { id };
     },
   });

@@ -1,7 +1,7 @@
 import { recordAudit } from "../../store/audit";
 import { transaction } from "../../store/database";
 import { listWorkers } from "../../store/inventory";
-import { markDraining, readSession } from "../../store/sessions";
+import { markDraining, readSessions } from "../../store/sessions";
 import { revokeSessionTokens } from "../../store/tokens";
 import type { ApiContext } from "../context";
 import type { Routes } from "../routes";
@@ -49,7 +49,7 @@ export function addWorkerRoutes(routes: Routes, api: ApiContext): void {
       const deploymentId = await reachable(api, call);
       const sessionId = call.params["sessionId"] ?? "";
       await transaction(pool, async (tx) => {
-        const session = await readSession(tx, sessionId);
+        const session = (await readSessions(tx, [sessionId])).get(sessionId);
         if (session?.deploymentId !== deploymentId) throw notFound("session", sessionId);
         await revokeSessionTokens(tx, sessionId);
         recordAudit(tx, {
