@@ -1,4 +1,5 @@
 import { realpathSync } from "node:fs";
+import { constants, setPriority } from "node:os";
 import { parentPort, Worker, workerData } from "node:worker_threads";
 import type { Response } from "../../control-plane/protocol";
 import { type Fields, reason } from "../host/log";
@@ -90,8 +91,18 @@ export function heartbeatsInThread({
   };
 }
 
+/** Before the agent's other threads, too: on Linux niceness is a thread's own, see setpriority(2). Few but root may. */
+function comeFirst(): void {
+  try {
+    setPriority(constants.priority.PRIORITY_HIGH);
+  } catch {
+    // Like everyone else.
+  }
+}
+
 /** The thread's own part. */
 export async function beatInThread(): Promise<void> {
+  comeFirst();
   const { controlPlaneUrl, session, wordsLastMs } = workerData as ThreadData;
   const say = (message: FromThread) => parentPort?.postMessage(message);
   const leaving = new AbortController();

@@ -48,17 +48,20 @@ export const LONGEST_PAUSE_MS = 60_000;
 const BACKOFF = { baseMs: 500, capMs: 10_000 };
 const FIRST_TIMEOUT_MS = 10_000;
 
+/** Of a period: what a heartbeat makes up for that left late. More would hurry the next one after a machine that stood still. */
+const MADE_UP = 0.05;
+
 /** Sends a session's heartbeats when the server wants them. The first one opens the session. */
 export const sendHeartbeats: SendHeartbeats = async (session, ports, leaving) => {
   const { controlPlane, log, now, random, status } = ports;
   let answered = false;
-  let nextMs = 0;
+  let dueAt = now();
   let periodMs = 0;
   let failures = 0;
   // A lost heartbeat must leave time for two more within the lease.
   let timeoutMs = FIRST_TIMEOUT_MS;
   for (let seq = 1; ; seq++) {
-    await pause(ports, nextMs, leaving);
+    await pause(ports, Math.max(0, dueAt - now()), leaving);
     const beat = leaving.aborted ? undefined : await ports.beat();
     if (!beat) return { answered, closed: false };
     const sentAt = now();
@@ -67,9 +70,9 @@ export const sendHeartbeats: SendHeartbeats = async (session, ports, leaving) =>
       const answer = await controlPlane.post("heartbeat", message, session.token, { timeoutMs });
       answered = true;
       beat.answered(answer);
-      // Counted from the sending, so that the period does not grow by what the answer takes.
-      nextMs = Math.max(0, answer.nextMs - (now() - sentAt));
       periodMs = answer.nextMs;
+      // The period grows neither by what the answer takes nor by what the machine is late each time.
+      dueAt = sentAt + periodMs - Math.min(Math.max(0, sentAt - dueAt), periodMs * MADE_UP);
       timeoutMs = Math.max(1_000, Math.min(FIRST_TIMEOUT_MS, answer.leaseMs / 3));
       failures = 0;
       void status(message.state);
@@ -77,7 +80,7 @@ export const sendHeartbeats: SendHeartbeats = async (session, ports, leaving) =>
       log.warn("heartbeat failed", { seq, reason: reason(error) });
       await status(`heartbeat failed: ${reason(error)}`);
       if (isRefused(error)) return { answered, closed: isClosed(error) };
-      nextMs = Math.max(periodMs, fullJitterMs(++failures, BACKOFF, random), retryAfterMs(error));
+      dueAt = now() + Math.max(periodMs, fullJitterMs(++failures, BACKOFF, random), retryAfterMs(error));
     }
   }
 };

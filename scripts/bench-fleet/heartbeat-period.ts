@@ -21,9 +21,10 @@ const BUSY_PER_CORE = [1, 4];
 /** Far from the period that is wanted. */
 const TOLERANCE = 0.1;
 
-/** Tells the farm of its port, and writes its share of the log. */
+/** Tells the farm of its port, and writes its share of the log. One of five never rests any more once there is the second file. */
 const DAEMON = `printf '%s %s %s\\n' "$DBMAZZ_CONTROL_PORT" "$SOURCE_SLOT_NAME" "$TABLES" >"/dev/tcp/127.0.0.1/$1"
-while :; do head -c ${Math.round(LOG_BYTES_PER_SECOND / JOBS)} /dev/zero | tr '\\0' 'x'; echo; sleep 1; done`;
+while :; do head -c ${Math.round(LOG_BYTES_PER_SECOND / JOBS)} /dev/zero | tr '\\0' 'x'; echo; sleep 1
+if [ -e "$2" ]; then ((DBMAZZ_CONTROL_PORT % 5)) || while :; do :; done & set -- "$1" ""; fi; done`;
 
 /** What a program can do that sends heartbeats and nothing else. */
 const BARE = `const { request, Agent } = require("node:http");
@@ -40,7 +41,7 @@ const agent = new Agent({ keepAlive: true });
  */
 export const heartbeatPeriod: Bench = {
   name: "heartbeat-period",
-  about: `the time between heartbeats of an agent with ${JOBS} jobs that log 10 MB/s, wanted every ${PERIOD_MS} ms: on a quiet machine, and on one whose cores are busy`,
+  about: `the time between heartbeats of an agent with ${JOBS} jobs that log 10 MB/s, wanted every ${PERIOD_MS} ms: on a quiet machine, beside jobs that want every core, and beside others that do`,
   run: async () => {
     const directory = mkdtempSync(join(tmpdir(), "holdfast-bench-"));
     const children: ChildProcess[] = [];
@@ -61,6 +62,8 @@ export const heartbeatPeriod: Bench = {
       await until("every job runs", PATIENCE_MS, async () => (plane.running() === JOBS ? true : undefined));
       const measure = (name: string) => spread(name, plane, agent.pid ?? 0);
       const rows = await measure("all jobs run");
+      writeFileSync(restless(directory), "");
+      rows.push(...(await measure("and every fifth of them never rests")));
       let wanting = 0;
       for (const perCore of BUSY_PER_CORE) {
         for (; wanting < perCore * availableParallelism(); wanting++) {
@@ -79,6 +82,9 @@ export const heartbeatPeriod: Bench = {
   },
 };
 
+/** Tells jobs to rest no more. */
+const restless = (directory: string) => join(directory, "restless");
+
 /** Of the agent; gives the file. */
 function configOf(directory: string, controlPlaneUrl: string, farmPort: number): string {
   const file = (name: string, text: string) => {
@@ -91,7 +97,7 @@ function configOf(directory: string, controlPlaneUrl: string, farmPort: number):
     workerId: "bench",
     stateDirectory: join(directory, "state"),
     slots: JOBS,
-    daemon: { version: "0.1.0", command: ["bash", file("daemon.sh", DAEMON), String(farmPort)] },
+    daemon: { version: "0.1.0", command: ["bash", file("daemon.sh", DAEMON), String(farmPort), restless(directory)] },
   };
   return file("config.json", JSON.stringify(config));
 }

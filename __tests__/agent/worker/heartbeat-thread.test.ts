@@ -1,4 +1,7 @@
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import { getPriority } from "node:os";
 import { resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
@@ -111,6 +114,26 @@ test("R23: they leave while the agent's loop does not turn at all", async () => 
     await leave();
     await stop();
   }
+});
+
+/** Of each of this process's threads, see proc(5). */
+const niceness = () =>
+  readdirSync("/proc/self/task").map((thread) => {
+    const stat = readFileSync(`/proc/self/task/${thread}/stat`, "utf8");
+    return Number(stat.slice(stat.lastIndexOf(")")).split(" ")[17]);
+  });
+
+test("R23: the thread comes before others where the system allows that, and takes no other thread along", async () => {
+  const wish = "try { os.setPriority(-14) } catch {} console.log(os.getPriority())";
+  const allowed = Number(execFileSync(process.execPath, ["-e", wish], { encoding: "utf8" }));
+  const usual = getPriority();
+
+  startThread();
+  await beatsReach(1);
+
+  await eventually("it comes first", async () =>
+    expect(niceness().filter((nice) => nice !== usual)).toEqual(allowed === usual ? [] : [allowed]),
+  );
 });
 
 inLongForm(() =>

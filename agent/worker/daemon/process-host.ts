@@ -12,6 +12,7 @@ import { capOutput, lastLines } from "./daemon-output";
 import { secretsOf } from "./daemon-secrets";
 import { PRIVATE_KEY_FILE } from "./environment";
 import { LEASH, makeLeash, tellLeash } from "./leash";
+import { NICENESS, yieldAsSession } from "./niceness";
 import { parseStat, startOf } from "./process-identity";
 import { residentBytes } from "./resident-memory";
 
@@ -47,7 +48,7 @@ mv ${PROCESS}.partial ${PROCESS} || exit 73
 if [ -p ${PIPE} ]; then
 ${LEASH}
 fi
-exec "$@" 3<&-`;
+exec nice -n ${NICENESS} "$@" 3<&-`;
 
 /** Daemons as plain processes, each the leader of its own group in a folder of its own. Needs bash. */
 export function processHost({ command, directory }: ProcessHostProps): ProcessHost {
@@ -160,12 +161,11 @@ async function launched(
   });
   const pid = child.pid ?? 0;
   // Not reaped before its exit was told of, so that the pid is still its own.
-  let over = false;
-  void ended.then(() => {
-    over = true;
-  });
+  const over = new AbortController();
+  void ended.then(() => over.abort());
+  void yieldAsSession(pid, over.signal);
   const signal = async (name: NodeJS.Signals) => {
-    if (over) return;
+    if (over.signal.aborted) return;
     try {
       process.kill(-pid, name);
     } catch {

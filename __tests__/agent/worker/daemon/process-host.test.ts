@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import fs, {
   appendFileSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -10,6 +11,7 @@ import fs, {
   utimesSync,
   writeFileSync,
 } from "node:fs";
+import { getPriority } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { DaemonProcess, DaemonRecord } from "../../../../agent/worker/daemon/daemon-host";
@@ -187,6 +189,24 @@ test("R30: nothing is signalled by the pid of a daemon that has ended", async ()
   await daemon.signal("SIGKILL");
 
   expect(kill).not.toHaveBeenCalled();
+});
+
+test("R23: a daemon yields to the agent that started it, by itself and as a session; its leash does not", async () => {
+  const host = hostOf("sleep", "600");
+  host.holdLease(leaseOf(600_000));
+
+  const daemon = await runs(await start(host), "sleep");
+
+  const [leash] = group(daemon).filter((pid) => Number(pid) !== daemon);
+  const yielding = Math.min(19, getPriority() + 10);
+  expect([getPriority(daemon), getPriority(Number(leash))]).toEqual([yielding, getPriority()]);
+  const session = `/proc/${daemon}/autogroup`;
+  // Where the system knows of sessions.
+  if (existsSync(session)) {
+    await eventually("it yields as a session", async () =>
+      expect(readFileSync(session, "utf8")).toMatch(/ nice 10\n$/),
+    );
+  }
 });
 
 test("without a lease nothing is started; one that is to be kept has no leash", async () => {

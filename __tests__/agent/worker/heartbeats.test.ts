@@ -1,0 +1,67 @@
+import type { ControlPlaneClient } from "../../../agent/worker/control-plane-client";
+import { sendHeartbeats } from "../../../agent/worker/heartbeats";
+import type { Answer } from "../../../control-plane/protocol";
+
+const PERIOD_MS = 2_000;
+const ANSWER_MS = 40;
+
+/** When heartbeats leave by a clock that only sleeps and answers move. @param sleepMs what becomes of the nth sleep. */
+async function departures(count: number, sleepMs: (delayMs: number, nth: number) => number): Promise<number[]> {
+  const leaving = new AbortController();
+  const sentAt: number[] = [];
+  let clock = 1_000_000;
+  let sleeps = 0;
+  const answer: Answer<"heartbeat"> = { leaseMs: 30_000, nextMs: PERIOD_MS, actions: [] };
+  const post = async () => {
+    sentAt.push(clock);
+    clock += ANSWER_MS;
+    return answer;
+  };
+  await sendHeartbeats(
+    { protocol: 1, token: "session-token", progressMs: 30_000, metricsMs: 60_000 },
+    {
+      controlPlane: { post } as unknown as ControlPlaneClient,
+      log: { warn: () => {} },
+      beat: () => ({ message: { state: "active", running: [], released: [] }, answered: () => {} }),
+      sleep: async (delayMs) => {
+        if (sentAt.length === count) leaving.abort();
+        clock += sleepMs(delayMs, sleeps++);
+        return false;
+      },
+      turn: () => {},
+      random: () => 1,
+      now: () => clock,
+      status: async () => {},
+    },
+    leaving.signal,
+  );
+  return sentAt;
+}
+
+const periods = (sentAt: readonly number[]) => sentAt.slice(1).map((at, index) => at - (sentAt[index] ?? at));
+
+test("R23: a machine that is late each time delays heartbeats once: they keep the period, whatever an answer takes", async () => {
+  const lateMs = 30;
+
+  const seen = periods(await departures(100, (delayMs) => delayMs + lateMs));
+
+  expect(new Set(seen)).toEqual(new Set([PERIOD_MS]));
+});
+
+test("R23: one that leaves far too late is followed by one within a tenth of its period", async () => {
+  const late = 5;
+
+  const seen = periods(await departures(10, (delayMs, nth) => delayMs + (nth === late ? 1_500 : 0)));
+
+  expect(seen[late - 1]).toBe(PERIOD_MS + 1_500);
+  for (const period of seen.slice(late)) expect(Math.abs(period - PERIOD_MS)).toBeLessThanOrEqual(PERIOD_MS / 10);
+});
+
+test("the period counts anew from one that leaves early", async () => {
+  const early = 5;
+
+  const seen = periods(await departures(10, (delayMs, nth) => (nth === early ? 100 : delayMs)));
+
+  expect(seen[early - 1]).toBe(ANSWER_MS + 100);
+  expect(new Set(seen.slice(early))).toEqual(new Set([PERIOD_MS]));
+});
