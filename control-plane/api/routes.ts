@@ -47,8 +47,11 @@ const JSON_TYPE = { "content-type": "application/json" };
 /** What a request asks for, but for whom it speaks. */
 interface Asked extends Pick<Call<unknown>, "params" | "query"> {
   /** Reads the body. */
-  readonly text: () => Promise<string>;
+  readonly text: (incoming: IncomingMessage) => Promise<string>;
 }
+
+/** Of a message: a short body, and nothing in its path. */
+const MESSAGE: Asked = { params: {}, query: {}, text: textOf };
 
 interface Reply {
   readonly status: 200 | 500 | Refused["status"];
@@ -61,7 +64,7 @@ export class Routes {
   private readonly admission: Admission;
   private readonly viaHono = getRequestListener(this.app.fetch);
   /** By method and path: the routes that take messages and have no parameters. */
-  private readonly messages = new Map<string, (http: HttpBindings, asked: Asked) => Promise<Reply>>();
+  private readonly messages = new Map<string, (http: HttpBindings) => Promise<Reply>>();
 
   constructor(private readonly api: ApiContext) {
     this.admission = new Admission(api.pool);
@@ -92,10 +95,10 @@ export class Routes {
   readonly listener = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     const answer = isDeclaredShort(incoming) && this.messages.get(`${incoming.method} ${incoming.url}`);
     if (!answer) return void this.viaHono(incoming, outgoing);
-    const asked = { params: {}, query: {}, text: () => textOf(incoming) };
-    void answer({ incoming, outgoing }, asked).then(({ status, json }) => {
-      const connection = this.api.waker.stopped && { connection: "close" };
-      outgoing.writeHead(status, { ...JSON_TYPE, "content-length": Buffer.byteLength(json), ...connection }).end(json);
+    void answer({ incoming, outgoing }).then(({ status, json }) => {
+      if (this.api.waker.stopped) outgoing.setHeader("connection", "close");
+      outgoing.writeHead(status, ["content-type", "application/json", "content-length", `${Buffer.byteLength(json)}`]);
+      outgoing.end(json);
     });
   };
 
@@ -104,7 +107,7 @@ export class Routes {
     const method = route.method.toUpperCase();
     const path = route.path.replace(/\{(\w+)\}/g, ":$1");
     if (route.body && path === route.path) {
-      this.messages.set(`${method} ${path}`, (http, asked) => this.answer(route, http, asked));
+      this.messages.set(`${method} ${path}`, (http) => this.answer(route, http, MESSAGE));
     }
     this.app.on(method, path, async (c) => {
       const asked = { params: c.req.param() as Record<string, string>, query: c.req.query(), text: () => c.req.text() };
@@ -152,7 +155,7 @@ export class Routes {
       for (const [name, value] of Object.entries(params)) {
         if (!UUID_PARAM.safeParse(value).success) throw new RequestRefused(404, "not_found", `${name} is not an id`);
       }
-      const body = route.body ? parse(route.body, await text()) : (undefined as z.output<Body>);
+      const body = route.body ? parse(route.body, await text(incoming)) : (undefined as z.output<Body>);
       const answer = await route.handle({ holder, params, query, body, gone: signalOfLeaving(outgoing), outgoing });
       this.api.telemetry.answered(route.path, 200, (performance.now() - startedAt) / 1_000);
       return { status: 200, json: JSON.stringify(answer) };
