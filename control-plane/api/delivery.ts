@@ -21,3 +21,22 @@ export function whenUndelivered(
   socket.setMaxListeners(0).once("close", closed);
   setTimeout(() => socket.off("close", closed), resetWithinMs).unref();
 }
+
+/** A signal that is aborted when an asker leaves before its answer is written to its end. It is made when it is asked for. */
+export function signalOfLeaving(outgoing: HttpBindings["outgoing"]): () => AbortSignal {
+  let signal: AbortSignal | undefined;
+  return () => {
+    signal ??= abortedWithout(outgoing);
+    return signal;
+  };
+}
+
+function abortedWithout(outgoing: HttpBindings["outgoing"]): AbortSignal {
+  const left = new AbortController();
+  const look = (): void => {
+    if (!outgoing.writableFinished) left.abort();
+  };
+  if (outgoing.destroyed) look();
+  else outgoing.once("close", look);
+  return left.signal;
+}

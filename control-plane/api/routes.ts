@@ -1,16 +1,18 @@
-import type { HttpBindings } from "@hono/node-server";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { getRequestListener, type HttpBindings } from "@hono/node-server";
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import * as z from "zod";
 import { Refusal } from "../protocol/schemas";
-import { findTokenHolder, type TokenHolder, type TokenKind } from "../store/tokens";
+import type { TokenHolder, TokenKind } from "../store/tokens";
+import { Admission, BASIC } from "./admission";
+import { BODY_LIMIT_BYTES, isDeclaredShort, textOf, tooLarge } from "./body";
 import type { ApiContext } from "./context";
-import { RateLimit } from "./rate-limit";
-import { type RequestRefused as Refused, RequestRefused, tokenInvalid, toRefusal } from "./refusal";
-import { TokenMemory } from "./token-memory";
+import { signalOfLeaving } from "./delivery";
+import { type RequestRefused as Refused, RequestRefused, toRefusal } from "./refusal";
 
-type Bindings = { Bindings: Partial<HttpBindings> };
+type Bindings = { Bindings: HttpBindings };
 
 /** One operation of the API. */
 export interface Route<Body extends z.ZodType, Answer extends z.ZodType> {
@@ -36,41 +38,43 @@ export interface Call<Body> {
   readonly body: Body;
   /** Aborted when the asker has gone. */
   readonly gone: () => AbortSignal;
-  readonly outgoing: HttpBindings["outgoing"] | undefined;
+  readonly outgoing: ServerResponse;
 }
 
-/** Heartbeats of 200 jobs with their details fit. */
-const BODY_LIMIT_BYTES = 1_048_576;
 const UUID_PARAM = z.uuid();
+const JSON_TYPE = { "content-type": "application/json" };
 
-type Scheme = (header: string) => string | undefined;
+/** What a request asks for, but for whom it speaks. */
+interface Asked extends Pick<Call<unknown>, "params" | "query"> {
+  /** Reads the body. */
+  readonly text: (incoming: IncomingMessage) => Promise<string>;
+}
 
-const BEARER: Scheme = (header) => /^Bearer (\S{8,256})$/.exec(header)?.[1];
+/** Of a message: a short body, and nothing in its path. */
+const MESSAGE: Asked = { params: {}, query: {}, text: textOf };
 
-/** RFC 7617: the token is the password. */
-const BASIC: Scheme = (header) => {
-  const pair = /^Basic ([\w+/=]{8,512})$/.exec(header)?.[1];
-  return pair && /^[^:]*:(\S{8,256})$/.exec(Buffer.from(pair, "base64").toString("utf8"))?.[1];
-};
+interface Reply {
+  readonly status: 200 | 500 | Refused["status"];
+  readonly json: string;
+}
 
 /** Routes with what all of them share: tokens, limits, refusals, telemetry, and the OpenAPI document. */
 export class Routes {
   readonly app = new OpenAPIHono<Bindings>();
-  /** A worker beats every few seconds and reports for at most 200 jobs. */
-  private readonly perToken = new RateLimit(50, 400);
-  /** Wrong tokens, per address; right ones from the same address are not held up. */
-  private readonly failures = new RateLimit(1, 20);
-
-  private readonly memory = new TokenMemory();
+  private readonly admission: Admission;
+  private readonly viaHono = getRequestListener(this.app.fetch);
+  /** By method and path: the routes that take messages and have no parameters. */
+  private readonly messages = new Map<string, (http: HttpBindings) => Promise<Reply>>();
 
   constructor(private readonly api: ApiContext) {
+    this.admission = new Admission(api.pool);
     this.app.openAPIRegistry.registerComponent("securitySchemes", "token", { type: "http", scheme: "bearer" });
     this.app.use(async (c, next) => {
       await next();
       // A copy that stops takes no further request: RFC 9112, section 9.6.
       if (api.waker.stopped) c.header("connection", "close");
     });
-    const refuseTooLarge = (c: Context) => this.refuse(c, "*", performance.now(), tooLarge());
+    const refuseTooLarge = (c: Context) => respond(c, this.refuse("*", performance.now(), tooLarge()));
     const countBytes = bodyLimit({ maxSize: BODY_LIMIT_BYTES, onError: refuseTooLarge });
     this.app.use(async (c, next) => {
       const declared = c.req.header("content-length");
@@ -79,32 +83,35 @@ export class Routes {
       return Number(declared) > BODY_LIMIT_BYTES ? refuseTooLarge(c) : await next();
     });
     this.app.notFound((c) =>
-      this.refuse(c, "*", performance.now(), new RequestRefused(404, "not_found", "no such path")),
+      respond(c, this.refuse("*", performance.now(), new RequestRefused(404, "not_found", "no such path"))),
     );
     this.app.get("/openapi.json", (c) => c.json(this.document()));
   }
 
+  /**
+   * Answers a request of a server of node:http. Workers' messages, by far the most of all requests, are answered without Hono: its objects
+   * and streams cost more than all else that is done with a heartbeat. It answers them as well, where their bodies need counting.
+   */
+  readonly listener = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    const answer = isDeclaredShort(incoming) && this.messages.get(`${incoming.method} ${incoming.url}`);
+    if (!answer) return void this.viaHono(incoming, outgoing);
+    void answer({ incoming, outgoing }).then(({ status, json }) => {
+      if (this.api.waker.stopped) outgoing.setHeader("connection", "close");
+      outgoing.writeHead(status, ["content-type", "application/json", "content-length", `${Buffer.byteLength(json)}`]);
+      outgoing.end(json);
+    });
+  };
+
   add<Body extends z.ZodType, Answer extends z.ZodType>(route: Route<Body, Answer>): void {
     this.describe(route);
+    const method = route.method.toUpperCase();
     const path = route.path.replace(/\{(\w+)\}/g, ":$1");
-    this.app.on(route.method.toUpperCase(), path, async (c) => {
-      const startedAt = performance.now();
-      try {
-        const holder = await this.authenticate(c, route.token, route.checksToken);
-        const params = c.req.param() as Record<string, string>;
-        for (const [name, value] of Object.entries(params)) {
-          if (!UUID_PARAM.safeParse(value).success) throw new RequestRefused(404, "not_found", `${name} is not an id`);
-        }
-        const body = route.body ? await parseBody(c, route.body) : (undefined as z.output<Body>);
-        const gone = () => c.req.raw.signal;
-        const call = { holder, params, query: c.req.query(), body, gone, outgoing: c.env.outgoing };
-        const answer = await route.handle(call);
-        this.api.telemetry.answered(route.path, 200, (performance.now() - startedAt) / 1_000);
-        return c.json(answer as object, 200);
-      } catch (error) {
-        if (route.checksToken) this.memory.forget(BEARER(c.req.header("authorization") ?? "") ?? "");
-        return this.refuse(c, route.path, startedAt, error);
-      }
+    if (route.body && path === route.path) {
+      this.messages.set(`${method} ${path}`, (http) => this.answer(route, http, MESSAGE));
+    }
+    this.app.on(method, path, async (c) => {
+      const asked = { params: c.req.param() as Record<string, string>, query: c.req.query(), text: () => c.req.text() };
+      return respond(c, await this.answer(route, c.env, asked));
     });
   }
 
@@ -117,11 +124,14 @@ export class Routes {
     this.app.get(path, async (c) => {
       const startedAt = performance.now();
       try {
-        const answer = await render(c, isOpen ? undefined : await this.authenticate(c, "operator", false, BASIC));
+        const answer = await render(
+          c,
+          isOpen ? undefined : await this.admission.admit(c.env.incoming, "operator", false, BASIC),
+        );
         this.api.telemetry.answered(path, 200, (performance.now() - startedAt) / 1_000);
         return answer;
       } catch (error) {
-        const refusal = this.refuse(c, path, startedAt, error);
+        const refusal = respond(c, this.refuse(path, startedAt, error));
         if (refusal.status === 401)
           refusal.headers.set("www-authenticate", 'Basic realm="Holdfast: an operator\'s token"');
         return refusal;
@@ -134,35 +144,34 @@ export class Routes {
     return this.app.getOpenAPI31Document({ openapi: "3.1.0", info: { title: "Holdfast control plane", version: "1" } });
   }
 
-  private async authenticate(
-    c: Context<Bindings>,
-    kind: TokenKind,
-    mayBeRemembered = false,
-    scheme = BEARER,
-  ): Promise<TokenHolder> {
-    const address = c.env.incoming?.socket.remoteAddress ?? "unknown";
-    const token = scheme(c.req.header("authorization") ?? "");
-    const remembered = mayBeRemembered && token ? this.memory.get(token) : undefined;
-    const holder = remembered ?? (token ? await findTokenHolder(this.api.pool, token) : null);
-    if (holder && token && mayBeRemembered && !remembered) this.memory.keep(token, holder);
-    if (!holder) {
-      refuseWhenLimited(this.failures.take(address));
-      throw tokenInvalid();
+  private async answer<Body extends z.ZodType, Answer extends z.ZodType>(
+    route: Route<Body, Answer>,
+    { incoming, outgoing }: HttpBindings,
+    { params, query, text }: Asked,
+  ): Promise<Reply> {
+    const startedAt = performance.now();
+    try {
+      const holder = await this.admission.admit(incoming, route.token, route.checksToken);
+      for (const [name, value] of Object.entries(params)) {
+        if (!UUID_PARAM.safeParse(value).success) throw new RequestRefused(404, "not_found", `${name} is not an id`);
+      }
+      const body = route.body ? parse(route.body, await text(incoming)) : (undefined as z.output<Body>);
+      const answer = await route.handle({ holder, params, query, body, gone: signalOfLeaving(outgoing), outgoing });
+      this.api.telemetry.answered(route.path, 200, (performance.now() - startedAt) / 1_000);
+      return { status: 200, json: JSON.stringify(answer) };
+    } catch (error) {
+      if (route.checksToken) this.admission.forget(incoming);
+      return this.refuse(route.path, startedAt, error);
     }
-    refuseWhenLimited(this.perToken.take(holder.tokenId));
-    if (holder.kind !== kind) {
-      throw new RequestRefused(403, "token_scope", `this needs the token of a ${kind}, not of a ${holder.kind}`);
-    }
-    return holder;
   }
 
-  private refuse(c: Context<Bindings>, route: string, startedAt: number, error: unknown): Response {
+  private refuse(route: string, startedAt: number, error: unknown): Reply {
     const refusal: Refused | undefined = toRefusal(error);
     const status = refusal?.status ?? 500;
     this.api.telemetry.answered(route, status, (performance.now() - startedAt) / 1_000);
     if (refusal) {
       if (status === 503) this.api.logger.warn({ route, error: String(error) }, "refused");
-      return c.json(refusal.body, refusal.status);
+      return { status, json: JSON.stringify(refusal.body) };
     }
     this.api.logger.error({ route, error: error instanceof Error ? error.stack : String(error) }, "a request failed");
     const body = {
@@ -171,7 +180,7 @@ export class Routes {
       jobs: [],
       retryAfterMs: 1_000,
     };
-    return c.json({ error: body }, 500);
+    return { status, json: JSON.stringify({ error: body }) };
   }
 
   private describe<Body extends z.ZodType, Answer extends z.ZodType>(route: Route<Body, Answer>): void {
@@ -198,20 +207,14 @@ export class Routes {
   }
 }
 
-const tooLarge = (): RequestRefused =>
-  new RequestRefused(413, "too_large", `a body has at most ${BODY_LIMIT_BYTES} bytes`);
+const respond = (c: Context, { status, json }: Reply): Response => c.body(json, status, JSON_TYPE);
 
-function refuseWhenLimited(retryAfterMs: number): void {
-  if (retryAfterMs > 0) throw new RequestRefused(429, "rate_limited", "too many requests", { retryAfterMs });
-}
-
-async function parseBody<Body extends z.ZodType>(c: Context, schema: Body): Promise<z.output<Body>> {
+function parse<Body extends z.ZodType>(schema: Body, text: string): z.output<Body> {
   let json: unknown;
   try {
-    json = await c.req.json();
-  } catch (error) {
-    if (error instanceof SyntaxError) throw new RequestRefused(400, "invalid_message", "the body is not JSON");
-    throw error;
+    json = JSON.parse(text);
+  } catch {
+    throw new RequestRefused(400, "invalid_message", "the body is not JSON");
   }
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;

@@ -1,7 +1,6 @@
-import type { Server } from "node:http";
+import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
-import { serve } from "@hono/node-server";
 import type { Logger } from "pino";
 import { DEFAULT_TIMING, type LeaseTiming } from "../lease/timing";
 import { openDatabase } from "../store/database";
@@ -149,10 +148,8 @@ const KEEP_ALIVE_MS = 75_000;
 
 async function listening(routes: Routes, { port = 0, host = "127.0.0.1" }: ControlPlaneProps): Promise<Server> {
   return await new Promise((resolve, reject) => {
-    const serverOptions = { keepAliveTimeout: KEEP_ALIVE_MS };
-    const options = { fetch: routes.app.fetch, port, hostname: host, serverOptions };
-    const server = serve(options, () => resolve(server)) as Server;
-    server.once("error", reject);
+    const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, routes.listener);
+    server.once("error", reject).listen(port, host, () => resolve(server));
   });
 }
 

@@ -1,4 +1,5 @@
-import { hashOf, type TokenHolder } from "../store/tokens";
+import { hash } from "node:crypto";
+import type { TokenHolder } from "../store/tokens";
 
 /** Workers of several large fleets. */
 const MOST = 50_000;
@@ -27,4 +28,4 @@ export class TokenMemory {
   }
 }
 
-const keyOf = (token: string): string => hashOf(token).toString("base64");
+const keyOf = (token: string): string => hash("sha256", token, "base64");

@@ -20,7 +20,7 @@ export function addWorkerRoutes(routes: Routes, api: ApiContext): void {
       checksToken: CHECKING.has(name),
       body: MESSAGES[name].request,
       answer: MESSAGES[name].response,
-      handle: async (call) => (await handler(api, senderOf(call), call.body as never)) as never,
+      handle: (call) => handler(api, senderOf(call), call.body as never) as Promise<never>,
     });
   }
 }

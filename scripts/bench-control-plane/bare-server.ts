@@ -5,7 +5,10 @@ import type { AddressInfo } from "node:net";
 const answer = "x".repeat(Number(process.argv[2]));
 const headers = { "content-type": "application/json", "content-length": answer.length };
 
-const server = createServer((request, response) => {
+/** As the control plane's, so that neither closes a connection on which a request is under way. */
+const keepAliveTimeout = 75_000;
+
+const server = createServer({ keepAliveTimeout }, (request, response) => {
   request.resume().once("end", () => response.writeHead(200, headers).end(answer));
 });
 server.listen(0, "127.0.0.1", () => {

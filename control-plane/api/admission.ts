@@ -1,0 +1,66 @@
+import type { IncomingMessage } from "node:http";
+import type { Pool } from "pg";
+import { findTokenHolder, type TokenHolder, type TokenKind } from "../store/tokens";
+import { RateLimit } from "./rate-limit";
+import { RequestRefused, tokenInvalid } from "./refusal";
+import { TokenMemory } from "./token-memory";
+
+/** How a token is read from the header Authorization. */
+export type Scheme = (header: string) => string | undefined;
+
+export const BEARER: Scheme = (header) => /^Bearer (\S{8,256})$/.exec(header)?.[1];
+
+/** RFC 7617: the token is the password. */
+export const BASIC: Scheme = (header) => {
+  const pair = /^Basic ([\w+/=]{8,512})$/.exec(header)?.[1];
+  return pair && /^[^:]*:(\S{8,256})$/.exec(Buffer.from(pair, "base64").toString("utf8"))?.[1];
+};
+
+/** Whose requests are heard: tokens, and how many requests a token or an address has. */
+export class Admission {
+  /** A worker beats every few seconds and reports for at most 200 jobs. */
+  private readonly perToken = new RateLimit(50, 400);
+  /** Wrong tokens, per address; right ones from the same address are not held up. */
+  private readonly failures = new RateLimit(1, 20);
+  private readonly memory = new TokenMemory();
+
+  constructor(private readonly pool: Pool) {}
+
+  /**
+   * Whom a request speaks for.
+   * @param mayBeRemembered whoever uses the answer has the database check the token
+   * @throws RequestRefused for a token that is not valid or of another kind, and when there are too many requests
+   */
+  async admit(
+    incoming: IncomingMessage,
+    kind: TokenKind,
+    mayBeRemembered = false,
+    scheme = BEARER,
+  ): Promise<TokenHolder> {
+    const token = tokenOf(incoming, scheme);
+    const remembered = mayBeRemembered && token ? this.memory.get(token) : undefined;
+    const holder = remembered ?? (token ? await findTokenHolder(this.pool, token) : null);
+    if (holder && token && mayBeRemembered && !remembered) this.memory.keep(token, holder);
+    if (!holder) {
+      refuseWhenLimited(this.failures.take(incoming.socket.remoteAddress ?? "unknown"));
+      throw tokenInvalid();
+    }
+    refuseWhenLimited(this.perToken.take(holder.tokenId));
+    if (holder.kind !== kind) {
+      throw new RequestRefused(403, "token_scope", `this needs the token of a ${kind}, not of a ${holder.kind}`);
+    }
+    return holder;
+  }
+
+  /** Has the database asked first when the token comes again. */
+  forget(incoming: IncomingMessage): void {
+    this.memory.forget(tokenOf(incoming, BEARER) ?? "");
+  }
+}
+
+const tokenOf = ({ headers }: IncomingMessage, scheme: Scheme): string | undefined =>
+  scheme(headers.authorization ?? "");
+
+function refuseWhenLimited(retryAfterMs: number): void {
+  if (retryAfterMs > 0) throw new RequestRefused(429, "rate_limited", "too many requests", { retryAfterMs });
+}

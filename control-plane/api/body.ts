@@ -1,0 +1,25 @@
+import type { IncomingMessage } from "node:http";
+import { RequestRefused } from "./refusal";
+
+/** Heartbeats of 200 jobs with their details fit. */
+export const BODY_LIMIT_BYTES = 1_048_576;
+
+export const tooLarge = (): RequestRefused =>
+  new RequestRefused(413, "too_large", `a body has at most ${BODY_LIMIT_BYTES} bytes`);
+
+/** Whether a request says how long its body is, and that it is within the limit: node:http takes no byte more. */
+export function isDeclaredShort({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] === undefined && Number(headers["content-length"]) <= BODY_LIMIT_BYTES;
+}
+
+const UTF8 = new TextDecoder();
+
+/** Reads the body of a request that is declared short. @throws Error when the asker leaves before its end */
+export async function textOf(incoming: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = [];
+  return await new Promise((resolve, reject) => {
+    incoming.on("data", (part: Buffer) => parts.push(part));
+    incoming.once("end", () => resolve(UTF8.decode(parts.length === 1 ? parts[0] : Buffer.concat(parts))));
+    incoming.once("error", reject);
+  });
+}
