@@ -99,6 +99,10 @@ export function parseEnvironment(env: Environment): DaemonConfiguration {
       fault(name, "must be a URL of the form postgres://user:password@host:5432/database");
       return undefined;
     }
+    if (!isDecodable(parsed)) {
+      fault(name, "holds a % that encodes nothing: write %25 for it");
+      return undefined;
+    }
     return parsed;
   };
 
@@ -146,6 +150,15 @@ export function parseEnvironment(env: Environment): DaemonConfiguration {
   if (only && !enabled) fault("INITIAL_SNAPSHOT_ONLY", "is true, but DO_SNAPSHOT is not");
   if (faults.length > 0) throw new SetupError(`the environment is not usable\n  ${faults.join("\n  ")}`);
   return configuration;
+}
+
+function isDecodable({ username, password, pathname }: URL): boolean {
+  try {
+    decodeURIComponent(username + password + pathname);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 type Fault = (name: string, problem: string) => void;

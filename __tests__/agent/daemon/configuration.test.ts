@@ -49,6 +49,16 @@ test.each<[string, Record<string, string | undefined>, string]>([
   ["an empty source", { SOURCE_URL: "" }, "SOURCE_URL: is required"],
   ["a source of another kind", { SOURCE_URL: "mysql://h/d" }, "SOURCE_URL: must be a URL of the form postgres://"],
   ["a source without a database", { SOURCE_URL: "postgres://h" }, "SOURCE_URL: must name the database in its path"],
+  [
+    "a password that is not encoded",
+    { SOURCE_URL: "postgres://u:100%@h/d" },
+    "SOURCE_URL: holds a % that encodes nothing",
+  ],
+  [
+    "a sink's password that is not encoded",
+    { SINK_URL: "postgres://u:100%@h" },
+    "SINK_URL: holds a % that encodes nothing",
+  ],
   ["a key-value connection string", { SINK_URL: "host=sink dbname=x" }, "SINK_URL: must be a URL of the form"],
   ["MySQL", { SOURCE_TYPE: "mysql" }, 'SOURCE_TYPE: "mysql" is not one of postgres, postgresql'],
   ["StarRocks", { SINK_TYPE: "starrocks" }, 'SINK_TYPE: "starrocks" is not one of postgres, postgresql'],
