@@ -95,6 +95,11 @@ export class Waker {
     };
   }
 
+  /** A job is about to become ready: wakes a claim that may share the transaction of its creation. */
+  jobComing(placement: Placement): void {
+    this.parking.wakeFor({ placement, awake: 0 }, 1);
+  }
+
   /** A job has become ready: wakes a claim for it, and soon those of other copies. */
   jobReady(placement: Placement): void {
     this.news += 1;

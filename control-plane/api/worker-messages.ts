@@ -51,12 +51,11 @@ export const HANDLERS = {
   heartbeat: async (api, { holder, sessionId }, request) => {
     const state = holder.session?.state === "registered" ? "registered" : "open";
     const { tokenId } = holder;
-    const isValid = async () => (await readValidTokens(api.pool, [tokenId])).has(tokenId);
     // The renewal checks the token; what is written before it needs a check of its own.
-    if ((request.upgrade || request.released.length > 0) && !(await isValid())) throw tokenInvalid();
+    if ((request.upgrade || request.released.length > 0) && !(await isValid(api, tokenId))) throw tokenInvalid();
     if (request.upgrade) await noteUpgrade(api.pool, sessionId, request.upgrade);
     const renewal = await api.heartbeats.beat({ tokenId, sessionId }, state, request);
-    if (renewal === "refused") throw (await isValid()) ? sessionClosed() : tokenInvalid();
+    if (renewal === "refused") throw (await isValid(api, tokenId)) ? sessionClosed() : tokenInvalid();
     if (request.state === "draining" && !renewal.draining) await markDraining(api.pool, sessionId);
     if (request.released.length > 0 || state === "registered") api.waker.jobsReady();
     const strangers = request.running.filter((ref) => !renewal.held.some((job) => isSame(job, ref)));
@@ -96,7 +95,7 @@ export const HANDLERS = {
     for (let woken: Ending | undefined; ; ) {
       const leftMs = endsAt - performance.now();
       const ending = sender.gone().aborted || waker.stopped;
-      const asks = !ending && (leftMs <= 0 || waker.mayHaveWork(placement));
+      const asks = !ending && (leftMs <= 0 || woken?.why === "jobs" || waker.mayHaveWork(placement));
       const { session, granted } = asks ? await ask(woken) : await look();
       if (!session || session.state === "closed") throw sessionClosed();
       const drain = session.draining ? [DRAIN] : [];
@@ -167,6 +166,9 @@ export const HANDLERS = {
     return {};
   },
 } satisfies Handlers;
+
+const isValid = async ({ pool }: ApiContext, tokenId: string): Promise<boolean> =>
+  (await readValidTokens(pool, [tokenId])).has(tokenId);
 
 const refOf = ({ jobId, fence }: { jobId: string; fence: number }) => ({ jobId, fence });
 

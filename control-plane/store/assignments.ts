@@ -29,14 +29,14 @@ export interface SealedAssignment {
   sink: SealedDatasource;
 }
 
+/** The ids stand beside the rows, as where jobs are written. */
 const ASSIGNMENTS: Prepared = {
   name: "assignments",
   text: `
     select j.id, j.deployment_id, j.name, j.tables, j.snapshot, j.options, j.on_disconnect, j.failures,
       j.checkpoint_seq, j.checkpoint_phase, j.checkpoint_position, to_jsonb(source) as source, to_jsonb(sink) as sink
-    from unnest($1::uuid[], $2::bigint[], $3::uuid[]) as held (job_id, fence, session_id)
-      join jobs j on j.id = held.job_id and j.fence = held.fence and j.session_id = held.session_id
-      join datasources source on source.id = j.source_id join datasources sink on sink.id = j.sink_id`,
+    from jobs j join datasources source on source.id = j.source_id join datasources sink on sink.id = j.sink_id
+    where j.id = any($1) and (j.id, j.fence, j.session_id) in (select * from unnest($1::uuid[], $2::bigint[], $3::uuid[]))`,
 };
 
 /** A job that is held, and by whom. */

@@ -1,9 +1,9 @@
 /** How jobs come to be. */
-import { newJob } from "../lease/job";
+import { type Job, newJob, transition } from "../lease/job";
 import type { AuditEntry } from "./audit";
 import { CatalogConflict } from "./catalog";
 import type { Prepared, Queryable } from "./database";
-import type { Actor, JobStep, LockedJob } from "./jobs";
+import { type Actor, auditOf, type LockedJob } from "./jobs";
 
 export interface NewJob {
   readonly name: string;
@@ -30,10 +30,9 @@ export interface Creation {
   readonly actor: Actor;
 }
 
-/** New rows of jobs, at rest, with the steps that queue them and what the audit log is told. */
+/** New rows of jobs, which claims after them in the transaction see, and what the audit log is told. */
 export interface Created {
   readonly jobs: readonly LockedJob[];
-  readonly steps: readonly JobStep[];
   readonly entries: readonly AuditEntry[];
   /** By its id: the id again, or what is in the job's way. */
   readonly results: ReadonlyMap<string, string | CatalogConflict>;
@@ -50,11 +49,12 @@ const INSERT: Prepared = {
   name: "insert-jobs",
   text: `
     insert into jobs (id, deployment_id, name, source_id, sink_id, tables, snapshot, options, pool, labels, priority, on_disconnect,
-      max_retries)
+      max_retries, state, pending_since)
     select n.id, n."deploymentId", n.name, n."sourceId", n."sinkId", n.tables, n.snapshot, n.options, n.pool, n.labels, n.priority,
-      n."onDisconnect", n."maxRetries"
+      n."onDisconnect", n."maxRetries", n.state, case n.state when 'pending' then now() end
     from jsonb_to_recordset($1) as n (id uuid, "deploymentId" uuid, name text, "sourceId" uuid, "sinkId" uuid, tables text[],
-        snapshot boolean, options jsonb, pool text, labels jsonb, priority integer, "onDisconnect" text, "maxRetries" integer)
+        snapshot boolean, options jsonb, pool text, labels jsonb, priority integer, "onDisconnect" text, "maxRetries" integer,
+        state text)
       join datasources source on source.id = n."sourceId" join datasources sink on sink.id = n."sinkId"
     where (source.deployment_id, sink.deployment_id) = (n."deploymentId", n."deploymentId")
       and source.deleted_at is null and sink.deleted_at is null
@@ -66,8 +66,11 @@ const MADE_BEFORE: Prepared = { name: "jobs-made-before", text: "select id from 
 
 /** Puts in the rows of jobs, in the order of their names, so that no two transactions wait for each other. */
 export async function createJobs(tx: Queryable, creations: readonly Creation[]): Promise<Created> {
-  if (creations.length === 0) return { jobs: [], steps: [], entries: [], results: new Map() };
-  const rows = creations.map(({ id, deploymentId, job }) => ({ id, deploymentId, ...job }));
+  if (creations.length === 0) return { jobs: [], entries: [], results: new Map() };
+  const rows = creations.map((creation) => {
+    const { id, deploymentId, job } = creation;
+    return { id, deploymentId, ...job, state: firstJob(creation).state };
+  });
   const [datasources, inserted] = await Promise.all([
     tx.query<{ id: string; deploymentId: string }>(DATASOURCES, [
       [...new Set(rows.flatMap(({ sourceId, sinkId }) => [sourceId, sinkId]))],
@@ -81,15 +84,25 @@ export async function createJobs(tx: Queryable, creations: readonly Creation[]):
   const known = new Set(datasources.rows.map(({ id, deploymentId }) => `${deploymentId}/${id}`));
   const made = creations.filter(({ id }) => isNew.has(id));
   return {
-    jobs: made.map(({ id, deploymentId, job: { maxRetries, onDisconnect } }) => {
-      return { id, deploymentId, job: newJob({ maxRetries, onDisconnect }), checkpointSeq: -1 };
+    jobs: made.map((creation) => {
+      return { id: creation.id, deploymentId: creation.deploymentId, job: firstJob(creation), checkpointSeq: -1 };
     }),
-    steps: made.flatMap(({ id, run, actor }) => (run ? [{ jobId: id, event: { type: "run" }, actor }] : [])),
-    entries: made.map(({ id, deploymentId, job, actor }) => {
-      return { deploymentId, actor, action: "job.create", subject: id, detail: { name: job.name } };
-    }),
+    entries: made.flatMap(entriesOf),
     results: new Map(creations.map((one) => [one.id, isThere.has(one.id) ? one.id : inTheWay(one, known)])),
   };
+}
+
+function firstJob({ job, run }: Creation): Job {
+  const atRest = newJob(job);
+  const queued = run ? transition(atRest, { type: "run" }) : atRest;
+  if (typeof queued === "string") throw new Error(`a new job cannot be queued: ${queued}`);
+  return queued;
+}
+
+function entriesOf(creation: Creation): AuditEntry[] {
+  const { id, deploymentId, job, run, actor } = creation;
+  const entry = { deploymentId, actor, action: "job.create", subject: id, detail: { name: job.name } };
+  return run ? [entry, auditOf({ id, deploymentId, job: newJob(job) }, "run", firstJob(creation), actor)] : [entry];
 }
 
 function inTheWay(

@@ -37,13 +37,19 @@ export interface GrantedJob extends Ref {
   readonly assignment: SealedAssignment;
 }
 
+export interface CreatedJob {
+  readonly id: string;
+  /** A claim that came at the same time has got it. */
+  readonly isGranted: boolean;
+}
+
 /**
  * A job's creation and the three writes of each of its runs. Those of many operators and workers that come at once share their commits.
  * A worker's write is `refused`, and changes nothing, where its token is not valid any more.
  */
 export interface JobWrites {
-  /** Gives the new job's id. @throws CatalogConflict where a name is taken or a datasource does not exist. */
-  readonly create: (creation: Omit<Creation, "id">) => Promise<string>;
+  /** @throws CatalogConflict where a name is taken or a datasource does not exist. */
+  readonly create: (creation: Omit<Creation, "id">) => Promise<CreatedJob>;
   /** Gives pending jobs to a session, at most its free slots; the same claim id gets the same open grants again. */
   readonly claim: (claim: Claim) => Promise<Claimed | "refused">;
   /** The daemon may be spawned: the job is held, wanted, and the session's lease has not run out. */
@@ -66,9 +72,9 @@ export function groupedJobWrites(pool: Pool, ready: ReadyJobs): JobWrites {
   });
   return {
     create: async (creation) => {
-      const { created } = await submit({ create: { ...creation, id: randomUUID() } });
-      if (typeof created !== "string") throw created;
-      return created;
+      const { created: id, isGranted } = await submit({ create: { ...creation, id: randomUUID() } });
+      if (typeof id !== "string") throw id;
+      return { id, isGranted };
     },
     claim: async (claim) => {
       const { isRefused, session, granted, isMore } = await submit({ claim });
@@ -94,6 +100,7 @@ interface Write {
 interface Outcome {
   /** Of a creation alone. */
   readonly created: string | CatalogConflict | undefined;
+  readonly isGranted: boolean;
   readonly isRefused: boolean;
   /** Of a claim alone. */
   readonly session: SessionState | undefined;
@@ -115,8 +122,8 @@ async function writeTogether(tx: Transaction, writes: readonly Write[], ready: R
   const claims = writes.flatMap(({ claim }) => claim ?? []);
   const starts = writes.flatMap(({ start }) => start ?? []);
   const reports = writes.flatMap(({ report }) => report ?? []);
-  // Sent together, done in this order: datasources are locked before leases and these before jobs, and what a session holds is read
-  // after its lease was locked.
+  // Sent together, done in this order: datasources are locked before leases and these before jobs, what a session holds is read
+  // after its lease was locked, and what is created may be picked.
   const [created, tokens, live, sessions, named, picks] = await Promise.all([
     createJobs(tx, creations),
     readValidTokens(tx, unique([...claims, ...starts, ...reports], "tokenId")),
@@ -134,17 +141,19 @@ async function writeTogether(tx: Transaction, writes: readonly Write[], ready: R
   );
   const dealt = dealJobs(picks, { live, sessions, tokens });
   const locked = [...created.jobs, ...named, ...dealt.jobs];
-  const results = makeSteps(tx, locked, [...steps.values(), ...created.steps, ...dealt.steps], created.entries);
+  const results = makeSteps(tx, locked, [...steps.values(), ...dealt.steps], created.entries);
   const granted = claims.flatMap((claim) =>
     dealt.grantedTo(claim).map((ref) => ({ ...ref, sessionId: claim.sessionId })),
   );
 
   const made = new Set([...steps.keys()].filter((_, index) => typeof results[index] !== "string"));
+  const given = new Set(dealt.jobs.map(({ id }) => id));
   const outcomes = writes.map((write): Outcome => {
     const { create, claim, start, report } = write;
     const writer = claim ?? start ?? report;
     return {
       created: create && created.results.get(create.id),
+      isGranted: create !== undefined && given.has(create.id),
       isRefused: writer !== undefined && !tokens.has(writer.tokenId),
       session: claim && sessions.get(claim.sessionId),
       granted: claim ? dealt.grantedTo(claim) : [],

@@ -122,14 +122,22 @@ export function makeSteps(
     const next = transition(job, event);
     if (typeof next === "string" || next === job) return next;
     changes.set(jobId, { ...row, next, grant, end });
-    const { deploymentId } = row;
-    const detail = { from: job.state, to: next.state, desired: next.desired, fence: next.fence };
-    entries.push({ deploymentId, actor, action: `job.${event.type}`, subject: jobId, detail });
+    entries.push(auditOf({ ...row, job }, event.type, next, actor));
     return next;
   });
   if (changes.size > 0) write(tx, [...changes.values()]);
   if (entries.length > 0) recordAudit(tx, ...entries);
   return results;
+}
+
+/** What the audit log is told of a step. */
+export function auditOf(
+  { id: subject, deploymentId, job }: Omit<LockedJob, "checkpointSeq">,
+  step: JobEvent["type"],
+  { state: to, desired, fence }: Job,
+  actor: Actor,
+): AuditEntry {
+  return { deploymentId, actor, action: `job.${step}`, subject, detail: { from: job.state, to, desired, fence } };
 }
 
 /** The ids stand beside the rows, so that no plan walks all jobs: of the length of a list of rows the planner knows nothing. */

@@ -7,7 +7,7 @@ import { graphileWorker, type Peer, pgBoss } from "./peers";
 import { type BenchSession, type BenchStore, openSessions, putJobs, startCopy, startStore } from "./plane";
 import { runJob } from "./run-job";
 
-const ROUNDS = 3;
+const ROUNDS = 5;
 const CLIENTS = 24;
 const JOBS = 1_000;
 const LATENCY_JOBS = 60;

@@ -3,7 +3,8 @@ import { WORKER_PATH } from "../../control-plane/protocol/limits";
 
 /** Asks a copy of the control plane over connections that stay open, without what `fetch` costs. */
 export class Connections {
-  private readonly agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
+  /** By itself it would keep 256 connections that rest and open each other one anew. */
+  private readonly agent = new Agent({ keepAlive: true, maxFreeSockets: Number.POSITIVE_INFINITY });
 
   constructor(private readonly url: string) {}
 

@@ -134,6 +134,21 @@ it("control-plane 14: a job that comes to be at this copy wakes a claim of a wor
   expect(waker.mayHaveWork(needy)).toBe(true);
 });
 
+it("control-plane 14: a job that is about to come to be wakes one claim for it, and is not said to be ready", async () => {
+  waker = wakerOf(databaseWith([]));
+  waker.jobsReady();
+  await turn();
+  const [first, second] = [park(), park()];
+
+  waker.jobComing(SOMEBODY);
+
+  expect(await first).toMatchObject({ why: "jobs" });
+  expect(waker.size).toBe(1);
+  expect(waker.mayHaveWork(SOMEBODY)).toBe(false);
+  await waker.stop();
+  expect(await second).toEqual({ why: "over" });
+});
+
 it("control-plane 16: a claim that found nothing more keeps others from asking, but for jobs that came after it had asked", async () => {
   waker = wakerOf(databaseWith([]));
   waker.jobsReady();

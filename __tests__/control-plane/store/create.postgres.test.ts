@@ -58,8 +58,41 @@ test("a creation that is repeated because its answer was lost gives the job it m
   expect((await create(first)).results.get(first)).toBe(first);
   const again = await create(first);
 
-  expect([again.results.get(first), again.jobs, again.steps, again.entries]).toEqual([first, [], [], []]);
+  expect([again.results.get(first), again.jobs, again.entries]).toEqual([first, [], []]);
   expect((await create(other)).results.get(other)).toEqual(new CatalogConflict("there is a job named orders"));
+});
+
+test("control-plane 14: a claim that comes with a job's creation gets it in the same transaction", async () => {
+  const fleet = await freshFleet();
+  const { deploymentId } = fleet;
+  const worker = await fleet.worker("w");
+  const creation = (name: string, run: boolean) => ({ deploymentId, job: fleet.described(name), run, actor: "test" });
+
+  const [made, granted] = await Promise.all([fleet.writes.create(creation("orders", true)), fleet.claim(worker)]);
+
+  expect(made.isGranted).toBe(true);
+  expect(granted).toEqual([{ jobId: made.id, fence: 1 }]);
+  expect(await fleet.row(made.id)).toMatchObject({
+    state: "starting",
+    session_id: worker,
+    fence: 1,
+    pending_since: null,
+  });
+  const { rows } = await fleet.pool.query(
+    "select action, detail->>'from' as from, detail->>'to' as to, xmin::text from audit_log where subject = $1 order by seq",
+    [made.id],
+  );
+  expect(rows.map(({ action, from, to }) => [action, from, to])).toEqual([
+    ["job.create", null, null],
+    ["job.run", "created", "pending"],
+    ["job.claim", "pending", "starting"],
+  ]);
+  expect(new Set(rows.map(({ xmin }) => xmin)).size).toBe(1);
+  expect((await fleet.pool.query("select 1 from ready_jobs")).rows).toEqual([]);
+
+  const [atRest, nothing] = await Promise.all([fleet.writes.create(creation("resting", false)), fleet.claim(worker)]);
+  expect([atRest.isGranted, nothing]).toEqual([false, []]);
+  expect(await fleet.row(atRest.id)).toMatchObject({ state: "created", pending_since: null });
 });
 
 test("copies that are asked for the same jobs in other orders make each of them once", async () => {

@@ -75,7 +75,8 @@ export class TestFleet {
   /** A job that waits to be claimed. */
   async job(name: string, props: Partial<NewJob> = {}): Promise<string> {
     const { deploymentId } = this;
-    return await this.writes.create({ deploymentId, job: this.described(name, props), run: true, actor: "test" });
+    const creation = { deploymentId, job: this.described(name, props), run: true, actor: "test" };
+    return (await this.writes.create(creation)).id;
   }
 
   async register(workerId: string, props: Partial<Request<"register">> = {}): Promise<string> {

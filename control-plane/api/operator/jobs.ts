@@ -48,8 +48,11 @@ export function addJobRoutes(routes: Routes, api: ApiContext): void {
     handle: async (call) => {
       const deploymentId = await reachable(api, call);
       const { run, ...job } = call.body;
-      const id = await conflictsRefused(api.jobWrites.create({ deploymentId, job, run, actor: actorOf(call.holder) }));
-      if (run) api.waker.jobReady({ deploymentId, pool: job.pool, labels: job.labels });
+      const placement = { deploymentId, pool: job.pool, labels: job.labels };
+      if (run) api.waker.jobComing(placement);
+      const creation = { deploymentId, job, run, actor: actorOf(call.holder) };
+      const { id, isGranted } = await conflictsRefused(api.jobWrites.create(creation));
+      if (run && !isGranted) api.waker.jobReady(placement);
       return { id };
     },
   });
