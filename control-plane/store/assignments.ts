@@ -13,7 +13,7 @@ export interface Assignment {
 }
 
 /** A granted job, its credentials still sealed. */
-export interface SealedAssignment {
+export interface SealedAssignment extends Side<"source">, Side<"sink"> {
   id: string;
   deployment_id: string;
   name: string;
@@ -25,16 +25,24 @@ export interface SealedAssignment {
   checkpoint_seq: number | null;
   checkpoint_phase: Checkpoint["phase"];
   checkpoint_position: string;
-  source: SealedDatasource;
-  sink: SealedDatasource;
 }
+
+/** The columns of a datasource, each with the side's name before it. */
+type Side<Name extends string> = {
+  [Column in keyof SealedDatasource as `${Name}_${Column}`]: SealedDatasource[Column];
+};
+
+const columnsOf = (side: "source" | "sink"): string =>
+  ["id", "engine", "url", "username", "options", "sealed_password", "version"]
+    .map((column) => `${side}.${column} as ${side}_${column}`)
+    .join(", ");
 
 /** The ids stand beside the rows, as where jobs are written. */
 const ASSIGNMENTS: Prepared = {
   name: "assignments",
   text: `
     select j.id, j.deployment_id, j.name, j.tables, j.snapshot, j.options, j.on_disconnect, j.failures,
-      j.checkpoint_seq, j.checkpoint_phase, j.checkpoint_position, to_jsonb(source) as source, to_jsonb(sink) as sink
+      j.checkpoint_seq, j.checkpoint_phase, j.checkpoint_position, ${columnsOf("source")}, ${columnsOf("sink")}
     from jobs j join datasources source on source.id = j.source_id join datasources sink on sink.id = j.sink_id
     where j.id = any($1) and (j.id, j.fence, j.session_id) in (select * from unnest($1::uuid[], $2::bigint[], $3::uuid[]))`,
 };
@@ -56,13 +64,22 @@ export function sendForAssignments(tx: Transaction, held: readonly Held[]): Prom
 
 /** Opens a job's credentials. @throws Error when the keyring lacks their key, or they were tampered with. */
 export function openAssignment(keyring: Keyring, job: SealedAssignment): Assignment {
-  const connection = (sealed: SealedDatasource): Connection => unsealDatasource(keyring, job.deployment_id, sealed);
+  const connection = (side: "source" | "sink"): Connection =>
+    unsealDatasource(keyring, job.deployment_id, {
+      id: job[`${side}_id`],
+      engine: job[`${side}_engine`],
+      url: job[`${side}_url`],
+      username: job[`${side}_username`],
+      options: job[`${side}_options`],
+      sealed_password: job[`${side}_sealed_password`],
+      version: job[`${side}_version`],
+    });
   return {
     attempt: job.failures + 1,
     spec: {
       name: job.name,
-      source: connection(job.source),
-      sink: connection(job.sink),
+      source: connection("source"),
+      sink: connection("sink"),
       tables: job.tables,
       snapshot: job.snapshot,
       onDisconnect: job.on_disconnect,

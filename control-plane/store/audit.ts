@@ -16,9 +16,9 @@ export interface AuditEntry {
 const ADD: Prepared = {
   name: "add-audit-entries",
   text: `
-    insert into audit_log (deployment_id, seq, actor, action, subject, detail, hash)
-     select chain, 0, actor, action, subject, detail, ''
-     from jsonb_to_recordset($1) as entry (chain uuid, actor text, action text, subject text, detail jsonb)`,
+    select add_audit_entries(array(
+      select (chain, 0, now(), actor, action, subject, detail, '')::audit_log
+      from jsonb_to_recordset($1) as entry (chain uuid, actor text, action text, subject text, detail jsonb)))`,
 };
 
 /**

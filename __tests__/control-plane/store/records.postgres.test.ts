@@ -207,6 +207,29 @@ describe("control-plane 27: the audit log", () => {
     expect(await findAuditTampering(db, deploymentId)).toBe(6);
   });
 
+  it("control-plane 27: keeps a chain for each deployment and one for all of them, whatever a transaction adds", async () => {
+    const { pool: db } = await fleets.postgres.freshDatabase();
+    const [one, other] = [randomUUID(), randomUUID()];
+    const entry = (deploymentId: string | null, subject: string) => ({
+      deploymentId,
+      actor: "a",
+      action: "b",
+      subject,
+    });
+    for (const round of ["first", "second"]) {
+      await transaction(db, async (tx) => {
+        const chains = [one, other, null, one, null, one];
+        recordAudit(tx, ...chains.map((chain, index) => entry(chain, `${round} ${index}`)));
+      });
+    }
+
+    const subjects = async (chain: string | null) => (await listAudit(db, chain, 0)).map(({ subject }) => subject);
+    expect(await subjects(one)).toEqual(["first 0", "first 3", "first 5", "second 0", "second 3", "second 5"]);
+    expect(await subjects(other)).toEqual(["first 1", "second 1"]);
+    expect(await subjects(null)).toEqual(["first 2", "first 4", "second 2", "second 4"]);
+    for (const chain of [one, other, null]) expect(await findAuditTampering(db, chain)).toBeNull();
+  });
+
   it("control-plane 27: stays whole when many write at once", async () => {
     const fleet = await freshFleet();
     await Promise.all(Array.from({ length: 20 }, (_, index) => fleet.job(`job-${index}`)));
