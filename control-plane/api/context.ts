@@ -14,6 +14,7 @@ export interface ApiContext {
   readonly timing: LeaseTiming;
   readonly heartbeats: Heartbeats;
   readonly jobWrites: JobWrites;
+  readonly hasDeployment: (id: string) => Promise<boolean>;
   readonly waker: Waker;
   readonly telemetry: Telemetry;
   readonly logger: Logger;

@@ -6,6 +6,7 @@ import { DEFAULT_TIMING, type LeaseTiming } from "../lease/timing";
 import { openDatabase } from "../store/database";
 import { ensureOperator } from "../store/first-operator";
 import { Heartbeats } from "../store/heartbeats";
+import { findDeployments } from "../store/inventory";
 import { groupedJobWrites } from "../store/job-writes";
 import { migrate } from "../store/migrate";
 import { ReadyJobs } from "../store/ready-jobs";
@@ -90,7 +91,8 @@ export async function startControlPlane(props: ControlPlaneProps): Promise<Contr
   const heartbeats = new Heartbeats(pool, timing.serverLeaseMs);
   const telemetry = new Telemetry(pool, () => waker.size);
   const jobWrites = groupedJobWrites(pool, ready);
-  const api: ApiContext = { pool, keyring, timing, heartbeats, jobWrites, waker, telemetry, logger };
+  const hasDeployment = findDeployments(pool);
+  const api: ApiContext = { pool, keyring, timing, heartbeats, jobWrites, hasDeployment, waker, telemetry, logger };
   const routes = new Routes(api);
   addWorkerRoutes(routes, api);
   addOperatorRoutes(routes, api);

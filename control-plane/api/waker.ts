@@ -4,6 +4,8 @@ import type { ReadyJobs } from "../store/ready-jobs";
 import { NOTIFY_EVERY_MS, Notifications } from "./notifications";
 import { type Asking, type Ending, Parking, type Ready } from "./parking";
 
+const LOOKS_BETWEEN_NOTIFICATIONS = 3;
+
 /** What is known of jobs that are ready. */
 interface Known extends Ready {
   /** The number of the news that told of them last. */
@@ -25,6 +27,7 @@ export class Waker {
   private leftToAwake = false;
   private lookTimer: NodeJS.Timeout | undefined;
   private lookLater: NodeJS.Timeout | undefined;
+  private looksDue = 0;
   private looking = false;
   /** Something became ready while a look was under way, which may have come too early to see it. */
   private lookAgain = false;
@@ -42,6 +45,7 @@ export class Waker {
     this.notifications = new Notifications(database, listenUrl, (sessions) => {
       for (const sessionId of sessions) this.parking.wakeSession(sessionId);
       // The sender tells of what becomes ready meanwhile only with its next notification.
+      this.looksDue = LOOKS_BETWEEN_NOTIFICATIONS;
       this.lookSoon();
       void this.look();
     });
@@ -137,10 +141,15 @@ export class Waker {
   }
 
   private lookSoon(): void {
-    this.lookLater ??= setTimeout(() => {
-      this.lookLater = undefined;
-      if (this.parking.size > 0) void this.look();
-    }, NOTIFY_EVERY_MS / 2);
+    this.lookLater ??= setTimeout(
+      () => {
+        this.lookLater = undefined;
+        this.looksDue -= 1;
+        if (this.looksDue > 0) this.lookSoon();
+        if (this.parking.size > 0) void this.look();
+      },
+      NOTIFY_EVERY_MS / (LOOKS_BETWEEN_NOTIFICATIONS + 1),
+    );
   }
 
   /** Reads what is ready and wakes as many claims as there are jobs that none was woken for yet. */

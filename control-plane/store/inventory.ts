@@ -21,8 +21,15 @@ export async function listDeployments(db: Queryable, only: string | null): Promi
 
 const DEPLOYMENT: Prepared = { name: "deployment", text: "select 1 from deployments where id = $1" };
 
-export async function hasDeployment(db: Queryable, id: string): Promise<boolean> {
-  return (await db.query(DEPLOYMENT, [id])).rows.length > 0;
+/** Says of ids whether they are deployments'. None is ever deleted: of one that was found the database is not asked again. */
+export function findDeployments(db: Queryable): (id: string) => Promise<boolean> {
+  const found = new Set<string>();
+  return async (id) => {
+    if (found.has(id)) return true;
+    const isThere = (await db.query(DEPLOYMENT, [id])).rows.length > 0;
+    if (isThere) found.add(id);
+    return isThere;
+  };
 }
 
 /** Whatever is secret stays out; `version` counts the passwords. */

@@ -1,7 +1,6 @@
 /** What an operator's token reaches, and how what it does is signed and refused. */
 import * as z from "zod";
 import { CatalogConflict } from "../../store/catalog";
-import { hasDeployment } from "../../store/inventory";
 import type { TokenHolder } from "../../store/tokens";
 import type { ApiContext } from "../context";
 import { RequestRefused } from "../refusal";
@@ -27,9 +26,9 @@ export const notFound = (what: string, id: string): RequestRefused =>
   new RequestRefused(404, "not_found", `there is no ${what} ${id} in the deployment`);
 
 /** The deployment of the path, if it exists and the token reaches it. A foreign one looks like one that does not exist. */
-export async function reachable({ pool }: ApiContext, { holder, params }: Call<unknown>): Promise<string> {
+export async function reachable({ hasDeployment }: ApiContext, { holder, params }: Call<unknown>): Promise<string> {
   const id = params["deploymentId"] ?? "";
-  const isKnown = holder.deploymentId ? holder.deploymentId === id : await hasDeployment(pool, id);
+  const isKnown = holder.deploymentId ? holder.deploymentId === id : await hasDeployment(id);
   if (!isKnown) throw new RequestRefused(404, "not_found", `there is no deployment ${id}`);
   return id;
 }
