@@ -1,11 +1,11 @@
 import { hash } from "node:crypto";
 import type { TokenHolder } from "../store/tokens";
 
-/** Workers of several large fleets. */
+/** Workers of several large fleets, and their operators. */
 const MOST = 50_000;
 
 /**
- * Whom workers' tokens speak for, as the database said when they last came. What a token was issued for never changes; whether it is
+ * Whom tokens speak for, as the database said when they last came. What a token was issued for never changes; whether it is
  * still valid is for whoever uses what is remembered to have checked. Of tokens themselves only hashes are kept.
  */
 export class TokenMemory {
@@ -15,9 +15,9 @@ export class TokenMemory {
     return this.holders.get(keyOf(token));
   }
 
-  /** Keeps a holder whose session is open; it is forgotten when there are too many after it. */
+  /** Keeps a holder, of a worker's token one whose session is open; it is forgotten when there are too many after it. */
   keep(token: string, holder: TokenHolder): void {
-    if (holder.session?.state !== "open") return;
+    if (holder.session && holder.session.state !== "open") return;
     this.holders.set(keyOf(token), holder);
     const [oldest] = this.holders.keys();
     if (this.holders.size > MOST && oldest !== undefined) this.holders.delete(oldest);

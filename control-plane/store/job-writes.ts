@@ -2,9 +2,9 @@ import { randomUUID } from "node:crypto";
 import type { Pool } from "pg";
 import type { Request } from "../protocol/messages";
 import { type SealedAssignment, sendForAssignments } from "./assignments";
-import type { CatalogConflict } from "./catalog";
-import { type Claim, dealJobs, pickJobs } from "./claim";
-import { type Creation, createJobs } from "./create";
+import { CatalogConflict } from "./catalog";
+import { type Claim, type Dealt, dealJobs, pickJobs } from "./claim";
+import { type Created, type Creation, createJobs } from "./create";
 import { type Transaction, transaction } from "./database";
 import { inGroups } from "./group-commit";
 import { type JobStep, lockJobs, makeSteps } from "./jobs";
@@ -45,11 +45,11 @@ export interface CreatedJob {
 
 /**
  * A job's creation and the three writes of each of its runs. Those of many operators and workers that come at once share their commits.
- * A worker's write is `refused`, and changes nothing, where its token is not valid any more.
+ * A write is `refused`, and changes nothing, where its token is not valid any more.
  */
 export interface JobWrites {
   /** @throws CatalogConflict where a name is taken or a datasource does not exist. */
-  readonly create: (creation: Omit<Creation, "id">) => Promise<CreatedJob>;
+  readonly create: (creation: Omit<Creation, "id">) => Promise<CreatedJob | "refused">;
   /** Gives pending jobs to a session, at most its free slots; the same claim id gets the same open grants again. */
   readonly claim: (claim: Claim) => Promise<Claimed | "refused">;
   /** The daemon may be spawned: the job is held, wanted, and the session's lease has not run out. */
@@ -60,65 +60,62 @@ export interface JobWrites {
 
 export function groupedJobWrites(pool: Pool, ready: ReadyJobs): JobWrites {
   const submit = inGroups(async (writes: readonly Write[]) => {
-    const { outcomes, assignments } = await transaction(pool, (tx) => writeTogether(tx, writes, ready));
+    const { assignments, ...done } = await transaction(pool, (tx) => writeTogether(tx, writes, ready));
     const assigned = new Map((await assignments).map((assignment) => [assignment.id, assignment]));
-    return outcomes.map((outcome): Outcome & { granted: GrantedJob[] } => ({
-      ...outcome,
-      granted: outcome.granted.flatMap((ref) => {
-        const assignment = assigned.get(ref.jobId);
-        return assignment ? [{ ...ref, assignment }] : [];
-      }),
-    }));
+    return writes.map(() => ({ ...done, assigned }));
   });
+  const said = async <Word extends string>(write: Start | Report, asked: Write, word: Word) => {
+    const { tokens, made } = await submit(asked);
+    if (!tokens.has(write.tokenId)) return "refused";
+    return made.has(write) ? word : "fenced";
+  };
   return {
-    create: async (creation) => {
-      const { created: id, isGranted } = await submit({ create: { ...creation, id: randomUUID() } });
-      if (typeof id !== "string") throw id;
-      return { id, isGranted };
+    create: async (props) => {
+      const creation = { id: randomUUID(), ...props };
+      const { id } = creation;
+      const { created, dealt } = await submit({ creation });
+      const made = created.get(id);
+      if (made instanceof CatalogConflict) throw made;
+      return made === "made" ? { id, isGranted: dealt.jobs.some((job) => job.id === id) } : "refused";
     },
     claim: async (claim) => {
-      const { isRefused, session, granted, isMore } = await submit({ claim });
-      return isRefused ? "refused" : { session, granted, isMore };
+      const { tokens, sessions, dealt, assigned } = await submit({ claim });
+      if (!tokens.has(claim.tokenId)) return "refused";
+      const granted = dealt.grantedTo(claim).flatMap((ref) => {
+        const assignment = assigned.get(ref.jobId);
+        return assignment ? [{ ...ref, assignment }] : [];
+      });
+      return { session: sessions.get(claim.sessionId), granted, isMore: dealt.isMoreFor(claim) };
     },
-    start: async (start) => said(await submit({ start }), "started"),
-    report: async (report) => said(await submit({ report }), "reported"),
+    start: async (start) => await said(start, { start }, "started"),
+    report: async (report) => await said(report, { report }, "reported"),
   };
 }
 
-function said<Done extends string>({ isRefused, isDone }: Outcome, done: Done): Done | "fenced" | "refused" {
-  if (isRefused) return "refused";
-  return isDone ? done : "fenced";
-}
-
 interface Write {
-  readonly create?: Creation;
+  readonly creation?: Creation;
   readonly claim?: Claim;
   readonly start?: Start;
   readonly report?: Report;
 }
 
-interface Outcome {
-  /** Of a creation alone. */
-  readonly created: string | CatalogConflict | undefined;
-  readonly isGranted: boolean;
-  readonly isRefused: boolean;
-  /** Of a claim alone. */
-  readonly session: SessionState | undefined;
-  readonly granted: readonly Ref[];
-  readonly isMore: boolean;
-  /** Of a start and a report. */
-  readonly isDone: boolean;
-}
-
+/** What came of writes that were made together. */
 interface Written {
-  readonly outcomes: readonly Outcome[];
+  readonly created: Created["results"];
+  /** Those of workers that are valid. */
+  readonly tokens: ReadonlySet<string>;
+  /** Those that claim, before they were granted anything. */
+  readonly sessions: ReadonlyMap<string, SessionState>;
+  readonly dealt: Dealt;
+  /** Starts and reports that were taken. */
+  readonly made: ReadonlySet<Start | Report>;
   /** Of all jobs that were granted; known with the commit. */
   readonly assignments: Promise<readonly SealedAssignment[]>;
 }
 
 /** Two journeys to the database: what is locked and read, then what comes of it and the commit. */
 async function writeTogether(tx: Transaction, writes: readonly Write[], ready: ReadyJobs): Promise<Written> {
-  const creations = writes.flatMap(({ create }) => create ?? []);
+  const creations = writes.flatMap(({ creation }) => creation ?? []);
   const claims = writes.flatMap(({ claim }) => claim ?? []);
   const starts = writes.flatMap(({ start }) => start ?? []);
   const reports = writes.flatMap(({ report }) => report ?? []);
@@ -129,39 +126,28 @@ async function writeTogether(tx: Transaction, writes: readonly Write[], ready: R
     readValidTokens(tx, unique([...claims, ...starts, ...reports], "tokenId")),
     lockLiveSessions(tx, unique([...claims, ...starts], "sessionId")),
     readSessions(tx, unique(claims, "sessionId")),
-    lockJobs(tx, [...new Set([...starts, ...reports].map(({ jobId }) => jobId))]),
+    lockJobs(tx, unique([...starts, ...reports], "jobId")),
     pickJobs(tx, claims, ready),
   ]);
-  const steps = new Map(
-    writes.flatMap((write): [Write, JobStep][] => {
-      const { start, report } = write;
-      if (report && tokens.has(report.tokenId)) return [[write, reportStep(report)]];
-      return start && tokens.has(start.tokenId) && live.has(start.sessionId) ? [[write, startStep(start)]] : [];
-    }),
-  );
+  const steps = new Map<Start | Report, JobStep>();
+  for (const { start, report } of writes) {
+    if (report && tokens.has(report.tokenId)) steps.set(report, reportStep(report));
+    if (start && tokens.has(start.tokenId) && live.has(start.sessionId)) steps.set(start, startStep(start));
+  }
   const dealt = dealJobs(picks, { live, sessions, tokens });
   const locked = [...created.jobs, ...named, ...dealt.jobs];
   const results = makeSteps(tx, locked, [...steps.values(), ...dealt.steps], created.entries);
   const granted = claims.flatMap((claim) =>
     dealt.grantedTo(claim).map((ref) => ({ ...ref, sessionId: claim.sessionId })),
   );
-
-  const made = new Set([...steps.keys()].filter((_, index) => typeof results[index] !== "string"));
-  const given = new Set(dealt.jobs.map(({ id }) => id));
-  const outcomes = writes.map((write): Outcome => {
-    const { create, claim, start, report } = write;
-    const writer = claim ?? start ?? report;
-    return {
-      created: create && created.results.get(create.id),
-      isGranted: create !== undefined && given.has(create.id),
-      isRefused: writer !== undefined && !tokens.has(writer.tokenId),
-      session: claim && sessions.get(claim.sessionId),
-      granted: claim ? dealt.grantedTo(claim) : [],
-      isMore: claim !== undefined && dealt.isMoreFor(claim),
-      isDone: made.has(write),
-    };
-  });
-  return { outcomes, assignments: sendForAssignments(tx, granted) };
+  return {
+    created: created.results,
+    tokens,
+    sessions,
+    dealt,
+    made: new Set([...steps.keys()].filter((_, index) => typeof results[index] !== "string")),
+    assignments: sendForAssignments(tx, granted),
+  };
 }
 
 const unique = <Key extends string>(all: readonly Readonly<Record<Key, string>>[], key: Key): string[] => [

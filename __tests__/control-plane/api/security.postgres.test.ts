@@ -128,6 +128,17 @@ describe("control-plane 25: every endpoint and every wrong token", () => {
     expect(await everything()).toEqual(before);
   });
 
+  it("control-plane 25: an operator whose token is revoked makes no further job", async () => {
+    await plane.operator.createJob("first");
+    await plane.pool.query("update tokens set revoked_at = now() where kind = 'operator'");
+    const before = await everything();
+
+    for (const name of ["second", "first"]) {
+      await expect(plane.operator.createJob(name)).rejects.toThrow("token_invalid");
+    }
+    expect(await everything()).toEqual(before);
+  });
+
   it("control-plane 25: a worker of another deployment writes to no job, however well it knows it", async () => {
     const jobId = await plane.operator.createJob("orders");
     const holder = await plane.worker("i-1").open();

@@ -4,6 +4,7 @@ import { CatalogConflict, createDatasource } from "../../../control-plane/store/
 import { createJobs } from "../../../control-plane/store/create";
 import { transaction } from "../../../control-plane/store/database";
 import { deleteDatasource } from "../../../control-plane/store/datasources";
+import { issueToken, revokeToken } from "../../../control-plane/store/tokens";
 import { KEYRING, TestFleet, useFleets } from "./fleet";
 
 const { freshFleet } = useFleets();
@@ -50,25 +51,42 @@ test("what stands in one job's way stands in no other's, though they were asked 
 
 test("a creation that is repeated because its answer was lost gives the job it made, and makes no other", async () => {
   const fleet = await freshFleet();
-  const { deploymentId } = fleet;
+  const { deploymentId, tokenId } = fleet;
   const [first, other] = [randomUUID(), randomUUID()];
-  const creation = (id: string) => ({ id, deploymentId, job: fleet.described("orders"), run: true, actor: "test" });
+  const job = fleet.described("orders");
+  const creation = (id: string) => ({ id, deploymentId, tokenId, job, run: true, actor: "test" });
   const create = async (id: string) => await transaction(fleet.pool, (tx) => createJobs(tx, [creation(id)]));
 
-  expect((await create(first)).results.get(first)).toBe(first);
+  expect((await create(first)).results.get(first)).toBe("made");
   const again = await create(first);
 
-  expect([again.results.get(first), again.jobs, again.entries]).toEqual([first, [], []]);
+  expect([again.results.get(first), again.jobs, again.entries]).toEqual(["made", [], []]);
   expect((await create(other)).results.get(other)).toEqual(new CatalogConflict("there is a job named orders"));
+});
+
+test("control-plane 25: a token that was revoked makes no job, and no other creation of the group is kept waiting", async () => {
+  const fleet = await freshFleet();
+  const { deploymentId } = fleet;
+  const create = async (name: string, tokenId: string) =>
+    await fleet.writes.create({ deploymentId, tokenId, job: fleet.described(name), run: true, actor: "test" });
+  const revoked = await issueToken(fleet.pool, { kind: "operator", deploymentId });
+  await revokeToken(fleet.pool, revoked.id, deploymentId);
+  const expired = await issueToken(fleet.pool, { kind: "operator", deploymentId, expiresInMs: -1 });
+
+  const results = await Promise.all([create("a", revoked.id), create("b", fleet.tokenId), create("c", expired.id)]);
+
+  expect(results).toEqual(["refused", { id: expect.any(String), isGranted: false }, "refused"]);
+  const { rows } = await fleet.pool.query(
+    "select name from jobs union all select name from ready_jobs join jobs on id = job_id",
+  );
+  expect(rows).toEqual([{ name: "b" }, { name: "b" }]);
 });
 
 test("control-plane 14: a claim that comes with a job's creation gets it in the same transaction", async () => {
   const fleet = await freshFleet();
-  const { deploymentId } = fleet;
   const worker = await fleet.worker("w");
-  const creation = (name: string, run: boolean) => ({ deploymentId, job: fleet.described(name), run, actor: "test" });
 
-  const [made, granted] = await Promise.all([fleet.writes.create(creation("orders", true)), fleet.claim(worker)]);
+  const [made, granted] = await Promise.all([fleet.create("orders"), fleet.claim(worker)]);
 
   expect(made.isGranted).toBe(true);
   expect(granted).toEqual([{ jobId: made.id, fence: 1 }]);
@@ -90,7 +108,7 @@ test("control-plane 14: a claim that comes with a job's creation gets it in the 
   expect(new Set(rows.map(({ xmin }) => xmin)).size).toBe(1);
   expect((await fleet.pool.query("select 1 from ready_jobs")).rows).toEqual([]);
 
-  const [atRest, nothing] = await Promise.all([fleet.writes.create(creation("resting", false)), fleet.claim(worker)]);
+  const [atRest, nothing] = await Promise.all([fleet.create("resting", { run: false }), fleet.claim(worker)]);
   expect([atRest.isGranted, nothing]).toEqual([false, []]);
   expect(await fleet.row(atRest.id)).toMatchObject({ state: "created", pending_since: null });
 });

@@ -8,7 +8,13 @@ import { createDatasource, createDeployment } from "../../../control-plane/store
 import type { NewJob } from "../../../control-plane/store/create";
 import { transaction } from "../../../control-plane/store/database";
 import type { Beating } from "../../../control-plane/store/heartbeats";
-import { groupedJobWrites, type JobWrites, type Report, type Start } from "../../../control-plane/store/job-writes";
+import {
+  type CreatedJob,
+  groupedJobWrites,
+  type JobWrites,
+  type Report,
+  type Start,
+} from "../../../control-plane/store/job-writes";
 import { ReadyJobs } from "../../../control-plane/store/ready-jobs";
 import { type Keyring, parseKeyring } from "../../../control-plane/store/seal";
 import { openSession, type Ref, registerSession } from "../../../control-plane/store/sessions";
@@ -33,6 +39,8 @@ export class TestFleet {
     readonly pool: Pool,
     readonly deploymentId: string,
     readonly datasourceId: string,
+    /** Of an operator of the deployment. */
+    readonly tokenId: string,
   ) {
     this.writes = groupedJobWrites(pool, new ReadyJobs(pool));
   }
@@ -47,12 +55,14 @@ export class TestFleet {
       password: "canary-password",
       options: {},
     };
-    return new TestFleet(pool, deploymentId, await createDatasource(pool, KEYRING, deploymentId, datasource, "test"));
+    const datasourceId = await createDatasource(pool, KEYRING, deploymentId, datasource, "test");
+    const { id: tokenId } = await issueToken(pool, { kind: "operator", deploymentId });
+    return new TestFleet(pool, deploymentId, datasourceId, tokenId);
   }
 
   /** The same deployment, as another copy of the control plane writes it. */
   another(): TestFleet {
-    return new TestFleet(this.pool, this.deploymentId, this.datasourceId);
+    return new TestFleet(this.pool, this.deploymentId, this.datasourceId, this.tokenId);
   }
 
   described(name: string, props: Partial<NewJob> = {}): NewJob {
@@ -74,9 +84,19 @@ export class TestFleet {
 
   /** A job that waits to be claimed. */
   async job(name: string, props: Partial<NewJob> = {}): Promise<string> {
-    const { deploymentId } = this;
-    const creation = { deploymentId, job: this.described(name, props), run: true, actor: "test" };
-    return (await this.writes.create(creation)).id;
+    return (await this.create(name, { props })).id;
+  }
+
+  /** @param options.run false: it stays at rest */
+  async create(
+    name: string,
+    { props = {}, run = true }: { readonly props?: Partial<NewJob>; readonly run?: boolean } = {},
+  ): Promise<CreatedJob> {
+    const { deploymentId, tokenId } = this;
+    const job = this.described(name, props);
+    const created = await this.writes.create({ deploymentId, tokenId, job, run, actor: "test" });
+    if (created === "refused") throw new Error("the operator's token is not valid");
+    return created;
   }
 
   async register(workerId: string, props: Partial<Request<"register">> = {}): Promise<string> {

@@ -3,7 +3,7 @@ import { transaction } from "../../store/database";
 import { listJobs, readJob } from "../../store/inventory";
 import { applyToJob } from "../../store/jobs";
 import type { ApiContext } from "../context";
-import { RequestRefused } from "../refusal";
+import { RequestRefused, tokenInvalid } from "../refusal";
 import type { Call, Routes } from "../routes";
 import {
   actorOf,
@@ -43,6 +43,7 @@ export function addJobRoutes(routes: Routes, api: ApiContext): void {
     path: `${DEPLOYMENT}/jobs`,
     summary: "Create a job",
     token: "operator",
+    checksToken: true,
     body: NewJob,
     answer: withId,
     handle: async (call) => {
@@ -50,10 +51,12 @@ export function addJobRoutes(routes: Routes, api: ApiContext): void {
       const { run, ...job } = call.body;
       const placement = { deploymentId, pool: job.pool, labels: job.labels };
       if (run) api.waker.jobComing(placement);
-      const creation = { deploymentId, job, run, actor: actorOf(call.holder) };
-      const { id, isGranted } = await conflictsRefused(api.jobWrites.create(creation));
-      if (run && !isGranted) api.waker.jobReady(placement);
-      return { id };
+      const { tokenId } = call.holder;
+      const creation = { deploymentId, tokenId, job, run, actor: actorOf(call.holder) };
+      const created = await conflictsRefused(api.jobWrites.create(creation));
+      if (created === "refused") throw tokenInvalid();
+      if (run && !created.isGranted) api.waker.jobReady(placement);
+      return { id: created.id };
     },
   });
   routes.add({
