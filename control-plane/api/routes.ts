@@ -3,6 +3,7 @@ import { getRequestListener, type HttpBindings } from "@hono/node-server";
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
+import { RegExpRouter } from "hono/router/reg-exp-router";
 import * as z from "zod";
 import { Refusal } from "../protocol/schemas";
 import type { TokenHolder, TokenKind } from "../store/tokens";
@@ -50,8 +51,11 @@ interface Asked extends Pick<Call<unknown>, "params" | "query"> {
   readonly text: (incoming: IncomingMessage) => Promise<string>;
 }
 
-/** Of a message: a short body, and nothing in its path. */
-const MESSAGE: Asked = { params: {}, query: {}, text: textOf };
+type AnyRoute = Route<z.ZodType, z.ZodType>;
+
+interface Found extends Pick<Asked, "params"> {
+  readonly route: AnyRoute;
+}
 
 interface Reply {
   readonly status: 200 | 500 | Refused["status"];
@@ -63,8 +67,8 @@ export class Routes {
   readonly app = new OpenAPIHono<Bindings>();
   private readonly admission: Admission;
   private readonly viaHono = getRequestListener(this.app.fetch);
-  /** By method and path: the routes that take messages and have no parameters. */
-  private readonly messages = new Map<string, (http: HttpBindings) => Promise<Reply>>();
+  /** Those that take a body. */
+  private readonly writing = new RegExpRouter<AnyRoute>();
 
   constructor(private readonly api: ApiContext) {
     this.admission = new Admission(api.pool);
@@ -89,26 +93,36 @@ export class Routes {
   }
 
   /**
-   * Answers a request of a server of node:http. Workers' messages, by far the most of all requests, are answered without Hono: its objects
-   * and streams cost more than all else that is done with a heartbeat. It answers them as well, where their bodies need counting.
+   * Answers a request of a server of node:http. What brings a short body and no query, by far the most of all requests, is answered without
+   * Hono: its objects and streams cost more than all else that is done with a heartbeat. The rest is Hono's.
    */
   readonly listener = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
-    const answer = isDeclaredShort(incoming) && this.messages.get(`${incoming.method} ${incoming.url}`);
-    if (!answer) return void this.viaHono(incoming, outgoing);
-    void answer({ incoming, outgoing }).then(({ status, json }) => {
+    const found = isDeclaredShort(incoming) && this.find(incoming);
+    if (!found) return void this.viaHono(incoming, outgoing);
+    const { route, params } = found;
+    void this.answer(route, { incoming, outgoing }, { params, query: {}, text: textOf }).then(({ status, json }) => {
       if (this.api.waker.stopped) outgoing.setHeader("connection", "close");
       outgoing.writeHead(status, ["content-type", "application/json", "content-length", `${Buffer.byteLength(json)}`]);
       outgoing.end(json);
     });
   };
 
+  private find({ method = "", url = "" }: IncomingMessage): Found | undefined {
+    const [[first] = [], values = []] = this.writing.match(method, url);
+    if (!first) return undefined;
+    const [route, params] = first;
+    const textOfParam = (value: string | number) => (typeof value === "string" ? value : (values[value] ?? ""));
+    return {
+      route,
+      params: Object.fromEntries(Object.entries(params).map(([name, value]) => [name, textOfParam(value)])),
+    };
+  }
+
   add<Body extends z.ZodType, Answer extends z.ZodType>(route: Route<Body, Answer>): void {
     this.describe(route);
     const method = route.method.toUpperCase();
     const path = route.path.replace(/\{(\w+)\}/g, ":$1");
-    if (route.body && path === route.path) {
-      this.messages.set(`${method} ${path}`, (http) => this.answer(route, http, MESSAGE));
-    }
+    if (route.body) this.writing.add(method, path, route as never);
     this.app.on(method, path, async (c) => {
       const asked = { params: c.req.param() as Record<string, string>, query: c.req.query(), text: () => c.req.text() };
       return respond(c, await this.answer(route, c.env, asked));

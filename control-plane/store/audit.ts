@@ -27,6 +27,7 @@ const ADD: Prepared = {
  * transactions wait for each other.
  */
 export function recordAudit(tx: Transaction, ...entries: readonly AuditEntry[]): void {
+  if (entries.length === 0) return;
   const rows = entries
     .map(({ deploymentId, detail = {}, ...entry }) => ({ ...entry, detail, chain: deploymentId ?? ALL_DEPLOYMENTS }))
     .sort((one, other) => Number(one.chain > other.chain) - Number(one.chain < other.chain));

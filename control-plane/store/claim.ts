@@ -1,5 +1,6 @@
 /** Which jobs the claims of a group get. */
-import { keyOf, type Placement } from "../lease/placement";
+import { keyOf, mayTake, type Placement } from "../lease/placement";
+import type { Fresh } from "./create";
 import type { Prepared, Queryable } from "./database";
 import { JOB_COLUMNS, type JobStep, type LockedJob, readJobs } from "./jobs";
 import type { ReadyJobs } from "./ready-jobs";
@@ -62,7 +63,7 @@ export interface Claimants {
   readonly tokens: ReadonlySet<string>;
 }
 
-/** What claims get of what was picked for them, each job with the step that gives it to its claimer. */
+/** What claims get, each job with the step that gives it to its claimer. */
 export interface Dealt {
   readonly jobs: readonly LockedJob[];
   readonly steps: readonly JobStep[];
@@ -72,20 +73,39 @@ export interface Dealt {
   isMoreFor(claim: Claim): boolean;
 }
 
-/** Gives each claim what it may have, at most the free slots of its session. */
-export function dealJobs(picks: readonly Picked[], { live, sessions, tokens }: Claimants): Dealt {
+/**
+ * Gives each claim what it may have, at most the free slots of its session: of what was picked for it, then of jobs that come to be in the
+ * same transaction.
+ */
+export function dealJobs(
+  picks: readonly Picked[],
+  fresh: readonly Fresh[],
+  { live, sessions, tokens }: Claimants,
+): Dealt {
   const jobs: LockedJob[] = [];
   const steps: JobStep[] = [];
   const grants = new Map<string, readonly Ref[]>();
   const satisfied = new Set<string>();
   const taken = new Map([...sessions].map(([id, { held }]) => [id, held.length]));
+  const coming = new Set(fresh.filter(({ creation }) => creation.run).sort(bySooner));
+  const takeComing = (claim: Claim, most: number): LockedJob[] => {
+    const fitting = [...coming].filter(({ creation: { deploymentId, job } }) =>
+      mayTake(claim, { ...job, deploymentId }),
+    );
+    return fitting.slice(0, most).map((one) => {
+      coming.delete(one);
+      return one.row;
+    });
+  };
   for (const { claims, jobs: picked } of picks) {
     const left = [...picked];
     for (const claim of claims) {
       const { sessionId: session } = claim;
       const open = openGrants(sessions.get(session), claim);
       const mayHave = open.length === 0 && tokens.has(claim.tokenId) ? freeSlots(live.get(session), taken) : 0;
-      const got = left.splice(0, Math.min(claim.slots, mayHave));
+      const most = Math.min(claim.slots, mayHave);
+      const waited = left.splice(0, most);
+      const got = [...waited, ...takeComing(claim, most - waited.length)];
       taken.set(session, (taken.get(session) ?? 0) + got.length);
       grants.set(idOf(claim), [...open, ...got.map(({ id, job }) => ({ jobId: id, fence: job.fence + 1 }))]);
       jobs.push(...got);
@@ -103,6 +123,8 @@ export function dealJobs(picks: readonly Picked[], { live, sessions, tokens }: C
     isMoreFor: (claim) => !satisfied.has(idOf(claim)),
   };
 }
+
+const bySooner = (one: Fresh, other: Fresh): number => one.creation.job.priority - other.creation.job.priority;
 
 function freeSlots(session: LiveSession | undefined, taken: ReadonlyMap<string, number>): number {
   return session?.takesWork ? Math.max(0, session.slots - (taken.get(session.id) ?? 0)) : 0;

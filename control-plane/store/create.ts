@@ -2,9 +2,8 @@
 import { type Job, newJob, transition } from "../lease/job";
 import type { AuditEntry } from "./audit";
 import { CatalogConflict } from "./catalog";
-import type { Prepared, Queryable } from "./database";
-import { type Actor, auditOf, type LockedJob } from "./jobs";
-import { readValidTokens, VALID } from "./tokens";
+import type { Prepared, Queryable, Transaction } from "./database";
+import { type Actor, auditOf, type Change, type LockedJob } from "./jobs";
 
 export interface NewJob {
   readonly name: string;
@@ -33,84 +32,97 @@ export interface Creation {
   readonly actor: Actor;
 }
 
-/** Whether a job was made; `refused` when its token is not valid any more, otherwise what is in its way. */
+/** Whether a job is made; `refused` when its token is not valid any more, otherwise what is in its way. */
 export type Made = "made" | "refused" | CatalogConflict;
 
-/** New rows of jobs, which claims after them in the transaction see, and what the audit log is told. */
-export interface Created {
-  readonly jobs: readonly LockedJob[];
-  readonly entries: readonly AuditEntry[];
+/** A job that comes to be in this transaction. */
+export interface Fresh {
+  readonly creation: Creation;
+  /** As it begins: nobody else sees it before the commit. */
+  readonly row: LockedJob;
+}
+
+export interface Vetted {
+  readonly fresh: readonly Fresh[];
   /** By the job's id. */
   readonly results: ReadonlyMap<string, Made>;
 }
 
-/** Datasources are locked so that none is deleted while a job that uses it comes to be. */
-const INSERT: Prepared = {
-  name: "insert-jobs",
-  text: `
-    with used as (
-      select id, deployment_id from datasources where id = any($2) and deleted_at is null order by id for share
-    )
-    insert into jobs (id, deployment_id, name, source_id, sink_id, tables, snapshot, options, pool, labels, priority, on_disconnect,
-      max_retries, state, pending_since)
-    select n.id, n."deploymentId", n.name, n."sourceId", n."sinkId", n.tables, n.snapshot, n.options, n.pool, n.labels, n.priority,
-      n."onDisconnect", n."maxRetries", n.state, case n.state when 'pending' then now() end
-    from jsonb_to_recordset($1) as n (id uuid, "deploymentId" uuid, "tokenId" uuid, name text, "sourceId" uuid, "sinkId" uuid,
-        tables text[], snapshot boolean, options jsonb, pool text, labels jsonb, priority integer, "onDisconnect" text,
-        "maxRetries" integer, state text)
-      join used source on (source.id, source.deployment_id) = (n."sourceId", n."deploymentId")
-      join used sink on (sink.id, sink.deployment_id) = (n."sinkId", n."deploymentId")
-    where exists (select 1 from tokens where id = n."tokenId" and ${VALID})
-    order by n."deploymentId", n.name
-    on conflict do nothing returning id`,
-};
+/** What the database knows of names, ids and datasources that creations bring. */
+interface Obstacles {
+  readonly names: ReadonlySet<string>;
+  readonly madeBefore: ReadonlySet<string>;
+  readonly datasources: ReadonlySet<string>;
+}
 
-const MADE_BEFORE: Prepared = { name: "jobs-made-before", text: "select id from jobs where id = any($1)" };
-
+/** Locked so that none is deleted while a job that uses it comes to be. */
 const DATASOURCES: Prepared = {
   name: "datasources-of-jobs",
-  text: `select id, deployment_id as "deploymentId" from datasources where id = any($1) and deleted_at is null`,
+  text: `
+    select id, deployment_id as "deploymentId" from datasources where id = any($1) and deleted_at is null order by id for share`,
 };
 
-/** Puts in the rows of jobs, in the order of their names, so that no two transactions wait for each other. */
-export async function createJobs(tx: Queryable, creations: readonly Creation[]): Promise<Created> {
-  if (creations.length === 0) return { jobs: [], entries: [], results: new Map() };
-  const rows = creations.map(({ id, deploymentId, tokenId, job, run }) => {
-    return { id, deploymentId, tokenId, ...job, state: firstOf(job, run).state };
-  });
-  const inserted = await tx.query<{ id: string }>(INSERT, [JSON.stringify(rows), datasourcesOf(creations)]);
-  const isNew = new Set(inserted.rows.map(({ id }) => id));
-  const made = creations.filter(({ id }) => isNew.has(id));
-  const others = creations.filter(({ id }) => !isNew.has(id));
+const TAKEN: Prepared = {
+  name: "taken-names",
+  text: `
+    select null as id, j.deployment_id as "deploymentId", j.name
+    from unnest($1::uuid[], $2::text[]) as wanted (deployment_id, name)
+      join jobs j on j.deployment_id = wanted.deployment_id and j.name = wanted.name and j.state <> 'deleted'
+    union all select id, null, null from jobs where id = any($3)`,
+};
+
+/** Reads what may stand in creations' way, and keeps their datasources from being deleted. */
+export async function readObstacles(tx: Queryable, creations: readonly Creation[]): Promise<Obstacles> {
+  if (creations.length === 0) return { names: new Set(), madeBefore: new Set(), datasources: new Set() };
+  const [datasources, taken] = await Promise.all([
+    tx.query<{ id: string; deploymentId: string }>(DATASOURCES, [
+      [...new Set(creations.flatMap(({ job: { sourceId, sinkId } }) => [sourceId, sinkId]))],
+    ]),
+    tx.query<{ id: string | null; deploymentId: string; name: string }>(TAKEN, [
+      creations.map(({ deploymentId }) => deploymentId),
+      creations.map(({ job }) => job.name),
+      creations.map(({ id }) => id),
+    ]),
+  ]);
   return {
-    jobs: made.map(({ id, deploymentId, job, run }) => {
-      return { id, deploymentId, job: firstOf(job, run), checkpointSeq: -1 };
-    }),
-    entries: made.flatMap(entriesOf),
-    results: new Map([...made.map(({ id }) => [id, "made"] as const), ...(await resultsOf(tx, others))]),
+    names: new Set(taken.rows.flatMap(({ id, deploymentId, name }) => (id ? [] : [within(deploymentId, name)]))),
+    madeBefore: new Set(taken.rows.flatMap(({ id }) => id ?? [])),
+    datasources: new Set(datasources.rows.map(({ id, deploymentId }) => within(deploymentId, id))),
   };
 }
 
-/** What became of creations that put in no row. */
-async function resultsOf(tx: Queryable, creations: readonly Creation[]): Promise<[string, Made][]> {
-  if (creations.length === 0) return [];
-  const [before, tokens, datasources] = await Promise.all([
-    tx.query<{ id: string }>(MADE_BEFORE, [creations.map(({ id }) => id)]),
-    readValidTokens(tx, [...new Set(creations.map(({ tokenId }) => tokenId))]),
-    tx.query<{ id: string; deploymentId: string }>(DATASOURCES, [datasourcesOf(creations)]),
-  ]);
-  const wasMade = new Set(before.rows.map(({ id }) => id));
-  const known = new Set(datasources.rows.map(({ id, deploymentId }) => `${deploymentId}/${id}`));
-  return creations.map((creation) => {
-    const { id, tokenId } = creation;
-    if (wasMade.has(id)) return [id, "made"];
-    return [id, tokens.has(tokenId) ? inTheWay(creation, known) : "refused"];
+/** Says which jobs come to be. @param tokens those that are valid */
+export function vet(
+  creations: readonly Creation[],
+  { names, madeBefore, datasources }: Obstacles,
+  tokens: ReadonlySet<string>,
+): Vetted {
+  const fresh: Fresh[] = [];
+  const taken = new Set(names);
+  const results = creations.map((creation): [string, Made] => {
+    const { id, deploymentId, tokenId, job, run } = creation;
+    if (madeBefore.has(id)) return [id, "made"];
+    if (!tokens.has(tokenId)) return [id, "refused"];
+    const missing = [job.sourceId, job.sinkId].find((side) => !datasources.has(within(deploymentId, side)));
+    if (missing) return [id, new CatalogConflict(`there is no datasource ${missing} in the deployment`)];
+    const name = within(deploymentId, job.name);
+    if (taken.has(name)) return [id, nameTaken(job)];
+    taken.add(name);
+    fresh.push({ creation, row: { id, deploymentId, job: firstOf(job, run), checkpointSeq: -1 } });
+    return [id, "made"];
   });
+  return { fresh, results: new Map(results) };
 }
 
-const datasourcesOf = (creations: readonly Creation[]): string[] => [
-  ...new Set(creations.flatMap(({ job: { sourceId, sinkId } }) => [sourceId, sinkId])),
-];
+const within = (deploymentId: string, what: string): string => `${deploymentId}/${what}`;
+
+const nameTaken = ({ name }: NewJob): CatalogConflict => new CatalogConflict(`there is a job named ${name}`);
+
+/** What an error of the database says of a creation: another transaction may have taken its name since it was looked for. */
+export function conflictOf({ job }: Creation, error: unknown): unknown {
+  const { constraint } = error as { constraint?: unknown };
+  return constraint === "jobs_by_name" ? nameTaken(job) : error;
+}
 
 /** A job as it begins. */
 function firstOf(job: NewJob, run: boolean): Job {
@@ -120,17 +132,37 @@ function firstOf(job: NewJob, run: boolean): Job {
   return queued;
 }
 
-function entriesOf({ id, deploymentId, job, run, actor }: Creation): AuditEntry[] {
+/** What the audit log is told of jobs that come to be. */
+export function entriesOf({ creation: { id, deploymentId, job, run, actor }, row }: Fresh): AuditEntry[] {
   const entry = { deploymentId, actor, action: "job.create", subject: id, detail: { name: job.name } };
-  return run ? [entry, auditOf({ id, deploymentId, job: newJob(job) }, "run", firstOf(job, run), actor)] : [entry];
+  return run ? [entry, auditOf({ id, deploymentId, job: newJob(job) }, "run", row.job, actor)] : [entry];
 }
 
-function inTheWay(
-  { deploymentId, job: { name, sourceId, sinkId } }: Creation,
-  known: ReadonlySet<string>,
-): CatalogConflict {
-  const missing = [sourceId, sinkId].find((side) => !known.has(`${deploymentId}/${side}`));
-  return new CatalogConflict(
-    missing ? `there is no datasource ${missing} in the deployment` : `there is a job named ${name}`,
-  );
+const INSERT: Prepared = {
+  name: "insert-jobs",
+  text: `
+    insert into jobs (id, deployment_id, name, source_id, sink_id, tables, snapshot, options, pool, labels, priority, on_disconnect,
+      max_retries, state, pending_since, fence, session_id, claim_id, grant_expires_at)
+    select id, "deploymentId", name, "sourceId", "sinkId", tables, snapshot, options, pool, labels, priority, "onDisconnect",
+      "maxRetries", state, case state when 'pending' then now() end, fence, "sessionId", "claimId",
+      now() + make_interval(secs => "grantSeconds")
+    from jsonb_to_recordset($1) as n (id uuid, "deploymentId" uuid, name text, "sourceId" uuid, "sinkId" uuid, tables text[],
+      snapshot boolean, options jsonb, pool text, labels jsonb, priority integer, "onDisconnect" text, "maxRetries" integer,
+      state text, fence bigint, "sessionId" uuid, "claimId" uuid, "grantSeconds" float)
+    order by "deploymentId", name`,
+};
+
+/**
+ * Puts in the rows of jobs as the transaction's steps have left them, in the order of their names, so that no two transactions wait for each
+ * other. A name that was taken meanwhile fails the transaction.
+ */
+export function insertJobs(tx: Transaction, fresh: readonly Fresh[], changes: ReadonlyMap<string, Change>): void {
+  if (fresh.length === 0) return;
+  const rows = fresh.map(({ creation: { id, deploymentId, job }, row }) => {
+    const { next, grant } = changes.get(id) ?? { next: row.job };
+    const { state, fence, session: sessionId } = next;
+    const granted = grant && { claimId: grant.claimId, grantSeconds: grant.grantMs / 1_000 };
+    return { id, deploymentId, ...job, state, fence, sessionId, ...granted };
+  });
+  tx.send(INSERT, [JSON.stringify(rows)]);
 }

@@ -1,13 +1,13 @@
-import { randomUUID } from "node:crypto";
 import type { Pool } from "pg";
 import type { Request } from "../protocol/messages";
 import { type SealedAssignment, sendForAssignments } from "./assignments";
+import { recordAudit } from "./audit";
 import { CatalogConflict } from "./catalog";
 import { type Claim, type Dealt, dealJobs, pickJobs } from "./claim";
-import { type Created, type Creation, createJobs } from "./create";
+import { type Creation, conflictOf, entriesOf, insertJobs, readObstacles, type Vetted, vet } from "./create";
 import { type Transaction, transaction } from "./database";
 import { inGroups } from "./group-commit";
-import { type JobStep, lockJobs, makeSteps } from "./jobs";
+import { type JobStep, lockJobs, takeSteps, updateJobs } from "./jobs";
 import type { ReadyJobs } from "./ready-jobs";
 import { lockLiveSessions, type Ref, readSessions, type SessionState } from "./sessions";
 import { readValidTokens } from "./tokens";
@@ -37,19 +37,13 @@ export interface GrantedJob extends Ref {
   readonly assignment: SealedAssignment;
 }
 
-export interface CreatedJob {
-  readonly id: string;
-  /** A claim that came at the same time has got it. */
-  readonly isGranted: boolean;
-}
-
 /**
  * A job's creation and the three writes of each of its runs. Those of many operators and workers that come at once share their commits.
  * A write is `refused`, and changes nothing, where its token is not valid any more.
  */
 export interface JobWrites {
-  /** @throws CatalogConflict where a name is taken or a datasource does not exist. */
-  readonly create: (creation: Omit<Creation, "id">) => Promise<CreatedJob | "refused">;
+  /** `granted` where a claim that came at the same time has got it. @throws CatalogConflict where a name is taken or a datasource does not exist. */
+  readonly create: (creation: Creation) => Promise<"granted" | "waiting" | "refused">;
   /** Gives pending jobs to a session, at most its free slots; the same claim id gets the same open grants again. */
   readonly claim: (claim: Claim) => Promise<Claimed | "refused">;
   /** The daemon may be spawned: the job is held, wanted, and the session's lease has not run out. */
@@ -70,13 +64,14 @@ export function groupedJobWrites(pool: Pool, ready: ReadyJobs): JobWrites {
     return made.has(write) ? word : "fenced";
   };
   return {
-    create: async (props) => {
-      const creation = { id: randomUUID(), ...props };
-      const { id } = creation;
-      const { created, dealt } = await submit({ creation });
-      const made = created.get(id);
+    create: async (creation) => {
+      const { created, dealt } = await submit({ creation }).catch((error: unknown) => {
+        throw conflictOf(creation, error);
+      });
+      const made = created.get(creation.id);
       if (made instanceof CatalogConflict) throw made;
-      return made === "made" ? { id, isGranted: dealt.jobs.some((job) => job.id === id) } : "refused";
+      if (made !== "made") return "refused";
+      return dealt.jobs.some(({ id }) => id === creation.id) ? "granted" : "waiting";
     },
     claim: async (claim) => {
       const { tokens, sessions, dealt, assigned } = await submit({ claim });
@@ -101,8 +96,8 @@ interface Write {
 
 /** What came of writes that were made together. */
 interface Written {
-  readonly created: Created["results"];
-  /** Those of workers that are valid. */
+  readonly created: Vetted["results"];
+  /** Those that are valid. */
   readonly tokens: ReadonlySet<string>;
   /** Those that claim, before they were granted anything. */
   readonly sessions: ReadonlyMap<string, SessionState>;
@@ -119,11 +114,11 @@ async function writeTogether(tx: Transaction, writes: readonly Write[], ready: R
   const claims = writes.flatMap(({ claim }) => claim ?? []);
   const starts = writes.flatMap(({ start }) => start ?? []);
   const reports = writes.flatMap(({ report }) => report ?? []);
-  // Sent together, done in this order: datasources are locked before leases and these before jobs, what a session holds is read
-  // after its lease was locked, and what is created may be picked.
-  const [created, tokens, live, sessions, named, picks] = await Promise.all([
-    createJobs(tx, creations),
-    readValidTokens(tx, unique([...claims, ...starts, ...reports], "tokenId")),
+  // Sent together, done in this order: datasources are locked before leases and these before jobs, and what a session holds is read
+  // after its lease was locked.
+  const [obstacles, tokens, live, sessions, named, picks] = await Promise.all([
+    readObstacles(tx, creations),
+    readValidTokens(tx, unique([...creations, ...claims, ...starts, ...reports], "tokenId")),
     lockLiveSessions(tx, unique([...claims, ...starts], "sessionId")),
     readSessions(tx, unique(claims, "sessionId")),
     lockJobs(tx, unique([...starts, ...reports], "jobId")),
@@ -134,14 +129,22 @@ async function writeTogether(tx: Transaction, writes: readonly Write[], ready: R
     if (report && tokens.has(report.tokenId)) steps.set(report, reportStep(report));
     if (start && tokens.has(start.tokenId) && live.has(start.sessionId)) steps.set(start, startStep(start));
   }
-  const dealt = dealJobs(picks, { live, sessions, tokens });
-  const locked = [...created.jobs, ...named, ...dealt.jobs];
-  const results = makeSteps(tx, locked, [...steps.values(), ...dealt.steps], created.entries);
+  const { fresh, results: created } = vet(creations, obstacles, tokens);
+  const dealt = dealJobs(picks, fresh, { live, sessions, tokens });
+  const locked = [...fresh.map(({ row }) => row), ...named, ...dealt.jobs];
+  const { results, changes, entries } = takeSteps(locked, [...steps.values(), ...dealt.steps]);
+  insertJobs(tx, fresh, changes);
+  const comes = new Set(fresh.map(({ row }) => row.id));
+  updateJobs(
+    tx,
+    [...changes.values()].filter(({ id }) => !comes.has(id)),
+  );
+  recordAudit(tx, ...fresh.flatMap(entriesOf), ...entries);
   const granted = claims.flatMap((claim) =>
     dealt.grantedTo(claim).map((ref) => ({ ...ref, sessionId: claim.sessionId })),
   );
   return {
-    created: created.results,
+    created,
     tokens,
     sessions,
     dealt,

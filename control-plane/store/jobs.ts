@@ -87,31 +87,35 @@ export async function applyToJobs(
   tx: Transaction,
   steps: readonly JobStep[],
   deploymentId?: string,
-): Promise<StepResult[]> {
+): Promise<readonly StepResult[]> {
   const ids = new Set(steps.map(({ jobId }) => jobId));
-  return await makeSteps(tx, await lockJobs(tx, [...ids], deploymentId), steps);
+  const { results, changes, entries } = takeSteps(await lockJobs(tx, [...ids], deploymentId), steps);
+  updateJobs(tx, [...changes.values()]);
+  recordAudit(tx, ...entries);
+  return results;
 }
 
 /** What becomes of a job in a transaction. */
-interface Change extends LockedJob {
+export interface Change extends LockedJob {
   readonly next: Job;
-  readonly grant: JobStep["grant"];
-  readonly end: JobStep["end"];
+  readonly grant?: JobStep["grant"];
+  readonly end?: JobStep["end"];
 }
 
-/**
- * Asks `transition` what becomes of jobs that are locked, and writes what it says together with one entry of the audit log for each
- * step, after those of what the transaction did before.
- */
-export function makeSteps(
-  tx: Transaction,
-  locked: readonly LockedJob[],
-  steps: readonly JobStep[],
-  before: readonly AuditEntry[] = [],
-): StepResult[] {
+/** What comes of steps that nothing is written of yet. */
+export interface Taken {
+  readonly results: readonly StepResult[];
+  /** By the job's id. */
+  readonly changes: ReadonlyMap<string, Change>;
+  /** One for each step that changes something. */
+  readonly entries: readonly AuditEntry[];
+}
+
+/** Asks `transition` what becomes of jobs that are locked. */
+export function takeSteps(locked: readonly LockedJob[], steps: readonly JobStep[]): Taken {
   const known = new Map(locked.map((one) => [one.id, one]));
   const changes = new Map<string, Change>();
-  const entries = [...before];
+  const entries: AuditEntry[] = [];
   const results = steps.map(({ jobId, event, actor, grant, end }): StepResult => {
     const row = known.get(jobId);
     if (!row) return "not_found";
@@ -125,9 +129,7 @@ export function makeSteps(
     entries.push(auditOf({ ...row, job }, event.type, next, actor));
     return next;
   });
-  if (changes.size > 0) write(tx, [...changes.values()]);
-  if (entries.length > 0) recordAudit(tx, ...entries);
-  return results;
+  return { results, changes, entries };
 }
 
 /** What the audit log is told of a step. */
@@ -161,7 +163,9 @@ export const WRITE: Prepared = {
      where j.id = n.id and j.id = any($2)`,
 };
 
-function write(tx: Transaction, changes: readonly Change[]): void {
+/** Writes what becomes of jobs. */
+export function updateJobs(tx: Transaction, changes: readonly Change[]): void {
+  if (changes.length === 0) return;
   const rows = changes.map(({ id, job, next, grant, end }) => ({
     id,
     state: next.state,

@@ -1,10 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { findAuditTampering } from "../../../control-plane/store/audit";
 import { CatalogConflict, createDatasource } from "../../../control-plane/store/catalog";
-import { createJobs } from "../../../control-plane/store/create";
-import { transaction } from "../../../control-plane/store/database";
 import { deleteDatasource } from "../../../control-plane/store/datasources";
 import { issueToken, revokeToken } from "../../../control-plane/store/tokens";
+import { eventually } from "../../support/eventually";
 import { KEYRING, TestFleet, useFleets } from "./fleet";
 
 const { freshFleet } = useFleets();
@@ -52,30 +51,38 @@ test("what stands in one job's way stands in no other's, though they were asked 
 test("a creation that is repeated because its answer was lost gives the job it made, and makes no other", async () => {
   const fleet = await freshFleet();
   const { deploymentId, tokenId } = fleet;
-  const [first, other] = [randomUUID(), randomUUID()];
   const job = fleet.described("orders");
-  const creation = (id: string) => ({ id, deploymentId, tokenId, job, run: true, actor: "test" });
-  const create = async (id: string) => await transaction(fleet.pool, (tx) => createJobs(tx, [creation(id)]));
+  const create = async (id: string) =>
+    await fleet.writes.create({ id, deploymentId, tokenId, job, run: true, actor: "test" });
+  const [first, other] = [randomUUID(), randomUUID()];
+  const told = async () => (await fleet.pool.query("select action from audit_log where subject = $1", [first])).rows;
 
-  expect((await create(first)).results.get(first)).toBe("made");
-  const again = await create(first);
-
-  expect([again.results.get(first), again.jobs, again.entries]).toEqual(["made", [], []]);
-  expect((await create(other)).results.get(other)).toEqual(new CatalogConflict("there is a job named orders"));
+  expect(await create(first)).toBe("waiting");
+  const before = await told();
+  expect(await create(first)).toBe("waiting");
+  expect([before.length, await told()]).toEqual([2, before]);
+  await expect(create(other)).rejects.toEqual(new CatalogConflict("there is a job named orders"));
 });
 
 test("control-plane 25: a token that was revoked makes no job, and no other creation of the group is kept waiting", async () => {
   const fleet = await freshFleet();
   const { deploymentId } = fleet;
   const create = async (name: string, tokenId: string) =>
-    await fleet.writes.create({ deploymentId, tokenId, job: fleet.described(name), run: true, actor: "test" });
+    await fleet.writes.create({
+      id: randomUUID(),
+      deploymentId,
+      tokenId,
+      job: fleet.described(name),
+      run: true,
+      actor: "test",
+    });
   const revoked = await issueToken(fleet.pool, { kind: "operator", deploymentId });
   await revokeToken(fleet.pool, revoked.id, deploymentId);
   const expired = await issueToken(fleet.pool, { kind: "operator", deploymentId, expiresInMs: -1 });
 
   const results = await Promise.all([create("a", revoked.id), create("b", fleet.tokenId), create("c", expired.id)]);
 
-  expect(results).toEqual(["refused", { id: expect.any(String), isGranted: false }, "refused"]);
+  expect(results).toEqual(["refused", "waiting", "refused"]);
   const { rows } = await fleet.pool.query(
     "select name from jobs union all select name from ready_jobs join jobs on id = job_id",
   );
@@ -125,6 +132,26 @@ test("copies that are asked for the same jobs in other orders make each of them 
   expect(new Set(results).size).toBe(1 + names.length);
   const { rows } = await fleet.pool.query("select count(*)::int, count(distinct name)::int as names from jobs");
   expect(rows).toEqual([{ count: names.length, names: names.length }]);
+});
+
+test("a name that another copy takes after it was looked for is in the way as one that was taken before", async () => {
+  const fleet = await freshFleet();
+  const other = await fleet.pool.connect();
+  const sides = [fleet.deploymentId, fleet.datasourceId];
+  await other.query("begin");
+  await other.query(
+    "insert into jobs (deployment_id, name, source_id, sink_id, tables, snapshot, pool) values ($1, 'orders', $2, $2, '{t}', false, 'default')",
+    sides,
+  );
+
+  const creation = expect(fleet.job("orders")).rejects.toEqual(new CatalogConflict("there is a job named orders"));
+  await eventually(async () => {
+    const waiting = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%insert into jobs%'";
+    return (await fleet.pool.query(waiting)).rows.length > 0 ? true : undefined;
+  });
+  await other.query("commit");
+  other.release();
+  await creation;
 });
 
 test("a datasource is not deleted under a job that comes to be, nor does a job come to be on one that is deleted", async () => {

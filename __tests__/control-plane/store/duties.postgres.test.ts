@@ -133,6 +133,6 @@ it("control-plane 21: deletes what ended long ago and keeps what lives, whatever
   expect(await deletePast(pool, 1, 1)).toBe(3);
   expect((await remaining("jobs")).sort()).toEqual([kept, rested].sort());
   expect(await remaining("sessions")).toEqual([current]);
-  expect((await remaining("tokens")).sort()).toEqual([fleet.beating(current).tokenId, valid.id].sort());
+  expect((await remaining("tokens")).sort()).toEqual([fleet.tokenId, fleet.beating(current).tokenId, valid.id].sort());
   expect(await remaining("datasources")).toEqual([fleet.datasourceId]);
 });

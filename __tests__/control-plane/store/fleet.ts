@@ -8,13 +8,7 @@ import { createDatasource, createDeployment } from "../../../control-plane/store
 import type { NewJob } from "../../../control-plane/store/create";
 import { transaction } from "../../../control-plane/store/database";
 import type { Beating } from "../../../control-plane/store/heartbeats";
-import {
-  type CreatedJob,
-  groupedJobWrites,
-  type JobWrites,
-  type Report,
-  type Start,
-} from "../../../control-plane/store/job-writes";
+import { groupedJobWrites, type JobWrites, type Report, type Start } from "../../../control-plane/store/job-writes";
 import { ReadyJobs } from "../../../control-plane/store/ready-jobs";
 import { type Keyring, parseKeyring } from "../../../control-plane/store/seal";
 import { openSession, type Ref, registerSession } from "../../../control-plane/store/sessions";
@@ -91,12 +85,13 @@ export class TestFleet {
   async create(
     name: string,
     { props = {}, run = true }: { readonly props?: Partial<NewJob>; readonly run?: boolean } = {},
-  ): Promise<CreatedJob> {
+  ): Promise<{ id: string; isGranted: boolean }> {
     const { deploymentId, tokenId } = this;
+    const id = randomUUID();
     const job = this.described(name, props);
-    const created = await this.writes.create({ deploymentId, tokenId, job, run, actor: "test" });
+    const created = await this.writes.create({ id, deploymentId, tokenId, job, run, actor: "test" });
     if (created === "refused") throw new Error("the operator's token is not valid");
-    return created;
+    return { id, isGranted: created === "granted" };
   }
 
   async register(workerId: string, props: Partial<Request<"register">> = {}): Promise<string> {

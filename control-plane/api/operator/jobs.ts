@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import * as z from "zod";
 import { transaction } from "../../store/database";
 import { listJobs, readJob } from "../../store/inventory";
@@ -51,12 +52,13 @@ export function addJobRoutes(routes: Routes, api: ApiContext): void {
       const { run, ...job } = call.body;
       const placement = { deploymentId, pool: job.pool, labels: job.labels };
       if (run) api.waker.jobComing(placement);
+      const id = randomUUID();
       const { tokenId } = call.holder;
-      const creation = { deploymentId, tokenId, job, run, actor: actorOf(call.holder) };
+      const creation = { id, deploymentId, tokenId, job, run, actor: actorOf(call.holder) };
       const created = await conflictsRefused(api.jobWrites.create(creation));
       if (created === "refused") throw tokenInvalid();
-      if (run && !created.isGranted) api.waker.jobReady(placement);
-      return { id: created.id };
+      if (run && created === "waiting") api.waker.jobReady(placement);
+      return { id };
     },
   });
   routes.add({
