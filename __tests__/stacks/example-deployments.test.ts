@@ -7,14 +7,13 @@ import { lintIam } from "../support/iam-linter";
 import { useScratch } from "../support/scratch";
 import type { Block } from "../support/synthesized-stack";
 
-const FILES = deploymentFiles(join(__dirname, "../../deployments")).filter((file) =>
-  /ez-cdc|content-backup/.test(file),
-);
+const EXAMPLES = deploymentFiles(join(__dirname, "../../deployments"));
+const FLEETS = EXAMPLES.filter((file) => /ez-cdc|content-backup/.test(file));
 const scratch = useScratch();
 
 /** Terraform JSON of every worker fleet in `deployments/`, by name. */
 function exampleFleets(): [string, Block][] {
-  const stacks = synthesize(readDeployments(FILES, KINDS), scratch.path);
+  const stacks = synthesize(readDeployments(FLEETS, KINDS), scratch.path);
   return stacks.map(({ name, path }) => [name, JSON.parse(readFileSync(join(scratch.path, path), "utf8"))]);
 }
 
@@ -106,9 +105,13 @@ test("the rules see what breaks them", () => {
   for (const template of all(stack, "aws_launch_template")) {
     template["metadata_options"].http_tokens = "optional";
     template["instance_market_options"] = { market_type: "spot" };
+    template["image_id"] = "latest";
   }
-  const rules = new Set(broken(stack).map((line) => line.replace(/^[^:]+: (R\d+).*/, "$1")));
-  expect([...rules].sort()).toEqual(["R13", "R15", "R20", "R5", "R6", "R7", "R8"]);
+  for (const policy of all(stack, "aws_iam_policy")) {
+    policy["policy"] = String(policy["policy"]).replace("autoscaling:SetInstanceHealth", "autoscaling:*");
+  }
+  const rules = new Set(broken(stack).map((line) => line.replace(/^(?:[^:]+: )?(R\d+):.*/, "$1")));
+  expect([...rules].sort()).toEqual(["R11", "R13", "R14", "R15", "R20", "R5", "R6", "R7", "R8"]);
 });
 
 test("every content type has a pool, which finishes its jobs and grows by its queue", () => {
@@ -130,9 +133,8 @@ test("every content type has a pool, which finishes its jobs and grows by its qu
 });
 
 test("the first line of an example tells editors its schema", () => {
-  for (const file of FILES) {
-    expect(readFileSync(file, "utf8").split("\n")[0]).toBe(
-      "# yaml-language-server: $schema=../docs/schema/deployment.json",
-    );
-  }
+  const firstLines = EXAMPLES.map((file) => readFileSync(file, "utf8").split("\n")[0]);
+
+  expect(firstLines).toHaveLength(3);
+  expect(new Set(firstLines)).toEqual(new Set(["# yaml-language-server: $schema=../docs/schema/deployment.json"]));
 });

@@ -3,11 +3,22 @@ import { eventually, type RunningCluster, untilWell } from "./running-cluster";
 
 const target = (nodeId: string, ip: string) => ({ nodeId, ip, instanceId: "i-1", group: `orders-node-${nodeId}` });
 
+/** Questions that tests put to the cluster of {@link conforms}, by the nodes' ids. */
+export interface ConformingCluster {
+  healthOf(nodeId: string): Promise<NodeHealth | undefined>;
+  /** Whether these may go together. */
+  canRoll(...nodeIds: string[]): Promise<NodeHealth>;
+  /** @throws Error where nobody leads */
+  leader(): Promise<string>;
+  /** Loses the machines of all but the leader, which is returned. */
+  loseFollowers(): Promise<string>;
+}
+
 /**
- * What every cluster adapter shows on a cluster of three that really runs. One cluster for all of it: each test puts
- * back what it took.
+ * What every cluster adapter shows on a cluster of three that really runs. One cluster for all of it, and for what its own
+ * file expects of it besides: after each test what it took is put back.
  */
-export function conforms(start: () => Promise<RunningCluster>): void {
+export function conforms(start: () => Promise<RunningCluster>): ConformingCluster {
   let cluster: RunningCluster;
   beforeAll(async () => {
     cluster = await start();
@@ -33,6 +44,11 @@ export function conforms(start: () => Promise<RunningCluster>): void {
   const follower = async (): Promise<string> => {
     const leading = await leader();
     return cluster.nodes.find(({ id }) => id !== leading)?.id ?? "";
+  };
+  const loseFollowers = async (): Promise<string> => {
+    const leading = await leader();
+    for (const { id } of cluster.nodes) if (id !== leading) await cluster.kill(id);
+    return leading;
   };
   const ipOf = (nodeId: string) => cluster.nodes.find(({ id }) => id === nodeId)?.ip ?? "";
   const drain = (nodeId: string) => cluster.adapter.drain.drain(target(nodeId, ipOf(nodeId)));
@@ -118,4 +134,6 @@ export function conforms(start: () => Promise<RunningCluster>): void {
     expect(cluster.isRunning(leading)).toBe(true);
     expect(await leader()).toBe(leading);
   }, 200_000);
+
+  return { healthOf, canRoll, leader, loseFollowers };
 }

@@ -35,12 +35,17 @@ export class FakeMembers {
     if (state === "stopped") this.#running.delete(member);
     else this.#running.add(member);
     if (state === "held") this.#held.add(member);
-    if (this.leader === undefined || !this.serves(this.leader)) this.elect();
+    const leads = this.leader !== undefined && this.serves(this.leader) && this.#able().length >= 2;
+    if (!leads) this.elect();
   }
 
   elect(not?: number): void {
-    const able = this.all.filter((member) => this.serves(member));
+    const able = this.#able();
     this.leader = able.length >= 2 ? able.find((member) => member !== not) : undefined;
+  }
+
+  #able(): readonly number[] {
+    return this.all.filter((member) => this.serves(member));
   }
 }
 

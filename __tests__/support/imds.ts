@@ -2,7 +2,7 @@ import { instanceLeaves } from "../../scripts/emulator/metadata/leaves";
 import { metadataService } from "../../scripts/emulator/metadata/service";
 import { type RunningServer, startHttpServer } from "./http-server";
 
-export const FAKE_ROLE = "holdfast-worker";
+const FAKE_ROLE = "holdfast-worker";
 export const FAKE_CREDENTIALS = {
   accessKeyId: "ASIAFAKEFAKEFAKEFAKE",
   secretAccessKey: "canary-secret-access-key-8b1f",

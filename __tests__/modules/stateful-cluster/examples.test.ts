@@ -49,7 +49,9 @@ test.each(scripts)("%s defines both functions, and its node's user data fits", (
       }),
   );
 
-  for (const bytes of userDataBytes(stack)) expect(bytes).toBeLessThanOrEqual(USER_DATA_LIMIT_BYTES);
+  const sizes = userDataBytes(stack);
+  expect(sizes).toHaveLength(3);
+  for (const bytes of sizes) expect(bytes).toBeLessThanOrEqual(USER_DATA_LIMIT_BYTES);
 });
 
 /** Of each node, once Terraform has put the volume's id in. */

@@ -38,9 +38,13 @@ test("the bootstrap, cloud-init and the CloudWatch agent itself leave a trace", 
 });
 
 test("metrics that are dropped in favour of their aggregate are kept by it", () => {
-  for (const [name, { measurement, ...rest }] of Object.entries(config().metrics.metrics_collected)) {
-    const measured = measurement.map((metric) => `${name}_${metric}`);
-    if ("drop_original_metrics" in rest) expect(rest.drop_original_metrics).toEqual(measured);
+  const dropped = Object.entries(config().metrics.metrics_collected).flatMap(([name, { measurement, ...rest }]) =>
+    "drop_original_metrics" in rest ? [{ name, measurement, originals: rest.drop_original_metrics }] : [],
+  );
+
+  expect(dropped.map(({ name }) => name)).toEqual(["cpu", "net"]);
+  for (const { name, measurement, originals } of dropped) {
+    expect(originals).toEqual(measurement.map((metric) => `${name}_${metric}`));
   }
 });
 

@@ -117,5 +117,6 @@ describe("a proxy", () => {
     expect(closed).toBe(false);
     heal();
     if (!closed && far) await once(far, "close");
+    expect(closed).toBe(true);
   });
 });

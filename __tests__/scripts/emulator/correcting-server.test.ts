@@ -6,13 +6,15 @@ import { callAws } from "../../support/aws-call";
 import { type HttpAnswer, type HttpRequest, type RunningServer, startHttpServer } from "../../support/http-server";
 
 const received: HttpRequest[] = [];
-let answer: HttpAnswer = { status: 200 };
-let silent = false;
+let answer: HttpAnswer;
+let silent: boolean;
 let upstream: RunningServer;
 let server: Emulator | undefined;
 
 beforeEach(async () => {
   received.length = 0;
+  answer = { status: 200 };
+  silent = false;
   upstream = await startHttpServer((request) => {
     received.push(request);
     return silent ? undefined : answer;

@@ -36,6 +36,18 @@ test("a document without what every document has is refused by the name of the f
 test("a directory without Terraform, and one that says no region, are refused", async () => {
   scratch.write("empty/notes.txt", "");
   expect(await refusal(join(scratch.path, "empty"))).toContain("holds no .tf or .tf.json file");
+
+  const { AWS_REGION, AWS_DEFAULT_REGION, ...environment } = process.env;
+  scratch.write("nowhere/main.tf", 'provider "aws" {}\n');
+  const before = process.env;
+  process.env = environment;
+  try {
+    expect(await refusal(join(scratch.path, "nowhere"))).toContain(
+      "nowhere: no provider names its region\n  next: set AWS_REGION",
+    );
+  } finally {
+    process.env = before;
+  }
 });
 
 test("what was asked for twice, or cannot happen on these machines, is refused before anything is made", async () => {

@@ -1,20 +1,14 @@
 import type { Cloud } from "../../../scripts/rolling-update/cloud";
 import { type RunningServer, startHttpServer } from "../../support/http-server";
 import { ROLL_ADAPTERS } from "../../support/roll-adapters";
+import { useTestCredentials } from "../../support/test-credentials";
 
 const PAGE = 60;
 const GROUPS = Array.from({ length: 150 }, (_, index) => `orders-node-${index}`);
 
-const before = { ...process.env };
+useTestCredentials();
 let server: RunningServer | undefined;
-beforeEach(() => {
-  Object.assign(process.env, { AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test" });
-  delete process.env.AWS_PROFILE;
-});
-afterEach(async () => {
-  process.env = { ...before };
-  await server?.close();
-});
+afterEach(() => server?.close());
 
 /** Auto Scaling that knows every group it is asked for, and shows at most so many on a page; a call tried again counts once. */
 async function autoScalingOf(pageSize: number) {

@@ -10,6 +10,7 @@ import { noProbe } from "../../../scripts/rolling-update/probe";
 import { parseSettings } from "../../../scripts/rolling-update/settings";
 import { deployNodes } from "../../support/emulated-nodes";
 import { ROLL_ADAPTERS } from "../../support/roll-adapters";
+import { useTestCredentials } from "../../support/test-credentials";
 
 jest.setTimeout(120_000);
 
@@ -18,19 +19,13 @@ const REGIONS = ["eu-west-1", "eu-central-1"];
 const ACCOUNT = "123456789012";
 const GROUP = "orders-node-00";
 
-const before = { ...process.env };
+useTestCredentials();
 let emulator: Emulator;
 
 beforeAll(async () => {
   emulator = await startMoto();
-  Object.assign(process.env, { AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test" });
-  delete process.env.AWS_PROFILE;
 });
-
-afterAll(async () => {
-  process.env = before;
-  await emulator.stop();
-});
+afterAll(() => emulator.stop());
 
 describe.each(ROLL_ADAPTERS.map((adapter, index) => ({ ...adapter, region: REGIONS[index] ?? "" })))(
   "AWS through $name",

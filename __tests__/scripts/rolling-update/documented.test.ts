@@ -49,11 +49,13 @@ describe("the page says", () => {
     expect(todo).not.toBe("");
   });
 
-  test.each(LAUNCH_FAILURE_CODES)("for %s the commands that the roller itself advises", (code) => {
-    const commands = adviceFor(code).match(/(?<=`holdfast )[^`]+/g) ?? [];
-
-    for (const command of commands) expect(rowOf(code)[3]).toContain(`\`${command}\``);
-  });
+  const advised = LAUNCH_FAILURE_CODES.map((code) => [code, adviceFor(code).match(/(?<=`holdfast )[^`]+/g)] as const);
+  test.each(advised.filter(([, commands]) => commands))(
+    "for %s the commands that the roller itself advises",
+    (code, commands) => {
+      for (const command of commands ?? []) expect(rowOf(code)[3]).toContain(`\`${command}\``);
+    },
+  );
 
   test("every exit code once, and no other", () => {
     expect(table("exit code", "what it says").map(([code]) => Number(code))).toEqual(Object.values(EXIT));

@@ -5,6 +5,7 @@ import { SimulatedAws } from "../../../scripts/rolling-update/simulator/simulate
 import { type RunningServer, startHttpServer } from "../../support/http-server";
 import { ROLL_ADAPTERS } from "../../support/roll-adapters";
 import { rehearse } from "../../support/rolling";
+import { useTestCredentials } from "../../support/test-credentials";
 
 const TEMPLATE = { id: "lt-0123456789abcdef0", version: 2 };
 
@@ -90,10 +91,10 @@ describe("R23: in every run, a call that could cost data", () => {
 describe.each(ROLL_ADAPTERS)("R23: through $name", (adapter) => {
   let server: RunningServer;
   const asked: Record<string, string>[] = [];
-  const before = { ...process.env };
+
+  useTestCredentials();
 
   beforeAll(async () => {
-    Object.assign(process.env, { AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test" });
     server = await startHttpServer(({ body }) => {
       const said = Object.fromEntries(new URLSearchParams(body));
       asked.push(said);
@@ -104,10 +105,7 @@ describe.each(ROLL_ADAPTERS)("R23: through $name", (adapter) => {
       };
     });
   });
-  afterAll(async () => {
-    process.env = before;
-    await server.close();
-  });
+  afterAll(() => server.close());
 
   test.each(MUTATIONS)("%s asks AWS for this and nothing more", async (method) => {
     const [call, Action, parameters] = CHANGES[method];

@@ -17,6 +17,7 @@ import type { FleetEvent } from "../../../scripts/rolling-update/fleet/fleet-eve
 import { follow } from "../../../scripts/rolling-update/fleet/follow";
 import { type InstanceRefreshes, isUnderWay } from "../../../scripts/rolling-update/fleet/instance-refresh";
 import { eventually } from "../../support/eventually";
+import { useTestCredentials } from "../../support/test-credentials";
 
 jest.setTimeout(600_000);
 
@@ -33,13 +34,7 @@ const HELD_HALF_WAY = {
 /** The emulated pool is quicker than a real one. */
 const impatient: Clock = { ...systemClock, sleep: () => systemClock.sleep(20) };
 
-const before = { ...process.env };
-beforeAll(() => {
-  Object.assign(process.env, { AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test" });
-});
-afterAll(() => {
-  process.env = before;
-});
+useTestCredentials();
 
 describe("an instance refresh of an emulated pool", () => {
   let world: World;

@@ -8,6 +8,26 @@ import { seededRandom } from "../../../scripts/seeded-random";
 
 const SCHEDULES = 1_000;
 
+/** A cluster that a roller has just taken. */
+async function taken(owner: string) {
+  const clock = new VirtualClock(seededRandom(1));
+  const store = new MemoryStore();
+  const process = clock.process();
+  const lock = await clock.run(Lock.acquire(store.connect(process), process, owner));
+  if (lock === "still running") throw new Error("not acquired");
+  return { clock, store, process, lock };
+}
+
+/** The clock of a machine that is two lives of a lease ahead. */
+const fastClock = (process: Clock): Clock => ({ ...process, now: () => process.now() + 2 * LOCK_TTL_MS });
+
+/** A cloud that whoever holds the lock may change, and what was changed. */
+function fencedCloud(lock: Lock) {
+  const changes: string[] = [];
+  const suspendLaunch = async (group: string) => void changes.push(group);
+  return { cloud: fenced({ suspendLaunch } as unknown as Cloud, lock), changes };
+}
+
 describe("the lock", () => {
   test(`R8: in ${SCHEDULES} schedules of two rollers no two change the cluster in one another's time`, async () => {
     let takeovers = 0;
@@ -63,10 +83,7 @@ describe("the lock", () => {
   }, 120_000);
 
   test("R8: a second roller ends within five seconds, naming the owner", async () => {
-    const clock = new VirtualClock(seededRandom(1));
-    const store = new MemoryStore();
-    const first = clock.process();
-    await clock.run(Lock.acquire(store.connect(first), first, "ana on laptop"));
+    const { clock, store } = await taken("ana on laptop");
 
     const second = clock.process();
     const startedMs = clock.now();
@@ -86,10 +103,7 @@ describe("the lock", () => {
   });
 
   test("R8: the lock of a dead roller is taken within its time to live and thirty seconds", async () => {
-    const clock = new VirtualClock(seededRandom(1));
-    const store = new MemoryStore();
-    const first = clock.process();
-    await clock.run(Lock.acquire(store.connect(first), first, "dead"));
+    const { clock, store, process: first } = await taken("dead");
     first.kill();
     const diedMs = clock.now();
 
@@ -102,11 +116,7 @@ describe("the lock", () => {
   });
 
   test("R8: a roller whose lease looks expired to a fast clock keeps the cluster while it renews", async () => {
-    const clock = new VirtualClock(seededRandom(1));
-    const store = new MemoryStore();
-    const slow = clock.process();
-    const lock = await clock.run(Lock.acquire(store.connect(slow), slow, "slow clock"));
-    if (lock === "still running") throw new Error("not acquired");
+    const { clock, store, process: slow, lock } = await taken("slow clock");
     const keeping = (async () => {
       for (let turn = 0; turn < 20; turn++) {
         await slow.sleep(5_000);
@@ -114,7 +124,7 @@ describe("the lock", () => {
       }
     })();
     const fast = clock.process();
-    const ahead = { ...fast, now: () => fast.now() + 2 * LOCK_TTL_MS, sleep: fast.sleep, random: fast.random };
+    const ahead = fastClock(fast);
 
     const refusal = clock.run(Lock.acquire(store.connect(fast), ahead, "fast clock"));
 
@@ -123,18 +133,10 @@ describe("the lock", () => {
   });
 
   test("R8: a roller that slept while one with a fast clock took the cluster changes nothing more, its own lease not out", async () => {
-    const clock = new VirtualClock(seededRandom(1));
-    const store = new MemoryStore();
-    const sleeper = clock.process();
-    const lock = await clock.run(Lock.acquire(store.connect(sleeper), sleeper, "sleeper"));
-    if (lock === "still running") throw new Error("not acquired");
-    const changes: string[] = [];
-    const cloud = fenced(
-      { suspendLaunch: async (group: string) => void changes.push(group) } as unknown as Cloud,
-      lock,
-    );
+    const { clock, store, lock } = await taken("sleeper");
+    const { cloud, changes } = fencedCloud(lock);
     const fast = clock.process();
-    const ahead = { ...fast, now: () => fast.now() + 2 * LOCK_TTL_MS, sleep: fast.sleep, random: fast.random };
+    const ahead = fastClock(fast);
     await clock.run(Lock.acquire(store.connect(fast), ahead, "fast clock"));
     expect(clock.now() + MUTATION_MARGIN_MS).toBeLessThan(LOCK_TTL_MS);
 
@@ -147,11 +149,7 @@ describe("the lock", () => {
   test.each([1_000, 14_000, 19_000, 29_000])(
     "R8: a change begun %i ms after the last renewal is over before one with a fast clock takes the cluster",
     async (ageMs) => {
-      const clock = new VirtualClock(seededRandom(1));
-      const store = new MemoryStore();
-      const busy = clock.process();
-      const lock = await clock.run(Lock.acquire(store.connect(busy), busy, "busy"));
-      if (lock === "still running") throw new Error("not acquired");
+      const { clock, store, process: busy, lock } = await taken("busy");
       let isChanging = false;
       const slowly = async () => {
         isChanging = true;
@@ -161,7 +159,7 @@ describe("the lock", () => {
       const cloud = fenced({ suspendLaunch: slowly } as unknown as Cloud, lock);
       const changing = busy.sleep(ageMs).then(() => cloud.suspendLaunch("orders-node-00"));
       const fast = clock.process();
-      const ahead = { ...fast, now: () => fast.now() + 2 * LOCK_TTL_MS, sleep: fast.sleep, random: fast.random };
+      const ahead = fastClock(fast);
 
       const overlaps = await clock.run(
         Lock.acquire(store.connect(fast), ahead, "fast clock").then(
@@ -209,11 +207,7 @@ describe("the lock", () => {
     );
     const lock = await clock.run(Lock.acquire(connection, slow, "slow"));
     if (lock === "still running") throw new Error("not acquired");
-    const changes: string[] = [];
-    const cloud = fenced(
-      { suspendLaunch: async (group: string) => void changes.push(group) } as unknown as Cloud,
-      lock,
-    );
+    const { cloud, changes } = fencedCloud(lock);
     await clock.run(slow.sleep(LOCK_TTL_MS / 2));
     renewalMs = LOCK_TTL_MS - MUTATION_MARGIN_MS + 1_000;
 
@@ -223,16 +217,8 @@ describe("the lock", () => {
   });
 
   test("R8: a roller that gave the cluster back changes nothing more once another has it, however fresh its lease", async () => {
-    const clock = new VirtualClock(seededRandom(1));
-    const store = new MemoryStore();
-    const former = clock.process();
-    const lock = await clock.run(Lock.acquire(store.connect(former), former, "former"));
-    if (lock === "still running") throw new Error("not acquired");
-    const changes: string[] = [];
-    const cloud = fenced(
-      { suspendLaunch: async (group: string) => void changes.push(group) } as unknown as Cloud,
-      lock,
-    );
+    const { clock, store, lock } = await taken("former");
+    const { cloud, changes } = fencedCloud(lock);
     await clock.run(lock.release());
     const next = clock.process();
     await clock.run(Lock.acquire(store.connect(next), next, "next"));

@@ -2,9 +2,10 @@ import { nodeCommands } from "../../../scripts/rolling-update/aws/node-commands"
 import { ChannelError, type NodeChannel } from "../../../scripts/rolling-update/node-channel";
 import { ROLL_ADAPTERS } from "../../support/roll-adapters";
 import { type SystemsManager, startSystemsManager } from "../../support/systems-manager";
+import { useTestCredentials } from "../../support/test-credentials";
 
 const INSTANCE = "i-0123456789abcdef0";
-const before = { ...process.env };
+useTestCredentials();
 
 describe.each(ROLL_ADAPTERS)("a command on a node through Systems Manager, through $name", ({ systemsManager }) => {
   let aws: SystemsManager;
@@ -12,7 +13,6 @@ describe.each(ROLL_ADAPTERS)("a command on a node through Systems Manager, throu
   let channel: NodeChannel;
 
   beforeEach(async () => {
-    Object.assign(process.env, { AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test" });
     aws = await startSystemsManager(INSTANCE);
     nowMs = 0;
     const clock = {
@@ -26,10 +26,7 @@ describe.each(ROLL_ADAPTERS)("a command on a node through Systems Manager, throu
       nodeId === "00" ? INSTANCE : undefined,
     );
   });
-  afterEach(async () => {
-    process.env = { ...before };
-    await aws.close();
-  });
+  afterEach(() => aws.close());
 
   test("R11: gives what it printed, though AWS does not know the command at once", async () => {
     aws.answers("not known", "Pending", "InProgress", { Status: "Success", StandardOutputContent: "is ok\n" });

@@ -1,4 +1,4 @@
-import { createServer as createHttpServer } from "node:http";
+import { createServer as createHttpServer, type RequestListener } from "node:http";
 import { type AddressInfo, createServer as createTcpServer, type Server } from "node:net";
 import type { ManifestNode } from "../../../scripts/rolling-update/manifest";
 import {
@@ -8,17 +8,11 @@ import {
   type NodeCheck,
   tcpCheck,
 } from "../../../scripts/rolling-update/probes/node-checks";
+import { freePorts, loopbackAddresses } from "../../../scripts/rolling-update/simulator/loopback";
+import { nodesAt, PATIENCE_MS } from "../../support/running-cluster";
 
-const TIMEOUT_MS = 1_000;
-/** Every node has an address of its own on the loopback network. */
-const nodes: ManifestNode[] = [1, 2, 3].map((number) => ({
-  id: `0${number}`,
-  group: `g-${number}`,
-  interfaceId: `eni-${number}`,
-  volumeIds: [],
-  zone: "a",
-  ip: `127.0.0.1${number}`,
-}));
+const nodes = nodesAt(loopbackAddresses(3));
+const [first, second] = nodes as [ManifestNode, ManifestNode, ManifestNode];
 
 interface Fixture {
   readonly check: NodeCheck;
@@ -28,11 +22,13 @@ interface Fixture {
 
 async function listening(make: () => Server): Promise<{ port: number; servers: Map<string, Server> }> {
   const servers = new Map<string, Server>();
-  let port = 0;
+  const [port = 0] = await freePorts(
+    nodes.map(({ ip }) => ip),
+    1,
+  );
   for (const { ip } of nodes) {
     const server = make();
-    await new Promise<void>((resolve) => server.listen(port, ip, resolve));
-    port = (server.address() as AddressInfo).port;
+    await new Promise<void>((resolve, reject) => server.once("error", reject).listen(port, ip, resolve));
     servers.set(ip, server);
   }
   return { port, servers };
@@ -44,16 +40,16 @@ const closing = (server: Server | undefined) =>
 const KINDS: Readonly<Record<string, () => Promise<Fixture>>> = {
   tcp: async () => {
     const { port, servers } = await listening(() => createTcpServer((socket) => socket.end()));
-    return fixture(tcpCheck(port, TIMEOUT_MS), servers);
+    return fixture(tcpCheck(port, PATIENCE_MS), servers);
   },
   http: async () => {
     const { port, servers } = await listening(() => createHttpServer((_request, response) => response.end("ok")));
-    return fixture(httpCheck(`http://{ip}:${port}/health`, TIMEOUT_MS), servers);
+    return fixture(httpCheck(`http://{ip}:${port}/health`, PATIENCE_MS), servers);
   },
   command: async () => {
     const { port, servers } = await listening(() => createTcpServer((socket) => socket.end()));
     const script = `require("net").connect(${port}, process.env.NODE_IP).on("connect", () => process.exit(0)).on("error", (e) => { console.error(e.message); process.exit(1); })`;
-    return fixture(commandCheck(process.execPath, ["-e", script], 20_000), servers);
+    return fixture(commandCheck(process.execPath, ["-e", script], PATIENCE_MS), servers);
   },
 };
 
@@ -83,12 +79,12 @@ describe.each(Object.keys(KINDS))("the %s check", (kind) => {
 
   test("R11: names the node that is down, and then lets no other go", async () => {
     const probe = majorityProbe([running.check]);
-    await running.stop("127.0.0.12");
+    await running.stop(second.ip);
 
     const health = await probe.health(nodes);
 
-    expect(health.get("01")).toEqual({ ok: true });
-    expect(health.get("02")).toEqual({ ok: false, reason: expect.stringContaining("127.0.0.12") });
+    expect(health.get(first.id)).toEqual({ ok: true });
+    expect(health.get(second.id)).toEqual({ ok: false, reason: expect.stringContaining(second.ip) });
     await expect(probe.canRoll(nodes.slice(0, 1), nodes)).resolves.toMatchObject({ ok: false });
     await expect(probe.canRoll(nodes.slice(1, 2), nodes)).resolves.toEqual({ ok: true });
   });
@@ -100,27 +96,27 @@ describe.each(Object.keys(KINDS))("the %s check", (kind) => {
   });
 });
 
-describe("a check that gets no answer", () => {
-  test("R11: is over at its limit, and the node is not well", async () => {
-    const server = createHttpServer(() => {});
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.11", resolve));
+describe("the http check of a node that does not answer as it should", () => {
+  /** What the check says of the first node while a server there handles requests so. */
+  async function answerOf(handle: RequestListener, timeoutMs: number) {
+    const server = createHttpServer(handle);
+    await new Promise<void>((resolve) => server.listen(0, first.ip, resolve));
     const { port } = server.address() as AddressInfo;
+    try {
+      return await httpCheck(`http://{ip}:${port}/`, timeoutMs)(first);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  }
 
-    const answer = await httpCheck(`http://{ip}:${port}/`, 50)(nodes[0] as ManifestNode);
-
-    expect(answer).toEqual({ ok: false, reason: "no answer within 50 ms" });
-    server.closeAllConnections();
-    server.close();
+  test("R11: is over at its limit, and the node is not well", async () => {
+    expect(await answerOf(() => {}, 50)).toEqual({ ok: false, reason: "no answer within 50 ms" });
   });
 
-  test("R11: an answer other than 2xx is not well", async () => {
-    const server = createHttpServer((_request, response) => response.writeHead(503).end());
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.11", resolve));
-    const { port } = server.address() as AddressInfo;
-
-    const answer = await httpCheck(`http://{ip}:${port}/`, 5_000)(nodes[0] as ManifestNode);
+  test("R11: takes an answer other than 2xx for not well", async () => {
+    const answer = await answerOf((_request, response) => response.writeHead(503).end(), PATIENCE_MS);
 
     expect(answer).toEqual({ ok: false, reason: expect.stringContaining("answers 503") });
-    server.close();
   });
 });

@@ -3,14 +3,11 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { ATTEMPT_TIMEOUT_MS, CALL_ATTEMPTS, MUTATION_MARGIN_MS } from "../../../scripts/rolling-update/lock";
 import { ROLL_ADAPTERS } from "../../support/roll-adapters";
+import { useTestCredentials } from "../../support/test-credentials";
 
 jest.setTimeout(300_000);
 
-const before = { ...process.env };
-beforeAll(() => Object.assign(process.env, { AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test" }));
-afterAll(() => {
-  process.env = before;
-});
+useTestCredentials();
 
 const SILENCE = {
   nothing: "",

@@ -9,6 +9,7 @@ import type { SmokeReport } from "../../../scripts/smoke-aws/smoke";
 import { deployNodes } from "../../support/emulated-nodes";
 import { useEmulatedAws } from "../../support/emulator";
 import { eventually } from "../../support/eventually";
+import { useTestCredentials } from "../../support/test-credentials";
 
 const ROOT = join(__dirname, "../../..");
 const REGION = "eu-west-1";
@@ -16,14 +17,13 @@ const volumeOf = new Map<string, string>();
 const aws = useEmulatedAws({
   machines: (it) => instantMachines(it, { volumesOf: ({ privateIp }) => [volumeOf.get(privateIp) ?? ""] }),
 });
-const before = { ...process.env };
 const scratch = mkdtempSync(join(tmpdir(), "holdfast-smoke-"));
 const file = join(scratch, "orders.json");
 let manifest: Manifest;
 const options = () => ({ region: REGION, endpoint: aws.emulator().url });
 
+useTestCredentials();
 beforeAll(async () => {
-  Object.assign(process.env, { AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test" });
   manifest = await deployNodes({
     ...options(),
     ids: ["00", "01"],
@@ -33,10 +33,7 @@ beforeAll(async () => {
   writeFileSync(file, JSON.stringify(manifest));
   await eventually(async () => ((await members()).every(({ inService }) => inService) ? true : undefined));
 });
-afterAll(() => {
-  process.env = before;
-  rmSync(scratch, { recursive: true });
-});
+afterAll(() => rmSync(scratch, { recursive: true }));
 
 test("R25: on the account that its SDK reaches, the program replaces the one node that is named and reports", async () => {
   const [kept, replaced] = await members();

@@ -74,11 +74,6 @@ export function alarmSeries(alarm: SynthesizedAlarm, metrics: RecordedMetrics, n
     : evaluateMath(watched.expression, { terms, periodSeconds, length, ...reading });
 }
 
-/** Every metric an alarm reads. */
-export function metricsOf(alarm: SynthesizedAlarm): MetricKey[] {
-  return queriesOf(alarm).flatMap(({ metric }) => (metric ? [metricKey(metric)] : []));
-}
-
 /** The alarm's period; CloudWatch demands that every metric of an expression has the same. */
 export function periodOf(alarm: SynthesizedAlarm): number {
   const periods = new Set(queriesOf(alarm).flatMap(({ metric }) => metric?.period ?? []));

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Machine } from "../../emulator/machines";
 import { type AttachedVolume, hideDevice, showDevice } from "./devices";
 import type { Engine } from "./engine";
+import { inMachine } from "./machine-files";
 import type { Volumes } from "./volumes";
 
 export interface ContainerOptions {
@@ -23,6 +24,9 @@ const REBOOTED = 128 + 1;
 /** systemd(1), "Signals". */
 const REBOOT = "RTMIN+5";
 const POWER_OFF = "RTMIN+4";
+
+/** There once systemd handles signals; before, the kernel drops them. */
+const SYSTEMD_SOCKET = "/run/systemd/private";
 
 /** EC2 sets no limit, but ends an instance that does not shut down after some minutes. */
 const SHUTDOWN_DEADLINE_MS = 180_000;
@@ -63,9 +67,7 @@ export async function startContainer(options: ContainerOptions): Promise<Machine
 
   let over = false;
   const awaitSystemd = async () => {
-    // Its socket is there once it handles signals; before, the kernel drops them.
-    const socket = () => access(`/proc/${pid}/root/run/systemd/private`);
-    while (!over && !(await succeeds(socket))) await sleep(POLL_MS);
+    while (!over && !(await succeeds(() => access(inMachine(pid, SYSTEMD_SOCKET))))) await sleep(POLL_MS);
   };
 
   await boot();

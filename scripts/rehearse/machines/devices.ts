@@ -2,6 +2,7 @@ import { mkdir, rm, symlink } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
 import { run } from "../../emulator/child";
 import { command } from "./host-command";
+import { inMachine } from "./machine-files";
 
 /** A volume in a machine. */
 export interface AttachedVolume {
@@ -18,11 +19,11 @@ export interface AttachedVolume {
  * https://docs.aws.amazon.com/ebs/latest/userguide/identify-nvme-ebs-device.html
  */
 export async function showDevice(pid: number, volume: AttachedVolume): Promise<void> {
-  const node = inRoot(pid, volume.device);
+  const node = inMachine(pid, volume.device);
   await rm(node, { force: true });
   await command("mknod", node, "b", "7", volume.device.replace("/dev/loop", ""));
   for (const link of [...linksOf(volume), ...(await uuidLink(volume.device))]) {
-    const path = inRoot(pid, link);
+    const path = inMachine(pid, link);
     await mkdir(dirname(path), { recursive: true });
     await rm(path, { force: true });
     await symlink(relative(dirname(link), volume.device), path);
@@ -31,7 +32,7 @@ export async function showDevice(pid: number, volume: AttachedVolume): Promise<v
 
 export async function hideDevice(pid: number, volume: AttachedVolume): Promise<void> {
   for (const path of [...linksOf(volume), ...(await uuidLink(volume.device)), volume.device]) {
-    await rm(inRoot(pid, path), { force: true });
+    await rm(inMachine(pid, path), { force: true });
   }
 }
 
@@ -46,5 +47,3 @@ async function uuidLink(device: string): Promise<string[]> {
   const { code, stdout } = await run("blkid", ["--probe", "--match-tag=UUID", "--output=value", device], {});
   return code === 0 && stdout.trim() !== "" ? [join("/dev/disk/by-uuid", stdout.trim())] : [];
 }
-
-const inRoot = (pid: number, path: string) => join(`/proc/${pid}/root`, path);

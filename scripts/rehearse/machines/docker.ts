@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import type { Engine } from "./engine";
 import { command, succeeds } from "./host-command";
+import { inMachine } from "./machine-files";
 
 const run = (...args: string[]) => command("docker", ...args);
 
@@ -38,7 +38,7 @@ export const DOCKER: Engine = {
     await run("start", name);
     const pid = Number(await run("inspect", "--format={{.State.Pid}}", name));
     await prepare(pid);
-    await writeFile(join(`/proc/${pid}/root`, PREPARED), "");
+    await writeFile(inMachine(pid, PREPARED), "");
     return pid;
   },
   async remove(name) {

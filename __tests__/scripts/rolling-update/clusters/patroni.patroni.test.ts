@@ -26,7 +26,7 @@ describe("the Patroni adapter on three real PostgreSQL servers", () => {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  conforms(async () => {
+  const cluster = conforms(async () => {
     const store = await startStore();
     return startServers({
       ports: 2,
@@ -35,4 +35,18 @@ describe("the Patroni adapter on three real PostgreSQL servers", () => {
         patroniCluster(surroundings, { ...patroniSettingsSchema.parse({ kind: "patroni", port }), ...member }),
     });
   });
+
+  test("R11: a leader without replicas goes on, since the store elects; it may not go, nor may they: one copy is too few", async () => {
+    const last = await cluster.loseFollowers();
+
+    expect(await cluster.healthOf(last)).toEqual({ ok: true });
+    expect(await cluster.leader()).toBe(last);
+    const verdicts = await Promise.all([cluster.canRoll("00"), cluster.canRoll("01"), cluster.canRoll("02")]);
+    expect(verdicts).toEqual(
+      ["00", "01", "02"].map((id) => ({
+        ok: false,
+        reason: `${id === last ? 0 : 1} well copies would stay, 2 are needed`,
+      })),
+    );
+  }, 200_000);
 });

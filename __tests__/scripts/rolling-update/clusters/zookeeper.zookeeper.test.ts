@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { zookeeperCluster, zookeeperSettingsSchema } from "../../../../scripts/rolling-update/clusters/zookeeper";
 import type { MemberProgram } from "../../../../scripts/rolling-update/simulator/member-process";
 import { conforms } from "../../../support/adapter-conformance";
-import { type Place, startServers } from "../../../support/running-cluster";
+import { eventually, type Place, startServers } from "../../../support/running-cluster";
 
 const CLASS_PATH = ["zookeeper", "slf4j-simple"].map((jar) => `/usr/share/java/${jar}.jar`).join(":");
 
@@ -30,7 +30,7 @@ function server(
 }
 
 describe("the ZooKeeper adapter on three real servers", () => {
-  conforms(() =>
+  const cluster = conforms(() =>
     startServers({
       ports: 3,
       program: server,
@@ -38,4 +38,17 @@ describe("the ZooKeeper adapter on three real servers", () => {
         zookeeperCluster(surroundings, { ...zookeeperSettingsSchema.parse({ kind: "zookeeper", port }), ...member }),
     }),
   );
+
+  test("R11: the server that is left of three says that it does not serve, and nobody may go", async () => {
+    const last = await cluster.loseFollowers();
+
+    await eventually(async () => {
+      const health = await cluster.healthOf(last);
+      const refuses = health?.ok === false && health.reason.endsWith("is not currently serving requests");
+      return refuses ? undefined : JSON.stringify(health);
+    });
+
+    await expect(cluster.leader()).rejects.toThrow("nobody leads");
+    expect(await cluster.canRoll(last)).toEqual({ ok: false, reason: "0 nodes would stay, a quorum of 3 is 2" });
+  }, 200_000);
 });

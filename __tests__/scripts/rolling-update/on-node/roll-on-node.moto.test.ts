@@ -14,6 +14,7 @@ import { deployNodes } from "../../../support/emulated-nodes";
 import { useEmulatedAws } from "../../../support/emulator";
 import { eventually } from "../../../support/eventually";
 import { instantMachinesWithAgents } from "../../../support/local-agents";
+import { useTestCredentials } from "../../../support/test-credentials";
 
 const REGION = "eu-west-1";
 const DOCUMENT = "orders-roll";
@@ -30,10 +31,9 @@ let autoScaling: AutoScalingClient;
 let ssm: SSMClient;
 let manifest: Manifest;
 const options = () => ({ region: REGION, endpoint: aws.emulator().url });
-const before = { ...process.env };
 
+useTestCredentials();
 beforeAll(async () => {
-  Object.assign(process.env, { AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test" });
   [autoScaling, ssm] = [new AutoScalingClient(options()), new SSMClient(options())];
   manifest = await deployNodes({
     ...options(),
@@ -57,10 +57,6 @@ beforeAll(async () => {
     await autoScaling.send(new UpdateAutoScalingGroupCommand({ AutoScalingGroupName: group, LaunchTemplate }));
   }
 });
-afterAll(() => {
-  process.env = before;
-});
-
 test("a plan on a node shows what would be replaced, and changes nothing", async () => {
   const { status, stdout } = await send("01", { Action: ["plan"], Options: [QUICK] });
 

@@ -1,0 +1,81 @@
+import { Token } from "cdktf";
+import { StatefulCluster, type StatefulClusterProps } from "../../../modules/stateful-cluster/stateful-cluster";
+import { clusterNode, ofFirstNode, SMALL_CLUSTER, synthesizedCluster, WAL } from "../../support/small-cluster";
+import { awsStack } from "../../support/synthesized-stack";
+
+describe("what cannot work is refused with both values:", () => {
+  test.each<[string, Partial<StatefulClusterProps>, string]>([
+    ["no nodes", { nodes: [] }, "cluster zookeeper: nodes is empty"],
+    [
+      "a node id twice",
+      { nodes: [clusterNode("00"), clusterNode("00")] },
+      "cluster zookeeper: two nodes have the nodeId 00",
+    ],
+    [
+      "an address twice",
+      { nodes: [clusterNode("00"), { ...clusterNode("01"), nodeIp: "10.0.0.100" }] },
+      "cluster zookeeper: two nodes have the nodeIp 10.0.0.100",
+    ],
+    [
+      "no security group",
+      { securityGroupIds: [] },
+      "node 00: securityGroupIds is empty: name at least one security group",
+    ],
+    [
+      "a hook beyond Auto Scaling's limit",
+      { launchHookTimeoutSeconds: 10_800 },
+      "node 00: launchHookTimeoutSeconds (10800) must be from 30 to 7200",
+    ],
+    [
+      "throughput of a volume that has none",
+      { dataVolume: { ...SMALL_CLUSTER.dataVolume, type: "io2", throughput: 250 } },
+      "node 00: throughput of volume data (250) is for gp3 volumes, its type is io2",
+    ],
+    [
+      "a relative mount path",
+      { dataVolume: { ...SMALL_CLUSTER.dataVolume, mountPath: "data" } },
+      "node 00: mountPath of volume data (data) must be an absolute path without blanks",
+    ],
+    [
+      "two volumes under one name",
+      { additionalVolumes: { wal: { ...SMALL_CLUSTER.dataVolume, mountPath: "/wal" } } },
+      "node 00: volumes data and wal have the same deviceName (/dev/sdf)",
+    ],
+    [
+      "half of a volume",
+      { nodes: [{ ...clusterNode("00"), additionalVolumes: { wal: { deviceName: "/dev/sdg", sizeGiB: 8 } } }] },
+      "node 00: additionalVolumes.wal is no volume of every node, so it must have type, mountPath, format, ownerUser, ownerGroup",
+    ],
+    [
+      "a node's volume in the place of another",
+      {
+        nodes: [{ ...clusterNode("00"), additionalVolumes: { wal: { mountPath: "/data" } } }],
+        additionalVolumes: { wal: WAL },
+      },
+      "node 00: volumes data and wal have the same mountPath (/data)",
+    ],
+  ])("%s", (_what, change, message) => {
+    expect(() => synthesizedCluster(change)).toThrow(message);
+  });
+
+  test("a list of security groups that Terraform alone knows is not looked at", () => {
+    const securityGroupIds = Token.asList("${local.security_groups_of_nodes}");
+
+    expect(ofFirstNode({ securityGroupIds }, "aws_network_interface")["security_groups"]).toBe(
+      "${local.security_groups_of_nodes}",
+    );
+  });
+});
+
+test.each([
+  [1, true],
+  [2, true],
+  [3, false],
+  [4, true],
+  [5, false],
+])("a cluster of %i nodes is warned about: %s", (count, warned) => {
+  const nodes = Array.from({ length: count }, (_, i) => clusterNode(`0${i}`));
+  const { node: construct } = new StatefulCluster(awsStack(), "zk", { ...SMALL_CLUSTER, nodes });
+
+  expect(construct.metadata.some(({ data }) => /a quorum survives/.test(data))).toBe(warned);
+});
