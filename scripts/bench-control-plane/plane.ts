@@ -114,7 +114,7 @@ export async function openSessions(
       sessions.map(({ token }) => createHash("sha256").update(token).digest()),
     ],
   );
-  await pool.query("vacuum analyze");
+  await pool.query("vacuum analyze sessions, leases, tokens");
   return sessions;
 }
 
