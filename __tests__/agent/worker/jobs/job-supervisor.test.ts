@@ -364,6 +364,27 @@ test("R28: a gap that the agent's earlier life may not have told is told again, 
   expect(later.filter(({ gapAfter }) => gapAfter !== undefined)).toEqual([]);
 });
 
+test("a job's age counts from when its daemon was started, in whichever life of the agent", async () => {
+  const maxJobAgeMs = 3_600_000;
+  const { host, jobs, source, idle } = worker({ maxJobAgeMs });
+  const { jobId } = await leftBehind(host, await new PortPool().take(), { startedAt: Date.now() - maxJobAgeMs });
+
+  await jobs.adopt();
+  await idle();
+
+  expect(source.of("release")).toMatchObject([{ ref: { jobId }, reason: "drain" }]);
+});
+
+test("a job whose daemon was started by an agent that did not note when has as long as any other", async () => {
+  const { host, jobs, source } = worker({ maxJobAgeMs: 3_600_000 });
+  await leftBehind(host, await new PortPool().take());
+
+  await jobs.adopt();
+  await eventually("it is looked at", async () => expect(source.of("progress")).not.toEqual([]));
+
+  expect(jobs.running()).toMatchObject([{ status: "running" }]);
+});
+
 test("R30: the port of a daemon that was taken up is given to no other, also while nothing listens on it", async () => {
   const port = await new PortPool().take();
   const { host, jobs, source } = worker({ ports: new PortPool({ from: port, to: port }) });
