@@ -165,6 +165,7 @@ class WorkerAgent implements AgentView {
       await this.sayGoodbye();
       await ports.cloud?.left(this, AbortSignal.any([stop, asked]));
     }
+    await ports.controlPlane.settled?.();
     await ports.notify({ stopping: true });
     this.ending.abort();
     clearInterval(ticking);

@@ -18,6 +18,8 @@ export class ControlPlaneError extends Error {
 }
 
 export interface ControlPlaneClient {
+  /** Resolves when nothing is under way any more that the process must stay for. @default - nothing ever is */
+  readonly settled?: () => Promise<void>;
   /**
    * @throws ControlPlaneError
    */
