@@ -218,12 +218,13 @@ test("a release is whole where it is put in place, also when the disk takes a pa
   await handle.close();
   const prototype = Object.getPrototypeOf(handle);
   const { write } = prototype;
-  jest.spyOn(prototype, "write").mockImplementation(function (this: unknown, bytes: unknown) {
+  const partly = jest.spyOn(prototype, "write").mockImplementation(function (this: unknown, bytes: unknown) {
     return write.call(this, (bytes as Uint8Array).subarray(0, 3));
   });
 
   expect(await boot()).toBe(true);
 
+  partly.mockRestore();
   expect(await readFile(join(root, "opt/holdfast/daemons/2.4.0/dbmazz"), "utf8")).toBe(DAEMON);
 });
 

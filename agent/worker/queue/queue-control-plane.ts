@@ -30,6 +30,11 @@ const RETRY_CAP_SECONDS = 300;
 const UNUSABLE_SECONDS = 5;
 const PROGRESS_MS = 30_000;
 
+/** SQS extends the time of a message until it has been the receiver's for so long, and no further. */
+const LONGEST_HOLD_SECONDS = 12 * 3_600;
+/** From the receipt to the daemon's start, and to quiesce it with the longest flush interval that a job may have. */
+const LETTING_GO_SECONDS = 15 * 60;
+
 /** What SQS answers when the message is no longer the receiver's. */
 const LOST = /ReceiptHandleIsInvalid|MessageNotInflight|InvalidParameterValue|InvalidIdFormat/;
 
@@ -45,9 +50,11 @@ type Handlers = {
  * https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
  */
 export function queueControlPlane(props: QueueProps): ControlPlaneClient {
+  const { visibilitySeconds = 120 } = props;
   const polls = new Set<Promise<unknown>>();
-  const handlers = handlersOf(props, polls);
+  const handlers = handlersOf({ ...props, visibilitySeconds }, polls);
   return {
+    longestJobMs: Math.max(0, LONGEST_HOLD_SECONDS - visibilitySeconds - LETTING_GO_SECONDS) * 1_000,
     settled: async () => void (await Promise.allSettled(polls)),
     async post<Name extends MessageName>(name: Name, message: Request<Name>, _token: string, options?: PostOptions) {
       try {
@@ -65,7 +72,7 @@ export function queueControlPlane(props: QueueProps): ControlPlaneClient {
 
 /** @param polls holds those that are under way. */
 function handlersOf(
-  { aws, queueUrl, held, log, visibilitySeconds = 120 }: QueueProps,
+  { aws, queueUrl, held, log, visibilitySeconds }: Required<QueueProps>,
   polls: Set<Promise<unknown>>,
 ): Handlers {
   const call = (action: string, params: Parameters<Aws["call"]>[2]) =>

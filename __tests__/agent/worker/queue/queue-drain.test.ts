@@ -63,12 +63,11 @@ function queue() {
   };
 }
 
-test("SQS: a worker that leaves does not wait for its long poll, and what that brings afterwards is anyone's at once", async () => {
-  const { polls, controlPlane, calls, held, visible } = queue();
+/** A worker of that queue, on an instance whose terminate hook is completed by `left`. */
+function startWorker({ controlPlane }: ReturnType<typeof queue>, host = new FakeDaemonHost()) {
   const stop = new AbortController();
   const left = jest.fn(async () => {});
-  let ended = false;
-  const running = runAgent(
+  const ended = runAgent(
     {
       worker: { workerId: "w", agentVersion: "1", daemonVersion: "2.4.0", pool: "p", labels: {}, slots: 2 },
       drain: { mode: "handoff", deadlineSeconds: 60 },
@@ -77,7 +76,7 @@ test("SQS: a worker that leaves does not wait for its long poll, and what that b
       controlPlane,
       deploymentToken: async () => "",
       log: createLog(() => {}),
-      host: new FakeDaemonHost(),
+      host,
       ports: new PortPool(),
       quirks: daemonQuirks({ kind: "dbmazz", version: "2.4.0" }),
       api: daemonApi,
@@ -87,22 +86,64 @@ test("SQS: a worker that leaves does not wait for its long poll, and what that b
       cloud: { run: async () => {}, protect: async () => true, unprotect: async () => {}, left },
     },
     { stop: stop.signal, handOver: new AbortController().signal },
-  ).then(() => {
-    ended = true;
-  });
-  await eventually("it polls", async () => expect(polls).toHaveLength(1));
+  );
+  return { stop, left, ended };
+}
+
+test("SQS: a worker that leaves does not wait for its long poll, and what that brings afterwards is anyone's at once", async () => {
+  const sqs = queue();
+  const { stop, left, ended } = startWorker(sqs);
+  await eventually("it polls", async () => expect(sqs.polls).toHaveLength(1));
 
   // WHEN
   stop.abort();
   await eventually("the group may go on", async () => expect(left).toHaveBeenCalled());
 
   // THEN it is there until SQS has nothing more to give to it
-  expect(ended).toBe(false);
-  polls[0]?.(messageOf("one"), messageOf("two"));
-  await running;
-  expect(visible()).toEqual(["one", "two"]);
-  expect(held.all()).toEqual([]);
-  expect(calls.map(({ action }) => action)).not.toContain("GetSecretValue");
+  const soon = new Promise((resolve) => setImmediate(() => resolve("still there")));
+  expect(await Promise.race([ended, soon])).toBe("still there");
+  sqs.polls[0]?.(messageOf("one"), messageOf("two"));
+  await ended;
+  expect(sqs.visible()).toEqual(["one", "two"]);
+  expect(sqs.held.all()).toEqual([]);
+  expect(sqs.calls.map(({ action }) => action)).not.toContain("GetSecretValue");
+});
+
+test.each([
+  ["let go in order before its message's twelve hours are over", 12 * 3_600_000 - 120_000 - 15 * 60_000, ["quiesced"]],
+  ["left alone until then", 11 * 3_600_000, []],
+])("SQS: a job is %s", async (_, ageMs, quiesced) => {
+  // GIVEN a job that an earlier life of the agent has started
+  const sqs = queue();
+  const host = new FakeDaemonHost();
+  const jobId = randomUUID();
+  sqs.held.hold({ jobId, fence: 1, receipt: "quiesced" });
+  const record = {
+    ...{ jobId, fence: 1, name: "orders", onDisconnect: "stop" as const, startedAt: Date.now() - ageMs },
+    ...{ port: await new PortPool().take(), slotName: "slot", tables: ["orders"] },
+    ...{ flushIntervalMs: 50, snapshotOnly: false, seq: -1 },
+  };
+  const daemon = await host.start({ record, variables: { SOURCE_SLOT_NAME: "slot", TABLES: "orders" }, files: {} });
+  host.survivors = async () => [daemon];
+
+  // WHEN it is taken up
+  const { stop, ended } = startWorker(sqs, host);
+  const paths = () => host.requests.map(({ path }) => path);
+  if (quiesced.length > 0) await eventually("it is anyone's", async () => expect(sqs.visible()).toEqual(quiesced));
+  else
+    await eventually("it is looked at twice", async () =>
+      expect(paths().filter((path) => path === "GET health")).toHaveLength(2),
+    );
+
+  // THEN
+  expect(sqs.visible()).toEqual(quiesced);
+  expect(paths().filter((path) => path === "POST cdc/pause")).toHaveLength(quiesced.length);
+  stop.abort();
+  await eventually("it polls no more", async () => {
+    for (const end of sqs.polls) end();
+    expect(await Promise.race([ended, new Promise((resolve) => setImmediate(() => resolve("not yet")))])).toBe("asked");
+  });
+  await host.close();
 });
 
 test.each([
