@@ -18,6 +18,9 @@ const TEXT_FORMAT = [
 
 const CONNECT_TIMEOUT_MS = 10_000;
 
+/** An idle connection is probed from then on: without it, after two hours. */
+const KEEPALIVE_AFTER_MS = 30_000;
+
 /** A frozen daemon must not hold the sink's rows, or the source's vacuum horizon, longer than this. */
 const IDLE_TRANSACTION_TIMEOUT_MS = 60_000;
 
@@ -41,6 +44,7 @@ export async function connect(
     application_name: "holdfast-daemon",
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
+    keepAliveInitialDelayMillis: KEEPALIVE_AFTER_MS,
     types: asText,
     options: [...TEXT_FORMAT, `idle_in_transaction_session_timeout=${IDLE_TRANSACTION_TIMEOUT_MS}`, ...settings]
       .map((setting) => `-c ${setting}`)

@@ -14,24 +14,29 @@ const GIVE_UP_AFTER_MS = 60_000;
 const DROP_DEADLINE_MS = 10_000;
 
 /**
- * Runs the job until it is told to end, and gives the exit status. A connection that breaks is made again, for a minute; all other
- * failures end the process at once, with the reason in the log and in `errorDetail`.
+ * Runs the job until it is told to end, and gives the exit status. A connection that breaks is made again, for a minute in which no
+ * session gets on or holds for a while; all other failures end the process at once, with the reason in the log and in `errorDetail`.
  */
 export async function runDaemon(configuration: DaemonConfiguration, lifecycle: Lifecycle, log: Log): Promise<number> {
   let attempt = 0;
   let workedAt = performance.now();
+  let reached = "";
   while (!lifecycle.stopSignal.aborted) {
+    const openedAt = performance.now();
     try {
       if ((await runSession(configuration, lifecycle, log)) === "done") break;
     } catch (error) {
       if (lifecycle.stopSignal.aborted) break;
-      const works = lifecycle.stage === "cdc" || lifecycle.stage === "snapshot";
+      const opened = lifecycle.stage === "cdc" || lifecycle.stage === "snapshot";
+      const gotOn = reachedBy(lifecycle) !== reached;
+      const held = performance.now() - openedAt >= RECONNECT.capMs;
+      reached = reachedBy(lifecycle);
       lifecycle.errorDetail = reason(error);
       if (!isTransient(error)) {
         log.error("cannot go on", { reason: lifecycle.errorDetail });
         return exitStatus(error);
       }
-      if (works) {
+      if (opened && (gotOn || held)) {
         attempt = 0;
         workedAt = performance.now();
       }
@@ -52,4 +57,9 @@ export async function runDaemon(configuration: DaemonConfiguration, lifecycle: L
   });
   log.info("slot dropped", { slot: configuration.source.slotName });
   return EXIT.asked;
+}
+
+/** What the job has in the sink. */
+function reachedBy({ confirmedLsn, tableProgress }: Lifecycle): string {
+  return [confirmedLsn, ...[...tableProgress.values()].map(({ chunksDone }) => chunksDone)].join(" ");
 }

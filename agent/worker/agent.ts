@@ -125,13 +125,14 @@ class WorkerAgent implements AgentView {
     });
     const { session, orders } = this;
     this.source = controlPlaneSource({ controlPlane, session, orders, log, ending: this.ending.signal });
+    const ages = [props.maxJobAgeMs, controlPlane.longestJobMs].filter((ageMs) => ageMs !== undefined);
     this.jobs = new JobSupervisor(props.worker.slots, {
       ...ports,
       source: this.source,
       lease: this.lease,
       admit: () => this.admit(),
       progressMs: () => this.intervals.progressMs,
-      ...(props.maxJobAgeMs === undefined ? {} : { maxJobAgeMs: props.maxJobAgeMs }),
+      maxJobAgeMs: Math.min(...ages),
       changed: () => {
         this.claims.wake();
         this.changes.wake();
@@ -165,6 +166,7 @@ class WorkerAgent implements AgentView {
       await this.sayGoodbye();
       await ports.cloud?.left(this, AbortSignal.any([stop, asked]));
     }
+    await ports.controlPlane.settled?.();
     await ports.notify({ stopping: true });
     this.ending.abort();
     clearInterval(ticking);

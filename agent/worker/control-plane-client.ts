@@ -18,6 +18,10 @@ export class ControlPlaneError extends Error {
 }
 
 export interface ControlPlaneClient {
+  /** A job can be this worker's for no longer: it is let go before. @default - as long as it takes */
+  readonly longestJobMs?: number;
+  /** Resolves when nothing is under way any more that the process must stay for. @default - nothing ever is */
+  readonly settled?: () => Promise<void>;
   /**
    * @throws ControlPlaneError
    */

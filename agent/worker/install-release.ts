@@ -68,7 +68,7 @@ async function install(
     for await (const chunk of body ?? []) {
       signal.throwIfAborted();
       hash.update(chunk);
-      await file.write(chunk);
+      await file.writeFile(chunk);
     }
     await file.chmod(0o755);
     await file.sync();

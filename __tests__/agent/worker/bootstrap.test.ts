@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, open, readdir, readFile, readlink, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { awsClient } from "../../../agent/host/aws";
@@ -211,6 +211,21 @@ test("defect 6: the daemon is fetched by version and architecture, and linked", 
   const daemon = join(root, "opt/holdfast/daemons/2.4.0/dbmazz");
   expect(await readFile(daemon, "utf8")).toBe(DAEMON);
   expect((await stat(daemon)).mode & 0o777).toBe(0o755);
+});
+
+test("a release is whole where it is put in place, also when the disk takes a part of it at a time", async () => {
+  const handle = await open(join(root, "any"), "w");
+  await handle.close();
+  const prototype = Object.getPrototypeOf(handle);
+  const { write } = prototype;
+  const partly = jest.spyOn(prototype, "write").mockImplementation(function (this: unknown, bytes: unknown) {
+    return write.call(this, (bytes as Uint8Array).subarray(0, 3));
+  });
+
+  expect(await boot()).toBe(true);
+
+  partly.mockRestore();
+  expect(await readFile(join(root, "opt/holdfast/daemons/2.4.0/dbmazz"), "utf8")).toBe(DAEMON);
 });
 
 test("defect 2: units and configuration are written into directories that did not exist, before the unit is started", async () => {

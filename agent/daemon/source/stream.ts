@@ -31,6 +31,12 @@ const READ_AHEAD_BYTES = 8 * 1024 * 1024;
 /** Well within wal_sender_timeout (60 s), also while nothing is read. */
 const STATUS_INTERVAL_MS = 5_000;
 
+/**
+ * A source that says nothing for so long is gone, in status intervals: half of it before it is asked to answer. It is what PostgreSQL's own
+ * subscribers wait (wal_receiver_timeout, 60 s). Intervals are counted, so that a process that stood still takes nobody for gone.
+ */
+const SILENT_INTERVALS = 12;
+
 const XLOG_DATA = 0x77;
 const KEEPALIVE = 0x6b;
 const STATUS_UPDATE = 0x72;
@@ -74,6 +80,7 @@ export async function openStream(
   let reading = true;
   let failure: Error | undefined;
   let waiting: (() => void) | undefined;
+  let silentIntervals = 0;
   let acknowledged = from;
   let serverWalEnd = from;
 
@@ -100,6 +107,7 @@ export async function openStream(
 
   wire.on("copyData", ({ chunk }) => {
     if (failure) return;
+    silentIntervals = 0;
     try {
       const message = receive(chunk);
       if (!message) return;
@@ -138,7 +146,13 @@ export async function openStream(
     abandon(client);
     throw error;
   });
-  const status = setInterval(() => acknowledge(acknowledged), STATUS_INTERVAL_MS);
+  const status = setInterval(() => {
+    if (reading) silentIntervals += 1;
+    if (silentIntervals >= SILENT_INTERVALS) {
+      const silentMs = SILENT_INTERVALS * STATUS_INTERVAL_MS;
+      fail(new ConnectionLostError(`the source has said nothing for ${silentMs / 1_000} s`));
+    } else acknowledge(acknowledged, silentIntervals >= SILENT_INTERVALS / 2);
+  }, STATUS_INTERVAL_MS);
 
   return {
     next: async (waitMs) => {

@@ -6,6 +6,8 @@ export interface DaemonRecord extends JobRef {
   readonly name: string;
   /** Whether it may run on when the lease is over. */
   readonly onDisconnect: "stop" | "keep";
+  /** Unix time in milliseconds; absent where an earlier version of the agent has started it. */
+  readonly startedAt?: number;
   /** Of its control API. */
   readonly port: number;
   readonly slotName: string;

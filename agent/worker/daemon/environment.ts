@@ -60,6 +60,9 @@ const SETTINGS: Readonly<Record<string, Rule>> = {
   RUST_LOG: (value) => /^[\w:=,-]{1,200}$/.test(value),
 };
 
+/** What dbmazz calls the slot of a MySQL source, which has none. */
+export const MYSQL_SLOT = "mysql_source";
+
 /** Leads a daemon to its private key. */
 export const PRIVATE_KEY_FILE = "SINK_SNOWFLAKE_PRIVATE_KEY_PATH";
 
@@ -120,7 +123,7 @@ export function daemonEnvironment(grant: Grant, port: number, quirks: DaemonQuir
   return {
     variables,
     files: privateKey === undefined ? {} : { [PRIVATE_KEY_FILE]: privateKey },
-    slotName: /^mysql/.test(spec.source.engine) ? "mysql_source" : (variables["SOURCE_SLOT_NAME"] ?? ""),
+    slotName: /^mysql/.test(spec.source.engine) ? MYSQL_SLOT : (variables["SOURCE_SLOT_NAME"] ?? ""),
     tables: spec.tables,
     flushIntervalMs: Number(variables["FLUSH_INTERVAL_MS"]),
     snapshotOnly: variables["INITIAL_SNAPSHOT_ONLY"] === "true",

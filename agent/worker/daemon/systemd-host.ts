@@ -21,9 +21,11 @@ export interface SystemdHostProps {
 
 /** How often a daemon is looked at. */
 const LOOK_MS = 250;
-/** How long systemd may take to hear of the end of a process. */
-const END_DEADLINE_MS = 10_000;
+/** How long systemd may take to hear of the end of a process and to tell it: one question that it leaves open, and another. */
+const END_DEADLINE_MS = 30_000;
 const JOURNAL_TIMEOUT_MS = 10_000;
+
+const UNSEEN: DaemonEnd = { status: null, signal: null };
 
 /** Daemons as transient units of systemd, each under a user of its own in the slice of the jobs. */
 export function systemdHost({ directory, guard, limits }: SystemdHostProps): DaemonHost {
@@ -101,14 +103,15 @@ function daemonProcess(
   };
 }
 
-/** systemd hears of the end a moment after /proc shows it. */
+/** systemd hears of the end a moment after /proc shows it, and may fail to tell it at first. */
 async function endOf(unit: string): Promise<DaemonEnd> {
   const deadline = performance.now() + END_DEADLINE_MS;
-  for (;;) {
-    const [state] = await unitStates(unit).catch(() => []);
-    if (!state?.running || performance.now() > deadline) return state?.end ?? { status: null, signal: null };
+  do {
+    const states = await unitStates(unit).catch(() => undefined);
+    if (states && !states[0]?.running) return states[0]?.end ?? UNSEEN;
     await pause(LOOK_MS, undefined, { ref: false });
-  }
+  } while (performance.now() < deadline);
+  return UNSEEN;
 }
 
 function rethrowIf(condition: boolean, error: unknown): void {

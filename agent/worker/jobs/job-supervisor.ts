@@ -1,6 +1,6 @@
 import type { Grant, JobRef, Request } from "../../../control-plane/protocol";
 import { reason } from "../../host/log";
-import type { DaemonHost, DaemonProcess } from "../daemon/daemon-host";
+import type { DaemonHost, DaemonProcess, DaemonRecord } from "../daemon/daemon-host";
 import { secretsOf } from "../daemon/daemon-secrets";
 import { type DaemonEnvironment, daemonEnvironment, JobSettingsError } from "../daemon/environment";
 import type { PortPool } from "../daemon/free-port";
@@ -13,7 +13,7 @@ export interface SupervisorPorts extends JobPorts {
   /** Resolves with whether this machine may hold a job now; asked before a grant is taken up. */
   readonly admit: () => Promise<boolean>;
   readonly lease: Pick<LeaseKeeper, "valid" | "lapses">;
-  /** How long a daemon may run here. @default - as long as it takes */
+  /** How long a daemon may run here, over all lives of the agent. @default - as long as it takes */
   readonly maxJobAgeMs?: number;
   /** Told whenever a job came or went. */
   readonly changed: () => void;
@@ -219,7 +219,8 @@ export class JobSupervisor {
       log.info("job has run long enough here", { ...job.ref });
       job.stop({ mode: "quiesce", cause: "drain" });
     };
-    const ageing = maxJobAgeMs <= LONGEST_TIMER_MS ? setTimeout(aged, maxJobAgeMs) : undefined;
+    const leftMs = Math.max(0, maxJobAgeMs - ageMs(daemon.record));
+    const ageing = leftMs <= LONGEST_TIMER_MS ? setTimeout(aged, leftMs) : undefined;
     void job.follow(daemon, leaseLost).then(async (departure) => {
       this.daemons.delete(jobId);
       await daemon.forget();
@@ -234,6 +235,9 @@ export class JobSupervisor {
   }
 }
 
+/** By the wall clock, which goes on between two lives of the agent. */
+const ageMs = ({ startedAt = Date.now() }: DaemonRecord): number => Math.max(0, Date.now() - startedAt);
+
 function larger(one: number | undefined, other: number | undefined): number | undefined {
   return one === undefined || other === undefined ? (one ?? other) : Math.max(one, other);
 }
@@ -245,6 +249,7 @@ function recordOf(grant: Grant, port: number, environment: DaemonEnvironment) {
     fence: grant.fence,
     name: grant.spec.name,
     onDisconnect: grant.spec.onDisconnect,
+    startedAt: Date.now(),
     port,
     slotName,
     tables,

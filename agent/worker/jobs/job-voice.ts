@@ -6,9 +6,20 @@ export type LastWord =
   | { readonly kind: "report"; readonly report: TerminalReport }
   | { readonly kind: "release"; readonly reason: ReleaseReason; readonly checkpoint?: Checkpoint };
 
-/** Says everything about one job under one fence, in order, one thing at a time, and nothing after the last word. */
+/** What is said of a job that goes on. */
+interface News {
+  readonly checkpoint: Checkpoint;
+  /** The position after which changes may be missing. */
+  readonly gapAfter: string | undefined;
+}
+
+/**
+ * Says everything about one job under one fence, in order, one thing at a time, and nothing after the last word. While a word waits to
+ * be heard, only the newest checkpoint is kept to be said next, and a possible gap along with it.
+ */
 export class JobVoice {
   private line: Promise<unknown> = Promise.resolve();
+  private next: News | undefined;
   private over = false;
 
   constructor(
@@ -22,16 +33,17 @@ export class JobVoice {
 
   progress(checkpoint: Checkpoint, lastConfirmed?: string): void {
     if (this.over) return;
-    this.line = this.line.then(async () => {
-      if (this.over) return;
-      this.heard(await this.source.progress(this.ref, checkpoint, lastConfirmed));
-    });
+    const inLine = this.next !== undefined;
+    this.next = { checkpoint, gapAfter: this.next?.gapAfter ?? lastConfirmed };
+    if (!inLine) this.line = this.line.then(() => this.sayNext());
   }
 
   /** Resolves once the word was taken or refused. A second last word is not said. */
   async end(word: LastWord): Promise<void> {
     if (this.over) return;
     this.over = true;
+    // The word brings the newest checkpoint itself, but no gap.
+    if (this.next?.gapAfter === undefined) this.next = undefined;
     const said = this.line.then(() =>
       word.kind === "report"
         ? this.source.report(this.ref, word.report)
@@ -44,12 +56,19 @@ export class JobVoice {
   /** Nothing more is said: whoever has the job now speaks of it. */
   silence(): void {
     this.over = true;
+    this.next = undefined;
+  }
+
+  private async sayNext(): Promise<void> {
+    const { next } = this;
+    this.next = undefined;
+    if (next) this.heard(await this.source.progress(this.ref, next.checkpoint, next.gapAfter));
   }
 
   private heard(answer: number | "fenced" | undefined): void {
     if (typeof answer === "number") this.newest(answer);
     if (answer !== "fenced") return;
-    this.over = true;
+    this.silence();
     this.fenced();
   }
 }

@@ -3,11 +3,12 @@ import { type Log, reason } from "../../host/log";
 import { Nap } from "../../host/nap";
 import { type CdcStatus, type DaemonApi, type Figures, type Health, lsnText } from "../daemon/daemon-api";
 import type { DaemonEnd, DaemonProcess, DaemonRecord } from "../daemon/daemon-host";
+import { MYSQL_SLOT } from "../daemon/environment";
 import type { DaemonQuirks } from "../daemon/quirks";
 import { withoutSecrets } from "../without-secrets";
 import type { JobSource } from "./job-source";
 import { JobVoice, type LastWord } from "./job-voice";
-import { endNow, quiesce } from "./quiesce";
+import { endNow, type Quiesced, quiesce } from "./quiesce";
 
 /** Why and how a daemon is to end. */
 export interface StopOrder {
@@ -64,6 +65,7 @@ export class SupervisedJob {
   readonly ref: JobRef;
   readonly voice: JobVoice;
   private order: StopOrder | undefined;
+  private quiesced: Quiesced | undefined;
   private readonly nap = new Nap();
   private last: { phase: Phase; lsn: bigint; chunks: number } | undefined;
 
@@ -134,7 +136,7 @@ export class SupervisedJob {
     }
     const word = await this.lastWord(daemon, end, failure);
     await this.voice.end(word);
-    return word.kind === "report" && word.report.outcome === "failed" ? "failed" : "settled";
+    return word.kind === "report" && word.report.outcome === "failed" && !this.order ? "failed" : "settled";
   }
 
   /** Looks at the daemon until it has ended or must; gives what was wrong with it, if that is why it was ended. */
@@ -235,11 +237,12 @@ export class SupervisedJob {
         : quiesce({
             daemon,
             api,
-            keepSlot: this.order?.mode !== "cleanup",
+            keepSlot: () => this.order?.mode !== "cleanup",
             remainingMs,
             seen: (status) => this.makeCheckpoint(status, daemon.record),
-          }).then((stopped) => {
-            this.overdue ||= !stopped;
+          }).then((how) => {
+            this.quiesced = how;
+            this.overdue ||= how === "signalled";
           });
     void ending.finally(() => {
       over = true;
@@ -251,6 +254,7 @@ export class SupervisedJob {
       if (!over && (this.order?.mode === "kill" || remainingMs() <= 0)) {
         await endNow(daemon, 0);
         await ending;
+        this.quiesced = "signalled";
       }
     }
   }
@@ -271,15 +275,27 @@ export class SupervisedJob {
         ...(error === undefined ? {} : { error: this.redacted(error).slice(0, TEXT_LENGTH) }),
       },
     });
-    if (order) return report("stopped");
+    const left = order?.mode === "cleanup" ? this.leftBehind(daemon.record, end) : undefined;
+    if (left !== undefined) this.ports.log.warn("cleanup failed", { ...this.ref, reason: left });
+    if (order) return left === undefined ? report("stopped") : report("failed", left);
     if (failure !== undefined) return report("failed", failure);
     if (end.status === 0 && daemon.record.snapshotOnly) return report("completed");
     // Also a status of 0: dbmazz ends so when its stream breaks.
-    const how = end.signal ?? (end.status === null ? "unseen" : `status ${end.status}`);
-    return report("failed", `the daemon ended unasked (${how})`);
+    return report("failed", `the daemon ended unasked (${howOf(end)})`);
+  }
+
+  /** Why a deleted job's slot may still be in its source; undefined when its daemon took the stop that drops it, and was not seen to fail. */
+  private leftBehind({ slotName }: DaemonRecord, end: DaemonEnd): string | undefined {
+    if (slotName === MYSQL_SLOT) return undefined;
+    const failed = end.signal !== null || (end.status ?? 0) !== 0;
+    if (this.quiesced === "slot dropped" && !failed) return undefined;
+    const how = this.quiesced === "signalled" ? "had to be ended by signals" : `ended (${howOf(end)}) without it`;
+    return `the cleanup failed: the daemon ${how}; replication slot ${slotName} may be left in the source, which keeps its log for it: drop it there with pg_drop_replication_slot('${slotName}')`;
   }
 
   private redacted(text: string): string {
     return withoutSecrets(text, this.secrets);
   }
 }
+
+const howOf = ({ status, signal }: DaemonEnd): string => signal ?? (status === null ? "unseen" : `status ${status}`);

@@ -15,29 +15,34 @@ const STEP = {
 export interface QuiesceProps {
   readonly daemon: DaemonProcess;
   readonly api: DaemonApi;
-  /** Whether the source keeps what the job needs to go on elsewhere; false only for a job that is deleted. */
-  readonly keepSlot: boolean;
+  /** Whether the source keeps what the job needs to go on elsewhere; false only for a job that is deleted. Asked just before the stop. */
+  readonly keepSlot: () => boolean;
   /** Time that is left for all of it. */
   readonly remainingMs: () => number;
   /** Told of every status that is read on the way. */
   readonly seen: (status: CdcStatus) => void;
 }
 
+/** How a daemon ended: by a stop that it took, with or without its slot; before it took one; or by signals. */
+export type Quiesced = "slot kept" | "slot dropped" | "unasked" | "signalled";
+
 /**
  * Ends a daemon so that the job can go on where it stopped: pause, wait until what is at hand is in the sink, stop, and only
  * if that does not end it, signals. It stays paused for no longer than it must, since a paused daemon stops answering
  * its source's keepalives.
- *
- * @returns whether it ended without signals.
  */
-export async function quiesce(props: QuiesceProps): Promise<boolean> {
+export async function quiesce(props: QuiesceProps): Promise<Quiesced> {
   const { daemon, api, keepSlot, remainingMs, seen } = props;
   const gone = daemon.ended.then((): true => true);
   if (await api.pause().catch(() => false)) await settled(api, daemon.record.flushIntervalMs, remainingMs, seen);
-  await api.stop(keepSlot).catch(() => false);
-  if (await within(Math.min(STEP.exitMs, remainingMs() - STEP.termMs), gone)) return true;
+  const kept = keepSlot();
+  const taken = await api.stop(kept).catch(() => false);
+  if (await within(Math.min(STEP.exitMs, remainingMs() - STEP.termMs), gone)) {
+    if (!taken) return "unasked";
+    return kept ? "slot kept" : "slot dropped";
+  }
   await endNow(daemon, Math.min(STEP.termMs, remainingMs()));
-  return false;
+  return "signalled";
 }
 
 /**

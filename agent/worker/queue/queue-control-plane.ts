@@ -2,7 +2,7 @@ import type { Action, Answer, Grant, JobRef, MessageName, Request } from "../../
 import { type Aws, AwsError } from "../../host/aws";
 import { type Log, reason } from "../../host/log";
 import { listOf } from "../../host/xml";
-import { type ControlPlaneClient, ControlPlaneError } from "../control-plane-client";
+import { type ControlPlaneClient, ControlPlaneError, type PostOptions } from "../control-plane-client";
 import type { HeldMessage, HeldMessages } from "./held-messages";
 import { jobSpecOf, parseQueueMessage } from "./queue-message";
 
@@ -30,10 +30,18 @@ const RETRY_CAP_SECONDS = 300;
 const UNUSABLE_SECONDS = 5;
 const PROGRESS_MS = 30_000;
 
+/** SQS extends the time of a message until it has been the receiver's for so long, and no further. */
+const LONGEST_HOLD_SECONDS = 12 * 3_600;
+/** From the receipt to the daemon's start, and to quiesce it with the longest flush interval that a job may have. */
+const LETTING_GO_SECONDS = 15 * 60;
+
 /** What SQS answers when the message is no longer the receiver's. */
 const LOST = /ReceiptHandleIsInvalid|MessageNotInflight|InvalidParameterValue|InvalidIdFormat/;
 
-type Handlers = { readonly [Name in MessageName]: (message: Request<Name>) => Promise<Answer<Name>> };
+/** `signal` ends the wait for an answer. */
+type Handlers = {
+  readonly [Name in MessageName]: (message: Request<Name>, signal: AbortSignal) => Promise<Answer<Name>>;
+};
 
 /**
  * A queue in the control plane's place: the same messages, answered by SQS. A message is a job, its visibility the lease,
@@ -42,11 +50,15 @@ type Handlers = { readonly [Name in MessageName]: (message: Request<Name>) => Pr
  * https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
  */
 export function queueControlPlane(props: QueueProps): ControlPlaneClient {
-  const handlers = handlersOf(props);
+  const { visibilitySeconds = 120 } = props;
+  const polls = new Set<Promise<unknown>>();
+  const handlers = handlersOf({ ...props, visibilitySeconds }, polls);
   return {
-    async post<Name extends MessageName>(name: Name, message: Request<Name>) {
+    longestJobMs: Math.max(0, LONGEST_HOLD_SECONDS - visibilitySeconds - LETTING_GO_SECONDS) * 1_000,
+    settled: async () => void (await Promise.allSettled(polls)),
+    async post<Name extends MessageName>(name: Name, message: Request<Name>, _token: string, options?: PostOptions) {
       try {
-        return await handlers[name](message);
+        return await handlers[name](message, options?.signal ?? new AbortController().signal);
       } catch (error) {
         if (error instanceof ControlPlaneError) throw error;
         const status = error instanceof AwsError ? error.status : 0;
@@ -58,7 +70,11 @@ export function queueControlPlane(props: QueueProps): ControlPlaneClient {
   };
 }
 
-function handlersOf({ aws, queueUrl, held, log, visibilitySeconds = 120 }: QueueProps): Handlers {
+/** @param polls holds those that are under way. */
+function handlersOf(
+  { aws, queueUrl, held, log, visibilitySeconds }: Required<QueueProps>,
+  polls: Set<Promise<unknown>>,
+): Handlers {
   const call = (action: string, params: Parameters<Aws["call"]>[2]) =>
     aws.call("sqs", action, { QueueUrl: queueUrl, ...params }, { timeoutMs: WAIT_SECONDS * 2_000 });
   const setVisibility = (receipt: string, seconds: number) =>
@@ -94,7 +110,17 @@ function handlersOf({ aws, queueUrl, held, log, visibilitySeconds = 120 }: Queue
     return lost;
   };
 
-  const grantOf = async (message: Readonly<Record<string, unknown>>): Promise<Grant | undefined> => {
+  /** Lets another have a message that is not held. */
+  const refuse = (receipt: string, afterSeconds: number): Promise<void> =>
+    ignoringLost(setVisibility(receipt, afterSeconds)).catch((error) =>
+      log.warn("message not given back", { reason: reason(error) }),
+    );
+
+  /** A message becomes a job, unless the worker has begun to leave by `signal`: then it is anyone's at once. */
+  const grantOf = async (
+    message: Readonly<Record<string, unknown>>,
+    signal: AbortSignal,
+  ): Promise<Grant | undefined> => {
     const [jobId, receipt] = [String(message["MessageId"]), String(message["ReceiptHandle"])];
     const attributes = message["Attributes"] as Readonly<Record<string, string>> | undefined;
     const fence = Number(attributes?.["ApproximateReceiveCount"] ?? 1);
@@ -105,14 +131,32 @@ function handlersOf({ aws, queueUrl, held, log, visibilitySeconds = 120 }: Queue
       return undefined;
     }
     try {
+      signal.throwIfAborted();
       const spec = await jobSpecOf(aws, parseQueueMessage(String(message["Body"])));
+      signal.throwIfAborted();
       held.hold({ jobId, fence, receipt });
       return { jobId, fence, attempt: fence, deadlineMs: GRANT_MS, spec, resume: null };
     } catch (error) {
-      log.error("message not usable", { messageId: jobId, receipts: fence, reason: reason(error) });
-      await ignoringLost(setVisibility(receipt, UNUSABLE_SECONDS)).catch(() => {});
+      if (!signal.aborted) {
+        log.error("message not usable", { messageId: jobId, receipts: fence, reason: reason(error) });
+      }
+      await refuse(receipt, signal.aborted ? 0 : UNUSABLE_SECONDS);
       return undefined;
     }
+  };
+
+  const receive = async (most: number, signal: AbortSignal): Promise<readonly Grant[]> => {
+    const { Messages } = await call("ReceiveMessage", {
+      MaxNumberOfMessages: Math.min(most, MOST_AT_ONCE),
+      WaitTimeSeconds: WAIT_SECONDS,
+      VisibilityTimeout: visibilitySeconds,
+      AttributeNames: ["ApproximateReceiveCount"],
+    });
+    const grants = await Promise.all(listOf(Messages).map((message) => grantOf(message, signal)));
+    const usable = grants.filter((grant) => grant !== undefined);
+    if (!signal.aborted) return usable;
+    for (const grant of usable) await giveBack(grant, 0);
+    return [];
   };
 
   let isFirstBeat = true;
@@ -139,15 +183,12 @@ function handlersOf({ aws, queueUrl, held, log, visibilitySeconds = 120 }: Queue
       const leaseMs = (visibilitySeconds - MARGIN_SECONDS) * 1_000;
       return { leaseMs, nextMs: Math.round(leaseMs / EXTENSIONS), actions };
     },
-    claim: async ({ freeSlots }) => {
-      const { Messages } = await call("ReceiveMessage", {
-        MaxNumberOfMessages: Math.min(freeSlots, MOST_AT_ONCE),
-        WaitTimeSeconds: WAIT_SECONDS,
-        VisibilityTimeout: visibilitySeconds,
-        AttributeNames: ["ApproximateReceiveCount"],
-      });
-      const grants = await Promise.all(listOf(Messages).map(grantOf));
-      return { grants: grants.filter((grant) => grant !== undefined), nextMs: 1, actions: [] };
+    claim: async ({ freeSlots }, signal) => {
+      const poll = receive(freeSlots, signal);
+      polls.add(poll);
+      void poll.catch(() => {}).finally(() => polls.delete(poll));
+      const grants = (await unlessAborted(poll, signal)) ?? [];
+      return { grants: [...grants], nextMs: 1, actions: [] };
     },
     started: async (ref) => {
       const message = held.of(ref);
@@ -197,4 +238,17 @@ async function ignoringLost(done: Promise<unknown>): Promise<void> {
   } catch (error) {
     if (!isLost(error)) throw error;
   }
+}
+
+/**
+ * What a poll brings, or nothing as soon as `signal` is aborted. The poll is not cut then: SQS would go on with it and hand out messages
+ * that nobody receives, see https://github.com/aws/aws-sdk-js/issues/2350.
+ */
+function unlessAborted<T>(poll: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const leave = () => resolve(undefined);
+    const heard = new AbortController();
+    signal.addEventListener("abort", leave, { signal: heard.signal });
+    poll.then(resolve, reject).finally(() => heard.abort());
+  });
 }

@@ -1,6 +1,6 @@
 import type { DaemonRecord } from "../../../../agent/worker/daemon/daemon-host";
 import { PortPool } from "../../../../agent/worker/daemon/free-port";
-import type { FakeDaemonHost } from "../../../support/fake-dbmazz";
+import type { DbmazzFaults, FakeDaemonHost } from "../../../support/fake-dbmazz";
 import { eventually } from "../../daemon/eventually";
 import { grantOf, PASSWORD, supervised } from "./supervised";
 
@@ -174,6 +174,75 @@ test("a quiesced job is stopped only when what was pending has reached the sink,
   expect(release).toMatchObject({ reason: "drain", checkpoint: { position, phase: "streaming" } });
 });
 
+describe("a job that is deleted", () => {
+  const CLEANUP = { mode: "cleanup", cause: "order" } as const;
+  async function streamingJob(faults: DbmazzFaults = {}) {
+    const parts = worker({ daemon: { kind: "reference", version: "0.1.0" } });
+    const { host, jobs, source, idle, streaming } = parts;
+    host.faults = () => faults;
+    const grant = grantOf();
+    jobs.start(grant, 0);
+    await streaming();
+    const [daemon] = host.daemons;
+    if (!daemon) throw new Error("no daemon");
+    const report = async () => {
+      await idle();
+      return source.of("report")[0]?.report;
+    };
+    return { ...parts, grant, daemon, report, slot: daemon.launch.record.slotName };
+  }
+  const left = (slot: string) => ({
+    outcome: "failed",
+    error: expect.stringContaining(`replication slot ${slot} may be left in the source`),
+  });
+
+  test("has stopped when its daemon took the stop and ended well", async () => {
+    const { jobs, grant, daemon, report } = await streamingJob();
+    jobs.stop(grant, CLEANUP);
+    expect(await report()).toMatchObject({ outcome: "stopped", exitCode: 0 });
+    expect(await report()).not.toHaveProperty("error");
+    expect(daemon.slotDropped).toBe(true);
+  });
+
+  test("leaves its slot, and says so, when its daemon had to be ended by signals", async () => {
+    const { jobs, grant, report, slot } = await streamingJob({ ignoresStop: true });
+    jobs.stop(grant, { ...CLEANUP, deadlineAt: performance.now() + 6_000 });
+    expect(await report()).toMatchObject(left(slot));
+    expect(jobs.failures).toBe(0);
+  });
+
+  test("leaves its slot, and says so, when its daemon could not drop it", async () => {
+    const { host, jobs, grant, daemon, report, slot } = await streamingJob({ ignoresStop: true });
+    jobs.stop(grant, CLEANUP);
+    await eventually("the stop is taken", async () =>
+      expect(host.requests.map(({ path }) => path)).toContain("POST cdc/stop"),
+    );
+    await daemon.end({ status: 78, signal: null });
+    expect(await report()).toMatchObject({ ...left(slot), exitCode: 78 });
+  });
+
+  test("leaves its slot, and says so, when its daemon ended before it took the stop", async () => {
+    const { host, jobs, grant, daemon, report, slot } = await streamingJob();
+    void daemon.end({ status: 0, signal: null });
+    jobs.stop(grant, CLEANUP);
+    expect(await report()).toMatchObject(left(slot));
+    expect(host.requests.map(({ path }) => path)).not.toContain("POST cdc/stop");
+  });
+
+  test("loses its slot also when it was being let go by then", async () => {
+    const { host, jobs, grant, daemon, report } = await streamingJob();
+    daemon.pending = 1;
+    jobs.stop(grant, { mode: "quiesce", cause: "drain" });
+    await eventually("it is paused", async () =>
+      expect(host.requests.map(({ path }) => path)).toContain("POST cdc/pause"),
+    );
+    jobs.stop(grant, CLEANUP);
+    daemon.pending = 0;
+    expect(await report()).toMatchObject({ outcome: "stopped" });
+    expect(daemon.slotDropped).toBe(true);
+  });
+});
+
 test.each(["order", "fenced"] as const)(
   "a daemon that cannot be signalled, since what does that is away, is signalled again until it is gone (%s)",
   async (cause) => {
@@ -293,6 +362,27 @@ test("R28: a gap that the agent's earlier life may not have told is told again, 
   const counting = later.filter(({ checkpoint }) => checkpoint.seq > 41);
   expect(counting.map(({ checkpoint }) => checkpoint.position)).toEqual(["0/1800000"]);
   expect(later.filter(({ gapAfter }) => gapAfter !== undefined)).toEqual([]);
+});
+
+test("a job's age counts from when its daemon was started, in whichever life of the agent", async () => {
+  const maxJobAgeMs = 3_600_000;
+  const { host, jobs, source, idle } = worker({ maxJobAgeMs });
+  const { jobId } = await leftBehind(host, await new PortPool().take(), { startedAt: Date.now() - maxJobAgeMs });
+
+  await jobs.adopt();
+  await idle();
+
+  expect(source.of("release")).toMatchObject([{ ref: { jobId }, reason: "drain" }]);
+});
+
+test("a job whose daemon was started by an agent that did not note when has as long as any other", async () => {
+  const { host, jobs, source } = worker({ maxJobAgeMs: 3_600_000 });
+  await leftBehind(host, await new PortPool().take());
+
+  await jobs.adopt();
+  await eventually("it is looked at", async () => expect(source.of("progress")).not.toEqual([]));
+
+  expect(jobs.running()).toMatchObject([{ status: "running" }]);
 });
 
 test("R30: the port of a daemon that was taken up is given to no other, also while nothing listens on it", async () => {

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { JobSource } from "../../../../agent/worker/jobs/job-source";
 import { JobVoice } from "../../../../agent/worker/jobs/job-voice";
 import { isHeld, type Job, type JobEvent, transition } from "../../../../control-plane/lease/job";
+import type { Checkpoint } from "../../../../control-plane/protocol";
 import { seededRandom } from "../../../support/seeded-random";
 
 jest.setTimeout(180_000);
@@ -19,6 +20,8 @@ const HELD: Job = {
   maxRetries: 10,
   onDisconnect: "stop",
 };
+
+const silently = () => {};
 
 type Said = "progress" | "report" | "release";
 const isTerminal = (said: Said | undefined) => said === "report" || said === "release";
@@ -46,12 +49,7 @@ test(`R25: nothing is said of a job after its last word, and nothing more is acc
   for (let order = 0; order < ORDERS; order++) {
     // GIVEN everything that may happen to a job at its end, in some order
     const said: Said[] = [];
-    const voice = new JobVoice(
-      { jobId: randomUUID(), fence: 3 },
-      slowSource(random, said),
-      () => {},
-      () => {},
-    );
+    const voice = new JobVoice({ jobId: randomUUID(), fence: 3 }, slowSource(random, said), silently, silently);
     const endings: Promise<void>[] = [];
     for (let events = 1 + Math.floor(random() * 8); events > 0; events--) {
       const event = random();
@@ -79,6 +77,81 @@ test(`R25: nothing is said of a job after its last word, and nothing more is acc
       if (!isHeld(was)) expect(job).toEqual(was);
     }
   }
+});
+
+describe("while nobody hears it", () => {
+  const REF = { jobId: randomUUID(), fence: 3 };
+  const checkpoint = (seq: number): Checkpoint => ({ seq, phase: "streaming", position: `0/${seq}` });
+
+  /** A source that answers to the first word only when it is told to, and to the others at once. */
+  function deafSource() {
+    const heard: { kind: Said; seq?: number; gapAfter?: string }[] = [];
+    let answer = () => {};
+    const silence = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const source: JobSource = {
+      claim: async () => [],
+      started: async () => "taken",
+      progress: async (_, { seq }, gapAfter) => {
+        heard.push({ kind: "progress", seq, ...(gapAfter === undefined ? {} : { gapAfter }) });
+        await silence;
+        return seq;
+      },
+      report: async () => {
+        heard.push({ kind: "report" });
+        return "taken";
+      },
+      release: async () => "taken",
+    };
+    return { heard, answer, voice: new JobVoice(REF, source, silently, silently) };
+  }
+
+  const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+  test("a job's checkpoints do not queue up: the newest is what is said next", async () => {
+    const { heard, answer, voice } = deafSource();
+    for (let seq = 1; seq <= 3_000; seq++) voice.progress(checkpoint(seq));
+    await settled();
+    for (let seq = 3_001; seq <= 6_000; seq++) voice.progress(checkpoint(seq));
+
+    answer();
+    await settled();
+
+    expect(heard).toEqual([
+      { kind: "progress", seq: 3_000 },
+      { kind: "progress", seq: 6_000 },
+    ]);
+  });
+
+  test("a possible gap is told with the checkpoint that took its own's place", async () => {
+    const { heard, answer, voice } = deafSource();
+    voice.progress(checkpoint(1));
+    await settled();
+    voice.progress(checkpoint(2), "0/1");
+    voice.progress(checkpoint(3));
+
+    answer();
+    await settled();
+
+    expect(heard).toEqual([
+      { kind: "progress", seq: 1 },
+      { kind: "progress", seq: 3, gapAfter: "0/1" },
+    ]);
+  });
+
+  test("a possible gap is told before the last word, which brings the newest checkpoint itself", async () => {
+    const { heard, answer, voice } = deafSource();
+    voice.progress(checkpoint(1));
+    await settled();
+    voice.progress(checkpoint(2), "0/1");
+    const end = voice.end({ kind: "report", report: { outcome: "stopped", logTail: [] } });
+
+    answer();
+    await end;
+
+    expect(heard.slice(1)).toEqual([{ kind: "progress", seq: 2, gapAfter: "0/1" }, { kind: "report" }]);
+  });
 });
 
 function eventOf(said: Said): JobEvent {

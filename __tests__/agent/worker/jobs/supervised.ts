@@ -87,6 +87,7 @@ export function supervised({
   slots = 4,
   daemon = { kind: "dbmazz", version: "2.4.0" } as DaemonProgram,
   ports = new PortPool(),
+  maxJobAgeMs = Number.POSITIVE_INFINITY,
 } = {}) {
   const host = new FakeDaemonHost();
   const source = new RecordingSource();
@@ -102,6 +103,7 @@ export function supervised({
     log: createLog((line) => void lines.push(line)),
     admit: async () => true,
     progressMs: () => 500,
+    maxJobAgeMs,
     changed: () => {},
   });
   return { host, source, lines, lease, jobs };

@@ -1,0 +1,183 @@
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import { type Aws, AwsError, type AwsParameters } from "../../../../agent/host/aws";
+import { createLog } from "../../../../agent/host/log";
+import type { AwsRecord } from "../../../../agent/host/xml";
+import { runAgent } from "../../../../agent/worker/agent";
+import { daemonApi } from "../../../../agent/worker/daemon/daemon-api";
+import { PortPool } from "../../../../agent/worker/daemon/free-port";
+import { daemonQuirks } from "../../../../agent/worker/daemon/quirks";
+import { HeldMessages } from "../../../../agent/worker/queue/held-messages";
+import { queueControlPlane } from "../../../../agent/worker/queue/queue-control-plane";
+import { FakeDaemonHost } from "../../../support/fake-dbmazz";
+import { useScratch } from "../../../support/scratch";
+import { eventually } from "../../daemon/eventually";
+
+const scratch = useScratch();
+const side = {
+  engine: "postgres",
+  url: "postgres://db.internal/shop",
+  secretArn: "arn:aws:secretsmanager:::secret:db",
+};
+
+const messageOf = (receipt: string, jobId: string = randomUUID()) => ({
+  MessageId: jobId,
+  ReceiptHandle: receipt,
+  Body: JSON.stringify({ name: "orders", source: side, sink: side, tables: ["orders"] }),
+  Attributes: { ApproximateReceiveCount: "1" },
+});
+
+/** A queue whose long polls end when the test says so. */
+function queue() {
+  const calls: { readonly action: string; readonly params: AwsParameters }[] = [];
+  const polls: ((...messages: ReturnType<typeof messageOf>[]) => void)[] = [];
+  let secret: () => Promise<AwsRecord> = async () => ({ SecretString: '{"username":"cdc","password":"p"}' });
+  const aws: Pick<Aws, "call"> = {
+    call: (_service, action, params = {}) => {
+      calls.push({ action, params });
+      if (action === "ReceiveMessage") {
+        return new Promise((resolve) => {
+          polls.push((...messages) => resolve({ Messages: messages } as unknown as AwsRecord));
+        });
+      }
+      if (action === "GetSecretValue") return secret();
+      return Promise.resolve(action === "GetQueueAttributes" ? { Attributes: { RedrivePolicy: "{}" } } : {});
+    },
+  };
+  const held = new HeldMessages(join(scratch.path, "queue.json"));
+  const controlPlane = queueControlPlane({ aws, queueUrl: "https://queue", held, log: createLog(() => {}) });
+  return {
+    calls,
+    polls,
+    held,
+    controlPlane,
+    secretIs: (answer: () => Promise<AwsRecord>) => {
+      secret = answer;
+    },
+    claim: (signal: AbortSignal) =>
+      controlPlane.post("claim", { claimId: randomUUID(), freeSlots: 2, waitMs: 0 }, "", { signal }),
+    visible: () =>
+      calls
+        .filter(({ action, params }) => action === "ChangeMessageVisibility" && params["VisibilityTimeout"] === 0)
+        .map(({ params }) => params["ReceiptHandle"]),
+  };
+}
+
+/** A worker of that queue, on an instance whose terminate hook is completed by `left`. */
+function startWorker({ controlPlane }: ReturnType<typeof queue>, host = new FakeDaemonHost()) {
+  const stop = new AbortController();
+  const left = jest.fn(async () => {});
+  const ended = runAgent(
+    {
+      worker: { workerId: "w", agentVersion: "1", daemonVersion: "2.4.0", pool: "p", labels: {}, slots: 2 },
+      drain: { mode: "handoff", deadlineSeconds: 60 },
+    },
+    {
+      controlPlane,
+      deploymentToken: async () => "",
+      log: createLog(() => {}),
+      host,
+      ports: new PortPool(),
+      quirks: daemonQuirks({ kind: "dbmazz", version: "2.4.0" }),
+      api: daemonApi,
+      holdLease: () => {},
+      notify: async () => {},
+      watchdogPeriodMs: undefined,
+      cloud: { run: async () => {}, protect: async () => true, unprotect: async () => {}, left },
+    },
+    { stop: stop.signal, handOver: new AbortController().signal },
+  );
+  return { stop, left, ended };
+}
+
+test("SQS: a worker that leaves does not wait for its long poll, and what that brings afterwards is anyone's at once", async () => {
+  const sqs = queue();
+  const { stop, left, ended } = startWorker(sqs);
+  await eventually("it polls", async () => expect(sqs.polls).toHaveLength(1));
+
+  // WHEN
+  stop.abort();
+  await eventually("the group may go on", async () => expect(left).toHaveBeenCalled());
+
+  // THEN it is there until SQS has nothing more to give to it
+  const soon = new Promise((resolve) => setImmediate(() => resolve("still there")));
+  expect(await Promise.race([ended, soon])).toBe("still there");
+  sqs.polls[0]?.(messageOf("one"), messageOf("two"));
+  await ended;
+  expect(sqs.visible()).toEqual(["one", "two"]);
+  expect(sqs.held.all()).toEqual([]);
+  expect(sqs.calls.map(({ action }) => action)).not.toContain("GetSecretValue");
+});
+
+test.each([
+  ["let go in order before its message's twelve hours are over", 12 * 3_600_000 - 120_000 - 15 * 60_000, ["quiesced"]],
+  ["left alone until then", 11 * 3_600_000, []],
+])("SQS: a job is %s", async (_, ageMs, quiesced) => {
+  // GIVEN a job that an earlier life of the agent has started
+  const sqs = queue();
+  const host = new FakeDaemonHost();
+  const jobId = randomUUID();
+  sqs.held.hold({ jobId, fence: 1, receipt: "quiesced" });
+  const record = {
+    ...{ jobId, fence: 1, name: "orders", onDisconnect: "stop" as const, startedAt: Date.now() - ageMs },
+    ...{ port: await new PortPool().take(), slotName: "slot", tables: ["orders"] },
+    ...{ flushIntervalMs: 50, snapshotOnly: false, seq: -1 },
+  };
+  const daemon = await host.start({ record, variables: { SOURCE_SLOT_NAME: "slot", TABLES: "orders" }, files: {} });
+  host.survivors = async () => [daemon];
+
+  // WHEN it is taken up
+  const { stop, ended } = startWorker(sqs, host);
+  const paths = () => host.requests.map(({ path }) => path);
+  if (quiesced.length > 0) await eventually("it is anyone's", async () => expect(sqs.visible()).toEqual(quiesced));
+  else
+    await eventually("it is looked at twice", async () =>
+      expect(paths().filter((path) => path === "GET health")).toHaveLength(2),
+    );
+
+  // THEN
+  expect(sqs.visible()).toEqual(quiesced);
+  expect(paths().filter((path) => path === "POST cdc/pause")).toHaveLength(quiesced.length);
+  stop.abort();
+  await eventually("it polls no more", async () => {
+    for (const end of sqs.polls) end();
+    expect(await Promise.race([ended, new Promise((resolve) => setImmediate(() => resolve("not yet")))])).toBe("asked");
+  });
+  await host.close();
+});
+
+test.each([
+  ["are read", async () => ({ SecretString: '{"username":"cdc","password":"p"}' })],
+  ["cannot be read", () => Promise.reject(new AwsError("secretsmanager", "GetSecretValue", "Unreachable", "", 0))],
+])("SQS: a message whose secrets %s while the worker begins to leave is anyone's at once", async (_, outcome) => {
+  const { polls, controlPlane, held, claim, visible, secretIs } = queue();
+  const leaving = new AbortController();
+  secretIs(async () => {
+    leaving.abort();
+    return await outcome();
+  });
+  const claimed = claim(leaving.signal);
+  polls[0]?.(messageOf("one"));
+
+  expect((await claimed).grants).toEqual([]);
+  await controlPlane.settled?.();
+  expect(visible()).toEqual(["one"]);
+  expect(held.all()).toEqual([]);
+});
+
+test("SQS: a second delivery of a job that runs, to a worker that leaves, is its hold from then on", async () => {
+  const { polls, controlPlane, held, claim, visible } = queue();
+  const first = claim(new AbortController().signal);
+  polls[0]?.(messageOf("one", "job"));
+  await first;
+  const leaving = new AbortController();
+  const second = claim(leaving.signal);
+  leaving.abort();
+  expect((await second).grants).toEqual([]);
+
+  polls[1]?.(messageOf("two", "job"));
+  await controlPlane.settled?.();
+
+  expect(held.ofJob("job")).toMatchObject({ receipt: "two" });
+  expect(visible()).toEqual([]);
+});
