@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Answer, Grant, JobRef, MessageName, Request } from "../../control-plane/protocol";
+import { type Answer, type Grant, type MessageName, type Request, refOf } from "../../control-plane/protocol";
 import { type Log, reason } from "../host/log";
 import { fullJitterMs, sleep } from "../host/waiting";
 import { type ControlPlaneClient, ControlPlaneError } from "./control-plane-client";
@@ -104,8 +104,6 @@ export function controlPlaneSource(props: ControlPlaneSourceProps): JobSource {
 }
 
 const takenBy = (answer: object | "fenced" | undefined) => (typeof answer === "object" ? "taken" : answer);
-
-const refOf = ({ jobId, fence }: JobRef): JobRef => ({ jobId, fence });
 
 function asRefusal(error: unknown): Pick<ControlPlaneError, "status" | "code" | "retryAfterMs"> {
   return error instanceof ControlPlaneError ? error : { status: 0, code: "", retryAfterMs: 0 };

@@ -6,9 +6,9 @@ import { RequestRefused, tokenInvalid } from "./refusal";
 import { TokenMemory } from "./token-memory";
 
 /** How a token is read from the header Authorization. */
-export type Scheme = (header: string) => string | undefined;
+type Scheme = (header: string) => string | undefined;
 
-export const BEARER: Scheme = (header) => /^Bearer (\S{8,256})$/.exec(header)?.[1];
+const BEARER: Scheme = (header) => /^Bearer (\S{8,256})$/.exec(header)?.[1];
 
 /** RFC 7617: the token is the password. */
 export const BASIC: Scheme = (header) => {

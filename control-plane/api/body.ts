@@ -14,8 +14,9 @@ export function isDeclaredShort({ headers }: IncomingMessage): boolean {
 
 const UTF8 = new TextDecoder();
 
-/** Reads the body of a request that is declared short. @throws Error when the asker leaves before its end */
+/** Reads the body of a request that is declared short. @throws Error when the asker leaves before its end, or has left */
 export async function textOf(incoming: IncomingMessage): Promise<string> {
+  if (incoming.destroyed) throw incoming.errored ?? new Error("the asker has left");
   const parts: Buffer[] = [];
   return await new Promise((resolve, reject) => {
     incoming.on("data", (part: Buffer) => parts.push(part));

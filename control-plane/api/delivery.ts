@@ -9,9 +9,7 @@ export function whenUndelivered(
   resetWithinMs: number,
   undelivered: () => void,
 ): void {
-  outgoing.once("close", () => {
-    if (!outgoing.writableFinished) undelivered();
-  });
+  whenCutShort(outgoing, undelivered);
   const { socket } = outgoing;
   if (!socket) return;
   const closed = (hadError: boolean): void => {
@@ -31,12 +29,17 @@ export function signalOfLeaving(outgoing: HttpBindings["outgoing"]): () => Abort
   };
 }
 
-function abortedWithout(outgoing: HttpBindings["outgoing"]): AbortSignal {
-  const left = new AbortController();
+/** Calls back when an answer is over before it was written to its end, or at once where it is already. */
+function whenCutShort(outgoing: HttpBindings["outgoing"], cutShort: () => void): void {
   const look = (): void => {
-    if (!outgoing.writableFinished) left.abort();
+    if (!outgoing.writableFinished) cutShort();
   };
   if (outgoing.destroyed) look();
   else outgoing.once("close", look);
+}
+
+function abortedWithout(outgoing: HttpBindings["outgoing"]): AbortSignal {
+  const left = new AbortController();
+  whenCutShort(outgoing, () => left.abort());
   return left.signal;
 }

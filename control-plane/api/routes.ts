@@ -78,14 +78,8 @@ export class Routes {
       // A copy that stops takes no further request: RFC 9112, section 9.6.
       if (api.waker.stopped) c.header("connection", "close");
     });
-    const refuseTooLarge = (c: Context) => respond(c, this.refuse("*", performance.now(), tooLarge()));
-    const countBytes = bodyLimit({ maxSize: BODY_LIMIT_BYTES, onError: refuseTooLarge });
-    this.app.use(async (c, next) => {
-      const declared = c.req.header("content-length");
-      // Counting turns the body into a stream of another kind, which costs more than all else that is done with a short one.
-      if (declared === undefined || c.req.header("transfer-encoding") !== undefined) return await countBytes(c, next);
-      return Number(declared) > BODY_LIMIT_BYTES ? refuseTooLarge(c) : await next();
-    });
+    const onError = (c: Context) => respond(c, this.refuse("*", performance.now(), tooLarge()));
+    this.app.use(bodyLimit({ maxSize: BODY_LIMIT_BYTES, onError }));
     this.app.notFound((c) =>
       respond(c, this.refuse("*", performance.now(), new RequestRefused(404, "not_found", "no such path"))),
     );

@@ -4,6 +4,8 @@ import type { ReadyJobs } from "../store/ready-jobs";
 import { NOTIFY_EVERY_MS, Notifications } from "./notifications";
 import { type Asking, type Ending, Parking, type Ready } from "./parking";
 
+/** For jobs whose time has come. */
+const LOOK_EVERY_MS = 1_000;
 const LOOKS_BETWEEN_NOTIFICATIONS = 3;
 
 /** What is known of jobs that are ready. */
@@ -40,7 +42,6 @@ export class Waker {
     database: Pool,
     listenUrl: string,
     private readonly readyJobs: ReadyJobs,
-    private readonly lookEveryMs = 1_000,
   ) {
     this.notifications = new Notifications(database, listenUrl, (sessions) => {
       for (const sessionId of sessions) this.parking.wakeSession(sessionId);
@@ -62,7 +63,7 @@ export class Waker {
       this.parking.forgetMissed();
       this.lookAtAll = true;
       void this.look();
-    }, this.lookEveryMs);
+    }, LOOK_EVERY_MS);
   }
 
   async stop(): Promise<void> {
@@ -144,7 +145,7 @@ export class Waker {
     this.lookLater ??= setTimeout(
       () => {
         this.lookLater = undefined;
-        this.looksDue -= 1;
+        this.looksDue = Math.max(0, this.looksDue - 1);
         if (this.looksDue > 0) this.lookSoon();
         if (this.parking.size > 0) void this.look();
       },

@@ -1,6 +1,7 @@
 /** What the control plane answers to each message of the worker protocol. */
 import type { HttpBindings } from "@hono/node-server";
 import type { Placement } from "../lease/placement";
+import { isSameRef, refOf } from "../protocol/job-ref";
 import { PROTOCOL_VERSION } from "../protocol/limits";
 import type { Action, Grant, MessageName, Request, Response } from "../protocol/messages";
 import { openAssignment } from "../store/assignments";
@@ -25,7 +26,7 @@ export interface Sender {
   readonly placement: Placement;
   /** Aborted when the sender has gone. */
   readonly gone: () => AbortSignal;
-  readonly outgoing: HttpBindings["outgoing"] | undefined;
+  readonly outgoing: HttpBindings["outgoing"];
 }
 
 type Handlers = {
@@ -58,7 +59,7 @@ export const HANDLERS = {
     if (renewal === "refused") throw (await isValid(api, tokenId)) ? sessionClosed() : tokenInvalid();
     if (request.state === "draining" && !renewal.draining) await markDraining(api.pool, sessionId);
     if (request.released.length > 0 || state === "registered") api.waker.jobsReady();
-    const strangers = request.running.filter((ref) => !renewal.held.some((job) => isSame(job, ref)));
+    const strangers = request.running.filter((ref) => !renewal.held.some((job) => isSameRef(job, ref)));
     const kills: Action[] = strangers.map(({ jobId, fence }) => ({ kind: "stop", mode: "kill", jobId, fence }));
     const drain = renewal.draining && request.state !== "draining" ? [DRAIN] : [];
     return {
@@ -170,11 +171,6 @@ export const HANDLERS = {
 const isValid = async ({ pool }: ApiContext, tokenId: string): Promise<boolean> =>
   (await readValidTokens(pool, [tokenId])).has(tokenId);
 
-const refOf = ({ jobId, fence }: { jobId: string; fence: number }) => ({ jobId, fence });
-
-const isSame = (one: HeldJob, other: { jobId: string; fence: number }): boolean =>
-  one.jobId === other.jobId && one.fence === other.fence;
-
 function stopOrders(held: readonly HeldJob[]): Action[] {
   return held
     .filter(({ state, desired }) => state === "running" && desired !== "run")
@@ -207,5 +203,5 @@ function takeBackUndelivered(api: ApiContext, { gone, outgoing, sessionId }: Sen
     );
   };
   if (gone().aborted) takeBack();
-  else if (outgoing) whenUndelivered(outgoing, api.timing.grantMs, takeBack);
+  else whenUndelivered(outgoing, api.timing.grantMs, takeBack);
 }

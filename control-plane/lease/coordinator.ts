@@ -2,6 +2,7 @@
  * The control plane's half of the lease protocol in memory: what the simulator runs and what the PostgreSQL store is
  * compared with. Time is the server's own, in milliseconds; nothing a worker says about time is believed.
  */
+import { isSameRef } from "../protocol/job-ref";
 import { type Holder, type Job, type JobEvent, type Refused, transition } from "./job";
 import type { LeaseTiming } from "./timing";
 
@@ -84,7 +85,7 @@ function open(state: Coordinator, session: Session, beat: Beat): boolean {
   for (const other of others.filter(({ epoch }) => epoch < session.epoch)) {
     state.sessions.set(other.id, { ...other, state: "closed" });
     for (const [jobId, job] of heldBy(state, other.id)) {
-      const alive = beat.running.some((ref) => ref.jobId === jobId && ref.fence === job.fence);
+      const alive = beat.running.some((ref) => isSameRef(ref, { jobId, fence: job.fence }));
       apply(state, jobId, alive && job.state === "running" ? { type: "adopt", session: session.id } : { type: "gone" });
     }
   }

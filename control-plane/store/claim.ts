@@ -1,5 +1,6 @@
 /** Which jobs the claims of a group get. */
 import { keyOf, mayTake, type Placement } from "../lease/placement";
+import { refOf } from "../protocol/job-ref";
 import type { Fresh } from "./create";
 import type { Prepared, Queryable } from "./database";
 import { JOB_COLUMNS, type JobStep, type LockedJob, readJobs } from "./jobs";
@@ -136,7 +137,7 @@ export function openGrants(
   { claimId }: Pick<Claim, "claimId">,
 ): { jobId: string; fence: number }[] {
   const isOpen = (job: HeldJob): boolean => job.state === "starting" && job.claimId === claimId;
-  return (session?.held ?? []).filter(isOpen).map(({ jobId, fence }) => ({ jobId, fence }));
+  return (session?.held ?? []).filter(isOpen).map(refOf);
 }
 
 const idOf = ({ sessionId, claimId }: Claim): string => `${sessionId}/${claimId}`;

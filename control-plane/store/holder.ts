@@ -3,6 +3,7 @@
  * changes nothing.
  */
 import type { Pool } from "pg";
+import { refOf } from "../protocol/job-ref";
 import type { Checkpoint, Request } from "../protocol/messages";
 import { type Queryable, transaction } from "./database";
 import { applyToJob } from "./jobs";
@@ -79,5 +80,5 @@ export async function saveMetrics(
     ],
   );
   const saved = new Set(rows.map(({ job_id }) => job_id));
-  return jobs.filter(({ jobId }) => !saved.has(jobId)).map(({ jobId, fence }) => ({ jobId, fence }));
+  return jobs.filter(({ jobId }) => !saved.has(jobId)).map(refOf);
 }

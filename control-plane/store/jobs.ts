@@ -126,7 +126,7 @@ export function takeSteps(locked: readonly LockedJob[], steps: readonly JobStep[
     const next = transition(job, event);
     if (typeof next === "string" || next === job) return next;
     changes.set(jobId, { ...row, next, grant, end });
-    entries.push(auditOf({ ...row, job }, event.type, next, actor));
+    entries.push(auditOf({ ...row, job }, event.type, next, actor, end?.error));
     return next;
   });
   return { results, changes, entries };
@@ -138,8 +138,10 @@ export function auditOf(
   step: JobEvent["type"],
   { state: to, desired, fence }: Job,
   actor: Actor,
+  error?: string | null,
 ): AuditEntry {
-  return { deploymentId, actor, action: `job.${step}`, subject, detail: { from: job.state, to, desired, fence } };
+  const detail = { from: job.state, to, desired, fence, ...(error && { error }) };
+  return { deploymentId, actor, action: `job.${step}`, subject, detail };
 }
 
 /** The ids stand beside the rows, so that no plan walks all jobs: of the length of a list of rows the planner knows nothing. */

@@ -1,4 +1,5 @@
 import type { Pool } from "pg";
+import { isSameRef } from "../protocol/job-ref";
 import type { Request } from "../protocol/messages";
 import { recordAudit } from "./audit";
 import { OWES_TEST } from "./connection-tests";
@@ -98,7 +99,7 @@ export async function openSession(
     await applyToJobs(
       tx,
       taken.map(({ jobId, fence, state }) => {
-        const alive = state === "running" && running.some((ref) => ref.jobId === jobId && ref.fence === fence);
+        const alive = state === "running" && running.some((ref) => isSameRef(ref, { jobId, fence }));
         return { jobId, actor, event: alive ? { type: "adopt", session: sessionId } : { type: "gone" } };
       }),
     );

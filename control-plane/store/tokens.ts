@@ -37,7 +37,7 @@ const HOLDER: Prepared = {
   text: `
     select t.id, t.kind, t.deployment_id, t.session_id, s.state, s.worker_id, s.pool, s.labels
     from tokens t left join sessions s on s.id = t.session_id
-    where t.hash = $1 and t.revoked_at is null and (t.expires_at is null or t.expires_at > now())`,
+    where t.hash = $1 and ${VALID}`,
 };
 
 const STILL_VALID: Prepared = { name: "valid-tokens", text: `select id from tokens where id = any($1) and ${VALID}` };

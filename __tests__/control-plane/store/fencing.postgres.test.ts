@@ -1,4 +1,5 @@
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
+import { listAudit } from "../../../control-plane/store/audit";
 import { openDatabase, transaction } from "../../../control-plane/store/database";
 import * as holder from "../../../control-plane/store/holder";
 import { applyToJob } from "../../../control-plane/store/jobs";
@@ -81,6 +82,20 @@ describe("control-plane 4: fencing on every write", () => {
     expect(await holder.saveCheckpoint(fleet.pool, sessionId, ref, checkpoint)).toBe("fenced");
     expect(await holder.releaseJobs(fleet.pool, sessionId, [ref])).toEqual([ref]);
     expect(await fleet.row(jobId)).toMatchObject({ state: "completed", checkpoint_seq: null });
+  });
+
+  it("control-plane 27: what went wrong with a job's end stands in the audit log, also of one that was deleted", async () => {
+    const jobId = await fleet.job("leaving");
+    const sessionId = await fleet.worker("cleaner");
+    const ref = await fleet.run(sessionId);
+    await transaction(fleet.pool, (tx) => applyToJob(tx, jobId, { type: "delete" }, "test"));
+
+    const error = "the cleanup failed: replication slot s may be left";
+    expect(await fleet.report({ sessionId, ...ref, outcome: "failed", error, logTail: [] })).toBe("reported");
+
+    expect(await fleet.row(jobId)).toMatchObject({ state: "deleted" });
+    const [last] = (await listAudit(fleet.pool, fleet.deploymentId, 0)).filter(({ action }) => action === "job.report");
+    expect(last).toMatchObject({ subject: jobId, detail: { to: "deleted", error } });
   });
 
   it(`control-plane 10: a checkpoint never goes back, in ${ORDERS} random orders of delivery`, async () => {

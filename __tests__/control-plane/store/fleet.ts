@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Pool } from "pg";
 import type { Placement } from "../../../control-plane/lease/placement";
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
-import type { Request } from "../../../control-plane/protocol";
+import { type Request, refOf } from "../../../control-plane/protocol";
 import { type Assignment, openAssignment, sendForAssignments } from "../../../control-plane/store/assignments";
 import { createDatasource, createDeployment } from "../../../control-plane/store/catalog";
 import type { NewJob } from "../../../control-plane/store/create";
@@ -139,7 +139,7 @@ export class TestFleet {
   async claim(sessionId: string, slots = 1, claimId = randomUUID()): Promise<Ref[]> {
     const { grantMs } = DEFAULT_TIMING;
     const claimed = await this.writes.claim({ ...this.registration(sessionId), sessionId, claimId, slots, grantMs });
-    return claimed === "refused" ? [] : claimed.granted.map(({ jobId, fence }) => ({ jobId, fence }));
+    return claimed === "refused" ? [] : claimed.granted.map(refOf);
   }
 
   readonly start = async (start: Omit<Start, "tokenId">) =>

@@ -1,4 +1,12 @@
-import type { Action, Answer, Grant, JobRef, MessageName, Request } from "../../../control-plane/protocol";
+import {
+  type Action,
+  type Answer,
+  type Grant,
+  isSameRef,
+  type JobRef,
+  type MessageName,
+  type Request,
+} from "../../../control-plane/protocol";
 import { type Aws, AwsError } from "../../host/aws";
 import { type Log, reason } from "../../host/log";
 import { listOf } from "../../host/xml";
@@ -173,7 +181,8 @@ function handlersOf(
     heartbeat: async ({ running, released }) => {
       for (const ref of released) await giveBack(ref, 0);
       // Before its first beat a life of the agent has claimed nothing: what is held and does not run is left by an earlier one.
-      if (isFirstBeat) for (const ref of held.all()) if (!running.some(isSame(ref))) await giveBack(ref, 0);
+      if (isFirstBeat)
+        for (const ref of held.all()) if (!running.some((other) => isSameRef(ref, other))) await giveBack(ref, 0);
       isFirstBeat = false;
       const mine = running.flatMap((ref) => held.of(ref) ?? []);
       const lost = await extend(mine);
@@ -227,8 +236,6 @@ function handlersOf(
     "connection-test": async () => ({}),
   };
 }
-
-const isSame = (one: JobRef) => (other: JobRef) => one.jobId === other.jobId && one.fence === other.fence;
 
 const isLost = (error: unknown) => error instanceof AwsError && LOST.test(error.code);
 
