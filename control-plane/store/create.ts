@@ -62,7 +62,7 @@ const DATASOURCES: Prepared = {
     select id, deployment_id as "deploymentId" from datasources where id = any($1) and deleted_at is null order by id for share`,
 };
 
-const TAKEN: Prepared = {
+export const TAKEN: Prepared = {
   name: "taken-names",
   text: `
     select null as id, j.deployment_id as "deploymentId", j.name

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { findAuditTampering } from "../../../control-plane/store/audit";
 import { PICK } from "../../../control-plane/store/claim";
+import { TAKEN } from "../../../control-plane/store/create";
 import type { Prepared } from "../../../control-plane/store/database";
 import { RENEW } from "../../../control-plane/store/heartbeats";
 import { findPinningTransaction } from "../../../control-plane/store/horizon";
@@ -125,7 +126,7 @@ describe("control-plane 18: plans", () => {
   };
 
   it.each([1, 2_000])(
-    `control-plane 18: claim, write, renew and sweep use their indexes beside ${FINISHED} finished jobs, %d ready`,
+    `control-plane 18: claim, creation, write, renew and sweep use their indexes beside ${FINISHED} finished jobs, %d ready`,
     async (ready) => {
       const fleet = await freshFleet();
       await fleet.job("waiting");
@@ -143,7 +144,10 @@ describe("control-plane 18: plans", () => {
       const grants = await explain(fleet, EXPIRED_GRANTS, []);
       const lost = await explain(fleet, LOST_JOBS, [`{${worker}}`]);
 
-      for (const plan of [lock, write]) {
+      const taken = await explain(fleet, TAKEN, [`{${fleet.deploymentId}}`, "{orders}", `{${worker}}`]);
+      expect(taken).toContain("jobs_by_name");
+
+      for (const plan of [lock, write, taken]) {
         expect(plan).not.toContain("Seq Scan on jobs");
         expect(plan).toContain("jobs_pkey");
       }
