@@ -67,7 +67,7 @@ export const TAKEN: Prepared = {
   text: `
     select null as id, j.deployment_id as "deploymentId", j.name
     from unnest($1::uuid[], $2::text[]) as wanted (deployment_id, name)
-      join jobs j on j.deployment_id = wanted.deployment_id and j.name = wanted.name and j.state <> 'deleted'
+      join jobs j on j.deployment_id = wanted.deployment_id and j.name = wanted.name and j.deleted_at is null
     union all select id, null, null from jobs where id = any($3)`,
 };
 

@@ -76,7 +76,7 @@ export async function deleteDatasource(
     );
     if (found.rows.length === 0) return "not_found";
     const { rows } = await tx.query<{ name: string }>(
-      "select name from jobs where $1 in (source_id, sink_id) and state <> 'deleted' order by name limit 5",
+      "select name from jobs where $1 in (source_id, sink_id) and deleted_at is null order by name limit 5",
       [id],
     );
     if (rows.length > 0) {

@@ -10,7 +10,7 @@ const JOB = `
     (extract(epoch from now() - m.measured_at) * 1000)::bigint as "metricsAgeMs"
   from jobs j join datasources source on source.id = j.source_id join datasources sink on sink.id = j.sink_id
     left join sessions s on s.id = j.session_id left join job_metrics m on m.job_id = j.id and m.fence = j.fence
-  where j.deployment_id = $1 and j.state <> 'deleted'`;
+  where j.deployment_id = $1 and j.deleted_at is null`;
 
 export async function listDeployments(db: Queryable, only: string | null): Promise<Listed[]> {
   const { rows } = await db.query("select id, name from deployments where $1::uuid is null or id = $1 order by name", [
@@ -36,7 +36,7 @@ export function findDeployments(db: Queryable): (id: string) => Promise<boolean>
 export async function listDatasources(db: Queryable, deploymentId: string): Promise<Listed[]> {
   const { rows } = await db.query(
     `select d.id, d.name, d.engine, d.url, d.username as user, d.options, d.version, d.created_at as "createdAt",
-       (select count(*) from jobs j where d.id in (j.source_id, j.sink_id) and j.state <> 'deleted') as jobs
+       (select count(*) from jobs j where d.id in (j.source_id, j.sink_id) and j.deleted_at is null) as jobs
      from datasources d where d.deployment_id = $1 and d.deleted_at is null order by d.name`,
     [deploymentId],
   );

@@ -92,6 +92,24 @@ it("control-plane 13: a claim waits for nobody: it passes over a job that anothe
   expect(await fleet.claim(worker)).toMatchObject([{ jobId: first }]);
 });
 
+it("control-plane 21: a job's start writes its row in place, and no index", async () => {
+  const fleet = await freshFleet();
+  await fleet.job("one");
+  const worker = await fleet.worker("w");
+  const [grant] = await fleet.claim(worker);
+  await fleet.pool.query("create table hot (count bigint)");
+  await fleet.pool.query(`
+    create function count_hot() returns trigger language plpgsql as
+      $$ begin insert into hot values (pg_stat_get_xact_tuples_hot_updated('jobs'::regclass)); return null; end $$`);
+  await fleet.pool.query(
+    "create trigger count_hot after update on jobs for each statement execute function count_hot()",
+  );
+
+  if (grant) await fleet.start({ sessionId: worker, ...grant });
+
+  expect((await fleet.pool.query("select count from hot")).rows).toEqual([{ count: 1 }]);
+});
+
 const FINISHED = longForm(20_000, 1_000_000);
 
 describe("control-plane 18: plans", () => {
