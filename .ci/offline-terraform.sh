@@ -4,12 +4,18 @@
 # when it is there (TF_REATTACH_PROVIDERS). Does nothing where neither is found: terraform then asks its registry.
 offline_dir=$(mktemp -d)
 
-aws_provider=$(find / -xdev -type f -name 'terraform-provider-aws_v5*' -path '*/registry.terraform.io/*' 2>/dev/null | head -n 1)
+aws_provider=$(find / -xdev -type f -size +1M -name 'terraform-provider-aws_v5*' -path '*/registry.terraform.io/*' 2>/dev/null | head -n 1)
 if [ -n "$aws_provider" ]; then
+  # Terraform copies a provider's package at each init and hashes it at each command: of 700 MB, seconds. Of a line that
+  # starts the program where it lies, nothing; the version is still chosen by the configuration's constraint.
+  launcher="$offline_dir/mirror/registry.terraform.io/${aws_provider##*/registry.terraform.io/}"
+  mkdir -p "${launcher%/*}"
+  printf '#!/bin/sh\nexec "%s" "$@"\n' "$aws_provider" >"$launcher"
+  chmod +x "$launcher"
   cat >"$offline_dir/terraformrc" <<RC
 provider_installation {
   filesystem_mirror {
-    path = "${aws_provider%%/registry.terraform.io/*}"
+    path = "$offline_dir/mirror"
   }
 }
 RC

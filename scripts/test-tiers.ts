@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
-/** A group of tests that needs more than Node.js. */
+/** A group of tests that needs more than Node.js, or takes long. */
 export interface TestTier {
   /** Middle part of the file name: `<subject>.<name>.test.ts`. */
   readonly name: string;
@@ -13,6 +13,8 @@ export interface TestTier {
   readonly files?: readonly string[];
   /** The tests change devices and mounts. */
   readonly asRoot?: boolean;
+  /** What the tier shows, no version of the Node.js that runs it changes: machines, a browser or arithmetic do the work. */
+  readonly anyNode?: boolean;
 }
 
 export const TEST_TIERS: readonly TestTier[] = [
@@ -32,6 +34,7 @@ export const TEST_TIERS: readonly TestTier[] = [
       "zfs-fuse",
     ],
     asRoot: true,
+    anyNode: true,
   },
   {
     name: "mariadb",
@@ -43,6 +46,7 @@ export const TEST_TIERS: readonly TestTier[] = [
     proves: "user data under real systemd and cloud-init",
     commands: ["podman", "runc", "mmdebstrap", "ip", "iptables", "nsenter", "losetup", "flock"],
     asRoot: true,
+    anyNode: true,
   },
   {
     name: "lab",
@@ -63,6 +67,7 @@ export const TEST_TIERS: readonly TestTier[] = [
       "openssl",
     ],
     asRoot: true,
+    anyNode: true,
   },
   {
     name: "terraform",
@@ -79,6 +84,7 @@ export const TEST_TIERS: readonly TestTier[] = [
     name: "chromium",
     proves: "the status page in a real browser",
     commands: ["chromium", "initdb", "postgres", "openssl"],
+    anyNode: true,
   },
   { name: "etcd", proves: "a real etcd cluster", commands: ["etcd", "openssl"] },
   {
@@ -96,6 +102,12 @@ export const TEST_TIERS: readonly TestTier[] = [
   { name: "perl", proves: "an agent's restart under a hundred daemons", commands: ["perl", "bash", "mkfifo"] },
   { name: "bash", proves: "a shell loop in the simulator's time", commands: ["bash"] },
   { name: "shellcheck", proves: "the examples' node config scripts", commands: ["shellcheck"] },
+  {
+    name: "simulation",
+    proves: "leases and rolls in thousands of hours of a simulator's time",
+    commands: [],
+    anyNode: true,
+  },
 ];
 
 /**

@@ -1,19 +1,27 @@
 /**
- * `npm test`: every test this machine can run.
+ * `npm test`: every test this machine can run. `npm run test:node22`, which is `--node22`: the control plane's and the agents'
+ * under Node.js 22, which instances install, without the tiers that no version of it changes.
  *
  * A test file that needs a tool says so in its name (`apply.terraform.test.ts`). A tier whose tools are missing is skipped
- * with one line that names them; with HOLDFAST_REQUIRE=all a missing tool is a failure. Arguments go to jest.
+ * with one line that names them; with HOLDFAST_REQUIRE=all a missing tool is a failure. Other arguments go to jest.
  */
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
+import { node22 } from "./node22";
 import { missingCommands, TEST_TIERS } from "./test-tiers";
 
+const ON_NODE_22 = "--node22";
+const onNode22 = process.argv.includes(ON_NODE_22);
+const node = onNode22 ? node22() : process.execPath;
+const rooms = onNode22 ? ["agent", "control-plane"] : [];
+const leftOut = TEST_TIERS.filter(({ anyNode }) => onNode22 && anyNode);
+
 const required = process.env.HOLDFAST_REQUIRE === "all";
-const skipped = TEST_TIERS.map((tier) => ({ tier, missing: missingCommands(tier) })).filter(
-  ({ missing }) => missing.length > 0,
-);
+const skipped = TEST_TIERS.filter((tier) => !leftOut.includes(tier))
+  .map((tier) => ({ tier, missing: missingCommands(tier) }))
+  .filter(({ missing }) => missing.length > 0);
 
 for (const { tier, missing } of skipped) {
   console.log(
@@ -29,24 +37,33 @@ const scratch = mkdtempSync(join(tmpdir(), "holdfast-test-"));
 const report = join(scratch, "report.json");
 const startedMs = performance.now();
 const jest = spawnSync(
-  process.execPath,
+  node,
   [
     require.resolve("jest/bin/jest"),
     "--json",
     `--outputFile=${report}`,
     // More than the processors: half of their time tests wait for programs they have started.
     `--maxWorkers=${availableParallelism() + 2}`,
-    ...skipped.flatMap(({ tier }) => ["--testPathIgnorePatterns", `\\.${tier.name}\\.test\\.ts$`]),
-    ...process.argv.slice(2),
+    ...rooms.flatMap((room) => ["--roots", join("__tests__", room)]),
+    ...[...leftOut, ...skipped.map(({ tier }) => tier)].flatMap(({ name }) => [
+      "--testPathIgnorePatterns",
+      `\\.${name}\\.test\\.ts$`,
+    ]),
+    ...process.argv.slice(2).filter((argument) => argument !== ON_NODE_22),
   ],
-  { stdio: ["inherit", "ignore", "inherit"] },
+  {
+    stdio: ["inherit", "ignore", "inherit"],
+    // Programs that tests start by the name `node` are this one too.
+    env: { ...process.env, PATH: [...(onNode22 ? [dirname(node)] : []), process.env.PATH].join(delimiter) },
+  },
 );
 
 try {
   const { numPassedTests, numFailedTests, numPendingTests, numRuntimeErrorTestSuites } = JSON.parse(
     readFileSync(report, "utf8"),
   );
-  console.log(`took ${Math.round((performance.now() - startedMs) / 1_000)} s`);
+  const version = execFileSync(node, ["--version"], { encoding: "utf8" }).trim();
+  console.log(`Node.js ${version}, ${Math.round((performance.now() - startedMs) / 1_000)} s:`);
   console.log(
     `${numPassedTests} passed, ${numFailedTests + numRuntimeErrorTestSuites} failed, ${numPendingTests} skipped`,
   );
