@@ -1,4 +1,4 @@
-import type { Checkpoint, JobRef, Phase, Request } from "../../../control-plane/protocol";
+import { type Checkpoint, dropOfSlot, type JobRef, type Phase, type Request } from "../../../control-plane/protocol";
 import { type Log, reason } from "../../host/log";
 import { Nap } from "../../host/nap";
 import { type CdcStatus, type DaemonApi, type Figures, type Health, lsnText } from "../daemon/daemon-api";
@@ -290,7 +290,7 @@ export class SupervisedJob {
     const failed = end.signal !== null || (end.status ?? 0) !== 0;
     if (this.quiesced === "slot dropped" && !failed) return undefined;
     const how = this.quiesced === "signalled" ? "had to be ended by signals" : `ended (${howOf(end)}) without it`;
-    return `the cleanup failed: the daemon ${how}; replication slot ${slotName} may be left in the source, which keeps its log for it: drop it there with pg_drop_replication_slot('${slotName}')`;
+    return `the cleanup failed: the daemon ${how}; replication slot ${slotName} may be left in the source, which keeps its log for it: drop it there: ${dropOfSlot(slotName)}`;
   }
 
   private redacted(text: string): string {
