@@ -284,13 +284,19 @@ export class SupervisedJob {
     return report("failed", `the daemon ended unasked (${howOf(end)})`);
   }
 
-  /** Why a deleted job's slot may still be in its source; undefined when its daemon took the stop that drops it, and was not seen to fail. */
+  /** Why a deleted job's slot may still be in its source; undefined when its daemon took the stop that drops it, and was seen to end well. */
   private leftBehind({ slotName }: DaemonRecord, end: DaemonEnd): string | undefined {
     if (slotName === MYSQL_SLOT) return undefined;
-    const failed = end.signal !== null || (end.status ?? 0) !== 0;
-    if (this.quiesced === "slot dropped" && !failed) return undefined;
-    const how = this.quiesced === "signalled" ? "had to be ended by signals" : `ended (${howOf(end)}) without it`;
-    return `the cleanup failed: the daemon ${how}; replication slot ${slotName} may be left in the source, which keeps its log for it: drop it there: ${dropOfSlot(slotName)}`;
+    if (this.quiesced === "slot dropped" && end.status === 0) return undefined;
+    return `${this.howCleanupEnded(end)}; replication slot ${slotName} may be left in the source, which keeps its log for it: drop it there: ${dropOfSlot(slotName)}`;
+  }
+
+  private howCleanupEnded(end: DaemonEnd): string {
+    const isUnseen = end.status === null && end.signal === null;
+    if (this.quiesced === "signalled") return "the cleanup failed: the daemon had to be ended by signals";
+    if (this.quiesced === "slot dropped" && isUnseen)
+      return "the cleanup may have failed: the daemon took the stop, but nobody saw how it ended";
+    return `the cleanup failed: the daemon ended (${howOf(end)}) without it`;
   }
 
   private redacted(text: string): string {
