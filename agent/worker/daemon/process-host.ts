@@ -96,7 +96,8 @@ export function processHost({ command, directory }: ProcessHostProps): ProcessHo
       const alive: DaemonProcess[] = [];
       for (const daemon of await recordedDaemons(directory)) {
         if (mayLive(daemon)) alive.push(cared(daemon.folder, adopted(daemon)));
-        else await rm(daemon.folder, { recursive: true, force: true });
+        // What cannot be removed is tried again by the agent's next life.
+        else await rm(daemon.folder, { recursive: true, force: true }).catch(() => {});
       }
       return alive;
     },

@@ -263,7 +263,11 @@ export class SupervisedJob {
     const { order, checkpoint } = this;
     const kept = checkpoint ? { checkpoint } : {};
     if (order?.cause === "drain") return { kind: "release", reason: "drain", ...kept };
-    const logTail = (await daemon.lastLines(LOG_LINES)).map((line) => this.redacted(line).slice(0, TEXT_LENGTH));
+    const lines = await daemon.lastLines(LOG_LINES).catch((error) => {
+      this.ports.log.warn("output not read", { ...this.ref, reason: reason(error) });
+      return [];
+    });
+    const logTail = lines.map((line) => this.redacted(line).slice(0, TEXT_LENGTH));
     const exitCode = end.status === null ? {} : { exitCode: end.status };
     const report = (outcome: "completed" | "stopped" | "failed", error?: string): LastWord => ({
       kind: "report",

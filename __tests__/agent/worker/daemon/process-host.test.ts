@@ -204,6 +204,17 @@ test("R30: a daemon of which the system does not say whether it lives is taken u
   expect(await found?.ended).toEqual({ status: null, signal: null });
 });
 
+test("R30: an agent starts although what an ended daemon has left cannot be removed", async () => {
+  const host = hostOf("true");
+  host.holdLease(leaseOf(600_000));
+  await (await start(host)).ended;
+  const remove = jest.spyOn(promises, "rm").mockRejectedValueOnce(new Error("ENOTEMPTY"));
+
+  expect(await hostOf("true").survivors()).toEqual([]);
+
+  expect(remove).toHaveBeenCalled();
+});
+
 test("R30: an agent that cannot read what its earlier life has left does not take it for nothing", async () => {
   const host = hostOf("sleep", "600");
   host.holdLease(leaseOf(600_000));

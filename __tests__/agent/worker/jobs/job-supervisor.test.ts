@@ -255,6 +255,20 @@ describe("a job that is deleted", () => {
   });
 });
 
+test("a job leaves although what is kept of its daemon can be neither read nor removed, and its last word is said", async () => {
+  const { host, jobs, source, lines, idle, streaming } = worker();
+  host.faults = () => ({ unreadable: true });
+  const grant = grantOf();
+  jobs.start(grant, 0);
+  await streaming();
+
+  jobs.stop(grant, { mode: "quiesce", cause: "order" });
+  await idle();
+
+  expect(source.of("report")).toMatchObject([{ report: { outcome: "stopped", logTail: [] } }]);
+  expect(lines.join("")).toContain("ENOTEMPTY: the daemon's folder");
+});
+
 test.each(["order", "fenced"] as const)(
   "a daemon that cannot be signalled, since what does that is away, is signalled again until it is gone (%s)",
   async (cause) => {
