@@ -136,7 +136,11 @@ function handlersOf(
     const running = held.ofJob(jobId);
     if (running) {
       // Delivered twice: the newer receipt is the one that counts, the job runs on.
-      held.hold({ ...running, receipt });
+      try {
+        held.hold({ ...running, receipt });
+      } catch (error) {
+        log.warn("newer receipt not written down", { jobId, reason: reason(error) });
+      }
       return undefined;
     }
     try {
@@ -155,6 +159,12 @@ function handlersOf(
   };
 
   const receive = async (most: number, signal: AbortSignal): Promise<readonly Grant[]> => {
+    try {
+      held.requireWritable();
+    } catch (error) {
+      // What is received would have to be refused, which costs each message a receipt, until it is a dead letter.
+      throw new Error("nothing is received while it cannot be written down", { cause: error });
+    }
     const { Messages } = await call("ReceiveMessage", {
       MaxNumberOfMessages: Math.min(most, MOST_AT_ONCE),
       WaitTimeSeconds: WAIT_SECONDS,
