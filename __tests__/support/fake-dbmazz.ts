@@ -19,6 +19,8 @@ export interface DbmazzFaults {
   readonly ignoresStop?: boolean;
   /** Nothing answers on its port. */
   readonly deaf?: boolean;
+  /** What is kept of it can be neither read nor removed. */
+  readonly unreadable?: boolean;
 }
 
 /** One dbmazz 2.4 as its control API shows it, with what is unsafe about it. */
@@ -37,7 +39,7 @@ export class FakeDbmazz {
   constructor(
     readonly launch: DaemonLaunch,
     private readonly requests: DbmazzRequest[],
-    private readonly faults: DbmazzFaults,
+    readonly faults: DbmazzFaults,
   ) {
     this.ended = new Promise((resolve) => {
       this.finish = resolve;
@@ -143,7 +145,12 @@ function processOf(daemon: FakeDbmazz): DaemonProcess {
     ended: daemon.ended,
     signal: (name) => daemon.signal(name),
     memoryBytes: async () => undefined,
-    lastLines: async (count) => daemon.output.slice(-count),
-    forget: async () => {},
+    lastLines: async (count) => {
+      if (daemon.faults.unreadable) throw new Error("EIO: output.log");
+      return daemon.output.slice(-count);
+    },
+    forget: async () => {
+      if (daemon.faults.unreadable) throw new Error("ENOTEMPTY: the daemon's folder");
+    },
   };
 }

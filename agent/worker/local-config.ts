@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { visibilitySeconds } from "./queue/message-hold.json";
 
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, "letters, digits, dots, dashes, underscores");
 
@@ -11,7 +12,11 @@ const LocalConfig = z.strictObject({
     .strictObject({
       url: z.url({ protocol: /^https?$/ }),
       region: z.string().min(1),
-      visibilitySeconds: z.int().min(60).max(43_200).default(120),
+      visibilitySeconds: z
+        .int()
+        .min(visibilitySeconds.min)
+        .max(visibilitySeconds.max, visibilitySeconds.aboveMax)
+        .default(visibilitySeconds.default),
     })
     .optional(),
   workerId: name,

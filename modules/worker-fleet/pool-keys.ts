@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { visibilitySeconds } from "../../agent/worker/queue/message-hold.json";
 import { INSTANCE_TYPE } from "./architecture";
 import { LONGEST_WAIT_SECONDS } from "./lifecycle-hooks";
 
@@ -139,10 +140,12 @@ const backlog = z.strictObject({
     .describe("Customer managed key of the queue. Default: SQS managed encryption, or none."),
   visibility_seconds: z
     .int()
-    .min(60)
-    .max(43_200)
-    .default(120)
-    .describe("Seconds after which a message whose worker is gone is another's."),
+    .min(visibilitySeconds.min)
+    .max(visibilitySeconds.max, visibilitySeconds.aboveMax)
+    .default(visibilitySeconds.default)
+    .describe(
+      "Seconds after which a message whose worker is gone is another's; its job must end this long before SQS's twelve hours.",
+    ),
   secret_arns: z
     .array(z.string().regex(/^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+$/))
     .default([])

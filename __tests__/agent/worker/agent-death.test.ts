@@ -1,7 +1,7 @@
 import { GuardedLease } from "../../../agent/worker/guard-lease";
 import { LeaseKeeper } from "../../../agent/worker/lease-keeper";
 import { DEFAULT_TIMING, jobsMovedAfterMs } from "../../../control-plane/lease/timing";
-import { seededRandom } from "../../support/seeded-random";
+import { seededRandom } from "../../../scripts/seeded-random";
 
 const { heartbeatMs, workerLeaseMs } = DEFAULT_TIMING;
 const SEED = 6;

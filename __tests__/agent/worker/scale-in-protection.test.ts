@@ -5,7 +5,7 @@ import type { DaemonEnd, DaemonHost } from "../../../agent/worker/daemon/daemon-
 import { daemonQuirks } from "../../../agent/worker/daemon/quirks";
 import { JobSupervisor } from "../../../agent/worker/jobs/job-supervisor";
 import { scaleInProtection } from "../../../agent/worker/scale-in-protection";
-import { seededRandom } from "../../support/seeded-random";
+import { seededRandom } from "../../../scripts/seeded-random";
 import { grantOf, RecordingSource } from "./jobs/supervised";
 
 const SCHEDULES = 10_000;

@@ -5,7 +5,7 @@ import { WORKER_PATH } from "../../../control-plane/protocol";
 import { MESSAGES } from "../../../control-plane/protocol/schemas";
 import { openDatabase } from "../../../control-plane/store/database";
 import { issueToken } from "../../../control-plane/store/tokens";
-import { seededRandom } from "../../support/seeded-random";
+import { seededRandom } from "../../../scripts/seeded-random";
 import { interestingValues, mutate } from "../protocol/mutate";
 import { send, TestWorker } from "./clients";
 import { digestOfAll } from "./everything";

@@ -5,8 +5,8 @@ import { keepSession, type SessionPorts, type SessionState } from "../../../agen
 import * as coordinator from "../../../control-plane/lease/coordinator";
 import { LeaseTiming } from "../../../control-plane/lease/timing";
 import type { Request } from "../../../control-plane/protocol";
+import { seededRandom } from "../../../scripts/seeded-random";
 import { longForm } from "../../support/long-form";
-import { seededRandom } from "../../support/seeded-random";
 import { queuedJob } from "./simulator/simulate";
 
 const BEATING = longForm(300, 10_000);

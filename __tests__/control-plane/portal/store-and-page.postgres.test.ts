@@ -5,9 +5,9 @@ import { transaction } from "../../../control-plane/store/database";
 import { listJobs, listWorkers } from "../../../control-plane/store/inventory";
 import { applyToJob } from "../../../control-plane/store/jobs";
 import { sweep } from "../../../control-plane/store/sweeper";
+import { seededRandom } from "../../../scripts/seeded-random";
 import { longForm } from "../../support/long-form";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres";
-import { seededRandom } from "../../support/seeded-random";
 import { TestFleet } from "../store/fleet";
 
 let postgres: TestPostgres;

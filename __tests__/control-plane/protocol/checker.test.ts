@@ -3,7 +3,7 @@ import { buildSync } from "esbuild";
 import type * as z from "zod";
 import { type AnswerName, checkAnswer } from "../../../control-plane/protocol";
 import { MESSAGES, Refusal } from "../../../control-plane/protocol/schemas";
-import { seededRandom } from "../../support/seeded-random";
+import { seededRandom } from "../../../scripts/seeded-random";
 import { interestingValues, mutate } from "./mutate";
 import { SAMPLE_ANSWERS } from "./sample-answers";
 

@@ -5,9 +5,9 @@ import * as holder from "../../../control-plane/store/holder";
 import { applyToJob } from "../../../control-plane/store/jobs";
 import type { Ref } from "../../../control-plane/store/sessions";
 import { sweep } from "../../../control-plane/store/sweeper";
+import { seededRandom } from "../../../scripts/seeded-random";
 import { longForm } from "../../support/long-form";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres";
-import { seededRandom } from "../../support/seeded-random";
 import { TestFleet } from "./fleet";
 
 let postgres: TestPostgres;

@@ -1,3 +1,4 @@
+import { poolSchema } from "../../../modules/worker-fleet/pool-schema";
 import { SMALL_POOL, TOKEN_ARN } from "../../support/fleet-settings";
 import { decide, policiesOfRole } from "../../support/iam-policy";
 import { synthesizedFleet, workerConfig } from "../../support/synthesized-fleet";
@@ -30,6 +31,14 @@ describe("a pool that takes its jobs from a queue", () => {
   test("its workers may not read the token of the control plane that others have", () => {
     expect(may("cdc", "secretsmanager:GetSecretValue", TOKEN_ARN)).toBe("allowed");
     expect(may("mail", "secretsmanager:GetSecretValue", TOKEN_ARN)).toBe("implicitly denied");
+  });
+
+  test("a visibility that leaves a job hardly any of the twelve hours for which SQS lets it be held is refused", () => {
+    const parsed = poolSchema.safeParse({ ...SMALL_POOL, backlog: { ...backlog, visibility_seconds: 42_000 } });
+
+    expect(parsed.error?.issues).toMatchObject([
+      { path: ["backlog", "visibility_seconds"], message: expect.stringContaining("write 21600 (6 h) at most") },
+    ]);
   });
 
   test("a queue of another region is refused: its messages would be answered from afar", () => {

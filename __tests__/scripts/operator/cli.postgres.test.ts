@@ -117,6 +117,41 @@ it("takes a deployment from nothing to a job that a worker runs, and ends it aga
   expect(await done("audit verify")).toContain("every entry fits");
 });
 
+it("names the slot that a job may leave in its source when it is deleted while nobody runs it", async () => {
+  await shop();
+  await done("token create --kind deployment --out {}/deployment-token");
+  const token = readFileSync(join(scratch.path, "deployment-token"), "utf8").trim();
+  const worker = await new TestWorker(copy.controlPlane.url, token, "i-1").open();
+  const jobThatRan = async (name: string) => {
+    await done(`job create ${name} --source orders-db --sink copy-db --tables public.orders`);
+    const [grant] = (await worker.claim()).grants;
+    if (!grant) throw new Error("nothing to claim");
+    await worker.ask("release", { reason: "drain", jobs: [{ jobId: grant.jobId, fence: grant.fence }] });
+    return `holdfast_${grant.jobId.replaceAll("-", "")}`;
+  };
+  const slot = await jobThatRan("rested");
+  const drop = `select pg_drop_replication_slot('${slot}')`;
+
+  expect(await done("job delete rested")).toBe(
+    `job rested is deleted; no worker ran it, so none could clean up in its source
+replication slot ${slot} may be left in orders-db, which then keeps its log for it until the disk is full; drop it there:
+  ${drop}
+`,
+  );
+  const [entry] = JSON.parse(await done("audit list --json")).filter(
+    ({ action }: { action: string }) => action === "job.delete",
+  );
+  expect(entry).toMatchObject({ detail: { to: "deleted", leftSlot: { slot, source: "orders-db", drop } } });
+
+  const second = await jobThatRan("again");
+  expect(JSON.parse(await done("job delete again --json"))).toEqual({
+    id: expect.any(String),
+    name: "again",
+    state: "deleted",
+    leftSlot: { slot: second, source: "orders-db", drop: `select pg_drop_replication_slot('${second}')` },
+  });
+});
+
 it("tests a connection from a worker and shows every step", async () => {
   await shop();
   expect((await holdfast("datasource test orders-db --role source")).err).toContain(

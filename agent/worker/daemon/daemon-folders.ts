@@ -20,13 +20,31 @@ export async function makeDaemonFolder(directory: string, record: DaemonRecord):
   return folder;
 }
 
-/** Every folder below `directory` that has a record. */
+/**
+ * Every folder below `directory` that has a record.
+ *
+ * @throws Error when one cannot be read: a daemon that may be alive would be missed.
+ */
 export async function daemonFolders(directory: string): Promise<readonly DaemonFolder[]> {
-  const names = await readdir(directory).catch(() => []);
-  const found = await Promise.all(names.map((name) => readFolder(join(directory, name)).catch(() => undefined)));
+  const names = (await unlessMissing(readdir(directory))) ?? [];
+  const found = await Promise.all(names.map((name) => unlessMissing(readFolder(join(directory, name)))));
   return found.filter((folder) => folder !== undefined);
 }
 
-async function readFolder(folder: string): Promise<DaemonFolder> {
-  return { folder, record: JSON.parse(await readFile(join(folder, RECORD), "utf8")) as DaemonRecord };
+/** What is read of a file or folder; undefined where there is none. */
+export async function unlessMissing<T>(read: Promise<T>): Promise<T | undefined> {
+  return await read.catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
+    throw error;
+  });
+}
+
+async function readFolder(folder: string): Promise<DaemonFolder | undefined> {
+  const text = await readFile(join(folder, RECORD), "utf8");
+  try {
+    return { folder, record: JSON.parse(text) as DaemonRecord };
+  } catch {
+    // Nothing that another attempt would tell better.
+    return undefined;
+  }
 }

@@ -1,5 +1,12 @@
 import { createHash } from "node:crypto";
-import type { Connection, Grant } from "../../../control-plane/protocol";
+import {
+  type Connection,
+  type Grant,
+  replicationNameOf,
+  replicationSlotOf,
+  SLOT_NAME,
+  settingsOf,
+} from "../../../control-plane/protocol";
 import type { DaemonQuirks } from "./quirks";
 
 /** A job that cannot be handed to a daemon: the message names every setting at fault, and never its value. */
@@ -37,7 +44,7 @@ const text: Rule = (value) => value !== "" && !/[\n\0]/.test(value);
  * its default without a word, so they are checked here.
  */
 const SETTINGS: Readonly<Record<string, Rule>> = {
-  SOURCE_SLOT_NAME: (value) => /^[a-z0-9_]{1,63}$/.test(value),
+  SOURCE_SLOT_NAME: (value) => SLOT_NAME.test(value),
   SOURCE_PUBLICATION_NAME: (value) => /^[a-z_][a-z0-9_]{0,62}$/.test(value),
   MYSQL_SERVER_ID: whole(1, 4_294_967_295),
   MYSQL_GTID_ENABLED: flag,
@@ -77,7 +84,7 @@ const DEFAULT_FLUSH_INTERVAL_MS = 5_000;
 export function daemonEnvironment(grant: Grant, port: number, quirks: DaemonQuirks): DaemonEnvironment {
   const { jobId, fence, spec } = grant;
   const faults: string[] = [];
-  const settings = { ...spec.source.options, ...spec.sink.options, ...spec.options };
+  const settings = settingsOf(spec);
   for (const [name, value] of Object.entries(settings)) {
     if (name === "sslmode") continue;
     if (!Object.hasOwn(SETTINGS, name)) faults.push(`${name} is not a setting of a job`);
@@ -95,15 +102,14 @@ export function daemonEnvironment(grant: Grant, port: number, quirks: DaemonQuir
   }
   if (faults.length > 0) throw new JobSettingsError(`the job's settings are not usable: ${faults.join("; ")}`);
 
-  const key = jobId.replaceAll("-", "");
   const restart = fence > 1;
   const slotLost = restart && quirks.inactiveSlotDropped && /^postgres/.test(spec.source.engine);
   const { SINK_DATABASE: database = databaseOf(spec.sink), ...given } = withoutTls(settings);
   const variables: Record<string, string> = {
     NO_COLOR: "1",
     RUST_LOG: "info",
-    SOURCE_SLOT_NAME: `holdfast_${key}`,
-    SOURCE_PUBLICATION_NAME: `holdfast_${key}`,
+    SOURCE_SLOT_NAME: replicationNameOf(jobId),
+    SOURCE_PUBLICATION_NAME: replicationNameOf(jobId),
     // A checkpoint is found again by this number: it belongs to the job.
     MYSQL_SERVER_ID: String(1 + (createHash("sha256").update(jobId).digest().readUInt32BE() % 4_294_967_294)),
     FLUSH_INTERVAL_MS: String(DEFAULT_FLUSH_INTERVAL_MS),
@@ -123,7 +129,7 @@ export function daemonEnvironment(grant: Grant, port: number, quirks: DaemonQuir
   return {
     variables,
     files: privateKey === undefined ? {} : { [PRIVATE_KEY_FILE]: privateKey },
-    slotName: /^mysql/.test(spec.source.engine) ? MYSQL_SLOT : (variables["SOURCE_SLOT_NAME"] ?? ""),
+    slotName: replicationSlotOf(jobId, spec) ?? MYSQL_SLOT,
     tables: spec.tables,
     flushIntervalMs: Number(variables["FLUSH_INTERVAL_MS"]),
     snapshotOnly: variables["INITIAL_SNAPSHOT_ONLY"] === "true",

@@ -6,14 +6,14 @@ import { setTimeout as pause } from "node:timers/promises";
 import { writeFileAtomic } from "../../host/files";
 import { GuardedLease } from "../guard-lease";
 import { type HandedLease, machineInstant } from "../lease-keeper";
-import { type DaemonFolder, daemonFolders, makeDaemonFolder } from "./daemon-folders";
+import { type DaemonFolder, daemonFolders, makeDaemonFolder, unlessMissing } from "./daemon-folders";
 import type { DaemonEnd, DaemonHost, DaemonLaunch, DaemonProcess } from "./daemon-host";
 import { capOutput, lastLines } from "./daemon-output";
 import { secretsOf } from "./daemon-secrets";
 import { PRIVATE_KEY_FILE } from "./environment";
 import { LEASH, makeLeash, tellLeash } from "./leash";
 import { NICENESS, yieldAsSession } from "./niceness";
-import { parseStat, startOf } from "./process-identity";
+import { mayLive, type ProcessIdentity, parseStat, startOf } from "./process-identity";
 import { residentBytes } from "./resident-memory";
 
 export interface ProcessHostProps {
@@ -95,8 +95,9 @@ export function processHost({ command, directory }: ProcessHostProps): ProcessHo
     async survivors() {
       const alive: DaemonProcess[] = [];
       for (const daemon of await recordedDaemons(directory)) {
-        if (startOf(daemon.pid) === daemon.start) alive.push(cared(daemon.folder, adopted(daemon)));
-        else await rm(daemon.folder, { recursive: true, force: true });
+        if (mayLive(daemon)) alive.push(cared(daemon.folder, adopted(daemon)));
+        // What cannot be removed is tried again by the agent's next life.
+        else await rm(daemon.folder, { recursive: true, force: true }).catch(() => {});
       }
       return alive;
     },
@@ -109,10 +110,10 @@ export interface RecordedDaemon extends DaemonFolder {
   readonly start: string;
 }
 
-/** Every daemon that was started below `directory` and not forgotten, alive or not. */
+/** Every daemon that was started below `directory` and not forgotten, alive or not. @throws Error when one cannot be read. */
 export async function recordedDaemons(directory: string): Promise<readonly RecordedDaemon[]> {
   const folders = await daemonFolders(directory);
-  const found = await Promise.all(folders.map((folder) => readDaemon(folder).catch(() => undefined)));
+  const found = await Promise.all(folders.map((folder) => unlessMissing(readDaemon(folder))));
   return found.filter((daemon) => daemon !== undefined);
 }
 
@@ -123,8 +124,8 @@ async function readDaemon({ record, folder }: DaemonFolder): Promise<RecordedDae
   return start === undefined ? undefined : { record, folder, pid: Number(pid), start };
 }
 
-/** Signals the daemon and its children, if it is still that process. */
-function signalGroup({ pid, start }: Pick<RecordedDaemon, "pid" | "start">, signal: NodeJS.Signals): void {
+/** Signals the daemon and its children, if it is still that process. @throws Error when the system does not say. */
+function signalGroup({ pid, start }: ProcessIdentity, signal: NodeJS.Signals): void {
   if (startOf(pid) !== start) return;
   try {
     process.kill(-pid, signal);
@@ -176,9 +177,9 @@ async function launched(
 }
 
 function adopted(daemon: RecordedDaemon): DaemonProcess {
-  const { pid, start } = daemon;
+  const { pid } = daemon;
   const ended = (async () => {
-    while (startOf(pid) === start) await pause(LOOK_MS, undefined, { ref: false });
+    while (mayLive(daemon)) await pause(LOOK_MS, undefined, { ref: false });
     return { status: null, signal: null };
   })();
   return daemonProcess(daemon, secretsLeft(pid), ended, async (name) => signalGroup(daemon, name));

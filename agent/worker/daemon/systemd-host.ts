@@ -7,7 +7,7 @@ import { daemonFolders, makeDaemonFolder } from "./daemon-folders";
 import type { DaemonEnd, DaemonHost, DaemonProcess, DaemonRecord } from "./daemon-host";
 import { secretsOf } from "./daemon-secrets";
 import { refOf, UNIT_PATTERN, type UnitLimits, unitName } from "./daemon-unit";
-import { startOf } from "./process-identity";
+import { watchOf } from "./process-identity";
 import { residentBytes } from "./resident-memory";
 import { type UnitState, unitStates } from "./unit-state";
 
@@ -83,9 +83,7 @@ function daemonProcess(
   forget: () => Promise<void>,
 ): DaemonProcess {
   const { record } = known;
-  // With the pid it names the process for good; undefined when it is over already.
-  const start = startOf(pid);
-  const isAlive = () => start !== undefined && startOf(pid) === start;
+  const isAlive = watchOf(pid);
   const ended = (async () => {
     while (isAlive()) await pause(LOOK_MS, undefined, { ref: false });
     return await endOf(unit);

@@ -223,7 +223,8 @@ export class JobSupervisor {
     const ageing = leftMs <= LONGEST_TIMER_MS ? setTimeout(aged, leftMs) : undefined;
     void job.follow(daemon, leaseLost).then(async (departure) => {
       this.daemons.delete(jobId);
-      await daemon.forget();
+      // The agent's next life removes what is left.
+      await daemon.forget().catch((error) => log.warn("daemon not forgotten", { ...job.ref, reason: reason(error) }));
       ports.putBack(daemon.record.port);
       if (departure === "lost to the lease") this.lost.push(job.ref);
       if (departure === "failed") failed();

@@ -1,4 +1,4 @@
-import type { Checkpoint, JobRef, Phase, Request } from "../../../control-plane/protocol";
+import { type Checkpoint, dropOfSlot, type JobRef, type Phase, type Request } from "../../../control-plane/protocol";
 import { type Log, reason } from "../../host/log";
 import { Nap } from "../../host/nap";
 import { type CdcStatus, type DaemonApi, type Figures, type Health, lsnText } from "../daemon/daemon-api";
@@ -263,7 +263,11 @@ export class SupervisedJob {
     const { order, checkpoint } = this;
     const kept = checkpoint ? { checkpoint } : {};
     if (order?.cause === "drain") return { kind: "release", reason: "drain", ...kept };
-    const logTail = (await daemon.lastLines(LOG_LINES)).map((line) => this.redacted(line).slice(0, TEXT_LENGTH));
+    const lines = await daemon.lastLines(LOG_LINES).catch((error) => {
+      this.ports.log.warn("output not read", { ...this.ref, reason: reason(error) });
+      return [];
+    });
+    const logTail = lines.map((line) => this.redacted(line).slice(0, TEXT_LENGTH));
     const exitCode = end.status === null ? {} : { exitCode: end.status };
     const report = (outcome: "completed" | "stopped" | "failed", error?: string): LastWord => ({
       kind: "report",
@@ -284,13 +288,19 @@ export class SupervisedJob {
     return report("failed", `the daemon ended unasked (${howOf(end)})`);
   }
 
-  /** Why a deleted job's slot may still be in its source; undefined when its daemon took the stop that drops it, and was not seen to fail. */
+  /** Why a deleted job's slot may still be in its source; undefined when its daemon took the stop that drops it, and was seen to end well. */
   private leftBehind({ slotName }: DaemonRecord, end: DaemonEnd): string | undefined {
     if (slotName === MYSQL_SLOT) return undefined;
-    const failed = end.signal !== null || (end.status ?? 0) !== 0;
-    if (this.quiesced === "slot dropped" && !failed) return undefined;
-    const how = this.quiesced === "signalled" ? "had to be ended by signals" : `ended (${howOf(end)}) without it`;
-    return `the cleanup failed: the daemon ${how}; replication slot ${slotName} may be left in the source, which keeps its log for it: drop it there with pg_drop_replication_slot('${slotName}')`;
+    if (this.quiesced === "slot dropped" && end.status === 0) return undefined;
+    return `${this.howCleanupEnded(end)}; replication slot ${slotName} may be left in the source, which keeps its log for it: drop it there: ${dropOfSlot(slotName)}`;
+  }
+
+  private howCleanupEnded(end: DaemonEnd): string {
+    const isUnseen = end.status === null && end.signal === null;
+    if (this.quiesced === "signalled") return "the cleanup failed: the daemon had to be ended by signals";
+    if (this.quiesced === "slot dropped" && isUnseen)
+      return "the cleanup may have failed: the daemon took the stop, but nobody saw how it ended";
+    return `the cleanup failed: the daemon ended (${howOf(end)}) without it`;
   }
 
   private redacted(text: string): string {

@@ -32,6 +32,11 @@ export class HeldMessages {
     return this.byJob.get(jobId);
   }
 
+  /** @throws Error when nothing more could be written down: the disk is full, or not there. */
+  requireWritable(): void {
+    this.write(this.byJob);
+  }
+
   /** @throws Error when it cannot be written down; then it is not held. */
   hold(message: HeldMessage): void {
     const byJob = new Map(this.byJob).set(message.jobId, message);

@@ -12,6 +12,7 @@ import { type Log, reason } from "../../host/log";
 import { listOf } from "../../host/xml";
 import { type ControlPlaneClient, ControlPlaneError, type PostOptions } from "../control-plane-client";
 import type { HeldMessage, HeldMessages } from "./held-messages";
+import hold from "./message-hold.json";
 import { jobSpecOf, parseQueueMessage } from "./queue-message";
 
 export interface QueueProps {
@@ -19,7 +20,7 @@ export interface QueueProps {
   readonly queueUrl: string;
   readonly held: HeldMessages;
   readonly log: Log;
-  /** How long a message stays invisible to others after its time was extended. @default 120 */
+  /** How long a message stays invisible to others after its time was extended; the bounds are those of `message-hold.json`. @default 120 */
   readonly visibilitySeconds?: number;
 }
 
@@ -39,9 +40,9 @@ const UNUSABLE_SECONDS = 5;
 const PROGRESS_MS = 30_000;
 
 /** SQS extends the time of a message until it has been the receiver's for so long, and no further. */
-const LONGEST_HOLD_SECONDS = 12 * 3_600;
+const LONGEST_HOLD_SECONDS = hold.longestHoldSeconds;
 /** From the receipt to the daemon's start, and to quiesce it with the longest flush interval that a job may have. */
-const LETTING_GO_SECONDS = 15 * 60;
+const LETTING_GO_SECONDS = hold.lettingGoSeconds;
 
 /** What SQS answers when the message is no longer the receiver's. */
 const LOST = /ReceiptHandleIsInvalid|MessageNotInflight|InvalidParameterValue|InvalidIdFormat/;
@@ -58,7 +59,7 @@ type Handlers = {
  * https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
  */
 export function queueControlPlane(props: QueueProps): ControlPlaneClient {
-  const { visibilitySeconds = 120 } = props;
+  const { visibilitySeconds = hold.visibilitySeconds.default } = props;
   const polls = new Set<Promise<unknown>>();
   const handlers = handlersOf({ ...props, visibilitySeconds }, polls);
   return {
@@ -135,7 +136,11 @@ function handlersOf(
     const running = held.ofJob(jobId);
     if (running) {
       // Delivered twice: the newer receipt is the one that counts, the job runs on.
-      held.hold({ ...running, receipt });
+      try {
+        held.hold({ ...running, receipt });
+      } catch (error) {
+        log.warn("newer receipt not written down", { jobId, reason: reason(error) });
+      }
       return undefined;
     }
     try {
@@ -154,6 +159,12 @@ function handlersOf(
   };
 
   const receive = async (most: number, signal: AbortSignal): Promise<readonly Grant[]> => {
+    try {
+      held.requireWritable();
+    } catch (error) {
+      // What is received would have to be refused, which costs each message a receipt, until it is a dead letter.
+      throw new Error("nothing is received while it cannot be written down", { cause: error });
+    }
     const { Messages } = await call("ReceiveMessage", {
       MaxNumberOfMessages: Math.min(most, MOST_AT_ONCE),
       WaitTimeSeconds: WAIT_SECONDS,

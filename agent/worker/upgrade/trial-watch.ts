@@ -1,7 +1,7 @@
 import { replaceSymlink } from "../../host/files";
 import { type Log, reason } from "../../host/log";
 import { sleep } from "../../host/waiting";
-import { startOf } from "../daemon/process-identity";
+import { mayLive, startOf } from "../daemon/process-identity";
 import { type Trial, type TrialFiles, type TrialSign, trialFiles } from "./trial";
 
 const LOOK_MS = 200;
@@ -42,10 +42,10 @@ export async function watchTrial(directory: string, log: Log): Promise<void> {
   await files.watcher.remove();
 }
 
-/** Whether a living process watches over the trial. */
+/** Whether a process that may be alive watches over the trial. */
 export function isWatched(files: TrialFiles): boolean {
   const watcher = files.watcher.read();
-  return watcher?.start !== undefined && startOf(watcher.pid) === watcher.start;
+  return watcher !== undefined && mayLive(watcher);
 }
 
 /**
@@ -59,7 +59,7 @@ export function judged(
   sign: TrialSign | undefined,
   elapsedMs: number,
 ): "healthy" | string | undefined {
-  if (first && startOf(first.pid) !== first.start) return AGENT_ENDED;
+  if (first && !mayLive(first)) return AGENT_ENDED;
   if (program === "daemon" && sign && sign.failures > 0)
     return `${sign.failures} of the jobs that it was started for failed`;
   if (elapsedMs < gateMs) return undefined;
@@ -77,6 +77,8 @@ export async function rollBack(trial: Trial, detail: string, files: TrialFiles, 
     try {
       await replaceSymlink(from, link);
       await files.trial.write({ ...trial, state: "rolled_back", detail });
+      const sign = files.sign.read();
+      if (sign?.start !== undefined && startOf(sign.pid) === sign.start) process.kill(sign.pid, "SIGKILL");
       break;
     } catch (error) {
       log.error("not rolled back", { reason: reason(error) });
@@ -84,6 +86,4 @@ export async function rollBack(trial: Trial, detail: string, files: TrialFiles, 
       await sleep(ROLL_BACK_PAUSE_MS);
     }
   }
-  const sign = files.sign.read();
-  if (sign?.start !== undefined && startOf(sign.pid) === sign.start) process.kill(sign.pid, "SIGKILL");
 }

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomic } from "../../host/files";
+import type { ProcessIdentity } from "../daemon/process-identity";
 import type { WantedUpgrade } from "./release-signature";
 
 /** A new version on trial. Written down: the agent that reports on it is not the one that installed it. */
@@ -18,9 +19,7 @@ export interface Trial extends Pick<WantedUpgrade, "campaignId" | "program" | "v
 }
 
 /** How the agent that is on trial fares, in its own words. */
-export interface TrialSign {
-  readonly pid: number;
-  readonly start: string | undefined;
+export interface TrialSign extends ProcessIdentity {
   /** A heartbeat of this life was answered. */
   readonly answered: boolean;
   /** Jobs that failed on daemons which this life has started. */
@@ -28,10 +27,7 @@ export interface TrialSign {
 }
 
 /** The process that ends the trial. */
-export interface TrialWatcher {
-  readonly pid: number;
-  readonly start: string | undefined;
-}
+export type TrialWatcher = ProcessIdentity;
 
 /** The trial's files, of which each has one writer at a time. */
 export function trialFiles(directory: string) {

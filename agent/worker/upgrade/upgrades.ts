@@ -52,6 +52,8 @@ export class Upgrades {
   private report: UpgradeReport | undefined;
   private onTrial: Trial | undefined;
   private busy = false;
+  /** Of this process, once the system has told it. */
+  private start: string | undefined;
 
   constructor(
     private readonly props: UpgradeProps,
@@ -147,9 +149,10 @@ export class Upgrades {
     }
   }
 
-  private sign(answered: boolean): Promise<void> {
+  private async sign(answered: boolean): Promise<void> {
     const { pid } = process;
-    return this.files.sign.write({ pid, start: startOf(pid), answered, failures: this.ports.failures() });
+    this.start ??= startOf(pid);
+    await this.files.sign.write({ pid, start: this.start, answered, failures: this.ports.failures() });
   }
 
   private watch(program: WantedUpgrade["program"], from: string): void {

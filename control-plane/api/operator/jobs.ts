@@ -3,6 +3,7 @@ import * as z from "zod";
 import { transaction } from "../../store/database";
 import { listJobs, readJob } from "../../store/inventory";
 import { applyToJob } from "../../store/jobs";
+import { readLeftSlots } from "../../store/left-slots";
 import type { ApiContext } from "../context";
 import { RequestRefused, tokenInvalid } from "../refusal";
 import type { Call, Routes } from "../routes";
@@ -35,6 +36,15 @@ const NewJob = z.strictObject({
   maxRetries: z.int().min(0).max(1_000).default(10),
   /** Without it the job waits in state `created` until it is run. */
   run: z.boolean().default(true),
+});
+
+const Wished = z.object({
+  state: z.string(),
+  /**
+   * Of a job that is deleted while no worker runs it, and was granted to one before: the replication slot that may be left in its source,
+   * a datasource, and the statement that removes it there.
+   */
+  leftSlot: z.object({ slot: z.string(), source: z.string(), drop: z.string() }).optional(),
 });
 
 export function addJobRoutes(routes: Routes, api: ApiContext): void {
@@ -88,7 +98,7 @@ export function addJobRoutes(routes: Routes, api: ApiContext): void {
       path: `${DEPLOYMENT}/jobs/{jobId}/${desired}`,
       summary: `Ask a job to ${desired}`,
       token: "operator",
-      answer: z.object({ state: z.string() }),
+      answer: Wished,
       handle: async (call) => await wish(api, call, await reachable(api, call), call.params["jobId"] ?? "", desired),
     });
   }
@@ -100,15 +110,17 @@ async function wish(
   deploymentId: string,
   jobId: string,
   desired: "run" | "pause" | "stop" | "delete",
-): Promise<{ state: string }> {
-  const job = await transaction(api.pool, (tx) =>
-    applyToJob(tx, jobId, { type: desired }, actorOf(holder), deploymentId),
-  );
+): Promise<z.input<typeof Wished>> {
+  const { job, leftSlots } = await transaction(api.pool, async (tx) => {
+    const job = await applyToJob(tx, jobId, { type: desired }, actorOf(holder), deploymentId);
+    const isDeleted = typeof job !== "string" && job.state === "deleted";
+    return { job, leftSlots: await readLeftSlots(tx, isDeleted ? [jobId] : []) };
+  });
   if (job === "not_found") throw notFound("job", jobId);
   if (typeof job === "string") {
     throw new RequestRefused(409, "conflict", `the job cannot ${desired} in the state it is in: read it to see which`);
   }
   if (job.session) api.waker.sessionTouched(job.session);
   else api.waker.jobsReady();
-  return { state: job.state };
+  return { state: job.state, leftSlot: leftSlots.get(jobId) };
 }

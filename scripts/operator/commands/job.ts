@@ -16,6 +16,12 @@ const Job = Listed.extend({
   metrics: z.looseObject({ lagMs: z.number().optional() }).nullish(),
 });
 
+/** What the API answers to a wish. */
+const Wished = z.object({
+  state: z.string(),
+  leftSlot: z.object({ slot: z.string(), source: z.string(), drop: z.string() }).optional(),
+});
+
 /** What a job can be asked to do, and how that is told. */
 const WISHES = {
   run: "queue a job; a worker claims it and goes on from its last checkpoint",
@@ -111,14 +117,22 @@ Examples:
       surroundings,
       async (context, base) => {
         const { id, name, state: before } = await found(context, base);
-        const { state } = await context.api.post(`${base}/jobs/${id}/${wish}`, {}, z.object({ state: z.string() }));
+        const wished = await context.api.post(`${base}/jobs/${id}/${wish}`, {}, Wished);
+        const { state, leftSlot } = wished;
         const waits = state === before && ["starting", "running"].includes(state);
         const text = waits ? `asked the worker of job ${name} to ${wish} it` : `job ${name} is ${state}`;
-        context.print({ id, name, state }, text);
+        context.print({ id, name, ...wished }, leftSlot ? `${text}${warningOf(leftSlot)}` : text);
       },
     );
   }
   return group;
+}
+
+/** What to do about a slot that may be left in a source, which nobody else is going to look after. */
+function warningOf({ slot, source, drop }: NonNullable<z.output<typeof Wished>["leftSlot"]>): string {
+  return `; no worker ran it, so none could clean up in its source
+replication slot ${slot} may be left in ${source}, which then keeps its log for it until the disk is full; drop it there:
+  ${drop}`;
 }
 
 async function found({ api, args: [wanted = ""] }: OperatorContext, base: string): Promise<z.output<typeof Job>> {

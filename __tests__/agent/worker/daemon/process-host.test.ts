@@ -4,6 +4,7 @@ import fs, {
   appendFileSync,
   existsSync,
   mkdirSync,
+  promises,
   readdirSync,
   readFileSync,
   statSync,
@@ -19,6 +20,7 @@ import { boundFolder, capOutput, lastLines } from "../../../../agent/worker/daem
 import { processHost, recordedDaemons } from "../../../../agent/worker/daemon/process-host";
 import { machineInstant } from "../../../../agent/worker/lease-keeper";
 import { useScratch } from "../../../support/scratch";
+import { unreadable } from "../../../support/unreadable";
 import { eventually } from "../../daemon/eventually";
 
 const scratch = useScratch();
@@ -177,6 +179,57 @@ test("R30: a daemon that was taken up has ended once another process has its pid
   // The stranger is still there to be told something else.
   await daemon.signal("SIGTERM");
   expect(await daemon.ended).toEqual({ status: null, signal: "SIGTERM" });
+});
+
+test("R30: a daemon of which the system does not say whether it lives is taken up, and is followed until it says so", async () => {
+  const host = hostOf("sleep", "600");
+  host.holdLease(leaseOf(600_000));
+  const daemon = await start(host, recordOf({ onDisconnect: "keep" }));
+  const pid = await runs(daemon, "sleep");
+  unreadable(`/proc/${pid}/stat`, "EMFILE");
+
+  const [found] = await hostOf("sleep", "600").survivors();
+
+  expect(found?.record).toEqual(daemon.record);
+  expect(existsSync(join(scratch.path, daemon.record.jobId, "process"))).toBe(true);
+  await expect(found?.signal("SIGKILL")).rejects.toThrow(`whether process ${pid} lives cannot be told`);
+  const looks = jest.mocked(fs.readFileSync).mock.calls.length;
+  await eventually("it is looked at again", async () =>
+    expect(jest.mocked(fs.readFileSync).mock.calls.length).toBeGreaterThan(looks + 1),
+  );
+  expect(await Promise.race([found?.ended, "not ended"])).toBe("not ended");
+
+  jest.restoreAllMocks();
+  await found?.signal("SIGKILL");
+  expect(await found?.ended).toEqual({ status: null, signal: null });
+});
+
+test("R30: an agent starts although what an ended daemon has left cannot be removed", async () => {
+  const host = hostOf("true");
+  host.holdLease(leaseOf(600_000));
+  await (await start(host)).ended;
+  const remove = jest.spyOn(promises, "rm").mockRejectedValueOnce(new Error("ENOTEMPTY"));
+
+  expect(await hostOf("true").survivors()).toEqual([]);
+
+  expect(remove).toHaveBeenCalled();
+});
+
+test("R30: an agent that cannot read what its earlier life has left does not take it for nothing", async () => {
+  const host = hostOf("sleep", "600");
+  host.holdLease(leaseOf(600_000));
+  const { record } = await start(host, recordOf({ onDisconnect: "keep" }));
+  const read = promises.readFile;
+  for (const file of ["job.json", "process"]) {
+    const path = join(scratch.path, record.jobId, file);
+    jest.spyOn(promises, "readFile").mockImplementation((async (...given: Parameters<typeof read>) => {
+      if (given[0] === path) throw Object.assign(new Error(`EMFILE: ${path}`), { code: "EMFILE" });
+      return await read(...given);
+    }) as typeof read);
+
+    await expect(hostOf("sleep", "600").survivors()).rejects.toThrow(`EMFILE: ${path}`);
+    jest.restoreAllMocks();
+  }
 });
 
 test("R30: nothing is signalled by the pid of a daemon that has ended", async () => {

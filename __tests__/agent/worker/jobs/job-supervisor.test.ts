@@ -221,6 +221,18 @@ describe("a job that is deleted", () => {
     expect(await report()).toMatchObject({ ...left(slot), exitCode: 78 });
   });
 
+  test("may have left its slot, and says so, when its daemon took the stop and nobody saw how it ended", async () => {
+    const { host, jobs, grant, daemon, report, slot } = await streamingJob({ ignoresStop: true });
+    jobs.stop(grant, CLEANUP);
+    await eventually("the stop is taken", async () =>
+      expect(host.requests.map(({ path }) => path)).toContain("POST cdc/stop"),
+    );
+    // As of one that an earlier life of the agent has started as a plain process.
+    await daemon.end({ status: null, signal: null });
+    expect(await report()).toMatchObject(left(slot));
+    expect((await report())?.error).toContain("took the stop, but nobody saw how it ended");
+  });
+
   test("leaves its slot, and says so, when its daemon ended before it took the stop", async () => {
     const { host, jobs, grant, daemon, report, slot } = await streamingJob();
     void daemon.end({ status: 0, signal: null });
@@ -241,6 +253,20 @@ describe("a job that is deleted", () => {
     expect(await report()).toMatchObject({ outcome: "stopped" });
     expect(daemon.slotDropped).toBe(true);
   });
+});
+
+test("a job leaves although what is kept of its daemon can be neither read nor removed, and its last word is said", async () => {
+  const { host, jobs, source, lines, idle, streaming } = worker();
+  host.faults = () => ({ unreadable: true });
+  const grant = grantOf();
+  jobs.start(grant, 0);
+  await streaming();
+
+  jobs.stop(grant, { mode: "quiesce", cause: "order" });
+  await idle();
+
+  expect(source.of("report")).toMatchObject([{ report: { outcome: "stopped", logTail: [] } }]);
+  expect(lines.join("")).toContain("ENOTEMPTY: the daemon's folder");
 });
 
 test.each(["order", "fenced"] as const)(

@@ -3,7 +3,7 @@ import type { JobSource } from "../../../../agent/worker/jobs/job-source";
 import { JobVoice } from "../../../../agent/worker/jobs/job-voice";
 import { isHeld, type Job, type JobEvent, transition } from "../../../../control-plane/lease/job";
 import type { Checkpoint } from "../../../../control-plane/protocol";
-import { seededRandom } from "../../../support/seeded-random";
+import { seededRandom } from "../../../../scripts/seeded-random";
 
 jest.setTimeout(180_000);
 

@@ -2,6 +2,9 @@ import { startOf } from "../../../../agent/worker/daemon/process-identity";
 import { parseLocalConfig } from "../../../../agent/worker/local-config";
 import type { Trial, TrialSign } from "../../../../agent/worker/upgrade/trial";
 import { AGENT_ENDED, judged } from "../../../../agent/worker/upgrade/trial-watch";
+import { unreadable } from "../../../support/unreadable";
+
+afterEach(() => jest.restoreAllMocks());
 
 const LIVING: TrialSign = { pid: process.pid, start: startOf(process.pid), answered: false, failures: 0 };
 /** The same number, of a process that has ended. */
@@ -24,6 +27,12 @@ test.each<[string, string | undefined, Parameters<typeof judged>]>([
   ],
   ["of the agent is not charged with a job that fails", undefined, [AGENT, WELL, { ...WELL, failures: 1 }, 1]],
 ])("R31: a version %s", (_, verdict, trial) => expect(judged(...trial)).toEqual(verdict));
+
+test("R31: a version of which the system does not say whether it lives is still on trial", () => {
+  unreadable(`/proc/${process.pid}/stat`, "EMFILE");
+
+  expect(judged(AGENT, WELL, WELL, 59_999)).toBeUndefined();
+});
 
 test("R31: the gate is 60 s where none is given", () => {
   const { upgrade } = parseLocalConfig(

@@ -1,4 +1,4 @@
-import { seededRandom } from "../../../support/seeded-random";
+import { seededRandom } from "../../../../scripts/seeded-random";
 
 interface Event {
   readonly atMs: number;
