@@ -8,6 +8,7 @@ import { type Creation, conflictOf, entriesOf, insertJobs, readObstacles, type V
 import { type Transaction, transaction } from "./database";
 import { inGroups } from "./group-commit";
 import { type JobStep, lockJobs, takeSteps, updateJobs } from "./jobs";
+import { tellLeftSlots } from "./left-slots";
 import type { ReadyJobs } from "./ready-jobs";
 import { lockLiveSessions, type Ref, readSessions, type SessionState } from "./sessions";
 import { readValidTokens } from "./tokens";
@@ -133,13 +134,14 @@ async function writeTogether(tx: Transaction, writes: readonly Write[], ready: R
   const dealt = dealJobs(picks, fresh, { live, sessions, tokens });
   const locked = [...fresh.map(({ row }) => row), ...named, ...dealt.jobs];
   const { results, changes, entries } = takeSteps(locked, [...steps.values(), ...dealt.steps]);
+  const told = await tellLeftSlots(tx, changes.values(), entries);
   insertJobs(tx, fresh, changes);
   const comes = new Set(fresh.map(({ row }) => row.id));
   updateJobs(
     tx,
     [...changes.values()].filter(({ id }) => !comes.has(id)),
   );
-  recordAudit(tx, ...fresh.flatMap(entriesOf), ...entries);
+  recordAudit(tx, ...fresh.flatMap(entriesOf), ...told);
   const granted = claims.flatMap((claim) =>
     dealt.grantedTo(claim).map((ref) => ({ ...ref, sessionId: claim.sessionId })),
   );

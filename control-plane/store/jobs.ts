@@ -2,7 +2,7 @@ import { isHeld, type Job, type JobEvent, type Refused, retryDelayMs, transition
 import type { Checkpoint } from "../protocol/messages";
 import { type AuditEntry, recordAudit } from "./audit";
 import type { Prepared, Queryable, Transaction } from "./database";
-import { readLeftSlots } from "./left-slots";
+import { tellLeftSlots } from "./left-slots";
 
 /** Who did it, for the audit log: `operator:<token>`, `session:<id>` or `sweeper`. */
 export type Actor = string;
@@ -91,16 +91,9 @@ export async function applyToJobs(
 ): Promise<readonly StepResult[]> {
   const ids = new Set(steps.map(({ jobId }) => jobId));
   const { results, changes, entries } = takeSteps(await lockJobs(tx, [...ids], deploymentId), steps);
-  const deleted = [...changes.values()].filter(({ next }) => next.state === "deleted");
-  const leftSlots = await readLeftSlots(
-    tx,
-    deleted.map(({ id }) => id),
-  );
+  const told = await tellLeftSlots(tx, changes.values(), entries);
   updateJobs(tx, [...changes.values()]);
-  recordAudit(
-    tx,
-    ...entries.map((entry) => ({ ...entry, detail: { ...entry.detail, leftSlot: leftSlots.get(entry.subject) } })),
-  );
+  recordAudit(tx, ...told);
   return results;
 }
 

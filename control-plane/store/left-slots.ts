@@ -1,5 +1,7 @@
 import { dropOfSlot, replicationSlotOf } from "../protocol/replication-slot";
+import type { AuditEntry } from "./audit";
 import type { Queryable } from "./database";
+import type { Change } from "./jobs";
 
 /** A replication slot that may be left in the source of a job that no worker cleaned up after: the control plane does not reach it. */
 export interface LeftSlot {
@@ -38,4 +40,19 @@ export async function readLeftSlots(db: Queryable, ids: readonly string[]): Prom
     if (slot !== undefined) left.set(id, { slot, source, drop: dropOfSlot(slot) });
   }
   return left;
+}
+
+/** Entries of the audit log, those of jobs that are deleted without a worker having cleaned up with the slot that may be left. */
+export async function tellLeftSlots(
+  db: Queryable,
+  changes: Iterable<Change>,
+  entries: readonly AuditEntry[],
+): Promise<readonly AuditEntry[]> {
+  const deleted = [...changes].filter(({ next, end }) => next.state === "deleted" && end?.error !== null);
+  if (deleted.length === 0) return entries;
+  const left = await readLeftSlots(
+    db,
+    deleted.map(({ id }) => id),
+  );
+  return entries.map((entry) => ({ ...entry, detail: { ...entry.detail, leftSlot: left.get(entry.subject) } }));
 }

@@ -94,3 +94,18 @@ it("a worker that falls silent, or lets a job go, before it heard of the deletio
   });
   expect(await deletionOf(lost)).toMatchObject({ action: "job.lost", detail: { leftSlot: slotOf(lost) } });
 });
+
+it("a worker that fails to clean up leaves the slot, one that has cleaned up does not", async () => {
+  const [failed, cleaned] = [await fleet.job("failed"), await fleet.job("cleaned")];
+  for (const [jobId, end] of [
+    [failed, { outcome: "failed", error: "the daemon could not be started: ENOSPC" }],
+    [cleaned, { outcome: "stopped" }],
+  ] as const) {
+    const ref = await fleet.run(sessionId);
+    await wish(jobId, "delete");
+    await fleet.report({ sessionId, ...ref, ...end, logTail: [] });
+  }
+
+  expect(await deletionOf(failed)).toMatchObject({ action: "job.report", detail: { leftSlot: slotOf(failed) } });
+  expect(await deletionOf(cleaned)).not.toMatchObject({ detail: { leftSlot: expect.anything() } });
+});

@@ -25,6 +25,9 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** Between two attempts to say that a grant is taken up. */
 const STARTED_RETRY_MS = 1_000;
 
+/** How long no job is taken after daemons could not be started, so many in a row: their disk is full, say. */
+const unableMs = (inARow: number): number => Math.min(300_000, 10_000 * 2 ** (inARow - 1));
+
 /** The jobs of one worker: one daemon each, in at most so many slots. */
 export class JobSupervisor {
   private readonly jobs = new Map<string, SupervisedJob>();
@@ -36,13 +39,18 @@ export class JobSupervisor {
   overdue = 0;
   /** Jobs that failed on daemons which were started here. */
   failures = 0;
+  /** Daemons that could not be started since the last one that could. */
+  private notStarted = 0;
+  private unableUntil = 0;
 
   constructor(
     private readonly slots: number,
     private readonly ports: SupervisorPorts,
   ) {}
 
+  /** Slots for which jobs may be claimed: none for a while after a daemon could not be started here, so that others get the job. */
   get free(): number {
+    if (performance.now() < this.unableUntil) return 0;
     return Math.max(0, this.slots - this.jobs.size);
   }
 
@@ -169,13 +177,16 @@ export class JobSupervisor {
       }
       const record = recordOf(grant, port, environment);
       const daemon = await host.start({ record, ...environment });
+      this.notStarted = 0;
       log.info("daemon started", { ...job.ref, job: grant.spec.name, port });
       this.live(job, daemon, lapses, () => {
         this.failures += 1;
       });
     } catch (error) {
       if (port !== undefined) ports.putBack(port);
-      const what = error instanceof JobSettingsError ? "" : "the daemon could not be started: ";
+      const isOurs = !(error instanceof JobSettingsError);
+      if (isOurs) this.unableUntil = performance.now() + unableMs(++this.notStarted);
+      const what = isOurs ? "the daemon could not be started: " : "";
       log.warn("job not started", { ...job.ref, reason: reason(error) });
       job.alive = false;
       await job.voice.end({

@@ -8,6 +8,7 @@ jest.setTimeout(120_000);
 
 let closing: (() => Promise<void>)[] = [];
 afterEach(async () => {
+  jest.restoreAllMocks();
   for (const close of closing) await close();
   closing = [];
 });
@@ -24,6 +25,50 @@ function worker(props: Parameters<typeof supervised>[0] = {}) {
     });
   return { ...parts, idle, streaming };
 }
+
+test("where no daemon can be started no job is claimed for a while, longer each time, so that others get the job", async () => {
+  let skippedMs = 0;
+  const clock = performance.now.bind(performance);
+  jest.spyOn(performance, "now").mockImplementation(() => clock() + skippedMs);
+  // GIVEN a worker whose disk is full
+  const { host, source, jobs, idle } = worker();
+  host.faults = () => {
+    throw new Error("ENOSPC: no space left on device");
+  };
+  const fail = async () => {
+    jobs.start(grantOf(), 0);
+    await idle();
+  };
+
+  await fail();
+
+  expect(source.of("report")[0]?.report).toMatchObject({ outcome: "failed", error: expect.stringContaining("ENOSPC") });
+  expect(jobs.free).toBe(0);
+  skippedMs += 10_000;
+  expect(jobs.free).toBe(4);
+  await fail();
+  skippedMs += 10_000;
+  expect(jobs.free).toBe(0);
+  skippedMs += 10_000;
+  expect(jobs.free).toBe(4);
+
+  // WHEN there is room again THEN the count starts anew, and what a job brings that is not usable is no fault of the worker's
+  host.faults = () => ({});
+  const grant = grantOf();
+  jobs.start(grant, 0);
+  await eventually("it runs", async () => expect(host.daemons).toHaveLength(1));
+  jobs.start(grantOf({ spec: { options: { UNKNOWN: "1" } } }), 0);
+  await eventually("the other has failed", async () => expect(jobs.used).toBe(1));
+  expect(jobs.free).toBe(3);
+  jobs.stop(grant, { mode: "kill", cause: "fenced" });
+  await idle();
+  host.faults = () => {
+    throw new Error("ENOSPC: no space left on device");
+  };
+  await fail();
+  skippedMs += 10_000;
+  expect(jobs.free).toBe(4);
+});
 
 test("R26: no drain, no stop without its content type, and the slot goes only with the job", async () => {
   // GIVEN jobs that end in every way there is, one daemon that takes a stop for nothing, and one that answers nothing
