@@ -46,8 +46,11 @@ export const claims: Bench = {
         ...besideTheFirst(inBatches),
       ];
     } finally {
-      for (const queue of queues.reverse()) await queue.stop();
-      await store.stop();
+      try {
+        await Promise.all(queues.map((queue) => queue.stop()));
+      } finally {
+        await store.stop();
+      }
     }
   },
 };
