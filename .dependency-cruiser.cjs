@@ -26,6 +26,12 @@ const roomRules = ROOMS.map((room) => ({
 /** Data, not code: the metrics a worker emits, read by the alarms and dashboards of its fleet. */
 roomRules.find((rule) => rule.name === "modules-imports").to.pathNot.push("^agent/[^.]+\\.json$");
 
+/** A bench's programs that run on a newer Node.js; the others start them, and import none. */
+const PEERS = "^scripts/bench-control-plane/peers/[^/]+$";
+const peerPackages = Object.keys(require("./scripts/bench-control-plane/peers/package.json").dependencies).map(
+  (name) => `(^|node_modules/)${name}(/|$)`,
+);
+
 module.exports = {
   forbidden: [
     ...roomRules,
@@ -45,12 +51,25 @@ module.exports = {
       to: { path: "node_modules/@cdktf/provider-[^/]+/lib/index\\." },
     },
     { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
-    { name: "resolvable", severity: "error", from: {}, to: { couldNotResolve: true } },
+    {
+      name: "resolvable",
+      comment: "the peers of a bench have a package.json of their own, and are installed when it runs",
+      severity: "error",
+      from: { pathNot: PEERS },
+      to: { couldNotResolve: true },
+    },
+    {
+      name: "peers-stand-alone",
+      comment: "a peer's program imports its own folder and the packages of its package.json",
+      severity: "error",
+      from: { path: PEERS },
+      to: { pathNot: [PEERS, ...peerPackages], dependencyTypesNot: ["core"] },
+    },
     {
       name: "declared-packages",
       comment: "a package that is imported stands in package.json",
       severity: "error",
-      from: {},
+      from: { pathNot: PEERS },
       to: { dependencyTypes: ["npm-no-pkg", "npm-unknown"] },
     },
   ],

@@ -64,11 +64,15 @@ new Command("npm run bench --")
 function table(measurements: readonly Measurement[]): string {
   const columns = [...new Set(measurements.flatMap(({ figures }) => Object.keys(figures)))];
   const width = Math.max(...measurements.map((measurement) => measurement.case.length)) + 2;
-  const cell = (text: string) => text.padStart(12);
+  const line = (name: string, cells: readonly string[]) =>
+    `  ${name.padEnd(width)}${cells.map((text, index) => text.padStart(2 + Math.max(8, columns[index]?.length ?? 0))).join("")}`;
   return [
-    `  ${"".padEnd(width)}${columns.map(cell).join("")}`,
-    ...measurements.map(
-      (row) => `  ${row.case.padEnd(width)}${columns.map((column) => cell(figure(row.figures[column]))).join("")}`,
+    line("", columns),
+    ...measurements.map((row) =>
+      line(
+        row.case,
+        columns.map((column) => figure(row.figures[column])),
+      ),
     ),
   ].join("\n");
 }

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
@@ -11,6 +12,8 @@ export interface TestTier {
   readonly commands: readonly string[];
   /** Files that must be there: libraries no command stands for. */
   readonly files?: readonly string[];
+  /** The tests install packages that are not this project's. */
+  readonly registry?: boolean;
   /** The tests change devices and mounts. */
   readonly asRoot?: boolean;
   /** What the tier shows, no version of the Node.js that runs it changes: machines, a browser or arithmetic do the work. */
@@ -86,6 +89,12 @@ export const TEST_TIERS: readonly TestTier[] = [
     commands: ["chromium", "initdb", "postgres", "openssl"],
     anyNode: true,
   },
+  {
+    name: "registry",
+    proves: "what other queues do, as they are published",
+    commands: ["initdb", "postgres", "openssl", "npm"],
+    registry: true,
+  },
   { name: "etcd", proves: "a real etcd cluster", commands: ["etcd", "openssl"] },
   {
     name: "zookeeper",
@@ -124,13 +133,18 @@ export function inTurns<T extends { readonly path: string }>(files: readonly T[]
   ];
 }
 
-/** The tier's commands that are not on PATH, its files that are not there, and the right to use them. */
+/** The tier's commands that are not on PATH, its files that are not there, the npm registry, and the right to use them. */
 export function missingCommands(tier: TestTier): string[] {
   const missing = [
     ...tier.commands.filter((command) => !onPath(command)),
     ...(tier.files ?? []).filter((file) => !existsSync(file)),
+    ...(tier.registry && !registryAnswers() ? ["an npm registry that answers"] : []),
   ];
   return tier.asRoot && process.getuid?.() !== 0 ? [...missing, "root"] : missing;
+}
+
+function registryAnswers(): boolean {
+  return spawnSync("npm", ["ping", "--fetch-retries=0", "--fetch-timeout=10000"], { stdio: "ignore" }).status === 0;
 }
 
 function onPath(command: string): boolean {

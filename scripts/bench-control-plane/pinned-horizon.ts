@@ -6,7 +6,7 @@ import type { Bench } from "../bench/bench";
 import { until } from "../chaos/until";
 import { quantile } from "./figures";
 import { type BenchStore, openSessions, putJobs, startCopy, startStore } from "./plane";
-import { runJob } from "./run-job";
+import { runJobs } from "./run-jobs";
 import { steadily } from "./steadily";
 
 const CLAIMS_PER_SECOND = 100;
@@ -63,9 +63,9 @@ async function claimTimes(store: BenchStore, prefix: string): Promise<number[]> 
   const looks = setInterval(() => void ready.readAll(), LOOK_MS);
   try {
     return await steadily(CLAIMS_PER_SECOND, sessions, async (session) => {
-      const ms = await runJob(writes, store, session);
-      if (ms === undefined) throw new Error("a claim got nothing");
-      return ms;
+      const { jobs, claimMs } = await runJobs(writes, store, session, 1);
+      if (jobs === 0) throw new Error("a claim got nothing");
+      return claimMs;
     });
   } finally {
     clearInterval(looks);

@@ -1,0 +1,28 @@
+import { randomUUID } from "node:crypto";
+import type { JobWrites } from "../../control-plane/store/job-writes";
+import type { BenchSession, BenchStore } from "./plane";
+
+export interface Run {
+  readonly jobs: number;
+  /** How long the claim took. */
+  readonly claimMs: number;
+}
+
+/** Jobs as the protocol has them: claimed at once, each said to start, each reported; with fence, lease and audit log. */
+export async function runJobs(
+  writes: JobWrites,
+  { deploymentId }: BenchStore,
+  { id: sessionId, tokenId }: BenchSession,
+  slots: number,
+): Promise<Run> {
+  const writer = { sessionId, tokenId };
+  const placement = { deploymentId, pool: "default", labels: {} };
+  const at = performance.now();
+  const claimed = await writes.claim({ ...writer, ...placement, claimId: randomUUID(), slots, grantMs: 60_000 });
+  const claimMs = performance.now() - at;
+  if (claimed === "refused") throw new Error("a claim was refused");
+  const held = claimed.granted.map(({ jobId, fence }) => ({ ...writer, jobId, fence }));
+  await Promise.all(held.map(writes.start));
+  await Promise.all(held.map((job) => writes.report({ ...job, outcome: "completed", logTail: [] })));
+  return { jobs: held.length, claimMs };
+}
