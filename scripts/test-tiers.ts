@@ -144,7 +144,10 @@ export function missingCommands(tier: TestTier): string[] {
 }
 
 function registryAnswers(): boolean {
-  return spawnSync("npm", ["ping", "--fetch-retries=0", "--fetch-timeout=10000"], { stdio: "ignore" }).status === 0;
+  return (
+    spawnSync("npm", ["view", "node", "version", "--fetch-retries=0", "--fetch-timeout=10000"], { stdio: "ignore" })
+      .status === 0
+  );
 }
 
 function onPath(command: string): boolean {

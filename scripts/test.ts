@@ -40,6 +40,8 @@ const jest = spawnSync(
   node,
   [
     require.resolve("jest/bin/jest"),
+    // Before the options: some of those take all that comes after them.
+    ...process.argv.slice(2).filter((argument) => argument !== ON_NODE_22),
     "--json",
     `--outputFile=${report}`,
     // More than the processors: half of their time tests wait for programs they have started.
@@ -49,7 +51,6 @@ const jest = spawnSync(
       "--testPathIgnorePatterns",
       `\\.${name}\\.test\\.ts$`,
     ]),
-    ...process.argv.slice(2).filter((argument) => argument !== ON_NODE_22),
   ],
   {
     stdio: ["inherit", "ignore", "inherit"],

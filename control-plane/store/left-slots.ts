@@ -1,7 +1,7 @@
+import type { JobState } from "../lease/job";
 import { dropOfSlot, replicationSlotOf } from "../protocol/replication-slot";
 import type { AuditEntry } from "./audit";
 import type { Queryable } from "./database";
-import type { Change } from "./jobs";
 
 /** A replication slot that may be left in the source of a job that no worker cleaned up after: the control plane does not reach it. */
 export interface LeftSlot {
@@ -42,13 +42,21 @@ export async function readLeftSlots(db: Queryable, ids: readonly string[]): Prom
   return left;
 }
 
+/** What became of a job. */
+interface Became {
+  readonly id: string;
+  readonly next: { readonly state: JobState };
+  /** What its worker told of its end, if it did. */
+  readonly end?: { readonly error: string | null } | undefined;
+}
+
 /** Entries of the audit log, those of jobs that are deleted without a worker having cleaned up with the slot that may be left. */
 export async function tellLeftSlots(
   db: Queryable,
-  changes: Iterable<Change>,
+  jobs: Iterable<Became>,
   entries: readonly AuditEntry[],
 ): Promise<readonly AuditEntry[]> {
-  const deleted = [...changes].filter(({ next, end }) => next.state === "deleted" && end?.error !== null);
+  const deleted = [...jobs].filter(({ next, end }) => next.state === "deleted" && end?.error !== null);
   if (deleted.length === 0) return entries;
   const left = await readLeftSlots(
     db,

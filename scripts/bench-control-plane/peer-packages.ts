@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
-import { npm } from "./npm";
+import { run } from "../emulator/child";
 import { dependencies } from "./peers/package.json";
 
 /** Has packages of its own, which need a newer Node.js than this project: they are installed where they are wanted. */
@@ -13,9 +13,9 @@ export const versionOf = (peer: keyof typeof dependencies): string => dependenci
 export async function installPeers(node: string): Promise<void> {
   if (isInstalled()) return;
   const PATH = [dirname(node), process.env["PATH"]].join(delimiter);
-  await npm(["ci", `--prefix=${PEERS}`, "--ignore-scripts", "--no-audit", "--no-fund"], {
-    env: { ...process.env, PATH },
-  });
+  const args = ["ci", `--prefix=${PEERS}`, "--ignore-scripts", "--no-audit", "--no-fund"];
+  const { code, stderr } = await run("npm", args, { env: { ...process.env, PATH } });
+  if (code !== 0) throw new Error(`npm ${args.join(" ")} ended with ${code}:\n${stderr}`);
 }
 
 /** npm keeps what it has installed in a lock of its own, written last. */

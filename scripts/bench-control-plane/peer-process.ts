@@ -1,7 +1,7 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { newerNode } from "./newer-node";
+import { node22 } from "../node22";
 import { installPeers, PEERS, versionOf } from "./peer-packages";
 import type { Queue } from "./queue";
 
@@ -18,7 +18,7 @@ export interface Peer extends Queue {
  */
 export async function startPeer(queue: "graphile-worker" | "pg-boss", url: string, clients: number): Promise<Peer> {
   const name = `${queue} ${versionOf(queue)}`;
-  const execPath = await newerNode();
+  const execPath = node22(undefined, () => {});
   await installPeers(execPath);
   const child = fork(join(PEERS, "peer.mjs"), [queue, `${clients}`], {
     execPath,
