@@ -137,6 +137,7 @@ test("R30: a process that has a daemon's pid and another start is none of ours: 
   const host = hostOf("sleep", "600");
   host.holdLease(leaseOf(600_000));
   const [ended, stranger] = [await start(host), await start(host)];
+  await runs(ended, "sleep");
   const pid = await runs(stranger, "sleep");
   const { jobId } = ended.record;
   await ended.signal("SIGKILL");
