@@ -7,6 +7,7 @@ import type { JobSource, ReleaseReason, Taken, TerminalReport } from "../../../.
 import { JobSupervisor } from "../../../../agent/worker/jobs/job-supervisor";
 import type { Checkpoint, Grant, JobRef, JobSpec } from "../../../../control-plane/protocol";
 import { FakeDaemonHost } from "../../../support/fake-dbmazz";
+import { eventually } from "../../daemon/eventually";
 
 export type Word =
   | { readonly kind: "started"; readonly ref: JobRef }
@@ -83,7 +84,7 @@ export function grantOf(grant: Partial<Omit<Grant, "spec">> & { readonly spec?: 
 }
 
 /** A supervisor whose daemons are fakes that answer over HTTP, with a lease that the test holds. */
-export function supervised({
+function supervised({
   slots = 4,
   daemon = { kind: "dbmazz", version: "2.4.0" } as DaemonProgram,
   ports = new PortPool(),
@@ -107,4 +108,27 @@ export function supervised({
     changed: () => {},
   });
   return { host, source, lines, lease, jobs };
+}
+
+/** Makes supervisors for a file's tests; their daemons end with each test. */
+export function useWorkers() {
+  let closing: (() => Promise<void>)[] = [];
+  afterEach(async () => {
+    jest.restoreAllMocks();
+    for (const close of closing) await close();
+    closing = [];
+  });
+
+  return (props: Parameters<typeof supervised>[0] = {}) => {
+    const parts = supervised(props);
+    closing.push(() => parts.host.close());
+    const idle = () => eventually("no job is left", async () => expect(parts.jobs.used).toBe(0), 60_000);
+    const streaming = () =>
+      eventually("all stream", async () => {
+        const running = parts.jobs.running();
+        expect(running.length).toBeGreaterThan(0);
+        expect(running.filter(({ phase, status }) => phase !== "streaming" || status !== "running")).toEqual([]);
+      });
+    return { ...parts, idle, streaming };
+  };
 }

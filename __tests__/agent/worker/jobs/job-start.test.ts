@@ -1,0 +1,119 @@
+import { eventually } from "../../daemon/eventually";
+import { grantOf, useWorkers } from "./supervised";
+
+jest.setTimeout(120_000);
+
+const worker = useWorkers();
+
+test("where no daemon can be started no job is claimed for a while, longer each time, so that others get the job", async () => {
+  let skippedMs = 0;
+  const clock = performance.now.bind(performance);
+  jest.spyOn(performance, "now").mockImplementation(() => clock() + skippedMs);
+  // GIVEN a worker whose disk is full
+  const { host, source, jobs, idle } = worker();
+  host.faults = () => {
+    throw new Error("ENOSPC: no space left on device");
+  };
+  const fail = async () => {
+    jobs.start(grantOf(), 0);
+    await idle();
+  };
+
+  await fail();
+
+  expect(source.of("report")[0]?.report).toMatchObject({ outcome: "failed", error: expect.stringContaining("ENOSPC") });
+  expect(jobs.free).toBe(0);
+  skippedMs += 10_000;
+  expect(jobs.free).toBe(4);
+  await fail();
+  skippedMs += 10_000;
+  expect(jobs.free).toBe(0);
+  skippedMs += 10_000;
+  expect(jobs.free).toBe(4);
+
+  // WHEN there is room again THEN the count starts anew, and what a job brings that is not usable is no fault of the worker's
+  host.faults = () => ({});
+  const grant = grantOf();
+  jobs.start(grant, 0);
+  await eventually("it runs", async () => expect(host.daemons).toHaveLength(1));
+  jobs.start(grantOf({ spec: { options: { UNKNOWN: "1" } } }), 0);
+  await eventually("the other has failed", async () => expect(jobs.used).toBe(1));
+  expect(jobs.free).toBe(3);
+  jobs.stop(grant, { mode: "kill", cause: "fenced" });
+  await idle();
+  host.faults = () => {
+    throw new Error("ENOSPC: no space left on device");
+  };
+  await fail();
+  skippedMs += 10_000;
+  expect(jobs.free).toBe(4);
+});
+
+test("a grant that the end of the lease overtook starts nothing and is released", async () => {
+  const { host, jobs, lease, source } = worker();
+  const [late, stale] = [grantOf(), grantOf()];
+  lease.valid = false;
+  jobs.start(late, 0);
+  Object.assign(lease, { valid: true, lapses: 1 });
+  jobs.start(stale, 0);
+
+  expect(jobs.released.map(({ jobId }) => jobId)).toEqual([late.jobId, stale.jobId]);
+  expect(jobs.used).toBe(0);
+  expect(source.words).toEqual([]);
+  expect(host.daemons).toEqual([]);
+});
+
+test("R24: while its start is being confirmed a job may be lost to the lease, or to a stop: then no daemon is started, and the grant is given back", async () => {
+  const { host, jobs, lease, source, idle } = worker();
+  const [lapsed, stopped] = [grantOf(), grantOf()];
+  source.started = async ({ jobId }) => {
+    if (jobId === stopped.jobId) jobs.stop(stopped, { mode: "quiesce", cause: "drain" });
+    else lease.lapses = 1;
+    return "taken";
+  };
+  jobs.start(stopped, 0);
+  await idle();
+  jobs.start(lapsed, 0);
+  await idle();
+
+  expect(host.daemons).toEqual([]);
+  expect(jobs.released.map(({ jobId }) => jobId)).toEqual([stopped.jobId, lapsed.jobId]);
+});
+
+test("R24: a start that is refused, or never confirmed, starts no daemon; what is somebody else's by then is not given back", async () => {
+  const { host, jobs, source, idle } = worker();
+  const [unheard, fenced] = [grantOf({ deadlineMs: 1 }), grantOf()];
+  source.started = async ({ jobId }) => (jobId === fenced.jobId ? "fenced" : undefined);
+  for (const grant of [unheard, fenced]) jobs.start(grant, 0);
+  await idle();
+
+  expect(host.daemons).toEqual([]);
+  expect(jobs.released.map(({ jobId }) => jobId)).toEqual([unheard.jobId]);
+  expect(source.words).toEqual([]);
+});
+
+test("R24: a grant that comes twice starts one daemon", async () => {
+  const { host, jobs, streaming } = worker();
+  const grant = grantOf();
+  for (let time = 0; time < 3; time++) jobs.start(grant, 0);
+  await streaming();
+  jobs.start(grant, 0);
+  await eventually("it is looked at again", async () =>
+    expect(host.requests.filter(({ path }) => path === "GET health").length).toBeGreaterThan(2),
+  );
+
+  expect(host.daemons).toHaveLength(1);
+  expect(jobs.released).toEqual([]);
+});
+
+test("a setting that no daemon would take is told, by name and without its value, before anything is started", async () => {
+  const { host, jobs, source, idle } = worker();
+  jobs.start(grantOf({ spec: { options: { FLUSH_SIZE: "canary-value", NODE_OPTIONS: "--inspect" } } }), 0);
+  await idle();
+
+  const error = source.of("report")[0]?.report.error;
+  expect(error).toContain("FLUSH_SIZE has a value that no daemon would take");
+  expect(error).toContain("NODE_OPTIONS is not a setting of a job");
+  expect(error).not.toContain("canary-value");
+  expect(host.daemons).toEqual([]);
+});
