@@ -62,12 +62,13 @@ const DATASOURCES: Prepared = {
     select id, deployment_id as "deploymentId" from datasources where id = any($1) and deleted_at is null order by id for share`,
 };
 
+/** `limit` has each name looked up by itself: a join that was planned when there were no jobs goes on to read all there are. */
 export const TAKEN: Prepared = {
   name: "taken-names",
   text: `
-    select null as id, j.deployment_id as "deploymentId", j.name
-    from unnest($1::uuid[], $2::text[]) as wanted (deployment_id, name)
-      join jobs j on j.deployment_id = wanted.deployment_id and j.name = wanted.name and j.deleted_at is null
+    select null as id, wanted.deployment_id as "deploymentId", wanted.name
+    from unnest($1::uuid[], $2::text[]) as wanted (deployment_id, name), lateral (
+      select from jobs j where j.deployment_id = wanted.deployment_id and j.name = wanted.name and j.deleted_at is null limit 1) taken
     union all select id, null, null from jobs where id = any($3)`,
 };
 

@@ -181,6 +181,42 @@ describe("control-plane 18: plans", () => {
     1_200_000,
   );
 
+  it("control-plane 18: plans that were made while there were no jobs read no more when there are many", async () => {
+    const fleet = await freshFleet();
+    const worker = await fleet.worker("w");
+    const statements = Object.entries({
+      pick: [PICK, fleet.deploymentId, "default", "{}", "-infinity", 1],
+      renew: [RENEW, `{${worker}}`, 30],
+      lock: [LOCK, `{${worker}}`, fleet.deploymentId],
+      write: [WRITE, "[]", `{${worker}}`],
+      taken: [TAKEN, `{${fleet.deploymentId}}`, "{orders}", `{${worker}}`],
+    } satisfies Record<string, [string | Prepared, ...unknown[]]>);
+    const client = await fleet.pool.connect();
+    const pagesRead = async () => {
+      const pages: Record<string, number> = {};
+      for (const [name, [, ...values]] of statements) {
+        const { rows } = await client.query(
+          `explain (analyze, buffers, format json) execute ${name} (${values.map((value) => `'${value}'`)})`,
+        );
+        const [{ Plan: plan }] = rows[0]["QUERY PLAN"];
+        pages[name] = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"];
+      }
+      return pages;
+    };
+    await client.query("set plan_cache_mode = force_generic_plan");
+    for (const [name, [statement]] of statements) {
+      await client.query(`prepare ${name} as ${typeof statement === "string" ? statement : statement.text}`);
+    }
+    await pagesRead();
+    await putJobs(fleet, "completed", 1, 5_000);
+    await putJobs(fleet, "pending", 1, 1);
+
+    const pages = await pagesRead();
+    client.release(true);
+
+    expect(Object.entries(pages).filter(([, read]) => read > 30)).toEqual([]);
+  });
+
   it("control-plane 19: behind an idle transaction that keeps every dead row, claims stay on their index, and it is found", async () => {
     const fleet = await freshFleet();
     await fleet.job("waiting");
