@@ -9,7 +9,14 @@ import { openGrants } from "../store/claim";
 import { answerTest, readOwedTests } from "../store/connection-tests";
 import { transaction } from "../store/database";
 import { releaseJobs, saveCheckpoint, saveMetrics, ungrantJob } from "../store/holder";
-import { deregisterSession, type HeldJob, markDraining, readSessions, registerSession } from "../store/sessions";
+import {
+  deregisterSession,
+  type HeldJob,
+  markDraining,
+  readSessions,
+  registerSession,
+  type SessionState,
+} from "../store/sessions";
 import { issueToken, readValidTokens, type TokenHolder } from "../store/tokens";
 import { noteUpgrade, readOwedUpgrades } from "../store/upgrades";
 import type { ApiContext } from "./context";
@@ -75,10 +82,11 @@ export const HANDLERS = {
     const { claimId, freeSlots: slots } = request;
     const { waker } = api;
     const endsAt = performance.now() + Math.min(request.waitMs, api.timing.claimWaitMs);
-    const ask = async (woken?: Ending) => {
+    const ask = async (woken?: Ending, seen?: SessionState) => {
       const answered = waker.asks(placement, woken);
       const grantMs = api.timing.grantMs;
-      const claimed = await api.jobWrites.claim({ ...placement, sessionId, tokenId, claimId, slots, grantMs });
+      const claim = { ...placement, sessionId, tokenId, claimId, slots, grantMs, seen };
+      const claimed = await api.jobWrites.claim(claim);
       if (claimed === "refused") throw tokenInvalid();
       answered(claimed.isMore);
       return claimed;
@@ -93,11 +101,12 @@ export const HANDLERS = {
       // What was granted and not started yet may be what the claim was answered before.
       return openGrants(session, { claimId }).length > 0 ? await ask() : { session, granted: [] };
     };
+    let seen: SessionState | undefined;
     for (let woken: Ending | undefined; ; ) {
       const leftMs = endsAt - performance.now();
       const ending = sender.gone().aborted || waker.stopped;
       const asks = !ending && (leftMs <= 0 || woken?.why === "jobs" || waker.mayHaveWork(placement));
-      const { session, granted } = asks ? await ask(woken) : await look();
+      const { session, granted } = asks ? await ask(woken, seen) : await look();
       if (!session || session.state === "closed") throw sessionClosed();
       const drain = session.draining ? [DRAIN] : [];
       const actions = [...stopOrders(session.held), ...drain, ...(await owed(api, sessionId, session))];
@@ -110,6 +119,7 @@ export const HANDLERS = {
         return { grants, nextMs: 1, actions };
       }
       if (!asks && waker.mayHaveWork(placement)) continue;
+      seen = session;
       woken = await waker.park({ ...placement, sessionId }, leftMs, sender.gone());
       if (woken.why === "over") return { grants: [], nextMs: 1, actions: [] };
     }

@@ -13,6 +13,8 @@ export interface Claim extends Placement {
   readonly claimId: string;
   readonly slots: number;
   readonly grantMs: number;
+  /** Its session as it was when the claim was parked. @default - it was not */
+  readonly seen?: SessionState | undefined;
 }
 
 /**
@@ -32,7 +34,7 @@ export const PICK: Prepared = {
 };
 
 /** Pending jobs that are locked for claims of the same placement. */
-interface Picked {
+export interface Picked {
   readonly claims: readonly Claim[];
   readonly jobs: readonly LockedJob[];
 }
@@ -42,19 +44,24 @@ interface Picked {
  * go with the end of the transaction.
  */
 export async function pickJobs(tx: Queryable, claims: readonly Claim[], ready: ReadyJobs): Promise<Picked[]> {
-  const alike = new Map<string, Claim[]>();
-  for (const claim of new Map(claims.map((claim) => [idOf(claim), claim])).values()) {
-    const placement = keyOf(claim);
-    alike.set(placement, [...(alike.get(placement) ?? []), claim]);
-  }
   return await Promise.all(
-    [...alike.values()].map(async (claims) => {
+    alikeOf(claims).map(async (claims) => {
       const placement = claims[0] as Claim;
       const { deploymentId, pool, labels } = placement;
       const values = [deploymentId, pool, JSON.stringify(labels), ready.floor(placement), slotsOf(claims)];
       return { claims, jobs: await readJobs(tx, PICK, values) };
     }),
   );
+}
+
+/** Those of the same placement together, one that was repeated once. */
+export function alikeOf(claims: readonly Claim[]): Claim[][] {
+  const alike = new Map<string, Claim[]>();
+  for (const claim of new Map(claims.map((claim) => [idOf(claim), claim])).values()) {
+    const placement = keyOf(claim);
+    alike.set(placement, [...(alike.get(placement) ?? []), claim]);
+  }
+  return [...alike.values()];
 }
 
 /** Whose claims may be granted: sessions whose leases are valid and locked, what they hold, and tokens that are valid. */

@@ -49,7 +49,7 @@ export interface Vetted {
 }
 
 /** What the database knows of names, ids and datasources that creations bring. */
-interface Obstacles {
+export interface Obstacles {
   readonly names: ReadonlySet<string>;
   readonly madeBefore: ReadonlySet<string>;
   readonly datasources: ReadonlySet<string>;
@@ -90,6 +90,15 @@ export async function readObstacles(tx: Queryable, creations: readonly Creation[
     madeBefore: new Set(taken.rows.flatMap(({ id }) => id ?? [])),
     datasources: new Set(datasources.rows.map(({ id, deploymentId }) => within(deploymentId, id))),
   };
+}
+
+/** As it is read where creations may be made. */
+export function nothingInTheWayOf(creations: readonly Creation[]): Obstacles {
+  const sides = creations.flatMap(({ deploymentId, job: { sourceId, sinkId } }) => [
+    within(deploymentId, sourceId),
+    within(deploymentId, sinkId),
+  ]);
+  return { names: new Set(), madeBefore: new Set(), datasources: new Set(sides) };
 }
 
 /** Says which jobs come to be. @param tokens those that are valid */

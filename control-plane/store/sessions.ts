@@ -179,6 +179,7 @@ export interface SessionState {
   readonly id: string;
   readonly deploymentId: string;
   readonly state: "registered" | "open" | "closed";
+  readonly slots: number;
   readonly draining: boolean;
   readonly held: readonly HeldJob[];
   /** It was asked to test a connection. */
@@ -187,10 +188,17 @@ export interface SessionState {
   readonly owesUpgrade: boolean;
 }
 
+/** As its lock gives it while its lease is valid. */
+export const liveOf = ({ id, slots, state, draining }: SessionState): LiveSession => ({
+  id,
+  slots,
+  takesWork: state === "open" && !draining,
+});
+
 const SESSIONS: Prepared = {
   name: "sessions",
   text: `
-    select s.id, s.state, s.deployment_id as "deploymentId", s.draining, ${HELD_JOBS} as held, ${OWES_TEST} as "owesTest",
+    select s.id, s.state, s.deployment_id as "deploymentId", s.slots, s.draining, ${HELD_JOBS} as held, ${OWES_TEST} as "owesTest",
       ${OWES_UPGRADE} as "owesUpgrade"
     from sessions s where s.id = any($1)`,
 };

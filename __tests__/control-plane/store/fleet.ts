@@ -7,8 +7,9 @@ import { type Assignment, openAssignment, sendForAssignments } from "../../../co
 import { createDatasource, createDeployment } from "../../../control-plane/store/catalog";
 import type { NewJob } from "../../../control-plane/store/create";
 import { transaction } from "../../../control-plane/store/database";
+import type { Report, Start } from "../../../control-plane/store/decide";
 import type { Beating } from "../../../control-plane/store/heartbeats";
-import { groupedJobWrites, type JobWrites, type Report, type Start } from "../../../control-plane/store/job-writes";
+import { groupedJobWrites, type JobWrites } from "../../../control-plane/store/job-writes";
 import { ReadyJobs } from "../../../control-plane/store/ready-jobs";
 import { type Keyring, parseKeyring } from "../../../control-plane/store/seal";
 import { openSession, type Ref, registerSession } from "../../../control-plane/store/sessions";

@@ -1,0 +1,154 @@
+import { randomUUID } from "node:crypto";
+import { findAuditTampering } from "../../../control-plane/store/audit";
+import type { Claim } from "../../../control-plane/store/claim";
+import { deleteDatasource } from "../../../control-plane/store/datasources";
+import { markDraining, readSessions } from "../../../control-plane/store/sessions";
+import { revokeToken } from "../../../control-plane/store/tokens";
+import { type TestFleet, useFleets } from "./fleet";
+
+const { freshFleet } = useFleets();
+
+/** A claim for one job, parked while there were none. */
+async function park(fleet: TestFleet, sessionId: string): Promise<Claim> {
+  const seen = (await readSessions(fleet.pool, [sessionId])).get(sessionId);
+  if (!seen) throw new Error("there is no such session");
+  return { ...fleet.registration(sessionId), sessionId, claimId: randomUUID(), slots: 1, grantMs: 10_000, seen };
+}
+
+/** A job is asked for, and the claim that was parked comes in the same moment; also how many transactions that takes. */
+async function askAtOnce(fleet: TestFleet, claim: Claim, id = randomUUID()) {
+  const { deploymentId, tokenId } = fleet;
+  let transactions = 0;
+  const count = (): void => {
+    transactions += 1;
+  };
+  fleet.pool.on("acquire", count);
+  const creation = { id, deploymentId, tokenId, job: fleet.described("orders"), run: true, actor: "test" };
+  const [created, claimed] = await Promise.all([
+    fleet.writes.create(creation).catch((error: Error) => error.message),
+    fleet.writes.claim(claim),
+  ]);
+  fleet.pool.off("acquire", count);
+  const granted = claimed === "refused" ? claimed : claimed.granted.map(({ jobId }) => jobId);
+  return { id, transactions, created, granted };
+}
+
+const jobs = async (fleet: TestFleet) =>
+  (await fleet.pool.query("select name, state from jobs order by name")).rows.map(
+    ({ name, state }) => `${name} ${state}`,
+  );
+
+it("control-plane 14: a job that comes while a claim is parked is written with what is read for it, in one transaction", async () => {
+  const fleet = await freshFleet();
+  const worker = await fleet.worker("w", { slots: 2 });
+  await fleet.job("before");
+  await fleet.run(worker);
+  const claim = await park(fleet, worker);
+
+  const { id, transactions, created, granted } = await askAtOnce(fleet, claim);
+
+  expect({ transactions, created, granted }).toEqual({ transactions: 1, created: "granted", granted: [id] });
+  const { rows } = await fleet.pool.query("select action from audit_log where subject = $1 order by seq", [id]);
+  expect(rows.map(({ action }) => action)).toEqual(["job.create", "job.run", "job.claim"]);
+  expect(await findAuditTampering(fleet.pool, fleet.deploymentId)).toBeNull();
+});
+
+interface Meanwhile {
+  readonly what: string;
+  readonly happens: (fleet: TestFleet, worker: string) => Promise<unknown>;
+  readonly created: string;
+  readonly granted: readonly string[] | "refused";
+  readonly jobs: readonly string[];
+}
+
+describe("control-plane 14: what has changed since the claim was parked is what counts", () => {
+  it.each<Meanwhile>([
+    {
+      what: "the session is drained",
+      happens: async (fleet, worker) => await markDraining(fleet.pool, worker),
+      created: "waiting",
+      granted: [],
+      jobs: ["orders pending"],
+    },
+    {
+      what: "its lease has run out",
+      happens: async (fleet, worker) => await fleet.expireLease(worker),
+      created: "waiting",
+      granted: [],
+      jobs: ["orders pending"],
+    },
+    {
+      what: "its slots are taken",
+      happens: async (fleet, worker) => {
+        await fleet.another().job("before");
+        expect(await fleet.claim(worker)).toHaveLength(1);
+      },
+      created: "waiting",
+      granted: [],
+      jobs: ["before starting", "orders pending"],
+    },
+    {
+      what: "its token is revoked",
+      happens: async (fleet, worker) =>
+        await revokeToken(fleet.pool, fleet.registration(worker).tokenId, fleet.deploymentId),
+      created: "waiting",
+      granted: "refused",
+      jobs: ["orders pending"],
+    },
+    {
+      what: "the operator's token is revoked",
+      happens: async (fleet) => await revokeToken(fleet.pool, fleet.tokenId, fleet.deploymentId),
+      created: "refused",
+      granted: [],
+      jobs: [],
+    },
+    {
+      what: "another job waits",
+      happens: async (fleet) => await fleet.another().job("before"),
+      created: "waiting",
+      granted: ["before"],
+      jobs: ["before starting", "orders pending"],
+    },
+    {
+      what: "the name is taken by a job that is at rest",
+      happens: async (fleet) => await fleet.create("orders", { run: false }),
+      created: "there is a job named orders",
+      granted: [],
+      jobs: ["orders created"],
+    },
+    {
+      what: "the datasource is deleted",
+      happens: async ({ pool, deploymentId, datasourceId: id }) =>
+        await deleteDatasource(pool, { deploymentId, id }, "test"),
+      created: "there is no datasource",
+      granted: [],
+      jobs: [],
+    },
+  ])("$what", async ({ happens, created, granted, jobs: expected }) => {
+    const fleet = await freshFleet();
+    const worker = await fleet.worker("w", { slots: 1 });
+    const claim = await park(fleet, worker);
+    await happens(fleet, worker);
+
+    const asked = await askAtOnce(fleet, claim);
+
+    expect(asked.created).toContain(created);
+    const names = Array.isArray(asked.granted)
+      ? await Promise.all(asked.granted.map(async (id) => (await fleet.row(id))["name"]))
+      : asked.granted;
+    expect(names).toEqual(granted);
+    expect(await jobs(fleet)).toEqual(expected);
+    expect(await findAuditTampering(fleet.pool, fleet.deploymentId)).toBeNull();
+  });
+
+  it("the same creation was made before, its answer lost", async () => {
+    const fleet = await freshFleet();
+    const worker = await fleet.worker("w", { slots: 1 });
+    const [claim, later] = [await park(fleet, worker), await park(fleet, await fleet.worker("other"))];
+    const { id } = await askAtOnce(fleet, claim);
+
+    expect(await askAtOnce(fleet, later, id)).toMatchObject({ created: "waiting", granted: [] });
+
+    expect(await jobs(fleet)).toEqual(["orders starting"]);
+  });
+});
