@@ -43,6 +43,11 @@ export class ParkedFleet {
     return await this.newsOf(of).at;
   }
 
+  /** When the answer came that the daemon of the job of this name may start. */
+  async started(name: string): Promise<number> {
+    return await this.newsOf(startOf(name)).at;
+  }
+
   async allParked(workers: number): Promise<void> {
     await until("every claim is parked", PATIENCE_MS, async () =>
       (await this.figure("holdfast_parked_claims")) >= workers ? true : undefined,
@@ -83,6 +88,7 @@ export class ParkedFleet {
         for (const { jobId, fence, spec } of answer.grants) {
           this.newsOf(spec.name).heard(at);
           await this.connections.post("started", token, { jobId, fence });
+          this.newsOf(startOf(spec.name)).heard(performance.now());
         }
         if (answer.actions.some(({ kind }) => kind === "drain")) {
           this.newsOf(token).heard(at);
@@ -95,3 +101,5 @@ export class ParkedFleet {
     }
   }
 }
+
+const startOf = (name: string): string => `start of ${name}`;

@@ -63,7 +63,7 @@ async function claimTimes(store: BenchStore, prefix: string): Promise<number[]> 
   const looks = setInterval(() => void ready.readAll(), LOOK_MS);
   try {
     return await steadily(CLAIMS_PER_SECOND, sessions, async (session) => {
-      const { jobs, claimMs } = await runJobs(writes, store, session, 1);
+      const { jobs, claimMs } = await runJobs(writes, store, session, { slots: 1, tellsStarts: true });
       if (jobs === 0) throw new Error("a claim got nothing");
       return claimMs;
     });

@@ -8,12 +8,18 @@ export interface Run {
   readonly claimMs: number;
 }
 
-/** Jobs as the protocol has them: claimed at once, each said to start, each reported; with fence, lease and audit log. */
+export interface RunProps {
+  readonly slots: number;
+  /** Whether the control plane is told of each job's start, as a worker does before it spawns the daemon. */
+  readonly tellsStarts: boolean;
+}
+
+/** Jobs as the protocol has them: claimed at once, each reported; with fence, lease and audit log. */
 export async function runJobs(
   writes: JobWrites,
   { deploymentId }: BenchStore,
   { id: sessionId, tokenId }: BenchSession,
-  slots: number,
+  { slots, tellsStarts }: RunProps,
 ): Promise<Run> {
   const writer = { sessionId, tokenId };
   const placement = { deploymentId, pool: "default", labels: {} };
@@ -22,7 +28,7 @@ export async function runJobs(
   const claimMs = performance.now() - at;
   if (claimed === "refused") throw new Error("a claim was refused");
   const held = claimed.granted.map(({ jobId, fence }) => ({ ...writer, jobId, fence }));
-  await Promise.all(held.map(writes.start));
+  if (tellsStarts) await Promise.all(held.map(writes.start));
   await Promise.all(held.map((job) => writes.report({ ...job, outcome: "completed", logTail: [] })));
   return { jobs: held.length, claimMs };
 }
