@@ -181,6 +181,8 @@ export const ReportRequest = JobRef.extend({
   /** Last lines of the daemon's output, redacted. */
   logTail: z.array(text).max(50),
   checkpoint: Checkpoint.optional(),
+  /** The daemon dropped what the job had in its source, as it is told to when the job is deleted; left out, it may still be there. */
+  cleaned: z.literal(true).optional(),
 });
 
 /** Gives jobs back: their daemons are gone and others may run them at once. */

@@ -146,11 +146,20 @@ function startStep({ sessionId: session, jobId, fence }: Start): JobStep {
   return { jobId, event: { type: "started", by: { session, fence } }, actor: `session:${session}` };
 }
 
-function reportStep({ sessionId: session, jobId, fence, outcome, error, logTail, checkpoint }: Report): JobStep {
+function reportStep({
+  sessionId: session,
+  jobId,
+  fence,
+  outcome,
+  error,
+  logTail,
+  checkpoint,
+  cleaned,
+}: Report): JobStep {
   return {
     jobId,
     event: { type: "report", by: { session, fence }, outcome },
     actor: `session:${session}`,
-    end: { error: error ?? null, logTail, checkpoint },
+    end: { error: error ?? null, logTail, checkpoint, cleaned: cleaned === true },
   };
 }

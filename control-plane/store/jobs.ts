@@ -19,6 +19,8 @@ export interface JobStep {
     readonly error: string | null;
     readonly logTail: readonly string[];
     readonly checkpoint: Checkpoint | undefined;
+    /** Nothing of the job is left in its source. */
+    readonly cleaned: boolean;
   };
 }
 

@@ -47,7 +47,7 @@ interface Became {
   readonly id: string;
   readonly next: { readonly state: JobState };
   /** What its worker told of its end, if it did. */
-  readonly end?: { readonly error: string | null } | undefined;
+  readonly end?: { readonly cleaned: boolean } | undefined;
 }
 
 /** Entries of the audit log, those of jobs that are deleted without a worker having cleaned up with the slot that may be left. */
@@ -56,7 +56,7 @@ export async function tellLeftSlots(
   jobs: Iterable<Became>,
   entries: readonly AuditEntry[],
 ): Promise<readonly AuditEntry[]> {
-  const deleted = [...jobs].filter(({ next, end }) => next.state === "deleted" && end?.error !== null);
+  const deleted = [...jobs].filter(({ next, end }) => next.state === "deleted" && !end?.cleaned);
   if (deleted.length === 0) return entries;
   const left = await readLeftSlots(
     db,

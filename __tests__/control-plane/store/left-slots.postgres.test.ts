@@ -99,7 +99,7 @@ it("a worker that fails to clean up leaves the slot, one that has cleaned up doe
   const [failed, cleaned] = [await fleet.job("failed"), await fleet.job("cleaned")];
   for (const [jobId, end] of [
     [failed, { outcome: "failed", error: "the daemon could not be started: ENOSPC" }],
-    [cleaned, { outcome: "stopped" }],
+    [cleaned, { outcome: "stopped", cleaned: true }],
   ] as const) {
     const ref = await fleet.run(sessionId);
     await wish(jobId, "delete");
@@ -109,3 +109,16 @@ it("a worker that fails to clean up leaves the slot, one that has cleaned up doe
   expect(await deletionOf(failed)).toMatchObject({ action: "job.report", detail: { leftSlot: slotOf(failed) } });
   expect(await deletionOf(cleaned)).not.toMatchObject({ detail: { leftSlot: expect.anything() } });
 });
+
+it.each(["stopped", "completed"] as const)(
+  "a last word, %s, that crossed the order to clean up leaves the slot",
+  async (outcome) => {
+    const jobId = await fleet.job("crossed");
+    const ref = await fleet.run(sessionId);
+    await wish(jobId, "delete");
+
+    await fleet.report({ sessionId, ...ref, outcome, logTail: [] });
+
+    expect(await deletionOf(jobId)).toMatchObject({ action: "job.report", detail: { leftSlot: slotOf(jobId) } });
+  },
+);

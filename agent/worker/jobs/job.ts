@@ -276,12 +276,14 @@ export class SupervisedJob {
         logTail,
         ...exitCode,
         ...kept,
+        ...(outcome === "stopped" && order?.mode === "cleanup" && { cleaned: true }),
         ...(error === undefined ? {} : { error: this.redacted(error).slice(0, TEXT_LENGTH) }),
       },
     });
     const left = order?.mode === "cleanup" ? this.leftBehind(daemon.record, end) : undefined;
     if (left !== undefined) this.ports.log.warn("cleanup failed", { ...this.ref, reason: left });
-    if (order) return left === undefined ? report("stopped") : report("failed", left);
+    if (left !== undefined) return report("failed", left);
+    if (order) return report("stopped");
     if (failure !== undefined) return report("failed", failure);
     if (end.status === 0 && daemon.record.snapshotOnly) return report("completed");
     // Also a status of 0: dbmazz ends so when its stream breaks.

@@ -33,9 +33,17 @@ describe("a job that is deleted", () => {
   test("has stopped when its daemon took the stop and ended well", async () => {
     const { jobs, grant, daemon, report } = await streamingJob();
     jobs.stop(grant, CLEANUP);
-    expect(await report()).toMatchObject({ outcome: "stopped", exitCode: 0 });
+    expect(await report()).toMatchObject({ outcome: "stopped", exitCode: 0, cleaned: true });
     expect(await report()).not.toHaveProperty("error");
     expect(daemon.slotDropped).toBe(true);
+  });
+
+  test("says nothing of a cleanup when it was told to come to rest first, and has ended before it heard of the deletion", async () => {
+    const { jobs, grant, daemon, report } = await streamingJob();
+    jobs.stop(grant, { mode: "quiesce", cause: "order" });
+    expect(await report()).toMatchObject({ outcome: "stopped" });
+    expect(await report()).not.toHaveProperty("cleaned");
+    expect(daemon.slotDropped).toBe(false);
   });
 
   test("leaves its slot, and says so, when its daemon had to be ended by signals", async () => {
