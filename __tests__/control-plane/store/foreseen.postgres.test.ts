@@ -1,9 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { findAuditTampering } from "../../../control-plane/store/audit";
+import { CatalogConflict } from "../../../control-plane/store/catalog";
 import type { Claim } from "../../../control-plane/store/claim";
 import { deleteDatasource } from "../../../control-plane/store/datasources";
 import { markDraining, readSessions } from "../../../control-plane/store/sessions";
 import { revokeToken } from "../../../control-plane/store/tokens";
+import { seededRandom } from "../../../scripts/seeded-random";
+import { longForm } from "../../support/long-form";
 import { type TestFleet, useFleets } from "./fleet";
 
 const { freshFleet } = useFleets();
@@ -152,3 +155,82 @@ describe("control-plane 14: what has changed since the claim was parked is what 
     expect(await jobs(fleet)).toEqual(["orders starting"]);
   });
 });
+
+function conflict(error: unknown): "conflict" {
+  if (error instanceof CatalogConflict) return "conflict";
+  throw error;
+}
+
+const ROUNDS = longForm(150, 5_000);
+
+it(`control-plane 14: in ${ROUNDS} random rounds at two copies no claim gets what it may not have, and no job is given twice`, async () => {
+  const SLOTS = 3;
+  const fleet = await freshFleet();
+  const copies = [fleet, fleet.another()];
+  const random = seededRandom(14);
+  const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
+  const sessions = await Promise.all(
+    Array.from({ length: 5 }, (_, index) => fleet.worker(`w-${index}`, { slots: SLOTS })),
+  );
+  const parked = new Map<string, Claim>();
+  const granted: string[] = [];
+  const outcomes = new Set<string>();
+  let foreseen = 0;
+  let transactions = 0;
+  fleet.pool.on("acquire", () => {
+    transactions += 1;
+  });
+
+  for (let round = 0; round < ROUNDS; round++) {
+    // Claims are parked at times, and woken later by what comes to either copy, at once with what changes their sessions.
+    for (const session of sessions) if (random() < 0.7) parked.set(session, await park(fleet, session));
+    const { rows: barred } = await fleet.pool.query<{ id: string }>(
+      "select id from sessions left join leases on session_id = id where draining or not coalesce(expires_at > now(), false)",
+    );
+    const before = transactions;
+    const waiting = [...parked.values()].filter(() => random() < 0.5);
+    const asked = waiting.map(async (claim) => {
+      const claimed = await pick(copies).writes.claim(claim);
+      parked.delete(claim.sessionId);
+      if (claimed === "refused") throw new Error("a claim was refused");
+      if (barred.some(({ id }) => id === claim.sessionId)) expect(claimed.granted).toEqual([]);
+      granted.push(...claimed.granted.map(({ jobId, fence }) => `${jobId}/${fence}`));
+    });
+    const created = Array.from({ length: Math.ceil(random() * 3) }, async () => {
+      const { deploymentId, tokenId } = fleet;
+      const job = fleet.described(`job-${Math.floor(random() * 60)}`);
+      const creation = { id: randomUUID(), deploymentId, tokenId, job, run: true, actor: "test" };
+      outcomes.add(await pick(copies).writes.create(creation).catch(conflict));
+    });
+    await Promise.all([...asked, ...created]);
+    if (transactions - before === 1) foreseen += 1;
+    const session = pick(sessions);
+    if (random() < 0.2) await fleet.expireLease(session);
+    else
+      await fleet.pool.query("update leases set expires_at = now() + interval '1 hour' where session_id = $1", [
+        session,
+      ]);
+    if (random() < 0.2) await fleet.pool.query("update sessions set draining = not draining where id = $1", [session]);
+    if (random() < 0.5) {
+      const { rows } = await fleet.pool.query("select id, fence, session_id from jobs where session_id = $1 limit 2", [
+        session,
+      ]);
+      for (const { id: jobId, fence } of rows)
+        await fleet.report({ sessionId: session, jobId, fence, outcome: "completed", logTail: [] });
+      await fleet.pool.query("update jobs set state = 'deleted' where state = 'completed'");
+    }
+
+    const { rows: crowded } = await fleet.pool.query(
+      "select session_id from jobs where session_id is not null group by session_id having count(*) > $1",
+      [SLOTS],
+    );
+    expect(crowded).toEqual([]);
+  }
+
+  expect(new Set(granted).size).toBe(granted.length);
+  const { rows } = await fleet.pool.query("select sum(fence)::int as claims from jobs");
+  expect(rows).toEqual([{ claims: granted.length }]);
+  expect(outcomes).toEqual(new Set(["granted", "waiting", "conflict"]));
+  expect(foreseen).toBeGreaterThan(0);
+  expect(await findAuditTampering(fleet.pool, fleet.deploymentId)).toBeNull();
+}, 1_200_000);
