@@ -29,6 +29,7 @@ export async function runJobs(
   if (claimed === "refused") throw new Error("a claim was refused");
   const held = claimed.granted.map(({ jobId, fence }) => ({ ...writer, jobId, fence }));
   if (tellsStarts) await Promise.all(held.map(writes.start));
-  await Promise.all(held.map((job) => writes.report({ ...job, outcome: "completed", logTail: [] })));
+  const reported = await Promise.all(held.map((job) => writes.report({ ...job, outcome: "completed", logTail: [] })));
+  if (reported.some((said) => said !== "reported")) throw new Error("a job's completion was not taken");
   return { jobs: held.length, claimMs };
 }
