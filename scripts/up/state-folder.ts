@@ -33,7 +33,7 @@ export class StateFolder {
    * Takes the folder, and ends the agents and the server that a killed fleet left in it. Their daemons go on until the lease is over, and
    * the next agents take them over.
    *
-   * @throws Error when another fleet runs in it.
+   * @throws Error when another fleet runs in it, or when that cannot be told.
    */
   static async open(path: string): Promise<StateFolder> {
     const folder = resolve(path);
@@ -111,10 +111,12 @@ export function defaultStateFolder(workingDirectory: string): string {
   return "/var/lib/holdfast/local-fleet";
 }
 
+/** @throws Error when the file is there and cannot be read. */
 function readJson<Schema extends z.ZodType>(file: string, schema: Schema): z.output<Schema> | undefined {
   if (!existsSync(file)) return undefined;
+  const text = readFileSync(file, "utf8");
   try {
-    return schema.parse(JSON.parse(readFileSync(file, "utf8")));
+    return schema.parse(JSON.parse(text));
   } catch {
     // Cut off by a kill, or of another version: as good as missing.
     return undefined;

@@ -25,7 +25,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** Between two attempts to say that a grant is taken up. */
 const STARTED_RETRY_MS = 1_000;
 
-/** How long no job is taken after daemons could not be started, so many in a row: their disk is full, say. */
+/** How long no job is taken after daemons could not be started, so many times in a row: their disk is full, say. */
 const unableMs = (inARow: number): number => Math.min(300_000, 10_000 * 2 ** (inARow - 1));
 
 /** The jobs of one worker: one daemon each, in at most so many slots. */
@@ -39,7 +39,7 @@ export class JobSupervisor {
   overdue = 0;
   /** Jobs that failed on daemons which were started here. */
   failures = 0;
-  /** Daemons that could not be started since the last one that could. */
+  /** Times that daemons could not be started since the last one that could; those of one claim are one time. */
   private notStarted = 0;
   private unableUntil = 0;
 
@@ -163,7 +163,8 @@ export class JobSupervisor {
 
   private async launch(job: SupervisedJob, grant: Grant, lapses: number): Promise<void> {
     const { host, lease, log, ports, quirks } = this.ports;
-    const deadlineAt = performance.now() + grant.deadlineMs;
+    const begunAt = performance.now();
+    const deadlineAt = begunAt + grant.deadlineMs;
     let port: number | undefined;
     try {
       port = await ports.take();
@@ -185,7 +186,8 @@ export class JobSupervisor {
     } catch (error) {
       if (port !== undefined) ports.putBack(port);
       const isOurs = !(error instanceof JobSettingsError);
-      if (isOurs) this.unableUntil = performance.now() + unableMs(++this.notStarted);
+      // Nothing begins in a pause: what began before its end had failed, or was about to, when it was set.
+      if (isOurs && begunAt >= this.unableUntil) this.unableUntil = performance.now() + unableMs(++this.notStarted);
       const what = isOurs ? "the daemon could not be started: " : "";
       log.warn("job not started", { ...job.ref, reason: reason(error) });
       job.alive = false;

@@ -10,11 +10,14 @@ export interface HeldMessage extends JobRef {
 export class HeldMessages {
   private byJob = new Map<string, HeldMessage>();
 
+  /** @throws Error when the file is there and cannot be read: what runs here would be taken for unknown, and ended. */
   constructor(private readonly path: string) {
+    const text = readIfThere(path);
+    if (text === undefined) return;
     try {
-      for (const message of JSON.parse(readFileSync(path, "utf8"))) this.byJob.set(message.jobId, message);
+      for (const message of JSON.parse(text)) this.byJob.set(message.jobId, message);
     } catch {
-      // None was written yet.
+      // Torn by a power cut, as it takes its place whole: no daemon outlives that.
     }
   }
 
@@ -53,5 +56,16 @@ export class HeldMessages {
   private write(byJob: ReadonlyMap<string, HeldMessage>): void {
     writeFileSync(`${this.path}.partial`, JSON.stringify([...byJob.values()]), { mode: 0o600 });
     renameSync(`${this.path}.partial`, this.path);
+  }
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    const next =
+      "make it readable and start the agent again, or remove it to have those jobs ended and handed out anew";
+    throw new Error(`${path}, which names the messages that are held, cannot be read: ${next}`, { cause: error });
   }
 }

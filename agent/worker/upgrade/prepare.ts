@@ -17,6 +17,7 @@ export interface Upgradable {
  * was on trial and is to be started a second time, so has ended, is turned back.
  *
  * @param directory of the upgrades.
+ * @throws Error when it is not known whether a version is on trial; the agent may start then, and its watcher goes on.
  */
 export async function prepareStart(directory: string, programs: readonly Upgradable[], log: Log): Promise<void> {
   for (const { installed, link } of programs) {

@@ -5,8 +5,8 @@ import { mayLive, startOf } from "../daemon/process-identity";
 import { type Trial, type TrialFiles, type TrialSign, trialFiles } from "./trial";
 
 const LOOK_MS = 200;
-/** How long a rollback that fails is tried again. */
-const ROLL_BACK_PATIENCE_MS = 600_000;
+/** How long a rollback that fails, or the first look at a trial, is tried again. */
+const PATIENCE_MS = 600_000;
 const ROLL_BACK_PAUSE_MS = 1_000;
 
 export const AGENT_ENDED = "the agent ended during the trial";
@@ -14,18 +14,21 @@ export const AGENT_ENDED = "the agent ended during the trial";
 /**
  * Ends a trial: a process of the old version, which outlives the agent that installed the new one. The new version passes when at the
  * gate's end the same process that came up first is still there and a heartbeat of it was answered. Otherwise, and at once when that
- * process ends, the link is turned back and the agent ended, for its service manager to start the old one.
+ * process ends, the link is turned back and the agent ended, for its service manager to start the old one. While its files cannot be
+ * read, the trial is as they said last.
+ *
+ * @throws Error when the trial could not be read once in ten minutes.
  */
 export async function watchTrial(directory: string, log: Log): Promise<void> {
   const files = trialFiles(directory);
   if (isWatched(files)) return;
   await files.watcher.write({ pid: process.pid, start: startOf(process.pid) });
   const startedAt = performance.now();
+  let trial = await firstLook(files);
   let first: TrialSign | undefined;
-  for (;;) {
-    const trial = files.trial.read();
-    if (trial?.state !== "trying") break;
-    const sign = files.sign.read();
+  let sign: TrialSign | undefined;
+  while (trial?.state === "trying") {
+    sign = files.sign.readOr(sign);
     first ??= sign;
     const verdict = judged(trial, first, sign, performance.now() - startedAt);
     if (verdict === "healthy") {
@@ -38,13 +41,26 @@ export async function watchTrial(directory: string, log: Log): Promise<void> {
       break;
     }
     await sleep(LOOK_MS);
+    trial = files.trial.readOr(trial);
   }
   await files.watcher.remove();
 }
 
-/** Whether a process that may be alive watches over the trial. */
+async function firstLook(files: TrialFiles): Promise<Trial | undefined> {
+  const until = performance.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      return files.trial.read();
+    } catch (error) {
+      if (performance.now() > until) throw error;
+      await sleep(LOOK_MS);
+    }
+  }
+}
+
+/** Whether a process that may be alive is known to watch over the trial: a second watcher does no harm. */
 export function isWatched(files: TrialFiles): boolean {
-  const watcher = files.watcher.read();
+  const watcher = files.watcher.readOr(undefined);
   return watcher !== undefined && mayLive(watcher);
 }
 
@@ -72,12 +88,13 @@ export function judged(
 export async function rollBack(trial: Trial, detail: string, files: TrialFiles, log: Log): Promise<void> {
   const { program, version, from, link } = trial;
   log.error("rolling back", { program, version, reason: detail });
-  const until = performance.now() + ROLL_BACK_PATIENCE_MS;
+  const until = performance.now() + PATIENCE_MS;
   for (;;) {
     try {
       await replaceSymlink(from, link);
-      await files.trial.write({ ...trial, state: "rolled_back", detail });
+      // Read before the trial is over, when its files may be removed.
       const sign = files.sign.read();
+      await files.trial.write({ ...trial, state: "rolled_back", detail });
       if (sign?.start !== undefined && startOf(sign.pid) === sign.start) process.kill(sign.pid, "SIGKILL");
       break;
     } catch (error) {

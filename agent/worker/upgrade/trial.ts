@@ -43,19 +43,34 @@ export function trialFiles(directory: string) {
 export type TrialFiles = ReturnType<typeof trialFiles>;
 
 interface Written<T> {
-  /** Undefined where there is none that can be read. */
+  /**
+   * Undefined where there is none.
+   *
+   * @throws Error when there is one that cannot be read, or is torn: what it says is not known.
+   */
   read(): T | undefined;
+  /** As `read`, but `last` where it would throw. */
+  readOr(last: T | undefined): T | undefined;
   write(value: T): Promise<void>;
   remove(): Promise<void>;
 }
 
 function record<T>(path: string): Written<T> {
+  const read = (): T | undefined => {
+    try {
+      return JSON.parse(readFileSync(path, "utf8"));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw new Error(`${path} cannot be read: make it readable, or remove it if it is torn`, { cause: error });
+    }
+  };
   return {
-    read: () => {
+    read,
+    readOr: (last) => {
       try {
-        return JSON.parse(readFileSync(path, "utf8"));
+        return read();
       } catch {
-        return undefined;
+        return last;
       }
     },
     write: (value) => writeFileAtomic(path, JSON.stringify(value), 0o600),

@@ -51,6 +51,8 @@ export class Upgrades {
   private readonly files;
   private report: UpgradeReport | undefined;
   private onTrial: Trial | undefined;
+  /** Why it is not known whether a version is on trial; undefined when it is. */
+  private unknown: string | undefined;
   private busy = false;
   /** Of this process, once the system has told it. */
   private start: string | undefined;
@@ -62,10 +64,17 @@ export class Upgrades {
     this.files = trialFiles(props.directory);
   }
 
-  /** Goes on with the trial that an earlier life has begun. */
+  /** Goes on with the trial that an earlier life has begun; where that cannot be read, it is tried again with each answered heartbeat. */
   async resume(): Promise<void> {
     const { files } = this;
-    const trial = files.trial.read();
+    let trial: Trial | undefined;
+    try {
+      trial = files.trial.read();
+      this.unknown = undefined;
+    } catch (error) {
+      this.unknown = reason(error);
+      this.ports.log.error("whether a version is on trial is not known", { reason: this.unknown });
+    }
     if (!trial) return;
     this.onTrial = trial;
     if (trial.state === "trying" && (await readlink(trial.link)) !== trial.to) {
@@ -80,7 +89,7 @@ export class Upgrades {
   /** What the next heartbeat says; undefined when there is nothing to say. */
   said(): UpgradeReport | undefined {
     const { files } = this;
-    if (this.onTrial?.state === "trying") this.onTrial = files.trial.read() ?? this.onTrial;
+    if (this.onTrial?.state === "trying") this.onTrial = files.trial.readOr(undefined) ?? this.onTrial;
     const { onTrial } = this;
     if (!onTrial) return this.report;
     const { campaignId, state, detail } = onTrial;
@@ -89,6 +98,7 @@ export class Upgrades {
 
   /** A heartbeat was answered: what it said is known, unless the same upgrade is still asked for. */
   async heard(said: UpgradeReport | undefined, asked: readonly WantedUpgrade[]): Promise<void> {
+    if (this.unknown !== undefined) await this.resume();
     if (this.onTrial?.state === "trying") await this.sign(true);
     if (!said || said.state === "installing" || asked.some(({ campaignId }) => campaignId === said.campaignId)) return;
     if (said.campaignId === this.onTrial?.campaignId) {
@@ -117,6 +127,7 @@ export class Upgrades {
     this.report = { campaignId, state: "installing" };
     changed();
     try {
+      if (this.unknown !== undefined) throw new Error(`whether a version is on trial is not known: ${this.unknown}`);
       if (!key) throw new Error("the worker holds no release key, so nothing that it could verify a release with");
       const linked = programs[program];
       if (!linked)

@@ -49,6 +49,48 @@ test("where no daemon can be started no job is claimed for a while, longer each 
   expect(jobs.free).toBe(4);
 });
 
+test("daemons of one claim that cannot be started for one cause are one failure, also those that fail when its pause is over", async () => {
+  let skippedMs = 0;
+  const clock = performance.now.bind(performance);
+  jest.spyOn(performance, "now").mockImplementation(() => clock() + skippedMs);
+  const { host, source, jobs, idle } = worker();
+  host.faults = () => {
+    throw new Error("ENOSPC: no space left on device");
+  };
+  // GIVEN four grants that come together, of which the last takes longer than the others' pause to fail
+  const grants = [grantOf(), grantOf(), grantOf(), grantOf()];
+  const slow = grants.at(-1);
+  let goOn = () => {};
+  const held = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  source.started = async ({ jobId }) => {
+    if (jobId === slow?.jobId) await held;
+    return "taken";
+  };
+
+  // WHEN
+  for (const grant of grants) jobs.start(grant, 0);
+  await eventually("three have failed", async () => expect(jobs.used).toBe(1));
+
+  // THEN
+  expect(jobs.free).toBe(0);
+  skippedMs += 10_000;
+  expect(jobs.free).toBe(3);
+  goOn();
+  await idle();
+  expect(source.of("report")).toHaveLength(4);
+  expect(jobs.free).toBe(4);
+
+  // AND what is claimed after that and fails is the second
+  jobs.start(grantOf(), 0);
+  await idle();
+  skippedMs += 10_000;
+  expect(jobs.free).toBe(0);
+  skippedMs += 10_000;
+  expect(jobs.free).toBe(4);
+});
+
 test("a grant that the end of the lease overtook starts nothing and is released", async () => {
   const { host, jobs, lease, source } = worker();
   const [late, stale] = [grantOf(), grantOf()];

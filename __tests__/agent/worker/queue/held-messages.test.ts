@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { createLog } from "../../../../agent/host/log";
+import { createLog, reason } from "../../../../agent/host/log";
 import type { AwsRecord } from "../../../../agent/host/xml";
 import { HeldMessages } from "../../../../agent/worker/queue/held-messages";
 import { queueControlPlane } from "../../../../agent/worker/queue/queue-control-plane";
 import { useScratch } from "../../../support/scratch";
+import { unreadable } from "../../../support/unreadable";
 
 const scratch = useScratch();
 afterEach(() => jest.restoreAllMocks());
@@ -66,4 +67,34 @@ test("SQS: a job runs although the newer receipt of another, which came with it,
 
   expect((await claim()).map(({ jobId }) => jobId)).toEqual([fresh]);
   expect(held.ofJob(running)).toMatchObject({ receipt: "first" });
+});
+
+test.each(["EIO", "EMFILE", "EACCES"])(
+  "SQS: a file of held messages that cannot be read (%s) is told with what to do, and not taken for none held",
+  (code) => {
+    const path = join(scratch.path, "queue.json");
+    const message = { jobId: "job", fence: 1, receipt: "receipt" };
+    new HeldMessages(path).hold(message);
+    unreadable(path, code);
+
+    let told: unknown;
+    try {
+      new HeldMessages(path);
+    } catch (error) {
+      told = error;
+    }
+    expect(reason(told)).toBe(
+      `${path}, which names the messages that are held, cannot be read: make it readable and start the agent again, or remove it to have those jobs ended and handed out anew: ${code}: ${path}`,
+    );
+
+    jest.restoreAllMocks();
+    expect(new HeldMessages(path).all()).toEqual([message]);
+  },
+);
+
+test.each(["", '[{"jobId":"jo'])("SQS: a file of held messages that a power cut tore (%j) names none", (text) => {
+  const path = join(scratch.path, "queue.json");
+  writeFileSync(path, text);
+
+  expect(new HeldMessages(path).all()).toEqual([]);
 });

@@ -5,6 +5,7 @@ import { createLog } from "../../../../agent/host/log";
 import { prepareStart } from "../../../../agent/worker/upgrade/prepare";
 import { type Trial, trialFiles } from "../../../../agent/worker/upgrade/trial";
 import { linkVersion } from "../../../../scripts/chaos/releases";
+import { unreadable } from "../../../support/unreadable";
 
 let directory: string;
 let installed: string;
@@ -15,7 +16,10 @@ beforeEach(() => {
   link = join(directory, "state", "agents", "agent.mjs");
   mkdirSync(join(directory, "state"));
 });
-afterEach(() => rmSync(directory, { recursive: true }));
+afterEach(() => {
+  jest.restoreAllMocks();
+  rmSync(directory, { recursive: true });
+});
 
 const state = () => join(directory, "state");
 const prepare = (programs = [{ installed, link }]) =>
@@ -95,5 +99,17 @@ test("R31: a version that was never put in place is not on trial", async () => {
   await prepare();
   await prepare();
 
+  expect(trialFiles(state()).trial.read()).toEqual(trial);
+});
+
+test("R31: where it cannot be read whether a version is on trial nothing is turned or written, and that is told", async () => {
+  const trial = await onTrial({ begun: true });
+  const file = join(state(), "upgrade.json");
+  unreadable(file, "EIO");
+
+  await expect(prepare()).rejects.toThrow(`${file} cannot be read`);
+
+  jest.restoreAllMocks();
+  expect(started()).toBe("the new one");
   expect(trialFiles(state()).trial.read()).toEqual(trial);
 });

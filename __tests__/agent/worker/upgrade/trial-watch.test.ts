@@ -1,9 +1,16 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createLog } from "../../../../agent/host/log";
 import { startOf } from "../../../../agent/worker/daemon/process-identity";
 import { parseLocalConfig } from "../../../../agent/worker/local-config";
-import type { Trial, TrialSign } from "../../../../agent/worker/upgrade/trial";
-import { AGENT_ENDED, judged } from "../../../../agent/worker/upgrade/trial-watch";
+import { type Trial, type TrialSign, trialFiles } from "../../../../agent/worker/upgrade/trial";
+import { AGENT_ENDED, isWatched, judged, rollBack, watchTrial } from "../../../../agent/worker/upgrade/trial-watch";
+import { useScratch } from "../../../support/scratch";
 import { unreadable } from "../../../support/unreadable";
 
+const scratch = useScratch();
 afterEach(() => jest.restoreAllMocks());
 
 const LIVING: TrialSign = { pid: process.pid, start: startOf(process.pid), answered: false, failures: 0 };
@@ -46,4 +53,104 @@ test("R31: the gate is 60 s where none is given", () => {
     }),
   );
   expect(upgrade?.gateSeconds).toBe(60);
+});
+
+describe("R31: a trial whose files", () => {
+  const TRIAL: Trial = {
+    campaignId: "11111111-1111-4111-8111-111111111111",
+    program: "agent",
+    version: "1.1.0",
+    link: "/agents/agent.mjs",
+    from: "/agents/1.0.0/agent.mjs",
+    to: "/agents/1.1.0/agent.mjs",
+    gateMs: 0,
+    state: "trying",
+    detail: "",
+  };
+  const path = (name: string) => join(scratch.path, `upgrade${name}.json`);
+  const stateAfter = async () => {
+    await watchTrial(
+      scratch.path,
+      createLog(() => {}),
+    );
+    jest.restoreAllMocks();
+    return JSON.parse(readFileSync(path(""), "utf8")).state;
+  };
+  beforeEach(async () => {
+    const files = trialFiles(scratch.path);
+    await files.trial.write(TRIAL);
+    await files.sign.write(WELL);
+  });
+
+  test.each(["EIO", "EMFILE", "EACCES"])("cannot be read at first (%s) goes on when they can", async (code) => {
+    let looks = 0;
+    unreadable(path(""), code, () => looks++ < 2);
+
+    expect(await stateAfter()).toBe("healthy");
+  });
+
+  test.each(["", "-sign"])("upgrade%s.json cannot be read any more goes on as they said last", async (name) => {
+    await trialFiles(scratch.path).trial.write({ ...TRIAL, gateMs: 100 });
+    let looks = 0;
+    unreadable(path(name), "EIO", () => looks++ > 0);
+
+    expect(await stateAfter()).toBe("healthy");
+  });
+
+  test("are torn goes on as they said last", async () => {
+    await trialFiles(scratch.path).trial.write({ ...TRIAL, gateMs: 100 });
+    let looks = 0;
+    unreadable(path("-sign"), "EIO", () => {
+      // The trial has been read then.
+      if (looks++ === 0) writeFileSync(path(""), '{"state":"try');
+      return false;
+    });
+
+    expect(await stateAfter()).toBe("healthy");
+  });
+
+  test("are gone is over", async () => {
+    rmSync(path(""));
+
+    await watchTrial(
+      scratch.path,
+      createLog(() => {}),
+    );
+
+    expect(trialFiles(scratch.path).trial.read()).toBeUndefined();
+    expect(isWatched(trialFiles(scratch.path))).toBe(false);
+  });
+
+  test("do not tell who watches it is watched by one more", async () => {
+    await trialFiles(scratch.path).watcher.write({ pid: process.pid, start: startOf(process.pid) });
+    unreadable(path("-watcher"), "EIO");
+
+    expect(isWatched(trialFiles(scratch.path))).toBe(false);
+    expect(await stateAfter()).toBe("healthy");
+  });
+
+  test("do not tell at once which agent is on trial are read until they do, and it is ended", async () => {
+    const agent = spawn(process.execPath, ["--eval", "setInterval(() => {}, 1_000)"], { stdio: "ignore" });
+    try {
+      const ended = once(agent, "exit");
+      const files = trialFiles(scratch.path);
+      const pid = agent.pid ?? 0;
+      await files.sign.write({ ...WELL, pid, start: startOf(pid) });
+      let looks = 0;
+      unreadable(path("-sign"), "EIO", () => looks++ === 0);
+      const link = join(scratch.path, "agent.mjs");
+
+      await rollBack(
+        { ...TRIAL, link },
+        "unwell",
+        files,
+        createLog(() => {}),
+      );
+
+      expect(await ended).toEqual([null, "SIGKILL"]);
+      expect([readlinkSync(link), files.trial.read()?.state]).toEqual([TRIAL.from, "rolled_back"]);
+    } finally {
+      agent.kill("SIGKILL");
+    }
+  });
 });

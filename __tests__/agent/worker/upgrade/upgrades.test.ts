@@ -1,19 +1,21 @@
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { createLog } from "../../../../agent/host/log";
 import { probeAgent } from "../../../../agent/worker/upgrade/install";
 import { linkedVersion } from "../../../../agent/worker/upgrade/linked-program";
 import { releaseKey } from "../../../../agent/worker/upgrade/release-signature";
-import { trialFiles } from "../../../../agent/worker/upgrade/trial";
+import { type Trial, trialFiles } from "../../../../agent/worker/upgrade/trial";
 import { type UpgradeProps, Upgrades } from "../../../../agent/worker/upgrade/upgrades";
+import { unreadable } from "../../../support/unreadable";
 import { program, useLinkedAgent } from "./linked-agent";
 
 const CAMPAIGN = "11111111-1111-4111-8111-111111111111";
 
 const agent = useLinkedAgent();
+afterEach(() => jest.restoreAllMocks());
 
-/** An agent that is asked for 1.1.0; gives what became of it, and what it did on the way. */
-async function upgrade({ mayRestart = true, ...change }: Partial<UpgradeProps> & { mayRestart?: boolean } = {}) {
+/** An agent's upgrades, and what becomes of one on the way. */
+function upgradesOf({ mayRestart = true, ...change }: Partial<UpgradeProps> & { mayRestart?: boolean } = {}) {
   const steps: string[] = [];
   const note = (what: string) => void steps.push(`${what}, ${linkedVersion(agent.link)} in place`);
   const props: UpgradeProps = {
@@ -28,26 +30,34 @@ async function upgrade({ mayRestart = true, ...change }: Partial<UpgradeProps> &
     watch: (path) => note(`watched by ${path.slice(agent.directory.length + 1)}`),
     ...change,
   };
-  const upgrades = await new Promise<Upgrades>((resolve) => {
-    let changes = 0;
-    const made = new Upgrades(props, {
-      log: createLog(() => {}),
-      // Once when it begins, once when it has ended.
-      changed: () => {
-        changes += 1;
-        if (changes === 2) resolve(made);
-      },
-      mayRestart: () => mayRestart,
-      restart: () => note("restart"),
-      failures: () => 0,
-    });
-    made.obey({
-      kind: "upgrade",
-      campaignId: CAMPAIGN,
-      downgrade: false,
-      ...agent.releases.offer("agent", "1.1.0", program("1.1.0")),
-    });
+  let changes = 0;
+  let end = () => {};
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
   });
+  const upgrades = new Upgrades(props, {
+    log: createLog(() => {}),
+    // Once when it begins, once when it has ended.
+    changed: () => {
+      changes += 1;
+      if (changes === 2) end();
+    },
+    mayRestart: () => mayRestart,
+    restart: () => note("restart"),
+    failures: () => 0,
+  });
+  return { upgrades, steps, ended };
+}
+
+/** Asks an agent for 1.1.0; gives what became of it, and what it did on the way. */
+async function upgrade({ upgrades, steps, ended } = upgradesOf()) {
+  upgrades.obey({
+    kind: "upgrade",
+    campaignId: CAMPAIGN,
+    downgrade: false,
+    ...agent.releases.offer("agent", "1.1.0", program("1.1.0")),
+  });
+  await ended;
   return { steps, said: upgrades.said() };
 }
 
@@ -63,7 +73,7 @@ test("R31: a new version is put in place, watched by the old one, and only then 
 });
 
 test("R31: a worker without a release key refuses each upgrade with that reason, and fetches nothing", async () => {
-  const { steps, said } = await upgrade({ key: undefined });
+  const { steps, said } = await upgrade(upgradesOf({ key: undefined }));
   expect(steps).toEqual([]);
   expect(said).toEqual({
     campaignId: CAMPAIGN,
@@ -73,7 +83,7 @@ test("R31: a worker without a release key refuses each upgrade with that reason,
 });
 
 test("R31: an agent that drains leaves the old version in place, and does not start again", async () => {
-  const { steps, said } = await upgrade({ mayRestart: false });
+  const { steps, said } = await upgrade(upgradesOf({ mayRestart: false }));
   expect(steps).toEqual(["fetched, 1.0.0 in place"]);
   expect(said).toMatchObject({ state: "failed", detail: "the worker drains" });
   expect(trialFiles(agent.directory).trial.read()).toBeUndefined();
@@ -87,4 +97,44 @@ test("R31: a link that cannot be turned is known to be on trial, and its old ver
   expect(said?.state).toBe("failed");
   expect(trialFiles(agent.directory).trial.read()).toMatchObject({ state: "trying" });
   expect(readdirSync(join(agent.directory, "agents")).sort()).toEqual(expect.arrayContaining(["1.0.0", "1.1.0"]));
+});
+
+test("R31: while it is not known whether a version is on trial an upgrade is refused with the file and what to do", async () => {
+  const path = join(agent.directory, "upgrade.json");
+  unreadable(path, "EIO");
+  const parts = upgradesOf();
+  await parts.upgrades.resume();
+  const { steps, said } = await upgrade(parts);
+  expect(steps).toEqual([]);
+  expect(said).toEqual({
+    campaignId: CAMPAIGN,
+    state: "failed",
+    detail: `whether a version is on trial is not known: ${path} cannot be read: make it readable, or remove it if it is torn: EIO: ${path}`,
+  });
+});
+
+test("R31: a trial that cannot be read for a moment is gone on with at the next heartbeat that is answered", async () => {
+  const files = trialFiles(agent.directory);
+  const trial: Trial = {
+    campaignId: CAMPAIGN,
+    program: "agent",
+    version: "1.1.0",
+    link: agent.link,
+    from: "1.0.0",
+    to: readlinkSync(agent.link),
+    gateMs: 60_000,
+    state: "trying",
+    detail: "",
+  };
+  await files.trial.write(trial);
+  const { upgrades } = upgradesOf();
+  unreadable(join(agent.directory, "upgrade.json"), "EMFILE");
+  await upgrades.resume();
+  expect(upgrades.said()).toBeUndefined();
+  jest.restoreAllMocks();
+
+  await upgrades.heard(undefined, []);
+
+  expect(upgrades.said()).toEqual({ campaignId: CAMPAIGN, state: "installing" });
+  expect(files.sign.read()).toMatchObject({ pid: process.pid, answered: true });
 });

@@ -1,0 +1,35 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { StateFolder } from "../../../scripts/up/state-folder";
+import { useScratch } from "../../support/scratch";
+import { unreadable } from "../../support/unreadable";
+
+const scratch = useScratch();
+afterEach(() => jest.restoreAllMocks());
+
+test("a fleet of which it cannot be told whether it runs is not taken for one that was killed", async () => {
+  await StateFolder.open(scratch.path);
+  const file = join(scratch.path, "processes.json");
+  const before = readFileSync(file, "utf8");
+
+  unreadable(`/proc/${process.pid}/stat`, "EMFILE");
+  await expect(StateFolder.open(scratch.path)).rejects.toThrow(`whether process ${process.pid} lives cannot be told`);
+  jest.restoreAllMocks();
+  unreadable(file, "EACCES");
+  await expect(StateFolder.open(scratch.path)).rejects.toThrow(`EACCES: ${file}`);
+  jest.restoreAllMocks();
+
+  expect(readFileSync(file, "utf8")).toBe(before);
+  await expect(StateFolder.open(scratch.path)).rejects.toThrow(`process ${process.pid} runs a local fleet`);
+});
+
+test("a note of processes that a kill cut off is as good as none", async () => {
+  const file = join(scratch.path, "processes.json");
+  writeFileSync(file, '{"fleet":{"pid');
+
+  const state = await StateFolder.open(scratch.path);
+
+  expect(state.wasKilled).toBe(false);
+  state.release();
+  expect(existsSync(file)).toBe(false);
+});
