@@ -89,7 +89,7 @@ export function conforms(start: () => Promise<RunningCluster>): ConformingCluste
     const hanging = await follower();
     const node = cluster.nodes.filter(({ id }) => id === hanging);
     const { probe } = cluster.adapterWithin(1_000);
-    cluster.hold(hanging);
+    await cluster.hold(hanging);
 
     expect([...(await probe.health(node)).values()]).toMatchObject([{ ok: false }]);
     await eventually(async () => {

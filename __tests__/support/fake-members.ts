@@ -83,7 +83,7 @@ export function fakeCluster(
     adapter: adapterWithin(PATIENCE_MS),
     adapterWithin,
     kill: async (nodeId) => members.change(Number(nodeId), "stopped"),
-    hold: (nodeId) => members.change(Number(nodeId), "held"),
+    hold: async (nodeId) => members.change(Number(nodeId), "held"),
     revive: (nodeId) => members.change(Number(nodeId), "running"),
     isRunning: (nodeId) => members.isRunning(Number(nodeId)),
     close: async () => {},

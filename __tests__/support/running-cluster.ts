@@ -22,7 +22,7 @@ export interface RunningCluster {
   /** The machine is lost. */
   kill(nodeId: string): Promise<void>;
   /** It keeps its connections and answers nothing. */
-  hold(nodeId: string): void;
+  hold(nodeId: string): Promise<void>;
   revive(nodeId: string): void;
   isRunning(nodeId: string): boolean;
   close(): Promise<void>;

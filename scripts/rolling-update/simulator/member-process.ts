@@ -1,4 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /** A program that a node runs. */
 export interface MemberProgram {
@@ -12,6 +14,8 @@ export interface MemberProgram {
 }
 
 const KEPT_OUTPUT = 8_000;
+/** Between two looks at a process that was told to stand still. */
+const LOOK_MS = 5;
 
 /** The member of one node, as a plain process of this machine: started, stopped cleanly, killed, held still. */
 export class MemberProcess {
@@ -73,9 +77,11 @@ export class MemberProcess {
     await this.#ended;
   }
 
-  /** It keeps its connections and answers nothing, until it goes on. */
-  hold(): void {
-    this.#child?.kill("SIGSTOP");
+  /** It keeps its connections and answers nothing, until it goes on. Resolves when its last thread stands still: the signal is one thread's. */
+  async hold(): Promise<void> {
+    const child = this.#child;
+    child?.kill("SIGSTOP");
+    while (child && child === this.#child && runs(child.pid)) await sleep(LOOK_MS);
   }
 
   goOn(): void {
@@ -92,4 +98,23 @@ export class MemberProcess {
     this.#child?.kill("SIGKILL");
     this.program.afterKill?.();
   };
+}
+
+/** Whether a thread of a process is not stopped, as Linux tells it. */
+function runs(pid: number | undefined): boolean {
+  const tasks = `/proc/${pid}/task`;
+  return (unlessGone(() => readdirSync(tasks)) ?? []).some((thread) => {
+    const stat = unlessGone(() => readFileSync(`${tasks}/${thread}/stat`, "utf8"));
+    // The third field, see proc(5); the second may hold anything.
+    return stat !== undefined && stat.slice(stat.lastIndexOf(")") + 2)[0] !== "T";
+  });
+}
+
+/** Undefined where it has ended meanwhile, or this is no Linux. */
+function unlessGone<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch {
+    return undefined;
+  }
 }
