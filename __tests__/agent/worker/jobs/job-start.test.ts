@@ -5,15 +5,25 @@ jest.setTimeout(120_000);
 
 const worker = useWorkers();
 
-test("where no daemon can be started no job is claimed for a while, longer each time, so that others get the job", async () => {
+function fullDisk(): never {
+  throw new Error("ENOSPC: no space left on device");
+}
+
+/** A worker whose disk is full, and a clock that can be put forward. */
+function withFullDisk() {
   let skippedMs = 0;
   const clock = performance.now.bind(performance);
   jest.spyOn(performance, "now").mockImplementation(() => clock() + skippedMs);
-  // GIVEN a worker whose disk is full
-  const { host, source, jobs, idle } = worker();
-  host.faults = () => {
-    throw new Error("ENOSPC: no space left on device");
+  const parts = worker();
+  parts.host.faults = fullDisk;
+  const skip = (ms: number): void => {
+    skippedMs += ms;
   };
+  return { ...parts, skip };
+}
+
+test("where no daemon can be started no job is claimed for a while, longer each time, so that others get the job", async () => {
+  const { host, source, jobs, idle, skip } = withFullDisk();
   const fail = async () => {
     jobs.start(grantOf(), 0);
     await idle();
@@ -23,12 +33,12 @@ test("where no daemon can be started no job is claimed for a while, longer each 
 
   expect(source.of("report")[0]?.report).toMatchObject({ outcome: "failed", error: expect.stringContaining("ENOSPC") });
   expect(jobs.free).toBe(0);
-  skippedMs += 10_000;
+  skip(10_000);
   expect(jobs.free).toBe(4);
   await fail();
-  skippedMs += 10_000;
+  skip(10_000);
   expect(jobs.free).toBe(0);
-  skippedMs += 10_000;
+  skip(10_000);
   expect(jobs.free).toBe(4);
 
   // WHEN there is room again THEN the count starts anew, and what a job brings that is not usable is no fault of the worker's
@@ -41,22 +51,14 @@ test("where no daemon can be started no job is claimed for a while, longer each 
   expect(jobs.free).toBe(3);
   jobs.stop(grant, { mode: "kill", cause: "fenced" });
   await idle();
-  host.faults = () => {
-    throw new Error("ENOSPC: no space left on device");
-  };
+  host.faults = fullDisk;
   await fail();
-  skippedMs += 10_000;
+  skip(10_000);
   expect(jobs.free).toBe(4);
 });
 
 test("daemons of one claim that cannot be started for one cause are one failure, also those that fail when its pause is over", async () => {
-  let skippedMs = 0;
-  const clock = performance.now.bind(performance);
-  jest.spyOn(performance, "now").mockImplementation(() => clock() + skippedMs);
-  const { host, source, jobs, idle } = worker();
-  host.faults = () => {
-    throw new Error("ENOSPC: no space left on device");
-  };
+  const { source, jobs, idle, skip } = withFullDisk();
   // GIVEN four grants that come together, of which the last takes longer than the others' pause to fail
   const grants = [grantOf(), grantOf(), grantOf(), grantOf()];
   const slow = grants.at(-1);
@@ -75,7 +77,7 @@ test("daemons of one claim that cannot be started for one cause are one failure,
 
   // THEN
   expect(jobs.free).toBe(0);
-  skippedMs += 10_000;
+  skip(10_000);
   expect(jobs.free).toBe(3);
   goOn();
   await idle();
@@ -85,9 +87,9 @@ test("daemons of one claim that cannot be started for one cause are one failure,
   // AND what is claimed after that and fails is the second
   jobs.start(grantOf(), 0);
   await idle();
-  skippedMs += 10_000;
+  skip(10_000);
   expect(jobs.free).toBe(0);
-  skippedMs += 10_000;
+  skip(10_000);
   expect(jobs.free).toBe(4);
 });
 
