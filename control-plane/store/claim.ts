@@ -5,7 +5,7 @@ import type { Fresh } from "./create";
 import type { Prepared, Queryable } from "./database";
 import { JOB_COLUMNS, type JobStep, type LockedJob, readJobs } from "./jobs";
 import type { ReadyJobs } from "./ready-jobs";
-import type { HeldJob, LiveSession, Ref, SessionState } from "./sessions";
+import type { HeldJob, Ref, SessionState } from "./sessions";
 
 export interface Claim extends Placement {
   readonly sessionId: string;
@@ -66,7 +66,7 @@ export function alikeOf(claims: readonly Claim[]): Claim[][] {
 
 /** Whose claims may be granted: sessions whose leases are valid and locked, what they hold, and tokens that are valid. */
 export interface Claimants {
-  readonly live: ReadonlyMap<string, LiveSession>;
+  readonly live: ReadonlySet<string>;
   readonly sessions: ReadonlyMap<string, SessionState>;
   readonly tokens: ReadonlySet<string>;
 }
@@ -110,7 +110,8 @@ export function dealJobs(
     for (const claim of claims) {
       const { sessionId: session } = claim;
       const open = openGrants(sessions.get(session), claim);
-      const mayHave = open.length === 0 && tokens.has(claim.tokenId) ? freeSlots(live.get(session), taken) : 0;
+      const mayClaim = open.length === 0 && tokens.has(claim.tokenId) && live.has(session);
+      const mayHave = mayClaim ? freeSlots(sessions.get(session), taken) : 0;
       const most = Math.min(claim.slots, mayHave);
       const waited = left.splice(0, most);
       const got = [...waited, ...takeComing(claim, most - waited.length)];
@@ -134,8 +135,9 @@ export function dealJobs(
 
 const bySooner = (one: Fresh, other: Fresh): number => one.creation.job.priority - other.creation.job.priority;
 
-function freeSlots(session: LiveSession | undefined, taken: ReadonlyMap<string, number>): number {
-  return session?.takesWork ? Math.max(0, session.slots - (taken.get(session.id) ?? 0)) : 0;
+function freeSlots(session: SessionState | undefined, taken: ReadonlyMap<string, number>): number {
+  if (session?.state !== "open" || session.draining) return 0;
+  return Math.max(0, session.slots - (taken.get(session.id) ?? 0));
 }
 
 /** Grants of the claim that were not started yet, which it may have been answered before. */

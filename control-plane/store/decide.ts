@@ -1,5 +1,4 @@
 /** What comes of writes of jobs: what is read for them, and what is decided from it. */
-import { isDeepStrictEqual } from "node:util";
 import type { Request } from "../protocol/messages";
 import type { Held } from "./assignments";
 import type { AuditEntry } from "./audit";
@@ -17,7 +16,7 @@ import {
 import type { Queryable } from "./database";
 import { type Change, type JobStep, type LockedJob, lockJobs, takeSteps } from "./jobs";
 import type { ReadyJobs } from "./ready-jobs";
-import { type LiveSession, liveOf, lockLiveSessions, type Ref, readSessions, type SessionState } from "./sessions";
+import { lockLeases, type Ref, readSessions, type SessionState } from "./sessions";
 import { readValidTokens } from "./tokens";
 
 /** What a worker writes with. */
@@ -45,8 +44,8 @@ export interface Readings {
   readonly obstacles: Obstacles;
   /** Those that are valid. */
   readonly tokens: ReadonlySet<string>;
-  /** Sessions that claim or start. */
-  readonly live: ReadonlyMap<string, LiveSession>;
+  /** Those of the sessions that claim or start whose lease is valid. */
+  readonly live: ReadonlySet<string>;
   /** Those that claim, before they were granted anything. */
   readonly sessions: ReadonlyMap<string, SessionState>;
   /** Jobs that start or are reported. */
@@ -63,7 +62,7 @@ export async function readFor(tx: Queryable, writes: readonly Write[], ready: Re
   const [obstacles, tokens, live, sessions, named, picks] = await Promise.all([
     readObstacles(tx, creations),
     readValidTokens(tx, unique([...creations, ...claims, ...starts, ...reports], "tokenId")),
-    lockLiveSessions(tx, unique([...claims, ...starts], "sessionId")),
+    lockLeases(tx, unique([...claims, ...starts], "sessionId")),
     readSessions(tx, unique(claims, "sessionId")),
     lockJobs(tx, unique([...starts, ...reports], "jobId")),
     pickJobs(tx, claims, ready),
@@ -82,14 +81,12 @@ export function foresee(writes: readonly Write[]): Readings | undefined {
   return {
     obstacles: nothingInTheWayOf(creations),
     tokens: new Set(unique([...creations, ...claims], "tokenId")),
-    live: new Map(seen.map((session) => [session.id, liveOf(session)])),
+    live: new Set(seen.map(({ id }) => id)),
     sessions: new Map(seen.map((session) => [session.id, session])),
     named: [],
     picks: alikeOf(claims).map((claims) => ({ claims, jobs: [] })),
   };
 }
-
-export const isAsForeseen = (read: Readings, foreseen: Readings): boolean => isDeepStrictEqual(read, foreseen);
 
 /** What is to be written, and answered. */
 export interface Decided {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Pool } from "pg";
 import { type SealedAssignment, sendForAssignments } from "./assignments";
 import { recordAudit } from "./audit";
@@ -5,17 +6,7 @@ import { CatalogConflict } from "./catalog";
 import type { Claim } from "./claim";
 import { type Creation, conflictOf, insertJobs } from "./create";
 import { type Transaction, transaction } from "./database";
-import {
-  type Decided,
-  decide,
-  foresee,
-  isAsForeseen,
-  type Readings,
-  type Report,
-  readFor,
-  type Start,
-  type Write,
-} from "./decide";
+import { type Decided, decide, foresee, type Readings, type Report, readFor, type Start, type Write } from "./decide";
 import { inGroups } from "./group-commit";
 import { updateJobs } from "./jobs";
 import { tellLeftSlots } from "./left-slots";
@@ -63,12 +54,10 @@ export function groupedJobWrites(pool: Pool, ready: ReadyJobs): JobWrites {
   };
   return {
     create: async (creation) => {
-      const { created, dealt } = await submit({ creation }).then(
-        ({ decided }) => decided,
-        (error: unknown) => {
-          throw conflictOf(creation, error);
-        },
-      );
+      const { decided } = await submit({ creation }).catch((error: unknown) => {
+        throw conflictOf(creation, error);
+      });
+      const { created, dealt } = decided;
       const made = created.get(creation.id);
       if (made instanceof CatalogConflict) throw made;
       if (made !== "made") return "refused";
@@ -119,7 +108,7 @@ async function writeAsForeseen(
 ): Promise<Written> {
   return await transaction(pool, async (tx) => {
     const [read, written] = await Promise.all([readFor(tx, writes, ready), write(tx, decide(writes, foreseen))]);
-    if (!isAsForeseen(read, foreseen)) throw new Error("what was read is not what was foreseen");
+    if (!isDeepStrictEqual(read, foreseen)) throw new Error("what was read is not what was foreseen");
     return { read, ...written };
   });
 }

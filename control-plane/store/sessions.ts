@@ -148,24 +148,18 @@ async function takeJobs(tx: Queryable, sessions: readonly string[]): Promise<(Re
   return rows;
 }
 
-/** A session whose lease is valid and locked, so that its claims come one after the other. */
-export interface LiveSession {
-  readonly id: string;
-  readonly slots: number;
-  readonly takesWork: boolean;
-}
-
-const LIVE: Prepared = {
-  name: "live-sessions",
+const LEASES: Prepared = {
+  name: "lock-leases",
   text: `
-  select s.id, s.slots, s.state = 'open' and not s.draining as "takesWork"
-  from sessions s join leases l on l.session_id = s.id
-  where s.id = any($1) and l.expires_at > now() order by s.id for update of l`,
+  select session_id as id from leases where session_id = any($1) and expires_at > now() order by session_id for update`,
 };
 
-/** Those of the sessions whose lease is valid, by id. Locked in the order of ids, so that no two transactions wait for each other. */
-export async function lockLiveSessions(tx: Queryable, ids: readonly string[]): Promise<Map<string, LiveSession>> {
-  return ids.length > 0 ? await byId<LiveSession>(tx, LIVE, ids) : new Map();
+/**
+ * Those of the sessions whose lease is valid; it is locked, so that a session's claims come one after the other. In the order of ids, so that
+ * no two transactions wait for each other.
+ */
+export async function lockLeases(tx: Queryable, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  return ids.length > 0 ? new Set((await byId<{ id: string }>(tx, LEASES, ids)).keys()) : new Set();
 }
 
 /** The jobs that session `s` of a query holds. */
@@ -187,13 +181,6 @@ export interface SessionState {
   /** It was asked to upgrade. */
   readonly owesUpgrade: boolean;
 }
-
-/** As its lock gives it while its lease is valid. */
-export const liveOf = ({ id, slots, state, draining }: SessionState): LiveSession => ({
-  id,
-  slots,
-  takesWork: state === "open" && !draining,
-});
 
 const SESSIONS: Prepared = {
   name: "sessions",
