@@ -12,6 +12,7 @@ import { issueToken } from "../../control-plane/store/tokens";
 import { usageOf } from "../bench-fleet/usage";
 import { controlPlaneProgram } from "../chaos/control-plane-program";
 import { type ServerProcess, startServerProcess } from "../chaos/server-process";
+import { fieldsFromState } from "../proc-stat";
 
 const KEYRING = `k1:${"11".repeat(32)}`;
 const TIMING = { heartbeatMs: 10_000, workerLeaseMs: 40_000, serverLeaseMs: 60_000 };
@@ -66,7 +67,7 @@ function serverProcesses(cluster: string): number[] {
   const isChild = (pid: string): boolean => {
     try {
       const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-      return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] === postmaster;
+      return fieldsFromState(stat)[1] === postmaster;
     } catch {
       return false;
     }

@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { fieldsFromState } from "../proc-stat";
 
 /** What a process has used since it began, and holds now. */
 export interface ProcessUsage {
@@ -15,7 +16,7 @@ let ticksPerSecond: number | undefined;
 export function usageOf(pid: number): ProcessUsage {
   ticksPerSecond ??= Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const fields = fieldsFromState(stat);
   const ms = (at: number): number =>
     ((Number(fields[at]) + Number(fields[at + 1])) * 1_000) / (ticksPerSecond ?? Number.NaN);
   const [, kibibytes] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];

@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { fieldsFromState } from "../proc-stat";
 
 /** A process that no other can be taken for: numbers are given out again. */
 export interface ProcessIdentity {
@@ -28,9 +29,9 @@ function startOf(pid: number): string | undefined {
   if (process.platform !== "linux") return startByPs(pid);
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // Fields follow the command's name, which may hold anything; the 22nd is the start, the 3rd the state.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
+    const [state, ...fields] = fieldsFromState(stat);
+    // The 22nd of all is the start.
+    return state === "Z" || state === "X" ? undefined : fields[18];
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ESRCH") return undefined;

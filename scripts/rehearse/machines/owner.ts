@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fieldsFromState } from "../../proc-stat";
 
 const POLL_MS = 20;
 const DEADLINE_MS = 30_000;
@@ -32,7 +33,6 @@ export async function endProcess(identity: string): Promise<void> {
 /** In clock ticks since the machine's start: field 22 of proc_pid_stat(5); undefined where no such process is, or a zombie. */
 async function startTime(pid: number): Promise<string | undefined> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
-  // The second field, a name in parentheses, may hold anything.
-  const [state, ...fields] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const [state, ...fields] = fieldsFromState(stat);
   return state === "Z" ? undefined : fields[18];
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fieldsFromState } from "../../proc-stat";
 
 /** A program that a node runs. */
 export interface MemberProgram {
@@ -105,8 +106,7 @@ function runs(pid: number | undefined): boolean {
   const tasks = `/proc/${pid}/task`;
   return (unlessGone(() => readdirSync(tasks)) ?? []).some((thread) => {
     const stat = unlessGone(() => readFileSync(`${tasks}/${thread}/stat`, "utf8"));
-    // The third field, see proc(5); the second may hold anything.
-    return stat !== undefined && stat.slice(stat.lastIndexOf(")") + 2)[0] !== "T";
+    return stat !== undefined && fieldsFromState(stat)[0] !== "T";
   });
 }
 
