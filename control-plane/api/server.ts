@@ -90,7 +90,7 @@ export async function startControlPlane(props: ControlPlaneProps): Promise<Contr
   const waker = new Waker(pool, props.databaseUrl, ready);
   const heartbeats = new Heartbeats(pool, timing.serverLeaseMs);
   const telemetry = new Telemetry(pool, () => waker.size);
-  const jobWrites = groupedJobWrites(pool, ready);
+  const jobWrites = groupedJobWrites(pool, ready, keyring);
   const hasDeployment = findDeployments(pool);
   const api: ApiContext = { pool, keyring, timing, heartbeats, jobWrites, hasDeployment, waker, telemetry, logger };
   const routes = new Routes(api);

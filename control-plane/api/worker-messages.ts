@@ -4,7 +4,6 @@ import type { Placement } from "../lease/placement";
 import { isSameRef, refOf } from "../protocol/job-ref";
 import { PROTOCOL_VERSION } from "../protocol/limits";
 import type { Action, Grant, MessageName, Request, Response } from "../protocol/messages";
-import { openAssignment } from "../store/assignments";
 import { openGrants } from "../store/claim";
 import { answerTest, readOwedTests } from "../store/connection-tests";
 import { transaction } from "../store/database";
@@ -112,7 +111,7 @@ export const HANDLERS = {
       const actions = [...stopOrders(session.held), ...drain, ...(await owed(api, sessionId, session))];
       if (granted.length > 0 || actions.length > 0 || ending || leftMs <= 0) {
         const grants = granted.map(({ jobId, fence, assignment }) => {
-          return { jobId, fence, ...openAssignment(api.keyring, assignment), deadlineMs: api.timing.grantMs };
+          return { jobId, fence, ...assignment, deadlineMs: api.timing.grantMs };
         });
         takeBackUndelivered(api, sender, grants);
         api.telemetry.claimed(grants.length);

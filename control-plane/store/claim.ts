@@ -3,7 +3,7 @@ import { keyOf, mayTake, type Placement } from "../lease/placement";
 import { refOf } from "../protocol/job-ref";
 import type { Fresh } from "./create";
 import type { Prepared, Queryable } from "./database";
-import { JOB_COLUMNS, type JobStep, type LockedJob, readJobs } from "./jobs";
+import { type JobStep, RUNNABLE_COLUMNS, type RunnableJob, readRunnable } from "./jobs";
 import type { ReadyJobs } from "./ready-jobs";
 import type { HeldJob, Ref, SessionState } from "./sessions";
 
@@ -25,7 +25,7 @@ export interface Claim extends Placement {
 export const PICK: Prepared = {
   name: "pick-jobs",
   text: `
-  select ${JOB_COLUMNS} from ready_jobs r join jobs j on j.id = r.job_id
+  select ${RUNNABLE_COLUMNS} from ready_jobs r join jobs j on j.id = r.job_id
   where r.deployment_id = $1 and r.pool = $2 and coalesce(r.labels <@ $3::jsonb, false) and r.not_before between $4 and now()
     and coalesce(j.state = 'pending', false)
   order by r.priority, r.not_before, r.job_id
@@ -36,7 +36,7 @@ export const PICK: Prepared = {
 /** Pending jobs that are locked for claims of the same placement. */
 export interface Picked {
   readonly claims: readonly Claim[];
-  readonly jobs: readonly LockedJob[];
+  readonly jobs: readonly RunnableJob[];
 }
 
 /**
@@ -49,7 +49,7 @@ export async function pickJobs(tx: Queryable, claims: readonly Claim[], ready: R
       const placement = claims[0] as Claim;
       const { deploymentId, pool, labels } = placement;
       const values = [deploymentId, pool, JSON.stringify(labels), ready.floor(placement), slotsOf(claims)];
-      return { claims, jobs: await readJobs(tx, PICK, values) };
+      return { claims, jobs: await readRunnable(tx, PICK, values) };
     }),
   );
 }
@@ -73,7 +73,7 @@ export interface Claimants {
 
 /** What claims get, each job with the step that gives it to its claimer. */
 export interface Dealt {
-  readonly jobs: readonly LockedJob[];
+  readonly jobs: readonly RunnableJob[];
   readonly steps: readonly JobStep[];
   /** The same claim id gets the same open grants again. */
   grantedTo(claim: Claim): readonly Ref[];
@@ -90,13 +90,13 @@ export function dealJobs(
   fresh: readonly Fresh[],
   { live, sessions, tokens }: Claimants,
 ): Dealt {
-  const jobs: LockedJob[] = [];
+  const jobs: RunnableJob[] = [];
   const steps: JobStep[] = [];
   const grants = new Map<string, readonly Ref[]>();
   const satisfied = new Set<string>();
   const taken = new Map([...sessions].map(([id, { held }]) => [id, held.length]));
   const coming = new Set(fresh.filter(({ creation }) => creation.run).sort(bySooner));
-  const takeComing = (claim: Claim, most: number): LockedJob[] => {
+  const takeComing = (claim: Claim, most: number): RunnableJob[] => {
     const fitting = [...coming].filter(({ creation: { deploymentId, job } }) =>
       mayTake(claim, { ...job, deploymentId }),
     );

@@ -3,7 +3,8 @@ import { type Job, newJob, transition } from "../lease/job";
 import type { AuditEntry } from "./audit";
 import { CatalogConflict } from "./catalog";
 import type { Prepared, Queryable, Transaction } from "./database";
-import { type Actor, auditOf, type Change, type LockedJob } from "./jobs";
+import type { Foreseen } from "./foreseen";
+import type { Actor, Change, RunnableJob } from "./jobs";
 
 export interface NewJob {
   readonly name: string;
@@ -39,7 +40,7 @@ export type Made = "made" | "refused" | CatalogConflict;
 export interface Fresh {
   readonly creation: Creation;
   /** As it begins: nobody else sees it before the commit. */
-  readonly row: LockedJob;
+  readonly row: RunnableJob;
 }
 
 export interface Vetted {
@@ -54,6 +55,8 @@ export interface Obstacles {
   readonly madeBefore: ReadonlySet<string>;
   readonly datasources: ReadonlySet<string>;
 }
+
+type Datasource = { readonly id: string; readonly deploymentId: string };
 
 /** Locked so that none is deleted while a job that uses it comes to be. */
 const DATASOURCES: Prepared = {
@@ -76,7 +79,7 @@ export const TAKEN: Prepared = {
 export async function readObstacles(tx: Queryable, creations: readonly Creation[]): Promise<Obstacles> {
   if (creations.length === 0) return { names: new Set(), madeBefore: new Set(), datasources: new Set() };
   const [datasources, taken] = await Promise.all([
-    tx.query<{ id: string; deploymentId: string }>(DATASOURCES, [
+    tx.query<Datasource>(DATASOURCES, [
       [...new Set(creations.flatMap(({ job: { sourceId, sinkId } }) => [sourceId, sinkId]))],
     ]),
     tx.query<{ id: string | null; deploymentId: string; name: string }>(TAKEN, [
@@ -92,13 +95,15 @@ export async function readObstacles(tx: Queryable, creations: readonly Creation[
   };
 }
 
-/** As it is read where creations may be made. */
-export function nothingInTheWayOf(creations: readonly Creation[]): Obstacles {
-  const sides = creations.flatMap(({ deploymentId, job: { sourceId, sinkId } }) => [
-    within(deploymentId, sourceId),
-    within(deploymentId, sinkId),
+/** What is read where creations may be made. A name or an id that was taken meanwhile fails the insertion. */
+export function nothingInTheWayOf(creations: readonly Creation[]): Foreseen {
+  const sides = creations.flatMap(({ deploymentId, job: { sourceId, sinkId } }) =>
+    [sourceId, sinkId].map((id): [string, Datasource] => [id, { id, deploymentId }]),
+  );
+  return new Map([
+    [DATASOURCES, { rows: [...new Map(sides).values()] }],
+    [TAKEN, { rows: [], isImplied: true }],
   ]);
-  return { names: new Set(), madeBefore: new Set(), datasources: new Set(sides) };
 }
 
 /** Says which jobs come to be. @param tokens those that are valid */
@@ -118,7 +123,10 @@ export function vet(
     const name = within(deploymentId, job.name);
     if (taken.has(name)) return [id, nameTaken(job)];
     taken.add(name);
-    fresh.push({ creation, row: { id, deploymentId, job: firstOf(job, run), checkpointSeq: -1 } });
+    fresh.push({
+      creation,
+      row: { ...job, id, deploymentId, job: firstOf(job, run), checkpointSeq: -1, resume: null },
+    });
     return [id, "made"];
   });
   return { fresh, results: new Map(results) };
@@ -142,10 +150,10 @@ function firstOf(job: NewJob, run: boolean): Job {
   return queued;
 }
 
-/** What the audit log is told of jobs that come to be. */
-export function entriesOf({ creation: { id, deploymentId, job, run, actor }, row }: Fresh): AuditEntry[] {
-  const entry = { deploymentId, actor, action: "job.create", subject: id, detail: { name: job.name } };
-  return run ? [entry, auditOf({ id, deploymentId, job: newJob(job) }, "run", row.job, actor)] : [entry];
+/** What the audit log is told of a job that comes to be. */
+export function entryOf({ creation: { id, deploymentId, job, actor }, row }: Fresh): AuditEntry {
+  const { state: to, desired, fence } = row.job;
+  return { deploymentId, actor, action: "job.create", subject: id, detail: { name: job.name, to, desired, fence } };
 }
 
 const INSERT: Prepared = {

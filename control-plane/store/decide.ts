@@ -2,10 +2,10 @@
 import type { Request } from "../protocol/messages";
 import type { Held } from "./assignments";
 import type { AuditEntry } from "./audit";
-import { alikeOf, type Claim, type Dealt, dealJobs, type Picked, pickJobs } from "./claim";
+import { type Claim, type Dealt, dealJobs, openGrants, PICK, type Picked, pickJobs } from "./claim";
 import {
   type Creation,
-  entriesOf,
+  entryOf,
   type Fresh,
   nothingInTheWayOf,
   type Obstacles,
@@ -14,10 +14,11 @@ import {
   vet,
 } from "./create";
 import type { Queryable } from "./database";
+import type { Foreseen } from "./foreseen";
 import { type Change, type JobStep, type LockedJob, lockJobs, takeSteps } from "./jobs";
 import type { ReadyJobs } from "./ready-jobs";
-import { lockLeases, type Ref, readSessions, type SessionState } from "./sessions";
-import { readValidTokens } from "./tokens";
+import { LEASES, lockLeases, type Ref, readSessions, SESSIONS, type SessionState } from "./sessions";
+import { readValidTokens, STILL_VALID } from "./tokens";
 
 /** What a worker writes with. */
 interface Writer {
@@ -71,21 +72,26 @@ export async function readFor(tx: Queryable, writes: readonly Write[], ready: Re
 }
 
 /**
- * What will be read for jobs that come to be, and for claims that were parked while there were none, if nobody else has changed anything
- * meanwhile. Undefined for other writes.
+ * What will be read for jobs that come to be, and for claims that were parked while there were none. Undefined for other writes, and
+ * where several want the same name.
  */
-export function foresee(writes: readonly Write[]): Readings | undefined {
+export function foresee(writes: readonly Write[]): Foreseen | undefined {
   const { creations, claims, starts, reports } = byKind(writes);
   const seen = claims.flatMap((claim) => claim.seen ?? []);
-  if (creations.length === 0 || starts.length + reports.length > 0 || seen.length < claims.length) return undefined;
-  return {
-    obstacles: nothingInTheWayOf(creations),
-    tokens: new Set(unique([...creations, ...claims], "tokenId")),
-    live: new Set(seen.map(({ id }) => id)),
-    sessions: new Map(seen.map((session) => [session.id, session])),
-    named: [],
-    picks: alikeOf(claims).map((claims) => ({ claims, jobs: [] })),
-  };
+  const names = unique(
+    creations.map(({ deploymentId, job }) => ({ name: `${deploymentId}/${job.name}` })),
+    "name",
+  );
+  const hasOthers = starts.length + reports.length > 0 || seen.length < claims.length;
+  if (creations.length === 0 || hasOthers || names.length < creations.length) return undefined;
+  const sessions = [...new Map(seen.map((session) => [session.id, session])).values()];
+  return new Map([
+    ...nothingInTheWayOf(creations),
+    [STILL_VALID, { rows: unique([...creations, ...claims], "tokenId").map((id) => ({ id })) }],
+    [LEASES, { rows: sessions.map(({ id }) => ({ id })) }],
+    [SESSIONS, { rows: sessions }],
+    [PICK, { rows: [] }],
+  ]);
 }
 
 /** What is to be written, and answered. */
@@ -99,8 +105,8 @@ export interface Decided {
   readonly changes: ReadonlyMap<string, Change>;
   /** Of the creations, and of the changes. */
   readonly entries: { readonly created: readonly AuditEntry[]; readonly changed: readonly AuditEntry[] };
-  /** All that the claims have got. */
-  readonly granted: readonly Held[];
+  /** What claims were granted before, and get again. */
+  readonly again: readonly Held[];
 }
 
 export function decide(writes: readonly Write[], read: Readings): Decided {
@@ -121,8 +127,11 @@ export function decide(writes: readonly Write[], read: Readings): Decided {
     dealt,
     made: new Set([...steps.keys()].filter((_, index) => typeof results[index] !== "string")),
     changes,
-    entries: { created: fresh.flatMap(entriesOf), changed },
-    granted: claims.flatMap((claim) => dealt.grantedTo(claim).map((ref) => ({ ...ref, sessionId: claim.sessionId }))),
+    entries: { created: fresh.map(entryOf), changed },
+    again: claims.flatMap((claim) => {
+      const { sessionId } = claim;
+      return openGrants(read.sessions.get(sessionId), claim).map((ref) => ({ ...ref, sessionId }));
+    }),
   };
 }
 

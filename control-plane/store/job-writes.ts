@@ -1,16 +1,17 @@
-import { isDeepStrictEqual } from "node:util";
 import type { Pool } from "pg";
-import { type SealedAssignment, sendForAssignments } from "./assignments";
+import { type Assignment, assignmentOf, type Connections, readHeldJobs, sendForConnections } from "./assignments";
 import { recordAudit } from "./audit";
 import { CatalogConflict } from "./catalog";
 import type { Claim } from "./claim";
 import { type Creation, conflictOf, insertJobs } from "./create";
 import { type Transaction, transaction } from "./database";
 import { type Decided, decide, foresee, type Readings, type Report, readFor, type Start, type Write } from "./decide";
+import { answeringAsForeseen, type Foreseen } from "./foreseen";
 import { inGroups } from "./group-commit";
-import { updateJobs } from "./jobs";
+import { type RunnableJob, updateJobs } from "./jobs";
 import { tellLeftSlots } from "./left-slots";
 import type { ReadyJobs } from "./ready-jobs";
+import type { Keyring } from "./seal";
 import type { Ref, SessionState } from "./sessions";
 
 /** What comes of a claim. */
@@ -23,7 +24,7 @@ export interface Claimed {
 }
 
 export interface GrantedJob extends Ref {
-  readonly assignment: SealedAssignment;
+  readonly assignment: Assignment;
 }
 
 /**
@@ -33,7 +34,10 @@ export interface GrantedJob extends Ref {
 export interface JobWrites {
   /** `granted` where a claim that came at the same time has got it. @throws CatalogConflict where a name is taken or a datasource does not exist. */
   readonly create: (creation: Creation) => Promise<"granted" | "waiting" | "refused">;
-  /** Gives pending jobs to a session, at most its free slots; the same claim id gets the same open grants again. */
+  /**
+   * Gives pending jobs to a session, at most its free slots; the same claim id gets the same open grants again.
+   * @throws Error where a password cannot be opened of a job that was granted
+   */
   readonly claim: (claim: Claim) => Promise<Claimed | "refused">;
   /** The daemon may be spawned: the job is held, wanted, and the session's lease has not run out. */
   readonly start: (start: Start) => Promise<"started" | "fenced" | "refused">;
@@ -41,11 +45,12 @@ export interface JobWrites {
   readonly report: (report: Report) => Promise<"reported" | "fenced" | "refused">;
 }
 
-export function groupedJobWrites(pool: Pool, ready: ReadyJobs): JobWrites {
+/** @param keyring opens the passwords of what is granted */
+export function groupedJobWrites(pool: Pool, ready: ReadyJobs, keyring: Keyring): JobWrites {
   const submit = inGroups(async (writes: readonly Write[]) => {
-    const { assignments, ...done } = await writeTogether(pool, writes, ready);
-    const assigned = new Map((await assignments).map((assignment) => [assignment.id, assignment]));
-    return writes.map(() => ({ ...done, assigned }));
+    const { connections, ...done } = await writeTogether(pool, writes, ready, keyring);
+    const written = { ...done, connections: await connections };
+    return writes.map(() => written);
   });
   const said = async <Word extends string>(write: Start | Report, asked: Write, word: Word) => {
     const { read, decided } = await submit(asked);
@@ -64,11 +69,11 @@ export function groupedJobWrites(pool: Pool, ready: ReadyJobs): JobWrites {
       return dealt.jobs.some(({ id }) => id === creation.id) ? "granted" : "waiting";
     },
     claim: async (claim) => {
-      const { read, decided, assigned } = await submit({ claim });
+      const { read, decided, granted: jobs, connections } = await submit({ claim });
       if (!read.tokens.has(claim.tokenId)) return "refused";
       const granted = decided.dealt.grantedTo(claim).flatMap((ref) => {
-        const assignment = assigned.get(ref.jobId);
-        return assignment ? [{ ...ref, assignment }] : [];
+        const job = jobs.get(ref.jobId);
+        return job ? [{ ...ref, assignment: assignmentOf(job, connections) }] : [];
       });
       return { session: read.sessions.get(claim.sessionId), granted, isMore: decided.dealt.isMoreFor(claim) };
     },
@@ -81,47 +86,40 @@ export function groupedJobWrites(pool: Pool, ready: ReadyJobs): JobWrites {
 interface Written {
   readonly read: Readings;
   readonly decided: Decided;
-  /** Of all jobs that were granted; known with the commit. */
-  readonly assignments: Promise<readonly SealedAssignment[]>;
+  /** What the claims have got, by id. */
+  readonly granted: ReadonlyMap<string, RunnableJob>;
+  /** Of what they have got; known with the commit. */
+  readonly connections: Promise<Connections>;
 }
 
-/**
- * Two journeys to the database: what is locked and read, then what comes of it and the commit. What can be foreseen is written in the
- * first, and committed when that is what was read; otherwise nothing was, and it is read first.
- */
-async function writeTogether(pool: Pool, writes: readonly Write[], ready: ReadyJobs): Promise<Written> {
-  const foreseen = foresee(writes);
-  const written = foreseen && (await writeAsForeseen(pool, writes, ready, foreseen).catch(() => undefined));
-  if (written) return written;
-  return await transaction(pool, async (tx) => {
-    const read = await readFor(tx, writes, ready);
-    return { read, ...(await write(tx, decide(writes, read))) };
-  });
-}
-
-/** @throws Error when it was read otherwise, or could not be written: nothing is changed then. */
-async function writeAsForeseen(
+/** One journey to the database, commit included, where what is read can be foreseen and was; otherwise two, what is locked and read first. */
+async function writeTogether(
   pool: Pool,
   writes: readonly Write[],
   ready: ReadyJobs,
-  foreseen: Readings,
+  keyring: Keyring,
 ): Promise<Written> {
-  return await transaction(pool, async (tx) => {
-    const [read, written] = await Promise.all([readFor(tx, writes, ready), write(tx, decide(writes, foreseen))]);
-    if (!isDeepStrictEqual(read, foreseen)) throw new Error("what was read is not what was foreseen");
-    return { read, ...written };
-  });
+  const work = (foreseen?: Foreseen) =>
+    transaction(pool, async (tx) => {
+      const read = await readFor(foreseen ? answeringAsForeseen(tx, foreseen) : tx, writes, ready);
+      return { read, ...(await write(tx, keyring, decide(writes, read))) };
+    });
+  const foreseen = foresee(writes);
+  const written = foreseen && (await work(foreseen).catch(() => undefined));
+  return written ?? (await work());
 }
 
-async function write(tx: Transaction, decided: Decided): Promise<Omit<Written, "read">> {
-  const { fresh, changes, entries, granted } = decided;
+async function write(tx: Transaction, keyring: Keyring, decided: Decided): Promise<Omit<Written, "read">> {
+  const { fresh, changes, entries, dealt, again } = decided;
   const told = await tellLeftSlots(tx, changes.values(), entries.changed);
+  const granted = [...dealt.jobs, ...(await readHeldJobs(tx, again))];
   insertJobs(tx, fresh, changes);
   const comes = new Set(fresh.map(({ row }) => row.id));
   updateJobs(
     tx,
     [...changes.values()].filter(({ id }) => !comes.has(id)),
   );
+  const connections = sendForConnections(tx, keyring, granted);
   recordAudit(tx, ...entries.created, ...told);
-  return { decided, assignments: sendForAssignments(tx, granted) };
+  return { decided, granted: new Map(granted.map((job) => [job.id, job])), connections };
 }

@@ -36,6 +36,18 @@ export interface LockedJob {
   readonly checkpointSeq: number;
 }
 
+/** A job that may be given to a worker, with what that needs to know of it. */
+export interface RunnableJob extends LockedJob {
+  readonly name: string;
+  readonly sourceId: string;
+  readonly sinkId: string;
+  readonly tables: readonly string[];
+  readonly snapshot: boolean;
+  readonly options: Readonly<Record<string, string>>;
+  /** The newest checkpoint. */
+  readonly resume: Checkpoint | null;
+}
+
 interface JobRow {
   id: string;
   deployment_id: string;
@@ -51,9 +63,24 @@ interface JobRow {
   checkpoint_seq: number | null;
 }
 
+interface RunnableRow extends JobRow {
+  name: string;
+  source_id: string;
+  sink_id: string;
+  tables: string[];
+  snapshot: boolean;
+  options: Record<string, string>;
+  checkpoint_phase: Checkpoint["phase"];
+  checkpoint_position: string;
+}
+
 /** What a query that locks jobs, called `j`, gives of each. */
 export const JOB_COLUMNS = `j.id, j.deployment_id, j.state, j.desired, j.fence, j.session_id, j.reported_session, j.reported_fence,
   j.failures, j.max_retries, j.on_disconnect, j.checkpoint_seq`;
+
+/** What a query of jobs that may be given to a worker gives of each. */
+export const RUNNABLE_COLUMNS = `${JOB_COLUMNS}, j.name, j.source_id, j.sink_id, j.tables, j.snapshot, j.options,
+  j.checkpoint_phase, j.checkpoint_position`;
 
 /** In the order of ids, so that no two transactions wait for each other. */
 export const LOCK: Prepared = {
@@ -62,15 +89,17 @@ export const LOCK: Prepared = {
     select ${JOB_COLUMNS} from jobs j where j.id = any($1) and ($2::uuid is null or j.deployment_id = $2) order by j.id for update`,
 };
 
-/** Jobs by a query that gives `JOB_COLUMNS` and locks what it gives. */
-export async function readJobs(tx: Queryable, query: Prepared, values: readonly unknown[]): Promise<LockedJob[]> {
-  const { rows } = await tx.query<JobRow>(query, values);
-  return rows.map(fromRow);
+/** Jobs by a query that gives `RUNNABLE_COLUMNS`. */
+export async function readRunnable(tx: Queryable, query: Prepared, values: readonly unknown[]): Promise<RunnableJob[]> {
+  const { rows } = await tx.query<RunnableRow>(query, values);
+  return rows.map(runnableFromRow);
 }
 
 /** Of one deployment, where it is given. */
 export async function lockJobs(tx: Queryable, ids: readonly string[], deploymentId?: string): Promise<LockedJob[]> {
-  return ids.length > 0 ? await readJobs(tx, LOCK, [ids, deploymentId ?? null]) : [];
+  if (ids.length === 0) return [];
+  const { rows } = await tx.query<JobRow>(LOCK, [ids, deploymentId ?? null]);
+  return rows.map(fromRow);
 }
 
 /** Makes one step of a job. `not_found` when there is no such job (in the deployment, where one is given). */
@@ -136,8 +165,7 @@ export function takeSteps(locked: readonly LockedJob[], steps: readonly JobStep[
   return { results, changes, entries };
 }
 
-/** What the audit log is told of a step. */
-export function auditOf(
+function auditOf(
   { id: subject, deploymentId, job }: Omit<LockedJob, "checkpointSeq">,
   step: JobEvent["type"],
   { state: to, desired, fence }: Job,
@@ -206,4 +234,11 @@ function fromRow(row: JobRow): LockedJob {
     onDisconnect: row.on_disconnect,
   };
   return { id: row.id, deploymentId: row.deployment_id, job, checkpointSeq: row.checkpoint_seq ?? -1 };
+}
+
+function runnableFromRow(row: RunnableRow): RunnableJob {
+  const { name, source_id: sourceId, sink_id: sinkId, tables, snapshot, options } = row;
+  const { checkpoint_seq: seq, checkpoint_phase: phase, checkpoint_position: position } = row;
+  const resume = seq === null ? null : { seq, phase, position };
+  return { ...fromRow(row), name, sourceId, sinkId, tables, snapshot, options, resume };
 }

@@ -148,7 +148,7 @@ async function takeJobs(tx: Queryable, sessions: readonly string[]): Promise<(Re
   return rows;
 }
 
-const LEASES: Prepared = {
+export const LEASES: Prepared = {
   name: "lock-leases",
   text: `
   select session_id as id from leases where session_id = any($1) and expires_at > now() order by session_id for update`,
@@ -182,7 +182,7 @@ export interface SessionState {
   readonly owesUpgrade: boolean;
 }
 
-const SESSIONS: Prepared = {
+export const SESSIONS: Prepared = {
   name: "sessions",
   text: `
     select s.id, s.state, s.deployment_id as "deploymentId", s.slots, s.draining, ${HELD_JOBS} as held, ${OWES_TEST} as "owesTest",

@@ -40,7 +40,10 @@ const HOLDER: Prepared = {
     where t.hash = $1 and ${VALID}`,
 };
 
-const STILL_VALID: Prepared = { name: "valid-tokens", text: `select id from tokens where id = any($1) and ${VALID}` };
+export const STILL_VALID: Prepared = {
+  name: "valid-tokens",
+  text: `select id from tokens where id = any($1) and ${VALID}`,
+};
 
 /** What is kept of a token. */
 export const hashOf = (token: string): Buffer => createHash("sha256").update(token).digest();

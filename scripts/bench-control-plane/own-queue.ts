@@ -30,7 +30,7 @@ export async function ownQueue(store: BenchStore, clients: number): Promise<OwnQ
     await store.pool.query("analyze jobs, ready_jobs");
     let done = 0;
     const startedAt = performance.now();
-    const writes = groupedJobWrites(store.pool, new ReadyJobs(store.pool));
+    const writes = groupedJobWrites(store.pool, new ReadyJobs(store.pool), store.keyring);
     await Promise.all(
       sessions.map(async (session) => {
         for (;;) {

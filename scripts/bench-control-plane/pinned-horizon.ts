@@ -59,7 +59,7 @@ async function claimTimes(store: BenchStore, prefix: string): Promise<number[]> 
   const sessions = await openSessions(store, CLAIMS);
   await putJobs(store, prefix, CLAIMS);
   const ready = new ReadyJobs(store.pool);
-  const writes = groupedJobWrites(store.pool, ready);
+  const writes = groupedJobWrites(store.pool, ready, store.keyring);
   const looks = setInterval(() => void ready.readAll(), LOOK_MS);
   try {
     return await steadily(CLAIMS_PER_SECOND, sessions, async (session) => {

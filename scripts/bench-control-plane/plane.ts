@@ -7,7 +7,7 @@ import { createDatasource, createDeployment } from "../../control-plane/store/ca
 import { openDatabase } from "../../control-plane/store/database";
 import { migrate } from "../../control-plane/store/migrate";
 import { startPrivateCluster } from "../../control-plane/store/private-cluster";
-import { parseKeyring } from "../../control-plane/store/seal";
+import { type Keyring, parseKeyring } from "../../control-plane/store/seal";
 import { issueToken } from "../../control-plane/store/tokens";
 import { usageOf } from "../bench-fleet/usage";
 import { controlPlaneProgram } from "../chaos/control-plane-program";
@@ -25,6 +25,7 @@ export interface BenchStore {
   readonly deploymentId: string;
   readonly datasourceId: string;
   readonly operatorToken: string;
+  readonly keyring: Keyring;
   readonly directory: string;
   /** Processor time of the server and all of its processes, in ms. */
   cpuMs(): number;
@@ -41,7 +42,8 @@ export async function startStore(): Promise<BenchStore> {
   const deploymentId = await createDeployment(pool, "bench", "bench");
   const connection = { engine: "postgres", url: "postgres://db/shop", user: "u", password: "p", options: {} };
   const datasource = { name: "db", ...connection };
-  const datasourceId = await createDatasource(pool, parseKeyring(KEYRING), deploymentId, datasource, "bench");
+  const keyring = parseKeyring(KEYRING);
+  const datasourceId = await createDatasource(pool, keyring, deploymentId, datasource, "bench");
   const { token: operatorToken } = await issueToken(pool, { kind: "operator", deploymentId: null });
   return {
     url: server.url,
@@ -49,6 +51,7 @@ export async function startStore(): Promise<BenchStore> {
     deploymentId,
     datasourceId,
     operatorToken,
+    keyring,
     directory,
     cpuMs: () =>
       serverProcesses(cluster)

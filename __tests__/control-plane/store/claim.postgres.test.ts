@@ -1,11 +1,15 @@
 import { randomUUID } from "node:crypto";
+import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
 import { findAuditTampering } from "../../../control-plane/store/audit";
+import { createDatasource } from "../../../control-plane/store/catalog";
 import { PICK } from "../../../control-plane/store/claim";
 import { TAKEN } from "../../../control-plane/store/create";
 import type { Prepared } from "../../../control-plane/store/database";
 import { RENEW } from "../../../control-plane/store/heartbeats";
 import { findPinningTransaction } from "../../../control-plane/store/horizon";
+import type { Claimed } from "../../../control-plane/store/job-writes";
 import { LOCK, WRITE } from "../../../control-plane/store/jobs";
+import { parseKeyring } from "../../../control-plane/store/seal";
 import { EXPIRED_GRANTS, LOST_JOBS } from "../../../control-plane/store/sweeper";
 import { longForm } from "../../support/long-form";
 import { type TestFleet, useFleets } from "./fleet";
@@ -38,16 +42,49 @@ describe("claiming", () => {
     expect(await fleet.claim(worker, 2)).toEqual([]);
   });
 
-  it("gives the same grants to a repeated claim", async () => {
+  it("gives the same grants to a repeated claim, with all that their worker must know", async () => {
     const fleet = await freshFleet();
-    await fleet.job("one");
+    await fleet.job("one", { tables: ["public.a", "public.b"], options: { batch: "10" }, onDisconnect: "keep" });
     await fleet.job("two");
     const worker = await fleet.worker("w");
-    const claimId = randomUUID();
+    const { grantMs } = DEFAULT_TIMING;
+    const claim = { ...fleet.registration(worker), sessionId: worker, claimId: randomUUID(), slots: 1, grantMs };
 
-    const first = await fleet.claim(worker, 1, claimId);
+    const first = await fleet.writes.claim(claim);
 
-    expect(await fleet.claim(worker, 1, claimId)).toEqual(first);
+    const side = {
+      engine: "postgres",
+      url: "postgres://db.internal:5432/shop",
+      user: "cdc",
+      password: "canary-password",
+      options: {},
+    };
+    const spec = {
+      name: "one",
+      source: side,
+      sink: side,
+      tables: ["public.a", "public.b"],
+      snapshot: false,
+      onDisconnect: "keep",
+      options: { batch: "10" },
+    };
+    expect(first).toMatchObject({ granted: [{ fence: 1, assignment: { attempt: 1, spec, resume: null } }] });
+    expect(await fleet.writes.claim(claim)).toMatchObject({ granted: (first as Claimed).granted });
+  });
+
+  it("fails where a password cannot be opened, and not the claims that came at the same time", async () => {
+    const fleet = await freshFleet();
+    const sealed = { engine: "postgres", url: "postgres://b", user: "u", password: "p", options: {} };
+    const keyring = parseKeyring(`lost:${"22".repeat(32)}`);
+    const lost = await createDatasource(fleet.pool, keyring, fleet.deploymentId, { name: "lost", ...sealed }, "test");
+    await fleet.job("closed", { sinkId: lost });
+    await fleet.job("open");
+    const workers = await Promise.all(["w1", "w2"].map((id) => fleet.worker(id)));
+
+    const claims = await Promise.allSettled(workers.map((worker) => fleet.claim(worker)));
+
+    const said = claims.map((claim) => (claim.status === "rejected" ? claim.reason.message : claim.value.length));
+    expect(said.sort()).toEqual([1, "the secret was sealed with key lost, which the keyring lacks"]);
   });
 
   it("places by pool, labels, priority and waiting time", async () => {

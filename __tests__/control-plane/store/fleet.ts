@@ -3,7 +3,12 @@ import type { Pool } from "pg";
 import type { Placement } from "../../../control-plane/lease/placement";
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
 import { type Request, refOf } from "../../../control-plane/protocol";
-import { type Assignment, openAssignment, sendForAssignments } from "../../../control-plane/store/assignments";
+import {
+  type Assignment,
+  assignmentOf,
+  readHeldJobs,
+  sendForConnections,
+} from "../../../control-plane/store/assignments";
 import { createDatasource, createDeployment } from "../../../control-plane/store/catalog";
 import type { NewJob } from "../../../control-plane/store/create";
 import { transaction } from "../../../control-plane/store/database";
@@ -37,7 +42,7 @@ export class TestFleet {
     /** Of an operator of the deployment. */
     readonly tokenId: string,
   ) {
-    this.writes = groupedJobWrites(pool, new ReadyJobs(pool));
+    this.writes = groupedJobWrites(pool, new ReadyJobs(pool), KEYRING);
   }
 
   static async create(pool: Pool, name = "shop"): Promise<TestFleet> {
@@ -159,10 +164,12 @@ export class TestFleet {
 
   /** What the session gets of a job that it holds with this fence. */
   async assignment(sessionId: string, ref: Ref, keyring: Keyring = KEYRING): Promise<Assignment | undefined> {
-    const { rows } = await transaction(this.pool, async (tx) => ({
-      rows: sendForAssignments(tx, [{ ...ref, sessionId }]),
-    }));
-    return (await rows).map((sealed) => openAssignment(keyring, sealed))[0];
+    const { jobs, connections } = await transaction(this.pool, async (tx) => {
+      const jobs = await readHeldJobs(tx, [{ ...ref, sessionId }]);
+      return { jobs, connections: sendForConnections(tx, keyring, jobs) };
+    });
+    const opened = await connections;
+    return jobs.map((job) => assignmentOf(job, opened))[0];
   }
 
   async row(jobId: string): Promise<Record<string, unknown>> {

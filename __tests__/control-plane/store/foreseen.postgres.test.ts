@@ -52,7 +52,7 @@ it("control-plane 14: a job that comes while a claim is parked is written with w
 
   expect({ transactions, created, granted }).toEqual({ transactions: 1, created: "granted", granted: [id] });
   const { rows } = await fleet.pool.query("select action from audit_log where subject = $1 order by seq", [id]);
-  expect(rows.map(({ action }) => action)).toEqual(["job.create", "job.run", "job.claim"]);
+  expect(rows.map(({ action }) => action)).toEqual(["job.create", "job.claim"]);
   expect(await findAuditTampering(fleet.pool, fleet.deploymentId)).toBeNull();
 });
 
@@ -154,6 +154,21 @@ describe("control-plane 14: what has changed since the claim was parked is what 
 
     expect(await jobs(fleet)).toEqual(["orders starting"]);
   });
+});
+
+it("control-plane 14: of creations of the same name that come at once, one that is repeated is the job it made", async () => {
+  const fleet = await freshFleet();
+  const { id } = await askAtOnce(fleet, await park(fleet, await fleet.worker("w")));
+  await fleet.pool.query("update jobs set state = 'deleted', session_id = null where id = $1", [id]);
+  const { deploymentId, tokenId } = fleet;
+  const create = async (id: string) => {
+    const job = fleet.described("orders");
+    return await fleet.writes.create({ id, deploymentId, tokenId, job, run: true, actor: "test" });
+  };
+
+  expect(await Promise.all([create(randomUUID()), create(id)])).toEqual(["waiting", "waiting"]);
+
+  expect(await jobs(fleet)).toEqual(["orders deleted", "orders pending"]);
 });
 
 function conflict(error: unknown): "conflict" {

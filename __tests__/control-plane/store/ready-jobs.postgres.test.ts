@@ -4,7 +4,7 @@ import { PICK } from "../../../control-plane/store/claim";
 import type { Queryable } from "../../../control-plane/store/database";
 import { groupedJobWrites } from "../../../control-plane/store/job-writes";
 import { ReadyJobs } from "../../../control-plane/store/ready-jobs";
-import { type TestFleet, useFleets } from "./fleet";
+import { KEYRING, type TestFleet, useFleets } from "./fleet";
 
 const { freshFleet } = useFleets();
 
@@ -54,7 +54,7 @@ test("control-plane 19: behind an idle transaction a claim passes by what earlie
 test("control-plane 19: a job that was ready before the floor when nobody could see it yet is claimed after the next look", async () => {
   const fleet = await freshFleet();
   const ready = new ReadyJobs(fleet.pool);
-  const writes = groupedJobWrites(fleet.pool, ready);
+  const writes = groupedJobWrites(fleet.pool, ready, KEYRING);
   const sessionId = await fleet.worker("w");
   const claim = async (): Promise<string | undefined> => {
     const { grantMs } = DEFAULT_TIMING;
