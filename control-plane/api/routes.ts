@@ -42,7 +42,8 @@ export interface Call<Body> {
   readonly outgoing: ServerResponse;
 }
 
-const UUID_PARAM = z.uuid();
+/** Compared as text, so in the form that the database gives them: RFC 9562, section 4, takes either case. */
+export const uuid = z.uuid().toLowerCase();
 const JSON_TYPE = { "content-type": "application/json" };
 
 /** What a request asks for, but for whom it speaks. */
@@ -160,11 +161,16 @@ export class Routes {
     const startedAt = performance.now();
     try {
       const holder = await this.admission.admit(incoming, route.token, route.checksToken);
-      for (const [name, value] of Object.entries(params)) {
-        if (!UUID_PARAM.safeParse(value).success) throw new RequestRefused(404, "not_found", `${name} is not an id`);
-      }
+      const ids = idsOf(params);
       const body = route.body ? parse(route.body, await text(incoming)) : (undefined as z.output<Body>);
-      const answer = await route.handle({ holder, params, query, body, gone: signalOfLeaving(outgoing), outgoing });
+      const answer = await route.handle({
+        holder,
+        params: ids,
+        query,
+        body,
+        gone: signalOfLeaving(outgoing),
+        outgoing,
+      });
       this.api.telemetry.answered(route.path, 200, (performance.now() - startedAt) / 1_000);
       return { status: 200, json: JSON.stringify(answer) };
     } catch (error) {
@@ -213,6 +219,16 @@ export class Routes {
       },
     });
   }
+}
+
+/** @throws RequestRefused for a parameter that is not an id */
+function idsOf(params: Asked["params"]): Call<unknown>["params"] {
+  const ids = Object.entries(params).map(([name, value]) => {
+    const id = uuid.safeParse(value);
+    if (!id.success) throw new RequestRefused(404, "not_found", `${name} is not an id`);
+    return [name, id.data];
+  });
+  return Object.fromEntries(ids);
 }
 
 const respond = (c: Context, { status, json }: Reply): Response => c.body(json, status, JSON_TYPE);

@@ -78,12 +78,9 @@ export async function readFor(tx: Queryable, writes: readonly Write[], ready: Re
 export function foresee(writes: readonly Write[]): Foreseen | undefined {
   const { creations, claims, starts, reports } = byKind(writes);
   const seen = claims.flatMap((claim) => claim.seen ?? []);
-  const names = unique(
-    creations.map(({ deploymentId, job }) => ({ name: `${deploymentId}/${job.name}` })),
-    "name",
-  );
+  const names = new Set(creations.map(({ deploymentId, job }) => `${deploymentId}/${job.name}`));
   const hasOthers = starts.length + reports.length > 0 || seen.length < claims.length;
-  if (creations.length === 0 || hasOthers || names.length < creations.length) return undefined;
+  if (creations.length === 0 || hasOthers || names.size < creations.length) return undefined;
   const sessions = [...new Map(seen.map((session) => [session.id, session])).values()];
   return new Map([
     ...nothingInTheWayOf(creations),

@@ -47,6 +47,25 @@ describe("the worker API", () => {
     expect((await plane.operator.get("/audit/verify")).body).toEqual({ tamperedAt: null });
   });
 
+  it("takes an id in capitals for the same one, wherever an operator writes it", async () => {
+    const { operator } = plane;
+    const [{ id: sourceId }] = (await operator.get("/datasources")).body;
+    const path = `/api/v1/deployments/${operator.deploymentId.toUpperCase()}/jobs`;
+    const ids = { sourceId: sourceId.toUpperCase(), sinkId: sourceId.toUpperCase() };
+
+    const created = await send(operator.url, path, operator.token, { name: "others", ...ids, tables: ["public.t"] });
+
+    expect(created.status).toBe(200);
+    const shown = await send(
+      operator.url,
+      `${path}/${created.body.id.toUpperCase()}`,
+      operator.token,
+      undefined,
+      "GET",
+    );
+    expect(shown).toMatchObject({ status: 200, body: { name: "others" } });
+  });
+
   it("control-plane 29: pauses a job through the worker that runs it, and hands it on when it runs again", async () => {
     const jobId = await plane.operator.createJob("orders");
     const first = await worker("i-1").open();

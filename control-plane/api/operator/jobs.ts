@@ -6,7 +6,7 @@ import { applyToJob } from "../../store/jobs";
 import { readLeftSlots } from "../../store/left-slots";
 import type { ApiContext } from "../context";
 import { RequestRefused, tokenInvalid } from "../refusal";
-import type { Call, Routes } from "../routes";
+import { type Call, type Routes, uuid } from "../routes";
 import {
   actorOf,
   conflictsRefused,
@@ -22,8 +22,8 @@ import {
 
 const NewJob = z.strictObject({
   name,
-  sourceId: z.uuid(),
-  sinkId: z.uuid(),
+  sourceId: uuid,
+  sinkId: uuid,
   tables: z.array(z.string().min(1).max(256)).min(1).max(10_000),
   snapshot: z.boolean().default(true),
   options: settings,
