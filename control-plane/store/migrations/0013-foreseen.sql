@@ -2,6 +2,7 @@
 create function must_be_foreseen(answer jsonb, foreseen jsonb) returns void language plpgsql as $$
 begin
   if coalesce(answer, '[]') <> foreseen then
-    raise exception 'what was read is not what was foreseen' using errcode = 'triggered_action_exception';
+    raise exception 'what was read is not what was foreseen'
+      using errcode = 'triggered_action_exception', hint = 'Nothing is lost: the control plane reads first and writes again.';
   end if;
 end $$;
