@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { applyToEmulator, type EmulatedApply } from "./start/emulated-apply";
 import { renderApply, renderStack } from "./start/report";
 import { synthesizeAll } from "./start/synthesized";
+import { Interrupts } from "./up/interrupts";
 import { type RunOutcome, runFleet } from "./up/run";
 import { type Screen, screen } from "./up/screen";
 import { defaultStateFolder } from "./up/state-folder";
@@ -22,14 +23,9 @@ interface Options {
   readonly rate: number;
 }
 
-interface Interrupts {
-  readonly first: AbortController;
-  readonly second: AbortController;
-}
-
 async function start(options: Options, interrupts: Interrupts): Promise<void> {
   const { json = false, apply, stack: chosen, once = false } = options;
-  const { signal } = interrupts.first;
+  const signal = interrupts.first;
   const stacks = await synthesizeAll(OUTDIR, signal);
   const out = screen(json ? process.stderr : process.stdout);
   if (!json) {
@@ -64,10 +60,10 @@ async function up(
     ordersPerSecond: options.rate,
     ...(options.once && { untilRows: options.rows }),
     screen: out,
-    interrupted: first.signal,
-    abandoned: second.signal,
+    interrupted: first,
+    abandoned: second,
     flowing: () => {
-      applied.result().catch((error: Error) => first.signal.aborted || out.say(`not applied: ${error.message}`));
+      applied.result().catch((error: Error) => first.aborted || out.say(`not applied: ${error.message}`));
     },
   });
   const { rowsIn, rowsOut, equal, firstRowMs } = outcome;
@@ -120,17 +116,16 @@ function parseWhole(text: string): number {
   return Number(text);
 }
 
-const interrupts: Interrupts = { first: new AbortController(), second: new AbortController() };
+const interrupts = new Interrupts();
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => {
-    if (!interrupts.first.signal.aborted) return interrupts.first.abort();
-    interrupts.second.abort();
-    process.exit(130);
+    interrupts.hear();
+    if (interrupts.second.aborted) process.exit(130);
   });
 }
 
 start(options, interrupts).catch((error: unknown) => {
-  const { aborted } = interrupts.first.signal;
+  const { aborted } = interrupts.first;
   console.error(aborted ? "interrupted; nothing is left running" : String((error as Error).message));
   process.exitCode = aborted ? 130 : 1;
 });

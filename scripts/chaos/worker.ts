@@ -6,10 +6,13 @@ import { Program } from "./program";
 import { agentAs, linkVersion } from "./releases";
 import { workerName } from "./schedule";
 import type { SeverableProxy } from "./severable-proxy";
+import { until } from "./until";
 
 /** Of the agent that is there before any upgrade. */
 const FIRST_VERSION = "1.0.0";
 const GATE_SECONDS = 5;
+/** What the system does not say of a process at once, for want of files for instance, it says a moment later. */
+const TOLD_WITHIN_MS = 10_000;
 const DAEMON = resolve("dist/daemon.mjs");
 
 export interface WorkerProps {
@@ -63,14 +66,14 @@ export class Worker {
     this.agent = new Program({ args: [agent, "local", "--config", config], cwd: this.state, logFile: this.logFile });
   }
 
-  /** The daemons that are alive now. */
+  /** The daemons that are alive now. @throws Error when the system does not say, see `identify`. */
   daemons(): readonly FoundDaemon[] {
     const jobs = join(this.state, "jobs");
     if (!existsSync(jobs)) return [];
     return readdirSync(jobs).flatMap((name) => daemonIn(join(jobs, name)));
   }
 
-  /** The agent, what watches over an upgrade of it, its daemons, and what stands in their groups beside them: their leashes. */
+  /** The agent, what watches over an upgrade of it, its daemons, and what stands in their groups beside them: their leashes. @throws as `daemons` */
   everything(): readonly number[] {
     const watcher = readJson(join(this.state, "upgrade-watcher.json"));
     const watcherPid = watcher && identify(watcher.pid)?.start === watcher.start ? [watcher.pid as number] : [];
@@ -80,11 +83,18 @@ export class Worker {
     return [...agentPid, ...watcherPid, ...stdout.split("\n").filter(Boolean).map(Number)];
   }
 
-  /** Ends everything at once, for good. */
+  /**
+   * Ends everything at once, for good.
+   *
+   * @throws Error when the system does not say for ten seconds which of its daemons live: they may run on.
+   */
   async destroy(): Promise<void> {
     await this.agent.kill();
     // One look may miss a daemon that was being started.
-    for (let look = 0; look < 2; look++) for (const pid of this.everything()) signal(pid, "SIGKILL");
+    for (let look = 0; look < 2; look++) {
+      const pids = await until(`what ${this.name} runs`, TOLD_WITHIN_MS, async () => this.everything());
+      for (const pid of pids) signal(pid, "SIGKILL");
+    }
   }
 }
 

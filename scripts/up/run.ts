@@ -50,7 +50,8 @@ export async function runFleet(props: RunProps): Promise<RunOutcome> {
     screen.say(introduction(fleet, stateFolder));
     return await watch(fleet, props, startedAt);
   } finally {
-    if (interrupted.aborted) screen.say("stopping; jobs are given back (Ctrl-C again ends everything at once)");
+    if (interrupted.aborted)
+      screen.say("stopping; jobs are given back (Ctrl-C again, after a second, ends everything at once)");
     await fleet.stop();
   }
 }

@@ -1,0 +1,23 @@
+import { Interrupts } from "../../../scripts/up/interrupts";
+
+/** What has been asked for after interrupts at these times, in ms. */
+function heardAt(...timesMs: number[]): { first: boolean; second: boolean } {
+  let nowMs = 0;
+  const interrupts = new Interrupts(() => nowMs);
+  for (nowMs of timesMs) interrupts.hear();
+  return { first: interrupts.first.aborted, second: interrupts.second.aborted };
+}
+
+test("nothing ends what nobody interrupts, and one interrupt ends it in order", () => {
+  expect(heardAt()).toEqual({ first: false, second: false });
+  expect(heardAt(5_000)).toEqual({ first: true, second: false });
+});
+
+test("what the terminal, npm and tsx make of one Ctrl-C does not end at once what is being ended in order", () => {
+  expect(heardAt(5_000, 5_000, 5_003, 5_031, 5_999)).toEqual({ first: true, second: false });
+});
+
+test("an interrupt a second after the first ends it at once, whatever came between", () => {
+  expect(heardAt(5_000, 6_000)).toEqual({ first: true, second: true });
+  expect(heardAt(5_000, 5_300, 5_600, 5_900, 6_200)).toEqual({ first: true, second: true });
+});

@@ -1,0 +1,35 @@
+/**
+ * One Ctrl-C is heard more than once: the terminal signals npm, tsx and the fleet alike, npm passes on what it gets, and tsx does so 30 ms
+ * later unless it has seen the fleet react, which it misses where the fleet was faster than tsx itself. Nobody means a second one so soon.
+ */
+const ECHOES_MS = 1_000;
+
+/** What interrupts ask of a fleet: the first to end in order; one that is no echo of the first, to end at once. */
+export class Interrupts {
+  private readonly inOrder = new AbortController();
+  private readonly atOnce = new AbortController();
+  private firstAtMs: number | undefined;
+
+  /** @param now a clock that is never set back, in ms */
+  constructor(private readonly now: () => number = () => performance.now()) {}
+
+  /** Aborted by the first interrupt. */
+  get first(): AbortSignal {
+    return this.inOrder.signal;
+  }
+
+  /** Aborted by an interrupt that comes a second or more after the first. */
+  get second(): AbortSignal {
+    return this.atOnce.signal;
+  }
+
+  /** To be called for each signal that asks to end. */
+  hear(): void {
+    if (this.firstAtMs === undefined) {
+      this.firstAtMs = this.now();
+      this.inOrder.abort();
+    } else if (this.now() - this.firstAtMs >= ECHOES_MS) {
+      this.atOnce.abort();
+    }
+  }
+}
