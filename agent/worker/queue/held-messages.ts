@@ -1,10 +1,14 @@
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { renameSync, writeFileSync } from "node:fs";
 import type { JobRef } from "../../../control-plane/protocol";
+import { readText, unlessMissing } from "../../host/files";
 
 /** A message that was received and is this worker's for as long as its time is extended. */
 export interface HeldMessage extends JobRef {
   readonly receipt: string;
 }
+
+const UNREADABLE =
+  "it names the messages that are held: make it readable and start the agent again, or remove it to have their jobs ended and handed out anew";
 
 /** The messages that are held, written down: daemons outlive the agent, and so must the hold on their messages. */
 export class HeldMessages {
@@ -12,7 +16,7 @@ export class HeldMessages {
 
   /** @throws Error when the file is there and cannot be read: what runs here would be taken for unknown, and ended. */
   constructor(private readonly path: string) {
-    const text = readIfThere(path);
+    const text = unlessMissing(path, readText, UNREADABLE);
     if (text === undefined) return;
     try {
       for (const message of JSON.parse(text)) this.byJob.set(message.jobId, message);
@@ -56,16 +60,5 @@ export class HeldMessages {
   private write(byJob: ReadonlyMap<string, HeldMessage>): void {
     writeFileSync(`${this.path}.partial`, JSON.stringify([...byJob.values()]), { mode: 0o600 });
     renameSync(`${this.path}.partial`, this.path);
-  }
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    const next =
-      "make it readable and start the agent again, or remove it to have those jobs ended and handed out anew";
-    throw new Error(`${path}, which names the messages that are held, cannot be read: ${next}`, { cause: error });
   }
 }

@@ -84,7 +84,7 @@ test.each(["EIO", "EMFILE", "EACCES"])(
       told = error;
     }
     expect(reason(told)).toBe(
-      `${path}, which names the messages that are held, cannot be read: make it readable and start the agent again, or remove it to have those jobs ended and handed out anew: ${code}: ${path}`,
+      `${path} cannot be read: it names the messages that are held: make it readable and start the agent again, or remove it to have their jobs ended and handed out anew: ${code}: ${path}`,
     );
 
     jest.restoreAllMocks();

@@ -109,7 +109,7 @@ test("R31: while it is not known whether a version is on trial an upgrade is ref
   expect(said).toEqual({
     campaignId: CAMPAIGN,
     state: "failed",
-    detail: `whether a version is on trial is not known: ${path} cannot be read: make it readable, or remove it if it is torn: EIO: ${path}`,
+    detail: `whether a version is on trial is not known: ${path} cannot be read: make it readable: EIO: ${path}`,
   });
 });
 
