@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { closeSync, readFileSync } from "node:fs";
-import { open, rm } from "node:fs/promises";
+import { type FileHandle, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { readText, unlessMissing, writeFileAtomic } from "../../host/files";
@@ -79,16 +79,18 @@ export function processHost({ command, directory }: ProcessHostProps): ProcessHo
       if (leftMs <= 0) throw new Error("the lease is over");
       const folder = await makeDaemonFolder(directory, launch.record);
       const bound = launch.record.onDisconnect === "stop";
-      const pipe = bound ? await makeLeash(join(folder, PIPE), leftMs) : undefined;
-      const output = await open(join(folder, OUTPUT), "a", 0o600);
+      let pipe: number | undefined;
+      let output: FileHandle | undefined;
       try {
+        if (bound) pipe = await makeLeash(join(folder, PIPE), leftMs);
+        output = await open(join(folder, OUTPUT), "a", 0o600);
         return cared(folder, await launched(launch, folder, command, [output.fd, pipe ?? "ignore"]));
       } catch (error) {
         // Nothing runs, and what it would have been given is not left behind.
         await rm(folder, { recursive: true, force: true });
         throw error;
       } finally {
-        await output.close();
+        await output?.close();
         if (pipe !== undefined) closeSync(pipe);
       }
     },

@@ -206,6 +206,24 @@ test("R30: a daemon of which the system does not say whether it lives is taken u
   expect(await found?.ended).toEqual({ status: null, signal: null });
 });
 
+test("a daemon whose output cannot be opened leaves neither its folder nor its leash's pipe", async () => {
+  const host = hostOf("true");
+  host.holdLease(leaseOf(600_000));
+  const { open } = promises;
+  jest.spyOn(promises, "open").mockImplementation((async (...given: Parameters<typeof open>) => {
+    if (!String(given[0]).endsWith("output.log")) return await open(...given);
+    throw new Error("EMFILE");
+  }) as typeof open);
+  const opened = jest.spyOn(fs, "openSync");
+  const closed = jest.spyOn(fs, "closeSync");
+
+  await expect(start(host)).rejects.toThrow("EMFILE");
+
+  const [pipe] = opened.mock.results;
+  expect(closed.mock.calls).toEqual([[pipe?.value]]);
+  expect(readdirSync(scratch.path)).toEqual([]);
+});
+
 test("R30: an agent starts although what an ended daemon has left cannot be removed", async () => {
   const host = hostOf("true");
   host.holdLease(leaseOf(600_000));
