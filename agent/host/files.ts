@@ -1,5 +1,25 @@
+import { readFileSync } from "node:fs";
 import { mkdir, open, rename, rm, symlink } from "node:fs/promises";
 import { dirname } from "node:path";
+
+/** The text of a file. */
+export const readText = (path: string): string => readFileSync(path, "utf8");
+
+/**
+ * What `read` finds at a path; undefined where there is nothing.
+ *
+ * @param next what to do about one that cannot be read.
+ * @throws Error naming the path when there is something, or may be, that cannot be read: what it says is not known then.
+ */
+export function unlessMissing<T>(path: string, read: (path: string) => T, next: string): T | undefined {
+  try {
+    return read(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw new Error(`${path} cannot be read: ${next}`, { cause: error });
+  }
+}
 
 /**
  * Writes a file so that a reader, or a power cut, sees the old content or the new one and nothing between.

@@ -216,7 +216,7 @@ class WorkerAgent implements AgentView {
   }
 
   private sessionWork(): SessionWork {
-    const { jobs, lease, orders, upgrades } = this;
+    const { jobs, leaving, lease, orders, upgrades } = this;
     const { log } = this.ports;
     return {
       beat: () => {
@@ -246,7 +246,8 @@ class WorkerAgent implements AgentView {
       },
       closed: async () => {
         jobs.stopAll({ mode: "kill", cause: "fenced" });
-        while (jobs.used > 0) await this.changes.sleep(IDLE_LOOK_MS);
+        const isBusy = () => jobs.running().length > 0 || (jobs.used > 0 && !leaving.signal.aborted);
+        while (isBusy()) await this.changes.sleep(IDLE_LOOK_MS);
       },
     };
   }
@@ -286,10 +287,18 @@ class WorkerAgent implements AgentView {
         jobs.stopAll({ mode: "quiesce", cause: "drain", deadlineAt: draining.deadlineAt });
       }
       if (jobs.used === 0) void this.ports.cloud?.unprotect();
-      if (jobs.used === 0 && this.going) return leaving.abort();
+      if (this.going && (jobs.used === 0 || this.isUnheard())) return leaving.abort();
       const dueMs = draining && draining !== told ? quiesceAt(draining, now) - now : IDLE_LOOK_MS;
       await changes.sleep(Math.min(dueMs, IDLE_LOOK_MS), leaving.signal);
     }
+  }
+
+  /** Whether the last words of the jobs would come too late to change anything: with the lease they are anybody's. */
+  private isUnheard(): boolean {
+    const { draining, jobs, lease } = this;
+    if (!draining || performance.now() < draining.deadlineAt || jobs.running().length > 0 || lease.valid) return false;
+    this.ports.log.warn("leaving unheard: the drain's deadline and the lease are over", { jobs: jobs.used });
+    return true;
   }
 
   private async pushMetrics(): Promise<void> {

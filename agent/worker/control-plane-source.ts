@@ -35,15 +35,18 @@ export function controlPlaneSource(props: ControlPlaneSourceProps): JobSource {
   ): Promise<Answer<Name> | "fenced" | undefined> => {
     for (let attempt = 1; !ending.aborted; attempt++) {
       // Between two sessions nothing is this worker's: the next one's first heartbeat says what runs.
-      if (!session.open || !session.token) {
+      const { token } = session;
+      if (!session.open || !token) {
         await sleep(NO_SESSION_MS, ending);
         continue;
       }
       try {
-        return await controlPlane.post(name, message, session.token);
+        return await controlPlane.post(name, message, token);
       } catch (error) {
         const { status, code, retryAfterMs } = asRefusal(error);
-        if (code === "fenced") return "fenced";
+        // A session that another one of this worker has followed meanwhile may have left its jobs to that.
+        const isClosed = code === "session_closed" && token === session.token;
+        if (code === "fenced" || isClosed) return "fenced";
         if (status === 400 || status === 413 || status === 426) {
           log.error("not understood", { message: name, reason: reason(error) });
           return undefined;

@@ -3,17 +3,21 @@ import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "../../../agent/host/child";
-import { replaceSymlink, writeFileAtomic } from "../../../agent/host/files";
+import { readText, replaceSymlink, unlessMissing, writeFileAtomic } from "../../../agent/host/files";
 import { createLog, reason } from "../../../agent/host/log";
 import { watchdogPeriodMs } from "../../../agent/host/systemd";
 import { fullJitterMs, retry, withDeadline } from "../../../agent/host/waiting";
+import { unreadable } from "../../support/unreadable";
 
 describe("files", () => {
   let folder: string;
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), "holdfast-files-"));
   });
-  afterEach(() => rm(folder, { recursive: true }));
+  afterEach(() => {
+    jest.restoreAllMocks();
+    return rm(folder, { recursive: true });
+  });
 
   test("a file is written into a directory that did not exist, with its mode, and leaves nothing else", async () => {
     const path = join(folder, "etc/holdfast/worker.json");
@@ -31,6 +35,32 @@ describe("files", () => {
 
     await expect(writeFileAtomic(path, "not over a directory")).rejects.toThrow();
     expect(await readdir(folder)).toEqual(["a"]);
+  });
+
+  test.each(["a", "a/b"])("what is missing (%s) reads as nothing, where a file stands in its way too", async (name) => {
+    const read = (path: string) => unlessMissing(path, readText, "make it readable");
+    expect(read(join(folder, "a", name))).toBeUndefined();
+
+    await writeFileAtomic(join(folder, "a"), "a file");
+
+    expect(read(join(folder, "a", name))).toBeUndefined();
+    expect(read(join(folder, "a"))).toBe("a file");
+  });
+
+  test.each(["EIO", "EMFILE", "EACCES"])("what cannot be read (%s) is not taken for missing", async (code) => {
+    const path = join(folder, "a");
+    await writeFileAtomic(path, "a file");
+    unreadable(path, code);
+
+    let told: unknown;
+    try {
+      unlessMissing(path, readText, "make it readable");
+    } catch (error) {
+      told = error;
+    }
+
+    expect(reason(told)).toBe(`${path} cannot be read: make it readable: ${code}: ${path}`);
+    expect((told as Error).cause).toMatchObject({ code });
   });
 
   test("R31: a link is swapped, and at no moment is it missing", async () => {

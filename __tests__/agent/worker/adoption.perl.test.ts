@@ -32,8 +32,8 @@ jest.setTimeout(4 * PATIENCE_MS);
 const state = () => join(scratch.path, "state");
 const jobs = () => join(state(), "jobs");
 /** The daemons that are alive: job, fence, pid, start and port. */
-const daemons = async () =>
-  (await recordedDaemons(jobs()))
+const daemons = () =>
+  recordedDaemons(jobs())
     .filter(({ pid, start }) => startOf(pid) === start)
     .map(({ record: { jobId, fence, port }, pid, start }) => `${jobId} ${fence} ${pid} ${start} ${port}`)
     .sort();
@@ -58,9 +58,8 @@ beforeEach(async () => {
 afterEach(async () => {
   agent?.kill("SIGKILL");
   await reaches("no daemon is left", async () => {
-    for (const { pid, start } of await recordedDaemons(jobs()))
-      if (startOf(pid) === start) process.kill(-pid, "SIGKILL");
-    expect(await daemons()).toEqual([]);
+    for (const { pid, start } of recordedDaemons(jobs())) if (startOf(pid) === start) process.kill(-pid, "SIGKILL");
+    expect(daemons()).toEqual([]);
   });
   const watcher = trialFiles(state()).watcher.read();
   if (watcher && startOf(watcher.pid) === watcher.start) process.kill(watcher.pid, "SIGKILL");
@@ -106,7 +105,7 @@ test("R30: an agent that is killed, hands over or upgrades itself under 100 runn
   let ended = startAgent(program);
   await serve(JOBS);
   controlPlane.intercept = undefined;
-  const before = await daemons();
+  const before = daemons();
   const [started, reports] = [count("daemon started"), controlPlane.messagesOf("report").length];
 
   const seconds: number[] = [];
@@ -114,7 +113,7 @@ test("R30: an agent that is killed, hands over or upgrades itself under 100 runn
     end();
     await ended;
     controlPlane.intercept = undefined;
-    expect(await daemons()).toEqual(before);
+    expect(daemons()).toEqual(before);
     const [found, registrations] = [count("job found running"), controlPlane.messagesOf("register").length];
     const startedAt = performance.now();
     ended = startAgent(program);
@@ -130,14 +129,14 @@ test("R30: an agent that is killed, hands over or upgrades itself under 100 runn
   expect(Math.max(...seconds)).toBeLessThanOrEqual(TAKEN_UP_WITHIN_SECONDS);
   expect(linkedVersion(program)).toBe(NEXT_VERSION);
   expect(controlPlane.messagesOf("register").at(-1)?.body.agentVersion).toBe(NEXT_VERSION);
-  expect(await daemons()).toEqual(before);
+  expect(daemons()).toEqual(before);
   expect(count("daemon started")).toBe(started);
   expect(controlPlane.messagesOf("report")).toHaveLength(reports);
 
   // WHEN the last of these agents starts one more, it has a port that none of the others has
   grant();
   await serve(JOBS + 1);
-  const ports = (await daemons()).map((daemon) => daemon.split(" ").at(-1));
+  const ports = daemons().map((daemon) => daemon.split(" ").at(-1));
   expect(new Set(ports).size).toBe(JOBS + 1);
-  expect(await daemons()).toEqual(expect.arrayContaining(before));
+  expect(daemons()).toEqual(expect.arrayContaining(before));
 });

@@ -159,6 +159,38 @@ test("a job that has run for as long as it may is given back, and its worker goe
   await running;
 });
 
+test("R32: a control plane that is gone for good holds the hook up until the deadline and the lease are over, and no longer", async () => {
+  const worker = await workerWithJob({ deadlineSeconds: 150 });
+  const { at, metadata, of, pass, lines } = worker;
+  worker.refuse(0);
+  const told = Date.now();
+  metadata.set(STATE, "Terminated");
+  await pass(100_000);
+  expect(of("daemon gone")).toHaveLength(1);
+  expect(of("CompleteLifecycleAction")).toEqual([]);
+
+  await pass(100_000);
+  expect(at("CompleteLifecycleAction") - told).toBeGreaterThanOrEqual(150_000);
+  expect(at("CompleteLifecycleAction") - told).toBeLessThanOrEqual(170_000);
+  expect(lines.join("")).toContain("leaving unheard");
+  await worker.running;
+});
+
+test("R32: so does one that closed the session before it was gone", async () => {
+  const { endDaemon, metadata, of, pass, refuse, running } = await workerWithJob({ deadlineSeconds: 60 });
+  refuse(0);
+  endDaemon();
+  await pass(5_000);
+  refuse(410);
+  await pass(15_000);
+  refuse(0);
+  metadata.set(STATE, "Terminated");
+  await pass(100_000);
+
+  expect(of("CompleteLifecycleAction")).toHaveLength(1);
+  await running;
+});
+
 describe("R32: before the hook is completed", () => {
   const START = "2026-01-02T03:04:00.000Z";
 

@@ -50,3 +50,22 @@ test("R24: an agent whose session is closed kills its daemon at once, says no mo
   await pass(5_000);
   await running;
 });
+
+test("R24: an agent whose session is closed before it was heard that a job has ended says no more of it, and registers", async () => {
+  const { accept, closeSession, endDaemon, of, pass, refuse, stop, running } = await workerWithJob();
+  refuse(0);
+  endDaemon();
+  await pass(10_000);
+  expect(of("report").length).toBeGreaterThan(0);
+
+  closeSession();
+  accept();
+  await pass(60_000);
+
+  expect(of("register")).toHaveLength(2);
+  const [, anew] = of("register");
+  expect([...of("report"), ...of("release")].filter(({ at }) => at > (anew?.at ?? 0))).toEqual([]);
+  stop();
+  await pass(5_000);
+  await running;
+});

@@ -189,7 +189,7 @@ function launch(file: string, directory: string, program: string): RunningAgent 
     lines,
     ended: new Promise((done) => child.once("exit", (status, signal) => done(status ?? signal ?? 1))),
     daemons: async () => {
-      const all = await recordedDaemons(join(directory, "state", "jobs"));
+      const all = recordedDaemons(join(directory, "state", "jobs"));
       return all
         .filter(({ pid, start }) => startOf(pid) === start)
         .map(({ pid, record: { jobId, fence } }) => ({ jobId, fence, pid }));
@@ -199,11 +199,11 @@ function launch(file: string, directory: string, program: string): RunningAgent 
 
 /** Daemons of a worker whose agent is gone, with their leashes. */
 async function endDaemons(directory: string): Promise<void> {
-  const alive = async () =>
-    (await recordedDaemons(join(directory, "state", "jobs"))).filter(({ pid, start }) => startOf(pid) === start);
+  const alive = () =>
+    recordedDaemons(join(directory, "state", "jobs")).filter(({ pid, start }) => startOf(pid) === start);
   await eventually("daemons are gone", async () => {
-    for (const { pid } of await alive()) process.kill(-pid, "SIGKILL");
-    expect(await alive()).toEqual([]);
+    for (const { pid } of alive()) process.kill(-pid, "SIGKILL");
+    expect(alive()).toEqual([]);
   });
   rmSync(directory, { recursive: true });
 }

@@ -48,6 +48,7 @@ export async function workerWithJob({
   const grants = [grantOf({ spec: { onDisconnect } })];
   let refusal: ControlPlaneError | undefined;
   let hangUp = (_: ControlPlaneError) => {};
+  let sessions = 0;
   let isGone = false;
   let finish: (end: DaemonEnd) => void = () => {};
   const ended = new Promise<DaemonEnd>((resolve) => {
@@ -88,13 +89,15 @@ export async function workerWithJob({
       return true;
     },
   };
-  const post: ControlPlaneClient["post"] = (name, message, _token, { signal } = {}) => {
+  const post: ControlPlaneClient["post"] = (name, message, token, { signal } = {}) => {
     note(name === "heartbeat" ? `heartbeat ${(message as { state: string }).state}` : name);
     const answers: Readonly<Record<string, object>> = {
-      register: { protocol: 1, token: "session", progressMs: 30_000, metricsMs: 60_000 },
+      register: { protocol: 1, token: `session ${sessions}`, progressMs: 30_000, metricsMs: 60_000 },
       heartbeat: { leaseMs: LEASE_MS, nextMs: 10_000, actions: [] },
     };
     if (refusal) return Promise.reject(refusal);
+    if (name !== "register" && token !== `session ${sessions}`)
+      return Promise.reject(new ControlPlaneError("closed", 410, 0, "session_closed"));
     if (name === "metrics") {
       const hungUp = new Promise<never>((_, reject) => signal?.addEventListener("abort", () => reject(new Error())));
       return Promise.race([answering() as Promise<never>, hungUp]);
@@ -178,6 +181,11 @@ export async function workerWithJob({
     accept: () => {
       refusal = undefined;
     },
+    /** From now on every message of the session is refused, and another one may be registered. */
+    closeSession: () => {
+      sessions += 1;
+    },
+    endDaemon: () => finish({ status: 1, signal: null }),
     running,
   };
 }

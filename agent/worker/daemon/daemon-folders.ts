@@ -1,9 +1,13 @@
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { readdirSync } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFileAtomic } from "../../host/files";
+import { readText, unlessMissing, writeFileAtomic } from "../../host/files";
 import type { DaemonRecord } from "./daemon-host";
 
 const RECORD = "job.json";
+
+/** What to do about a file that tells of a daemon and cannot be read. */
+export const UNREADABLE = "make it readable and start the agent again, which takes up the daemons that live";
 
 /** A daemon's folder, with what stays known of it when the agent ends. */
 export interface DaemonFolder {
@@ -25,22 +29,14 @@ export async function makeDaemonFolder(directory: string, record: DaemonRecord):
  *
  * @throws Error when one cannot be read: a daemon that may be alive would be missed.
  */
-export async function daemonFolders(directory: string): Promise<readonly DaemonFolder[]> {
-  const names = (await unlessMissing(readdir(directory))) ?? [];
-  const found = await Promise.all(names.map((name) => unlessMissing(readFolder(join(directory, name)))));
-  return found.filter((folder) => folder !== undefined);
+export function daemonFolders(directory: string): readonly DaemonFolder[] {
+  const names = unlessMissing(directory, (path) => readdirSync(path), UNREADABLE) ?? [];
+  return names.map((name) => readFolder(join(directory, name))).filter((folder) => folder !== undefined);
 }
 
-/** What is read of a file or folder; undefined where there is none. */
-export async function unlessMissing<T>(read: Promise<T>): Promise<T | undefined> {
-  return await read.catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
-    throw error;
-  });
-}
-
-async function readFolder(folder: string): Promise<DaemonFolder | undefined> {
-  const text = await readFile(join(folder, RECORD), "utf8");
+function readFolder(folder: string): DaemonFolder | undefined {
+  const text = unlessMissing(join(folder, RECORD), readText, UNREADABLE);
+  if (text === undefined) return undefined;
   try {
     return { folder, record: JSON.parse(text) as DaemonRecord };
   } catch {

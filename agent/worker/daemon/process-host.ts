@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
 import { closeSync, readFileSync } from "node:fs";
-import { open, readFile, rm } from "node:fs/promises";
+import { type FileHandle, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { writeFileAtomic } from "../../host/files";
+import { readText, unlessMissing, writeFileAtomic } from "../../host/files";
 import { GuardedLease } from "../guard-lease";
 import { type HandedLease, machineInstant } from "../lease-keeper";
-import { type DaemonFolder, daemonFolders, makeDaemonFolder, unlessMissing } from "./daemon-folders";
+import { type DaemonFolder, daemonFolders, makeDaemonFolder, UNREADABLE } from "./daemon-folders";
 import type { DaemonEnd, DaemonHost, DaemonLaunch, DaemonProcess } from "./daemon-host";
 import { capOutput, lastLines } from "./daemon-output";
 import { secretsOf } from "./daemon-secrets";
@@ -79,22 +79,24 @@ export function processHost({ command, directory }: ProcessHostProps): ProcessHo
       if (leftMs <= 0) throw new Error("the lease is over");
       const folder = await makeDaemonFolder(directory, launch.record);
       const bound = launch.record.onDisconnect === "stop";
-      const pipe = bound ? await makeLeash(join(folder, PIPE), leftMs) : undefined;
-      const output = await open(join(folder, OUTPUT), "a", 0o600);
+      let pipe: number | undefined;
+      let output: FileHandle | undefined;
       try {
+        if (bound) pipe = await makeLeash(join(folder, PIPE), leftMs);
+        output = await open(join(folder, OUTPUT), "a", 0o600);
         return cared(folder, await launched(launch, folder, command, [output.fd, pipe ?? "ignore"]));
       } catch (error) {
         // Nothing runs, and what it would have been given is not left behind.
         await rm(folder, { recursive: true, force: true });
         throw error;
       } finally {
-        await output.close();
+        await output?.close();
         if (pipe !== undefined) closeSync(pipe);
       }
     },
     async survivors() {
       const alive: DaemonProcess[] = [];
-      for (const daemon of await recordedDaemons(directory)) {
+      for (const daemon of recordedDaemons(directory)) {
         if (mayLive(daemon)) alive.push(cared(daemon.folder, adopted(daemon)));
         // What cannot be removed is tried again by the agent's next life.
         else await rm(daemon.folder, { recursive: true, force: true }).catch(() => {});
@@ -111,14 +113,16 @@ export interface RecordedDaemon extends DaemonFolder {
 }
 
 /** Every daemon that was started below `directory` and not forgotten, alive or not. @throws Error when one cannot be read. */
-export async function recordedDaemons(directory: string): Promise<readonly RecordedDaemon[]> {
-  const folders = await daemonFolders(directory);
-  const found = await Promise.all(folders.map((folder) => unlessMissing(readDaemon(folder))));
-  return found.filter((daemon) => daemon !== undefined);
+export function recordedDaemons(directory: string): readonly RecordedDaemon[] {
+  return daemonFolders(directory)
+    .map(readDaemon)
+    .filter((daemon) => daemon !== undefined);
 }
 
-async function readDaemon({ record, folder }: DaemonFolder): Promise<RecordedDaemon | undefined> {
-  const [pid = "", ...rest] = (await readFile(join(folder, PROCESS), "utf8")).trim().split("\n");
+function readDaemon({ record, folder }: DaemonFolder): RecordedDaemon | undefined {
+  const text = unlessMissing(join(folder, PROCESS), readText, UNREADABLE);
+  if (text === undefined) return undefined;
+  const [pid = "", ...rest] = text.trim().split("\n");
   const told = rest.join("\n");
   const start = told.startsWith(pid) ? parseStat(told) : told.trim();
   return start === undefined ? undefined : { record, folder, pid: Number(pid), start };

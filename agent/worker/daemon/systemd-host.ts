@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { run } from "../../host/child";
+import { type Backoff, retry } from "../../host/waiting";
 import type { GuardClient } from "../guard-client";
 import type { DaemonSecrets } from "../guard-protocol";
 import { daemonFolders, makeDaemonFolder } from "./daemon-folders";
@@ -24,6 +25,8 @@ const LOOK_MS = 250;
 /** How long systemd may take to hear of the end of a process and to tell it: one question that it leaves open, and another. */
 const END_DEADLINE_MS = 30_000;
 const JOURNAL_TIMEOUT_MS = 10_000;
+/** Between two attempts to end a daemon that may have been started. */
+const BACKOFF: Backoff = { baseMs: 250, capMs: 5_000 };
 
 const UNSEEN: DaemonEnd = { status: null, signal: null };
 
@@ -46,8 +49,9 @@ export function systemdHost({ directory, guard, limits }: SystemdHostProps): Dae
         if (!state || state.pid === 0) throw new Error(`systemd knows nothing of ${unitName(record)}`);
         return taken(record, secretsOf(launch), folder, state);
       } catch (error) {
-        // Nothing is known of what was done.
-        await forget({ record, folder });
+        // Nothing is known of what was done: until it has ended for sure the job stays this worker's.
+        await retry(() => guard.forget(record), { backoff: BACKOFF, retryable: () => true });
+        await rm(folder, { recursive: true, force: true });
         throw error;
       }
     },
@@ -63,7 +67,8 @@ export function systemdHost({ directory, guard, limits }: SystemdHostProps): Dae
       for (const { record, folder } of folders) {
         const state = running.get(unitName(record));
         if (state) alive.push(taken(record, secrets[unitName(record)] ?? [], folder, state));
-        else await forget({ record, folder });
+        // What cannot be removed is tried again by the agent's next life.
+        else await forget({ record, folder }).catch(() => {});
         running.delete(unitName(record));
       }
       // Nobody would know what they are for.

@@ -1,23 +1,34 @@
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import type { JobRef } from "../../../control-plane/protocol";
+import { readText, unlessMissing, writeFileAtomic } from "../../host/files";
 
 /** A message that was received and is this worker's for as long as its time is extended. */
 export interface HeldMessage extends JobRef {
   readonly receipt: string;
 }
 
-/** The messages that are held, written down: daemons outlive the agent, and so must the hold on their messages. */
+const UNREADABLE =
+  "it names the messages that are held: make it readable and start the agent again, or remove it to have their jobs ended and handed out anew";
+
+/**
+ * The messages that are held, written down: daemons outlive the agent, and so must the hold on their messages. What was written down is
+ * there after a power cut, too.
+ */
 export class HeldMessages {
-  private byJob = new Map<string, HeldMessage>();
+  private readonly byJob = new Map<string, HeldMessage>();
+  /** Held as soon as they are written down. */
+  private readonly coming = new Map<string, HeldMessage>();
+  private writing: Promise<void> = Promise.resolve();
+  /** The write after the one under way: it takes along what changes until it begins. */
+  private next: Promise<void> | undefined;
 
   /** @throws Error when the file is there and cannot be read: what runs here would be taken for unknown, and ended. */
   constructor(private readonly path: string) {
-    const text = readIfThere(path);
+    const text = unlessMissing(path, readText, UNREADABLE);
     if (text === undefined) return;
     try {
       for (const message of JSON.parse(text)) this.byJob.set(message.jobId, message);
     } catch {
-      // Torn by a power cut, as it takes its place whole: no daemon outlives that.
+      // No write leaves it so. A daemon whose message is not known is ended, and its job handed out anew.
     }
   }
 
@@ -36,36 +47,43 @@ export class HeldMessages {
   }
 
   /** @throws Error when nothing more could be written down: the disk is full, or not there. */
-  requireWritable(): void {
-    this.write(this.byJob);
+  async requireWritable(): Promise<void> {
+    await this.write();
   }
 
-  /** @throws Error when it cannot be written down; then it is not held. */
-  hold(message: HeldMessage): void {
-    const byJob = new Map(this.byJob).set(message.jobId, message);
-    this.write(byJob);
-    this.byJob = byJob;
+  /**
+   * Resolves once it is written down, and held unless it was forgotten meanwhile.
+   *
+   * @throws Error when it cannot be written down; then it is not held.
+   */
+  async hold(message: HeldMessage): Promise<void> {
+    const { jobId } = message;
+    const isComing = () => this.coming.get(jobId) === message;
+    this.coming.set(jobId, message);
+    try {
+      await this.write();
+      if (isComing()) this.byJob.set(jobId, message);
+    } finally {
+      if (isComing()) this.coming.delete(jobId);
+    }
   }
 
-  forget({ jobId, fence }: JobRef): void {
+  /** It is held no more from now on. @throws Error when that cannot be written down. */
+  async forget({ jobId, fence }: JobRef): Promise<void> {
     if (this.byJob.get(jobId)?.fence !== fence) return;
     this.byJob.delete(jobId);
-    this.write(this.byJob);
+    this.coming.delete(jobId);
+    await this.write();
   }
 
-  private write(byJob: ReadonlyMap<string, HeldMessage>): void {
-    writeFileSync(`${this.path}.partial`, JSON.stringify([...byJob.values()]), { mode: 0o600 });
-    renameSync(`${this.path}.partial`, this.path);
-  }
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    const next =
-      "make it readable and start the agent again, or remove it to have those jobs ended and handed out anew";
-    throw new Error(`${path}, which names the messages that are held, cannot be read: ${next}`, { cause: error });
+  private write(): Promise<void> {
+    this.next ??= this.writing.then(() => {
+      this.next = undefined;
+      const messages = new Map([...this.byJob, ...this.coming]).values();
+      const written = writeFileAtomic(this.path, JSON.stringify([...messages]), 0o600);
+      this.writing = written.catch(() => {});
+      return written;
+    });
+    return this.next;
   }
 }

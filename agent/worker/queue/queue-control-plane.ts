@@ -95,7 +95,7 @@ function handlersOf(
     const message = held.of(ref);
     if (!message) return;
     await ignoringLost(setVisibility(message.receipt, afterSeconds));
-    held.forget(ref);
+    await held.forget(ref);
   };
 
   /** The messages whose time could not be extended: they are somebody else's, or gone. */
@@ -137,7 +137,7 @@ function handlersOf(
     if (running) {
       // Delivered twice: the newer receipt is the one that counts, the job runs on.
       try {
-        held.hold({ ...running, receipt });
+        await held.hold({ ...running, receipt });
       } catch (error) {
         log.warn("newer receipt not written down", { jobId, reason: reason(error) });
       }
@@ -147,7 +147,7 @@ function handlersOf(
       signal.throwIfAborted();
       const spec = await jobSpecOf(aws, parseQueueMessage(String(message["Body"])));
       signal.throwIfAborted();
-      held.hold({ jobId, fence, receipt });
+      await held.hold({ jobId, fence, receipt });
       return { jobId, fence, attempt: fence, deadlineMs: GRANT_MS, spec, resume: null };
     } catch (error) {
       if (!signal.aborted) {
@@ -160,11 +160,12 @@ function handlersOf(
 
   const receive = async (most: number, signal: AbortSignal): Promise<readonly Grant[]> => {
     try {
-      held.requireWritable();
+      await held.requireWritable();
     } catch (error) {
       // What is received would have to be refused, which costs each message a receipt, until it is a dead letter.
       throw new Error("nothing is received while it cannot be written down", { cause: error });
     }
+    if (signal.aborted) return [];
     const { Messages } = await call("ReceiveMessage", {
       MaxNumberOfMessages: Math.min(most, MOST_AT_ONCE),
       WaitTimeSeconds: WAIT_SECONDS,
@@ -197,7 +198,7 @@ function handlersOf(
       isFirstBeat = false;
       const mine = running.flatMap((ref) => held.of(ref) ?? []);
       const lost = await extend(mine);
-      for (const ref of lost) held.forget(ref);
+      for (const ref of lost) await held.forget(ref);
       const strangers = running.filter((ref) => !held.of(ref));
       const actions = strangers.map(({ jobId, fence }): Action => ({ kind: "stop", mode: "kill", jobId, fence }));
       const leaseMs = (visibilitySeconds - MARGIN_SECONDS) * 1_000;
@@ -218,7 +219,7 @@ function handlersOf(
         return {};
       } catch (error) {
         if (!isLost(error)) throw error;
-        held.forget(ref);
+        await held.forget(ref);
         throw fenced(ref);
       }
     },
@@ -232,7 +233,7 @@ function handlersOf(
       log.info("job ended", { jobId: ref.jobId, receipts: ref.fence, outcome, ...(error && { error }) });
       if (outcome === "failed") await giveBack(ref, Math.min(RETRY_CAP_SECONDS, 2 ** ref.fence));
       else await ignoringLost(call("DeleteMessage", { ReceiptHandle: message.receipt }));
-      held.forget(ref);
+      await held.forget(ref);
       return {};
     },
     release: async ({ jobs }) => {

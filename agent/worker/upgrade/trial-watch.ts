@@ -1,13 +1,12 @@
 import { replaceSymlink } from "../../host/files";
 import { type Log, reason } from "../../host/log";
-import { sleep } from "../../host/waiting";
+import { type Backoff, retry, sleep } from "../../host/waiting";
 import { mayLive, startOf } from "../daemon/process-identity";
 import { type Trial, type TrialFiles, type TrialSign, trialFiles } from "./trial";
 
 const LOOK_MS = 200;
-/** How long a rollback that fails, or the first look at a trial, is tried again. */
 const PATIENCE_MS = 600_000;
-const ROLL_BACK_PAUSE_MS = 1_000;
+const BACKOFF: Backoff = { baseMs: 200, capMs: 1_000 };
 
 export const AGENT_ENDED = "the agent ended during the trial";
 
@@ -24,7 +23,7 @@ export async function watchTrial(directory: string, log: Log): Promise<void> {
   if (isWatched(files)) return;
   await files.watcher.write({ pid: process.pid, start: startOf(process.pid) });
   const startedAt = performance.now();
-  let trial = await firstLook(files);
+  let trial = await insist(async () => files.trial.read(), "trial not read", log);
   let first: TrialSign | undefined;
   let sign: TrialSign | undefined;
   while (trial?.state === "trying") {
@@ -46,16 +45,13 @@ export async function watchTrial(directory: string, log: Log): Promise<void> {
   await files.watcher.remove();
 }
 
-async function firstLook(files: TrialFiles): Promise<Trial | undefined> {
-  const until = performance.now() + PATIENCE_MS;
-  for (;;) {
-    try {
-      return files.trial.read();
-    } catch (error) {
-      if (performance.now() > until) throw error;
-      await sleep(LOOK_MS);
-    }
-  }
+/** Tries for ten minutes what a trial cannot do without, saying each time how it failed. @throws what it failed with last. */
+function insist<T>(work: () => Promise<T>, failed: string, log: Log): Promise<T> {
+  const retryable = (error: unknown) => {
+    log.error(failed, { reason: reason(error) });
+    return true;
+  };
+  return retry(work, { backoff: BACKOFF, retryable, signal: AbortSignal.timeout(PATIENCE_MS) });
 }
 
 /** Whether a process that may be alive is known to watch over the trial: a second watcher does no harm. */
@@ -84,23 +80,16 @@ export function judged(
   return sign.answered ? "healthy" : `no heartbeat was answered within ${seconds} s`;
 }
 
-/** Turns the link back and ends the agent that runs, if one does. */
+/** Turns the link back and ends the agent that runs, if one does. @throws Error when that failed for ten minutes. */
 export async function rollBack(trial: Trial, detail: string, files: TrialFiles, log: Log): Promise<void> {
   const { program, version, from, link } = trial;
   log.error("rolling back", { program, version, reason: detail });
-  const until = performance.now() + PATIENCE_MS;
-  for (;;) {
-    try {
-      await replaceSymlink(from, link);
-      // Read before the trial is over, when its files may be removed.
-      const sign = files.sign.read();
-      await files.trial.write({ ...trial, state: "rolled_back", detail });
-      if (sign?.start !== undefined && startOf(sign.pid) === sign.start) process.kill(sign.pid, "SIGKILL");
-      break;
-    } catch (error) {
-      log.error("not rolled back", { reason: reason(error) });
-      if (performance.now() > until) throw error;
-      await sleep(ROLL_BACK_PAUSE_MS);
-    }
-  }
+  const turnBack = async () => {
+    await replaceSymlink(from, link);
+    // Read before the trial is over, when its files may be removed.
+    const sign = files.sign.read();
+    await files.trial.write({ ...trial, state: "rolled_back", detail });
+    if (sign?.start !== undefined && startOf(sign.pid) === sign.start) process.kill(sign.pid, "SIGKILL");
+  };
+  await insist(turnBack, "not rolled back", log);
 }

@@ -1,7 +1,6 @@
-import { readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFileAtomic } from "../../host/files";
+import { readText, unlessMissing, writeFileAtomic } from "../../host/files";
 import type { ProcessIdentity } from "../daemon/process-identity";
 import type { WantedUpgrade } from "./release-signature";
 
@@ -57,11 +56,11 @@ interface Written<T> {
 
 function record<T>(path: string): Written<T> {
   const read = (): T | undefined => {
+    const text = unlessMissing(path, readText, "make it readable");
     try {
-      return JSON.parse(readFileSync(path, "utf8"));
+      return text === undefined ? undefined : JSON.parse(text);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-      throw new Error(`${path} cannot be read: make it readable, or remove it if it is torn`, { cause: error });
+      throw new Error(`${path} is torn: remove it`, { cause: error });
     }
   };
   return {

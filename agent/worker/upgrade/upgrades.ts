@@ -51,7 +51,7 @@ export class Upgrades {
   private readonly files;
   private report: UpgradeReport | undefined;
   private onTrial: Trial | undefined;
-  /** Why it is not known whether a version is on trial; undefined when it is. */
+  /** Why it is not known whether a version is on trial, or that one is not gone on with; undefined when neither is so. */
   private unknown: string | undefined;
   private busy = false;
   /** Of this process, once the system has told it. */
@@ -64,17 +64,20 @@ export class Upgrades {
     this.files = trialFiles(props.directory);
   }
 
-  /** Goes on with the trial that an earlier life has begun; where that cannot be read, it is tried again with each answered heartbeat. */
+  /** Goes on with the trial that an earlier life has begun; where its files do not let it, that is tried again with each answered heartbeat. */
   async resume(): Promise<void> {
-    const { files } = this;
-    let trial: Trial | undefined;
     try {
-      trial = files.trial.read();
+      await this.goOn();
       this.unknown = undefined;
     } catch (error) {
       this.unknown = reason(error);
-      this.ports.log.error("whether a version is on trial is not known", { reason: this.unknown });
+      this.ports.log.error("a trial, if there is one, is not gone on with", { reason: this.unknown });
     }
+  }
+
+  private async goOn(): Promise<void> {
+    const { files } = this;
+    const trial = files.trial.read();
     if (!trial) return;
     this.onTrial = trial;
     if (trial.state === "trying" && (await readlink(trial.link)) !== trial.to) {

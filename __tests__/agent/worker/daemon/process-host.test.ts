@@ -15,6 +15,7 @@ import fs, {
 import { getPriority } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { reason } from "../../../../agent/host/log";
 import type { DaemonProcess, DaemonRecord } from "../../../../agent/worker/daemon/daemon-host";
 import { boundFolder, capOutput, lastLines } from "../../../../agent/worker/daemon/daemon-output";
 import { processHost, recordedDaemons } from "../../../../agent/worker/daemon/process-host";
@@ -51,8 +52,8 @@ const recordOf = (record: Partial<DaemonRecord> = {}): DaemonRecord => ({
 
 const hostOf = (...command: [string, ...string[]]) => processHost({ command, directory: scratch.path });
 const leaseOf = (leaseMs: number) => ({ sentAt: machineInstant(), leaseMs });
-const pidOf = async ({ record }: DaemonProcess) =>
-  (await recordedDaemons(scratch.path)).find((found) => found.record.jobId === record.jobId)?.pid ?? 0;
+const pidOf = ({ record }: DaemonProcess) =>
+  recordedDaemons(scratch.path).find((found) => found.record.jobId === record.jobId)?.pid ?? 0;
 const group = (pid: number) =>
   execFileSync("pgrep", ["-g", `${pid}`], { encoding: "utf8" })
     .trim()
@@ -67,7 +68,7 @@ async function start(host: ReturnType<typeof hostOf>, record = recordOf(), files
 /** The program has taken the launcher's place. */
 async function runs(daemon: DaemonProcess, program: string): Promise<number> {
   for (;;) {
-    const pid = await pidOf(daemon);
+    const pid = pidOf(daemon);
     if (pid > 0 && readFileSync(`/proc/${pid}/comm`, "utf8").trim() === program) return pid;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
@@ -126,7 +127,7 @@ test("R24: another life of the agent prolongs the lease of those it takes up", a
   const [found] = await second.survivors();
   second.holdLease(leaseOf(1_000));
 
-  expect(await pidOf(found as DaemonProcess)).toBe(pid);
+  expect(pidOf(found as DaemonProcess)).toBe(pid);
   await found?.ended;
 });
 
@@ -205,6 +206,24 @@ test("R30: a daemon of which the system does not say whether it lives is taken u
   expect(await found?.ended).toEqual({ status: null, signal: null });
 });
 
+test("a daemon whose output cannot be opened leaves neither its folder nor its leash's pipe", async () => {
+  const host = hostOf("true");
+  host.holdLease(leaseOf(600_000));
+  const { open } = promises;
+  jest.spyOn(promises, "open").mockImplementation((async (...given: Parameters<typeof open>) => {
+    if (!String(given[0]).endsWith("output.log")) return await open(...given);
+    throw new Error("EMFILE");
+  }) as typeof open);
+  const opened = jest.spyOn(fs, "openSync");
+  const closed = jest.spyOn(fs, "closeSync");
+
+  await expect(start(host)).rejects.toThrow("EMFILE");
+
+  const [pipe] = opened.mock.results;
+  expect(closed.mock.calls).toEqual([[pipe?.value]]);
+  expect(readdirSync(scratch.path)).toEqual([]);
+});
+
 test("R30: an agent starts although what an ended daemon has left cannot be removed", async () => {
   const host = hostOf("true");
   host.holdLease(leaseOf(600_000));
@@ -216,19 +235,19 @@ test("R30: an agent starts although what an ended daemon has left cannot be remo
   expect(remove).toHaveBeenCalled();
 });
 
-test("R30: an agent that cannot read what its earlier life has left does not take it for nothing", async () => {
+test("R30: an agent that cannot read what its earlier life has left does not take it for nothing, and tells what to do", async () => {
   const host = hostOf("sleep", "600");
   host.holdLease(leaseOf(600_000));
   const { record } = await start(host, recordOf({ onDisconnect: "keep" }));
-  const read = promises.readFile;
   for (const file of ["job.json", "process"]) {
     const path = join(scratch.path, record.jobId, file);
-    jest.spyOn(promises, "readFile").mockImplementation((async (...given: Parameters<typeof read>) => {
-      if (given[0] === path) throw Object.assign(new Error(`EMFILE: ${path}`), { code: "EMFILE" });
-      return await read(...given);
-    }) as typeof read);
+    unreadable(path, "EMFILE");
 
-    await expect(hostOf("sleep", "600").survivors()).rejects.toThrow(`EMFILE: ${path}`);
+    const told = await hostOf("sleep", "600").survivors().catch(reason);
+
+    expect(told).toBe(
+      `${path} cannot be read: make it readable and start the agent again, which takes up the daemons that live: EMFILE: ${path}`,
+    );
     jest.restoreAllMocks();
   }
 });

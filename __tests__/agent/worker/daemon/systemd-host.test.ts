@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DaemonRecord } from "../../../../agent/worker/daemon/daemon-host";
 import { unitName } from "../../../../agent/worker/daemon/daemon-unit";
@@ -42,20 +42,67 @@ const GUARD: GuardClient = {
   forget: async () => {},
 };
 
+const LIMITS = { memoryBytes: 1, cpuPercent: 100 };
+const recordOf = (): DaemonRecord => ({
+  jobId: randomUUID(),
+  fence: 1,
+  name: "orders",
+  onDisconnect: "stop",
+  port: 1,
+  slotName: "slot",
+  tables: ["orders"],
+  flushIntervalMs: 50,
+  snapshotOnly: true,
+  seq: -1,
+});
+
+test("a daemon of which nobody knows whether it was started is ended before its start is said to have failed", async () => {
+  // GIVEN a guard that does not answer to a start, and is away for a moment
+  const asked: string[] = [];
+  const guard: GuardClient = {
+    ...GUARD,
+    start: async () => {
+      throw new Error("the guard ended before it answered to start");
+    },
+    forget: async ({ jobId }) => {
+      asked.push(jobId);
+      if (asked.length < 3) throw new Error("the guard is away");
+    },
+  };
+  const directory = join(scratch.path, "jobs");
+  const record = recordOf();
+
+  // WHEN
+  const started = systemdHost({ directory, guard, limits: LIMITS }).start({ record, variables: {}, files: {} });
+
+  // THEN
+  await expect(started).rejects.toThrow("the guard ended before it answered to start");
+  expect(asked).toEqual(Array(3).fill(record.jobId));
+  expect(readdirSync(directory)).toEqual([]);
+});
+
+test("a daemon that lives is taken up although what an ended one has left cannot be removed", async () => {
+  const [alive, ended] = [recordOf(), recordOf()];
+  const directory = join(scratch.path, "jobs");
+  for (const record of [ended, alive]) scratch.write(`jobs/${record.jobId}/job.json`, JSON.stringify(record));
+  systemctlAnswers([
+    `Id=${unitName(alive)}\nExecMainPID=${process.pid}\nActiveState=active\nSubState=running\nExecMainCode=0\nExecMainStatus=0\n`,
+  ]);
+  const guard: GuardClient = {
+    ...GUARD,
+    forget: async () => {
+      throw new Error("the unit does not end");
+    },
+  };
+
+  const found = await systemdHost({ directory, guard, limits: LIMITS }).survivors();
+
+  expect(found.map(({ record }) => record)).toEqual([alive]);
+});
+
 test("a daemon's end that systemd did not tell when it was first asked is told when it is asked again", async () => {
   // GIVEN a daemon that runs, and a systemd that fails to say once how it ended
-  const record: DaemonRecord = {
-    jobId: randomUUID(),
-    fence: 1,
-    name: "orders",
-    onDisconnect: "stop",
-    port: 1,
-    slotName: "slot",
-    tables: ["orders"],
-    flushIntervalMs: 50,
-    snapshotOnly: true,
-    seq: -1,
-  };
+  const record = recordOf();
   const child = spawn("sleep", ["600"], { stdio: "ignore" });
   await once(child, "spawn");
   const told = (state: string) => `Id=${unitName(record)}\nExecMainPID=${child.pid}\n${state}\n`;
@@ -64,8 +111,7 @@ test("a daemon's end that systemd did not tell when it was first asked is told w
     undefined,
     told("ActiveState=active\nSubState=exited\nExecMainCode=1\nExecMainStatus=0"),
   ]);
-  const limits = { memoryBytes: 1, cpuPercent: 100 };
-  const host = systemdHost({ directory: join(scratch.path, "jobs"), guard: GUARD, limits });
+  const host = systemdHost({ directory: join(scratch.path, "jobs"), guard: GUARD, limits: LIMITS });
   const daemon = await host.start({ record, variables: {}, files: {} });
 
   // WHEN it ends

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { fstatSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import { join } from "node:path";
 import { createLog, reason } from "../../../../agent/host/log";
 import type { AwsRecord } from "../../../../agent/host/xml";
 import { HeldMessages } from "../../../../agent/worker/queue/held-messages";
@@ -32,27 +33,82 @@ function queueOf(held: HeldMessages, ...polls: ReturnType<typeof messageOf>[][])
   return { asked, claim };
 }
 
-test("SQS: a message that cannot be written down is not held: it is not taken for a second delivery when it comes again", () => {
-  const path = join(scratch.path, "absent", "queue.json");
+/** A path below what is a file until `allow`. */
+function unwritable(): { readonly path: string; readonly allow: () => void } {
+  const directory = join(scratch.path, "state");
+  writeFileSync(directory, "");
+  return { path: join(directory, "queue.json"), allow: () => rmSync(directory) };
+}
+
+/** What each fsync that began has made durable: a file's text, or what stands at `path` when its directory is told. */
+async function syncsOf(path: string): Promise<string[]> {
+  const handle = await open(scratch.path, "r");
+  const prototype = Object.getPrototypeOf(handle) as FileHandle;
+  await handle.close();
+  const { sync } = prototype;
+  const synced: string[] = [];
+  jest.spyOn(prototype, "sync").mockImplementation(async function (this: FileHandle) {
+    await sync.call(this);
+    synced.push(fstatSync(this.fd).isDirectory() ? `entry of ${readFileSync(path, "utf8")}` : "content");
+  });
+  return synced;
+}
+
+test("SQS: a message is held, and forgotten, once its file and the entry of it are on the disk", async () => {
+  const path = join(scratch.path, "queue.json");
+  const held = new HeldMessages(path);
+  const message = { jobId: "job", fence: 1, receipt: "receipt" };
+  const synced = await syncsOf(path);
+
+  await held.hold(message);
+  expect(synced.splice(0)).toEqual(["content", `entry of ${JSON.stringify([message])}`]);
+
+  await held.forget(message);
+  expect(synced).toEqual(["content", "entry of []"]);
+});
+
+test("SQS: messages that come at once are all written down", async () => {
+  const path = join(scratch.path, "queue.json");
+  const held = new HeldMessages(path);
+  const messages = Array.from({ length: 10 }, (_, at) => ({ jobId: `job ${at}`, fence: 1, receipt: `${at}` }));
+
+  await Promise.all(messages.map((message) => held.hold(message)));
+
+  expect(new HeldMessages(path).all()).toEqual(messages);
+});
+
+test("SQS: a job that ends while its newer receipt is written down is held no more", async () => {
+  const path = join(scratch.path, "queue.json");
+  const held = new HeldMessages(path);
+  const message = { jobId: "job", fence: 1, receipt: "first" };
+  await held.hold(message);
+
+  await Promise.all([held.hold({ ...message, receipt: "second" }), held.forget(message)]);
+
+  expect([held.all(), new HeldMessages(path).all()]).toEqual([[], []]);
+});
+
+test("SQS: a message that cannot be written down is not held: it is not taken for a second delivery when it comes again", async () => {
+  const { path, allow } = unwritable();
   const held = new HeldMessages(path);
   const message = { jobId: "job", fence: 1, receipt: "receipt" };
 
-  expect(() => held.hold(message)).toThrow("ENOENT");
+  await expect(held.hold(message)).rejects.toThrow("EEXIST");
   expect(held.ofJob("job")).toBeUndefined();
 
-  mkdirSync(dirname(path));
-  held.hold(message);
+  allow();
+  await held.hold(message);
   expect(new HeldMessages(path).all()).toEqual([message]);
 });
 
 test("SQS: a worker that can write nothing down receives nothing, since each message that it had to refuse would have a receipt more", async () => {
-  const directory = join(scratch.path, "absent");
-  const { asked, claim } = queueOf(new HeldMessages(join(directory, "queue.json")), [messageOf("r", randomUUID())]);
+  const { path, allow } = unwritable();
+  const { asked, claim } = queueOf(new HeldMessages(path), [messageOf("r", randomUUID())]);
 
-  await expect(claim()).rejects.toThrow(/nothing is received while it cannot be written down: .*ENOENT/);
+  await expect(claim()).rejects.toThrow(/nothing is received while it cannot be written down: .*EEXIST/);
   expect(asked).toEqual([]);
 
-  mkdirSync(directory);
+  allow();
   expect(await claim()).toHaveLength(1);
 });
 
@@ -61,9 +117,7 @@ test("SQS: a job runs although the newer receipt of another, which came with it,
   const [running, fresh] = [randomUUID(), randomUUID()];
   const { claim } = queueOf(held, [messageOf("first", running)], [messageOf("again", running), messageOf("r", fresh)]);
   await claim();
-  jest.spyOn(held, "hold").mockImplementationOnce(() => {
-    throw new Error("ENOSPC");
-  });
+  jest.spyOn(held, "hold").mockRejectedValueOnce(new Error("ENOSPC"));
 
   expect((await claim()).map(({ jobId }) => jobId)).toEqual([fresh]);
   expect(held.ofJob(running)).toMatchObject({ receipt: "first" });
@@ -71,10 +125,10 @@ test("SQS: a job runs although the newer receipt of another, which came with it,
 
 test.each(["EIO", "EMFILE", "EACCES"])(
   "SQS: a file of held messages that cannot be read (%s) is told with what to do, and not taken for none held",
-  (code) => {
+  async (code) => {
     const path = join(scratch.path, "queue.json");
     const message = { jobId: "job", fence: 1, receipt: "receipt" };
-    new HeldMessages(path).hold(message);
+    await new HeldMessages(path).hold(message);
     unreadable(path, code);
 
     let told: unknown;
@@ -84,7 +138,7 @@ test.each(["EIO", "EMFILE", "EACCES"])(
       told = error;
     }
     expect(reason(told)).toBe(
-      `${path}, which names the messages that are held, cannot be read: make it readable and start the agent again, or remove it to have those jobs ended and handed out anew: ${code}: ${path}`,
+      `${path} cannot be read: it names the messages that are held: make it readable and start the agent again, or remove it to have their jobs ended and handed out anew: ${code}: ${path}`,
     );
 
     jest.restoreAllMocks();
@@ -92,7 +146,7 @@ test.each(["EIO", "EMFILE", "EACCES"])(
   },
 );
 
-test.each(["", '[{"jobId":"jo'])("SQS: a file of held messages that a power cut tore (%j) names none", (text) => {
+test.each(["", '[{"jobId":"jo'])("SQS: a file of held messages that is torn (%j) names none", (text) => {
   const path = join(scratch.path, "queue.json");
   writeFileSync(path, text);
 

@@ -54,8 +54,15 @@ function queue() {
     secretIs: (answer: () => Promise<AwsRecord>) => {
       secret = answer;
     },
-    claim: (signal: AbortSignal) =>
-      controlPlane.post("claim", { claimId: randomUUID(), freeSlots: 2, waitMs: 0 }, "", { signal }),
+    /** Resolves with the claim's answer to come, once it polls. */
+    claim: async (signal: AbortSignal) => {
+      const before = polls.length;
+      const grants = controlPlane
+        .post("claim", { claimId: randomUUID(), freeSlots: 2, waitMs: 0 }, "", { signal })
+        .then((answer) => answer.grants);
+      await eventually("it polls", async () => expect(polls.length).toBeGreaterThan(before));
+      return { grants };
+    },
     visible: () =>
       calls
         .filter(({ action, params }) => action === "ChangeMessageVisibility" && params["VisibilityTimeout"] === 0)
@@ -117,7 +124,7 @@ test.each([
   const sqs = queue();
   const host = new FakeDaemonHost();
   const jobId = randomUUID();
-  sqs.held.hold({ jobId, fence: 1, receipt: "quiesced" });
+  await sqs.held.hold({ jobId, fence: 1, receipt: "quiesced" });
   const record = {
     ...{ jobId, fence: 1, name: "orders", onDisconnect: "stop" as const, startedAt: Date.now() - ageMs },
     ...{ port: await new PortPool().take(), slotName: "slot", tables: ["orders"] },
@@ -156,24 +163,37 @@ test.each([
     leaving.abort();
     return await outcome();
   });
-  const claimed = claim(leaving.signal);
+  const claimed = await claim(leaving.signal);
   polls[0]?.(messageOf("one"));
 
-  expect((await claimed).grants).toEqual([]);
+  expect(await claimed.grants).toEqual([]);
   await controlPlane.settled?.();
   expect(visible()).toEqual(["one"]);
   expect(held.all()).toEqual([]);
 });
 
+test("SQS: a worker that begins to leave before its poll has begun does not poll", async () => {
+  const { calls, controlPlane } = queue();
+  const leaving = new AbortController();
+  const claimed = controlPlane.post("claim", { claimId: randomUUID(), freeSlots: 2, waitMs: 0 }, "", {
+    signal: leaving.signal,
+  });
+  leaving.abort();
+
+  expect((await claimed).grants).toEqual([]);
+  await controlPlane.settled?.();
+  expect(calls).toEqual([]);
+});
+
 test("SQS: a second delivery of a job that runs, to a worker that leaves, is its hold from then on", async () => {
   const { polls, controlPlane, held, claim, visible } = queue();
-  const first = claim(new AbortController().signal);
+  const first = await claim(new AbortController().signal);
   polls[0]?.(messageOf("one", "job"));
-  await first;
+  await first.grants;
   const leaving = new AbortController();
-  const second = claim(leaving.signal);
+  const second = await claim(leaving.signal);
   leaving.abort();
-  expect((await second).grants).toEqual([]);
+  expect(await second.grants).toEqual([]);
 
   polls[1]?.(messageOf("two", "job"));
   await controlPlane.settled?.();

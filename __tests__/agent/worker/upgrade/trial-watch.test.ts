@@ -68,11 +68,8 @@ describe("R31: a trial whose files", () => {
     detail: "",
   };
   const path = (name: string) => join(scratch.path, `upgrade${name}.json`);
-  const stateAfter = async () => {
-    await watchTrial(
-      scratch.path,
-      createLog(() => {}),
-    );
+  const stateAfter = async (line: (line: string) => void = () => {}) => {
+    await watchTrial(scratch.path, createLog(line));
     jest.restoreAllMocks();
     return JSON.parse(readFileSync(path(""), "utf8")).state;
   };
@@ -85,8 +82,18 @@ describe("R31: a trial whose files", () => {
   test.each(["EIO", "EMFILE", "EACCES"])("cannot be read at first (%s) goes on when they can", async (code) => {
     let looks = 0;
     unreadable(path(""), code, () => looks++ < 2);
+    const lines: string[] = [];
 
-    expect(await stateAfter()).toBe("healthy");
+    expect(await stateAfter((line) => lines.push(line))).toBe("healthy");
+    expect(lines.filter((line) => line.includes("trial not read") && line.includes(code))).toHaveLength(2);
+  });
+
+  test("cannot be read in ten minutes is given up with what was wrong", async () => {
+    unreadable(path(""), "EIO");
+    const patience = jest.spyOn(AbortSignal, "timeout").mockReturnValue(AbortSignal.abort());
+
+    await expect(stateAfter()).rejects.toThrow(`${path("")} cannot be read`);
+    expect(patience).toHaveBeenCalledWith(600_000);
   });
 
   test.each(["", "-sign"])("upgrade%s.json cannot be read any more goes on as they said last", async (name) => {

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { createLog } from "../../../../agent/host/log";
 import { probeAgent } from "../../../../agent/worker/upgrade/install";
@@ -109,24 +109,43 @@ test("R31: while it is not known whether a version is on trial an upgrade is ref
   expect(said).toEqual({
     campaignId: CAMPAIGN,
     state: "failed",
-    detail: `whether a version is on trial is not known: ${path} cannot be read: make it readable, or remove it if it is torn: EIO: ${path}`,
+    detail: `whether a version is on trial is not known: ${path} cannot be read: make it readable: EIO: ${path}`,
   });
+});
+
+const trialOf = (): Trial => ({
+  campaignId: CAMPAIGN,
+  program: "agent",
+  version: "1.1.0",
+  link: agent.link,
+  from: "1.0.0",
+  to: readlinkSync(agent.link),
+  gateMs: 60_000,
+  state: "trying",
+  detail: "",
+});
+
+test("R31: a trial of which nothing can be written down for a moment does not keep the agent from starting, and is gone on with", async () => {
+  const files = trialFiles(agent.directory);
+  await files.trial.write(trialOf());
+  const { upgrades } = upgradesOf();
+  // What the sign is made as before it takes its place.
+  const inTheWay = join(agent.directory, `upgrade-sign.json.${process.pid}.partial`);
+  mkdirSync(inTheWay);
+
+  await upgrades.resume();
+  expect(files.sign.read()).toBeUndefined();
+
+  rmdirSync(inTheWay);
+  await upgrades.heard(upgrades.said(), []);
+
+  expect(upgrades.said()).toEqual({ campaignId: CAMPAIGN, state: "installing" });
+  expect(files.sign.read()).toMatchObject({ pid: process.pid, answered: true });
 });
 
 test("R31: a trial that cannot be read for a moment is gone on with at the next heartbeat that is answered", async () => {
   const files = trialFiles(agent.directory);
-  const trial: Trial = {
-    campaignId: CAMPAIGN,
-    program: "agent",
-    version: "1.1.0",
-    link: agent.link,
-    from: "1.0.0",
-    to: readlinkSync(agent.link),
-    gateMs: 60_000,
-    state: "trying",
-    detail: "",
-  };
-  await files.trial.write(trial);
+  await files.trial.write(trialOf());
   const { upgrades } = upgradesOf();
   unreadable(join(agent.directory, "upgrade.json"), "EMFILE");
   await upgrades.resume();
