@@ -1,10 +1,12 @@
-import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { Client } from "pg";
+import { makeCluster } from "./initdb";
 import { findPostgres } from "./postgres-programs";
+import { giveTo, postgresUser } from "./postgres-user";
 
 export interface PrivateClusterProps {
   /** Where the data lives. Created when missing; used again when it holds a cluster. */
@@ -47,12 +49,16 @@ export async function startPrivateCluster({
         "or set DATABASE_URL to a server of yours",
     );
   }
-  const user = unprivilegedUser();
+  const user = postgresUser();
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  if (user.uid !== undefined && user.gid !== undefined) chownSync(directory, user.uid, user.gid);
+  giveTo(user, directory);
   const data = join(directory, "data");
   const passwordFile = join(directory, "password");
-  if (!existsSync(join(data, "PG_VERSION"))) initialize(programs.initdb, data, passwordFile, user);
+  if (!existsSync(join(data, "PG_VERSION"))) {
+    writeFileSync(passwordFile, `${randomBytes(24).toString("base64url")}\n`, { mode: 0o600 });
+    giveTo(user, passwordFile);
+    await makeCluster({ initdb: programs.initdb, data, passwordFile, user });
+  }
   refuseSecondServer(data);
 
   const port = wantedPort ?? (await freePort());
@@ -88,31 +94,6 @@ export async function startPrivateCluster({
     throw new Error(`PostgreSQL did not start in ${directory}: ${lastLine(output) ?? error}; its log is ${log}`);
   }
   return { url, ended, stop };
-}
-
-interface SpawnUser {
-  readonly uid?: number;
-  readonly gid?: number;
-}
-
-/** PostgreSQL refuses to run as root. */
-function unprivilegedUser(): SpawnUser {
-  if (process.getuid?.() !== 0) return {};
-  for (const name of ["postgres", "nobody"]) {
-    const id = (flag: string): string => spawnSync("id", [flag, name], { encoding: "utf8" }).stdout.trim();
-    const [uid, gid] = [id("-u"), id("-g")];
-    if (uid !== "" && gid !== "") return { uid: Number(uid), gid: Number(gid) };
-  }
-  throw new Error(
-    "PostgreSQL does not run as root, and there is neither a user postgres nor nobody: start as another user",
-  );
-}
-
-function initialize(initdb: string, data: string, passwordFile: string, user: SpawnUser): void {
-  writeFileSync(passwordFile, `${randomBytes(24).toString("base64url")}\n`, { mode: 0o600 });
-  if (user.uid !== undefined && user.gid !== undefined) chownSync(passwordFile, user.uid, user.gid);
-  const options = ["--username=holdfast", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions"];
-  execFileSync(initdb, ["-D", data, `--pwfile=${passwordFile}`, ...options], { ...user, cwd: "/", stdio: "pipe" });
 }
 
 /**
