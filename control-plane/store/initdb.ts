@@ -13,6 +13,8 @@ export interface InitdbProps {
   readonly data: string;
   readonly passwordFile: string;
   readonly user: PostgresUser;
+  /** Ends initdb when aborted; it removes what it has made. */
+  readonly abandoned?: AbortSignal | undefined;
 }
 
 const OPTIONS = ["--username=holdfast", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions"];
@@ -21,9 +23,9 @@ const OPTIONS = ["--username=holdfast", "--auth=scram-sha-256", "--encoding=UTF8
  * Makes a cluster in a new directory beside the cluster's, which gets its name when all is on the disk: initdb writes
  * PG_VERSION long before it is done. The terminal's signals do not reach it.
  *
- * @throws Error with what initdb said, or when something else is in the directory.
+ * @throws Error with what initdb said, when something else is in the directory, or when abandoned.
  */
-export async function makeCluster({ initdb, data, passwordFile, user }: InitdbProps): Promise<void> {
+export async function makeCluster({ initdb, data, passwordFile, user, abandoned }: InitdbProps): Promise<void> {
   if (existsSync(data) && readdirSync(data).length > 0) {
     throw new Error(`${data} is not empty and holds no PostgreSQL cluster: remove it, or choose another directory`);
   }
@@ -39,6 +41,7 @@ export async function makeCluster({ initdb, data, passwordFile, user }: InitdbPr
     ...user,
     cwd: "/",
     detached: true,
+    signal: abandoned,
     stdio: ["ignore", "ignore", "pipe"],
   });
   const [said, [status, signal]] = await Promise.all([text(program.stderr), once(program, "close")]);

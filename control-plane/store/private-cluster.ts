@@ -18,6 +18,11 @@ export interface PrivateClusterProps {
    * @default - PostgreSQL's own
    */
   readonly settings?: Readonly<Record<string, string>>;
+  /**
+   * Ends it at once when aborted, also while it is being made or started: without a checkpoint, so that the next start recovers.
+   * @default - it ends in order alone
+   */
+  readonly abandoned?: AbortSignal;
 }
 
 export interface PrivateCluster {
@@ -35,12 +40,14 @@ const STOP_TIMEOUT_MS = 30_000;
 /**
  * Starts PostgreSQL on this machine for the control plane alone, with the programs that `findPostgres` finds: on the loopback
  * interface, with a password kept in the directory, as an unprivileged user when called as root. The terminal's signals do not reach
- * it. Throws when the programs are missing, when another server runs on the directory (with its pid), or when the server does not come up; the message names its log.
+ * it. Throws when the programs are missing, when another server runs on the directory (with its pid), when the server does not come up (the
+ * message names its log), or when it is abandoned before.
  */
 export async function startPrivateCluster({
   directory,
   port: wantedPort,
   settings = {},
+  abandoned,
 }: PrivateClusterProps): Promise<PrivateCluster> {
   const programs = findPostgres();
   if (!programs) {
@@ -57,7 +64,7 @@ export async function startPrivateCluster({
   if (!existsSync(join(data, "PG_VERSION"))) {
     writeFileSync(passwordFile, `${randomBytes(24).toString("base64url")}\n`, { mode: 0o600 });
     giveTo(user, passwordFile);
-    await makeCluster({ initdb: programs.initdb, data, passwordFile, user });
+    await makeCluster({ initdb: programs.initdb, data, passwordFile, user, abandoned });
   }
   refuseSecondServer(data);
 
@@ -69,6 +76,8 @@ export async function startPrivateCluster({
     ...user,
     detached: true,
     cwd: directory,
+    signal: abandoned,
+    killSignal: "SIGQUIT",
     stdio: ["ignore", "ignore", "pipe"],
   });
   let output = "";
@@ -77,7 +86,7 @@ export async function startPrivateCluster({
     writeFileSync(log, text, { flag: "a" });
   });
   const ended = new Promise<void>((resolve) => server.once("exit", () => resolve()));
-  server.once("error", () => undefined);
+  server.on("error", () => undefined);
 
   const password = readFileSync(passwordFile, "utf8").trim();
   const url = `postgres://holdfast:${password}@127.0.0.1:${port}/postgres`;
@@ -88,7 +97,7 @@ export async function startPrivateCluster({
     clearTimeout(giveUp);
   };
   try {
-    await answering(url, () => server.exitCode !== null || server.pid === undefined);
+    await answering(url, () => server.exitCode !== null || server.signalCode !== null || server.pid === undefined);
   } catch (error) {
     if (server.pid !== undefined) await stop();
     throw new Error(`PostgreSQL did not start in ${directory}: ${lastLine(output) ?? error}; its log is ${log}`);

@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, readdirSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { delimiter, dirname, join, resolve } from "node:path";
+import { Client } from "pg";
 import { findPostgres } from "../../../control-plane/store/postgres-programs";
 import { startPrivateCluster } from "../../../control-plane/store/private-cluster";
 import { eventually } from "../../support/eventually";
@@ -65,6 +66,52 @@ test("a directory that holds something else than a cluster is left alone", async
     `${join(directory, "data")} is not empty and holds no PostgreSQL cluster: remove it, or choose another directory`,
   );
 });
+
+test("one that is abandoned ends without a checkpoint, whoever is connected, and the next start recovers", async () => {
+  const directory = join(scratch.path, "cluster");
+  const abandoned = new AbortController();
+  const cluster = await startPrivateCluster({ directory, abandoned: abandoned.signal });
+  const client = new Client({ connectionString: cluster.url });
+  client.on("error", () => undefined);
+  await client.connect();
+  await client.query("create table kept (); insert into kept default values");
+
+  abandoned.abort();
+  await cluster.ended;
+
+  const next = await startPrivateCluster({ directory });
+  const { rows } = await within(next.url, "select count(*)::int as kept from kept");
+  await next.stop();
+  expect(rows).toEqual([{ kept: 1 }]);
+  const log = readFileSync(join(directory, "postgres.log"), "utf8");
+  expect(log).toContain("received immediate shutdown request");
+  expect(log).toContain("automatic recovery in progress");
+});
+
+test("one that is abandoned while it is made ends its initdb, which cleans up", async () => {
+  const directory = join(scratch.path, "cluster");
+  const atWork = 'trap \'rm -r "$2"; exit 1\' TERM; echo 1 > "$2/PG_VERSION"; while :; do sleep 0.1; done';
+  process.env.PATH = pathWithInitdb(atWork);
+  const abandoned = new AbortController();
+  const starting = startPrivateCluster({ directory, abandoned: abandoned.signal });
+  const refused = expect(starting).rejects.toThrow("aborted");
+  await eventually(async () => (clustersIn(directory).length > 0 ? true : undefined));
+
+  abandoned.abort();
+
+  await refused;
+  await eventually(async () => (clustersIn(directory).length === 0 ? true : undefined));
+});
+
+async function within(connectionString: string, sql: string) {
+  const client = new Client({ connectionString });
+  await client.connect();
+  try {
+    return await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}
 
 /** Directories right below this one that look like a cluster's, or like one that is being made. */
 function clustersIn(directory: string): readonly string[] {
