@@ -1,5 +1,5 @@
-import { scripts } from "../../../package.json";
-import { Interrupts } from "../../../scripts/up/interrupts";
+import { scripts } from "../../package.json";
+import { Interrupts } from "../../scripts/interrupts";
 
 /** What has been asked for after interrupts at these times, in ms. */
 function heardAt(...timesMs: number[]): { first: boolean; second: boolean } {
