@@ -1,10 +1,10 @@
 /** `npm start`: what this repository does, shown on its own examples and on this machine. */
 import { resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
+import { Interrupts } from "./interrupts";
 import { applyToEmulator, type EmulatedApply } from "./start/emulated-apply";
 import { renderApply, renderStack } from "./start/report";
 import { synthesizeAll } from "./start/synthesized";
-import { Interrupts } from "./up/interrupts";
 import { type RunOutcome, runFleet } from "./up/run";
 import { type Screen, screen } from "./up/screen";
 import { defaultStateFolder } from "./up/state-folder";

@@ -1,10 +1,12 @@
-import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { Client } from "pg";
+import { makeCluster } from "./initdb";
 import { findPostgres } from "./postgres-programs";
+import { giveTo, postgresUser } from "./postgres-user";
 
 export interface PrivateClusterProps {
   /** Where the data lives. Created when missing; used again when it holds a cluster. */
@@ -16,6 +18,11 @@ export interface PrivateClusterProps {
    * @default - PostgreSQL's own
    */
   readonly settings?: Readonly<Record<string, string>>;
+  /**
+   * Ends it at once when aborted, also while it is being made or started: without a checkpoint, so that the next start recovers.
+   * @default - it ends in order alone
+   */
+  readonly abandoned?: AbortSignal;
 }
 
 export interface PrivateCluster {
@@ -33,12 +40,14 @@ const STOP_TIMEOUT_MS = 30_000;
 /**
  * Starts PostgreSQL on this machine for the control plane alone, with the programs that `findPostgres` finds: on the loopback
  * interface, with a password kept in the directory, as an unprivileged user when called as root. The terminal's signals do not reach
- * it. Throws when the programs are missing, when another server runs on the directory (with its pid), or when the server does not come up; the message names its log.
+ * it. Throws when the programs are missing, when another server runs on the directory (with its pid), when the server does not come up (the
+ * message names its log), or when it is abandoned before.
  */
 export async function startPrivateCluster({
   directory,
   port: wantedPort,
   settings = {},
+  abandoned,
 }: PrivateClusterProps): Promise<PrivateCluster> {
   const programs = findPostgres();
   if (!programs) {
@@ -47,12 +56,16 @@ export async function startPrivateCluster({
         "or set DATABASE_URL to a server of yours",
     );
   }
-  const user = unprivilegedUser();
+  const user = postgresUser();
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  if (user.uid !== undefined && user.gid !== undefined) chownSync(directory, user.uid, user.gid);
+  giveTo(user, directory);
   const data = join(directory, "data");
   const passwordFile = join(directory, "password");
-  if (!existsSync(join(data, "PG_VERSION"))) initialize(programs.initdb, data, passwordFile, user);
+  if (!existsSync(join(data, "PG_VERSION"))) {
+    writeFileSync(passwordFile, `${randomBytes(24).toString("base64url")}\n`, { mode: 0o600 });
+    giveTo(user, passwordFile);
+    await makeCluster({ initdb: programs.initdb, data, passwordFile, user, abandoned });
+  }
   refuseSecondServer(data);
 
   const port = wantedPort ?? (await freePort());
@@ -63,6 +76,8 @@ export async function startPrivateCluster({
     ...user,
     detached: true,
     cwd: directory,
+    signal: abandoned,
+    killSignal: "SIGQUIT",
     stdio: ["ignore", "ignore", "pipe"],
   });
   let output = "";
@@ -71,7 +86,7 @@ export async function startPrivateCluster({
     writeFileSync(log, text, { flag: "a" });
   });
   const ended = new Promise<void>((resolve) => server.once("exit", () => resolve()));
-  server.once("error", () => undefined);
+  server.on("error", () => undefined);
 
   const password = readFileSync(passwordFile, "utf8").trim();
   const url = `postgres://holdfast:${password}@127.0.0.1:${port}/postgres`;
@@ -82,37 +97,12 @@ export async function startPrivateCluster({
     clearTimeout(giveUp);
   };
   try {
-    await answering(url, () => server.exitCode !== null || server.pid === undefined);
+    await answering(url, () => server.exitCode !== null || server.signalCode !== null || server.pid === undefined);
   } catch (error) {
     if (server.pid !== undefined) await stop();
     throw new Error(`PostgreSQL did not start in ${directory}: ${lastLine(output) ?? error}; its log is ${log}`);
   }
   return { url, ended, stop };
-}
-
-interface SpawnUser {
-  readonly uid?: number;
-  readonly gid?: number;
-}
-
-/** PostgreSQL refuses to run as root. */
-function unprivilegedUser(): SpawnUser {
-  if (process.getuid?.() !== 0) return {};
-  for (const name of ["postgres", "nobody"]) {
-    const id = (flag: string): string => spawnSync("id", [flag, name], { encoding: "utf8" }).stdout.trim();
-    const [uid, gid] = [id("-u"), id("-g")];
-    if (uid !== "" && gid !== "") return { uid: Number(uid), gid: Number(gid) };
-  }
-  throw new Error(
-    "PostgreSQL does not run as root, and there is neither a user postgres nor nobody: start as another user",
-  );
-}
-
-function initialize(initdb: string, data: string, passwordFile: string, user: SpawnUser): void {
-  writeFileSync(passwordFile, `${randomBytes(24).toString("base64url")}\n`, { mode: 0o600 });
-  if (user.uid !== undefined && user.gid !== undefined) chownSync(passwordFile, user.uid, user.gid);
-  const options = ["--username=holdfast", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions"];
-  execFileSync(initdb, ["-D", data, `--pwfile=${passwordFile}`, ...options], { ...user, cwd: "/", stdio: "pipe" });
 }
 
 /**

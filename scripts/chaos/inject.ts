@@ -138,19 +138,25 @@ export class Injector {
     return pids.length > 0 ? "done" : "target is not running";
   }
 
+  /** @throws Error when the system does not say what the worker runs; nothing of it stands still then. */
   private async freezeMachine(number: number): Promise<Outcome> {
     const worker = this.worker(number);
     if (worker.agent.pid === undefined) return "target is not running";
     const stopped = new Set<number>();
-    // What is started while it is being frozen is found by the second look.
-    for (let look = 0; look < 2; look++) {
-      for (const pid of worker.everything()) {
-        stopped.add(pid);
-        signal(pid, "SIGSTOP");
+    try {
+      // What is started while it is being frozen is found by the second look.
+      for (let look = 0; look < 2; look++) {
+        for (const pid of worker.everything()) {
+          stopped.add(pid);
+          signal(pid, "SIGSTOP");
+        }
       }
+      if (stopped.size === 0) return "target is not running";
+      this.frozen.push(...worker.daemons().map(({ jobId, fence }) => ({ slot: slotOf(jobId), fence: BigInt(fence) })));
+      return await this.jobsMoved(number);
+    } finally {
+      for (const pid of stopped) signal(pid, "SIGCONT");
     }
-    this.frozen.push(...worker.daemons().map(({ jobId, fence }) => ({ slot: slotOf(jobId), fence: BigInt(fence) })));
-    return await this.freeze([...stopped], () => this.jobsMoved(number));
   }
 
   private async freeze(pids: readonly number[], hold: () => Promise<Outcome>): Promise<Outcome> {

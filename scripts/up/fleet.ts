@@ -12,7 +12,7 @@ import { type PrivateCluster, startPrivateCluster } from "../../control-plane/st
 import { parseKeyring } from "../../control-plane/store/seal";
 import { lastToFirst } from "../last-to-first";
 import { type ControlPlaneApi, controlPlaneApi } from "../operator/control-plane";
-import { type Agent, runAgent } from "./agents";
+import { runAgent } from "./agents";
 import { describeFleet } from "./catalog";
 import { createDatabases, databaseUrl, NAMES } from "./databases";
 import { fileDestination } from "./log-file";
@@ -26,6 +26,8 @@ export interface FleetProps {
   readonly stateFolder: string;
   readonly ordersPerSecond: number;
   readonly say: (text: string) => void;
+  /** Ends every process at once when aborted, also while they are started; the next start repairs what that leaves. */
+  readonly abandoned: AbortSignal;
 }
 
 export interface Fleet {
@@ -40,12 +42,10 @@ export interface Fleet {
   closeShop(): Promise<void>;
   /** Gives the jobs back, ends every process in order, keeps the folder. @throws Error of the first that did not end */
   stop(): Promise<void>;
-  /** Ends every process at once; the next start repairs what that leaves. */
-  kill(): void;
 }
 
 /** Brings the fleet up. What was started is ended again when a later part fails. */
-export async function startFleet({ stateFolder, ordersPerSecond, say }: FleetProps): Promise<Fleet> {
+export async function startFleet({ stateFolder, ordersPerSecond, say, abandoned }: FleetProps): Promise<Fleet> {
   const state = await StateFolder.open(stateFolder);
   if (state.wasKilled) say("the last fleet was killed: going on with what it left");
   const steps: (() => Promise<unknown>)[] = [async () => state.release()];
@@ -56,6 +56,7 @@ export async function startFleet({ stateFolder, ordersPerSecond, say }: FleetPro
       directory: state.file("postgres"),
       port: ports.postgres,
       settings: { wal_level: "logical" },
+      abandoned,
     });
     steps.push(() => server.stop());
     await createDatabases(server.url);
@@ -67,6 +68,9 @@ export async function startFleet({ stateFolder, ordersPerSecond, say }: FleetPro
     const { base, deploymentTokenFile } = await describeFleet(api, server.url, state);
 
     const agents = WORKERS.map((name) => runAgent({ name, controlPlaneUrl: url, deploymentTokenFile, state, say }));
+    abandoned.addEventListener("abort", () => {
+      for (const agent of agents) agent.kill();
+    });
     steps.push(() => Promise.all(agents.map((agent) => agent.stop())));
     const shop = openDatabase(databaseUrl(server.url, NAMES.source), 3);
     const copy = openDatabase(databaseUrl(server.url, NAMES.sink), 3);
@@ -83,7 +87,6 @@ export async function startFleet({ stateFolder, ordersPerSecond, say }: FleetPro
       view: () => readView(api, base, shop, copy),
       closeShop,
       stop,
-      kill: () => killAll(agents, server),
     };
   } catch (error) {
     await stop().catch(() => undefined);
@@ -141,9 +144,4 @@ async function readView(api: ControlPlaneApi, base: string, shop: Pool, copy: Po
     },
     progress,
   };
-}
-
-function killAll(agents: readonly Agent[], server: PrivateCluster): void {
-  for (const agent of agents) agent.kill();
-  void server.stop();
 }

@@ -44,8 +44,7 @@ export async function runFleet(props: RunProps): Promise<RunOutcome> {
   const { stateFolder, ordersPerSecond, screen, interrupted, abandoned } = props;
   const startedAt = performance.now();
   screen.say("… starting the local fleet: PostgreSQL, control plane, two workers");
-  const fleet = await startFleet({ stateFolder, ordersPerSecond, say: screen.say.bind(screen) });
-  abandoned.addEventListener("abort", () => fleet.kill());
+  const fleet = await startFleet({ stateFolder, ordersPerSecond, say: screen.say.bind(screen), abandoned });
   try {
     screen.say(introduction(fleet, stateFolder));
     return await watch(fleet, props, startedAt);

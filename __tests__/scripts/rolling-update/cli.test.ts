@@ -159,23 +159,32 @@ describe("holdfast roll", () => {
   });
 
   test.each([
-    [1, ["00"]],
-    [2, []],
-  ])("R19: interrupted %i times it ends with 3, and resume goes on to the end", async (times, replaced) => {
-    const aws = await SimulatedAws.running();
-    const store = new MemoryStore();
-    aws.release();
-    aws.clock.after(60_000, () => {
-      for (let time = 0; time < times; time++) process.emit("SIGINT");
-    });
+    { interrupted: "once", atMs: [0], replaced: ["00"], says: "stopping after the current node" },
+    { interrupted: "by a Ctrl-C that npm passes on", atMs: [0, 3], replaced: ["00"], says: "after the current node" },
+    { interrupted: "again after a second", atMs: [0, 1_000], replaced: [], says: "stopping now" },
+  ])(
+    "R19: interrupted $interrupted it ends with 3, and resume goes on to the end",
+    async ({ atMs, replaced, says }) => {
+      const aws = await SimulatedAws.running();
+      const store = new MemoryStore();
+      aws.release();
+      aws.clock.after(60_000, () => {
+        const clock = jest.spyOn(performance, "now");
+        for (const ms of atMs) {
+          clock.mockReturnValue(ms);
+          process.emit("SIGINT");
+        }
+        clock.mockRestore();
+      });
 
-    const { code, lines, out } = await cli(aws, store, "run", "--yes");
+      const { code, lines, out } = await cli(aws, store, "run", "--yes");
 
-    expect(code).toBe(3);
-    expect(JSON.parse(lines.at(-1) ?? "")).toEqual({ outcome: { status: "paused", replaced } });
-    expect(out).toContain(times === 1 ? "stopping after the current node" : "stopping now");
-    expect((await cli(aws, store, "resume")).code).toBe(0);
-  });
+      expect(code).toBe(3);
+      expect(JSON.parse(lines.at(-1) ?? "")).toEqual({ outcome: { status: "paused", replaced } });
+      expect(out).toContain(says);
+      expect((await cli(aws, store, "resume")).code).toBe(0);
+    },
+  );
 
   test("R19: resume goes on with every option the roll was begun with, but for those it is given", async () => {
     const aws = await SimulatedAws.running();

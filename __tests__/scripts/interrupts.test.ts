@@ -1,4 +1,5 @@
-import { Interrupts } from "../../../scripts/up/interrupts";
+import { scripts } from "../../package.json";
+import { Interrupts } from "../../scripts/interrupts";
 
 /** What has been asked for after interrupts at these times, in ms. */
 function heardAt(...timesMs: number[]): { first: boolean; second: boolean } {
@@ -20,4 +21,8 @@ test("what the terminal, npm and tsx make of one Ctrl-C does not end at once wha
 test("an interrupt a second after the first ends it at once, whatever came between", () => {
   expect(heardAt(5_000, 6_000)).toEqual({ first: true, second: true });
   expect(heardAt(5_000, 5_300, 5_600, 5_900, 6_200)).toEqual({ first: true, second: true });
+});
+
+test("no command of package.json stands behind tsx's own process, which kills what takes its time to end", () => {
+  expect(Object.values(scripts).filter((command) => /(?<!node --import )\btsx /.test(command))).toEqual([]);
 });

@@ -1,10 +1,10 @@
 /**
- * One Ctrl-C is heard more than once: the terminal signals npm, tsx and the fleet alike, npm passes on what it gets, and tsx does so 30 ms
- * later unless it has seen the fleet react, which it misses where the fleet was faster than tsx itself. Nobody means a second one so soon.
+ * One Ctrl-C is heard more than once: the terminal signals npm and the program alike, and npm passes on what it gets; so does `npx tsx`, up to
+ * 30 ms later. Nobody means a second one so soon.
  */
 const ECHOES_MS = 1_000;
 
-/** What interrupts ask of a fleet: the first to end in order; one that is no echo of the first, to end at once. */
+/** What interrupts ask of a program at work: the first to end in order; one that is no echo of the first, to end at once. */
 export class Interrupts {
   private readonly inOrder = new AbortController();
   private readonly atOnce = new AbortController();

@@ -1,0 +1,120 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, existsSync, readdirSync, readFileSync } from "node:fs";
+import { delimiter, dirname, join, resolve } from "node:path";
+import { Client } from "pg";
+import { findPostgres } from "../../../control-plane/store/postgres-programs";
+import { startPrivateCluster } from "../../../control-plane/store/private-cluster";
+import { eventually } from "../../support/eventually";
+import { useScratch } from "../../support/scratch";
+
+const REPOSITORY = resolve(__dirname, "..", "..", "..");
+const START = 'require("./control-plane/store/private-cluster").startPrivateCluster({ directory: process.argv[1] })';
+
+const scratch = useScratch();
+const { PATH = "" } = process.env;
+beforeEach(() => chmodSync(scratch.path, 0o711));
+afterEach(() => {
+  process.env.PATH = PATH;
+});
+
+/** A PATH on which initdb is a shell script, which gets the directory as its second argument. */
+function pathWithInitdb(script: string): string {
+  for (const [name, text] of Object.entries({ initdb: script, postgres: "exit 1" })) {
+    chmodSync(scratch.write(join("bin", name), `#!/bin/sh\n${text}\n`), 0o755);
+  }
+  chmodSync(join(scratch.path, "bin"), 0o755);
+  return [join(scratch.path, "bin"), dirname(findPostgres()?.postgres ?? ""), PATH].join(delimiter);
+}
+
+test("initdb leads a group of its own, which a terminal's Ctrl-C does not reach, and its failure says what it said", async () => {
+  process.env.PATH = pathWithInitdb('echo "initdb $$ is of group $(ps -o pgid= -p $$)" >&2; exit 1');
+  const directory = join(scratch.path, "cluster");
+
+  await expect(startPrivateCluster({ directory })).rejects.toThrow(
+    /^initdb made no PostgreSQL cluster in .*cluster: initdb (\d+) is of group +\1$/,
+  );
+});
+
+test("what is killed while initdb works leaves nothing that the next start takes for a cluster", async () => {
+  // GIVEN an initdb that has written its version first, and is at work until its directory has gone
+  const directory = join(scratch.path, "cluster");
+  const made = 'echo 1 > "$2/PG_VERSION"; while [ -e "$2/PG_VERSION" ]; do sleep 0.1; done';
+  const starting = spawn(process.execPath, ["--require", "tsx/cjs", "--eval", START, directory], {
+    cwd: REPOSITORY,
+    env: { ...process.env, PATH: pathWithInitdb(`mkdir -p "$2"; ${made}`) },
+    stdio: "ignore",
+  });
+  const ended = once(starting, "exit");
+  await eventually(async () => (clustersIn(directory).length > 0 ? true : undefined));
+
+  // WHEN the process that waits for it is killed
+  starting.kill("SIGKILL");
+  await ended;
+
+  // THEN the next start makes a cluster of its own, and removes what was left
+  const cluster = await startPrivateCluster({ directory });
+  await cluster.stop();
+  expect(clustersIn(directory)).toEqual(["data"]);
+});
+
+test("a directory that holds something else than a cluster is left alone", async () => {
+  const directory = join(scratch.path, "cluster");
+  scratch.write(join("cluster", "data", "notes"), "mine");
+
+  await expect(startPrivateCluster({ directory })).rejects.toThrow(
+    `${join(directory, "data")} is not empty and holds no PostgreSQL cluster: remove it, or choose another directory`,
+  );
+});
+
+test("one that is abandoned ends without a checkpoint, whoever is connected, and the next start recovers", async () => {
+  const directory = join(scratch.path, "cluster");
+  const abandoned = new AbortController();
+  const cluster = await startPrivateCluster({ directory, abandoned: abandoned.signal });
+  const client = new Client({ connectionString: cluster.url });
+  client.on("error", () => undefined);
+  await client.connect();
+  await client.query("create table kept (); insert into kept default values");
+
+  abandoned.abort();
+  await cluster.ended;
+
+  const next = await startPrivateCluster({ directory });
+  const { rows } = await within(next.url, "select count(*)::int as kept from kept");
+  await next.stop();
+  expect(rows).toEqual([{ kept: 1 }]);
+  const log = readFileSync(join(directory, "postgres.log"), "utf8");
+  expect(log).toContain("received immediate shutdown request");
+  expect(log).toContain("automatic recovery in progress");
+});
+
+test("one that is abandoned while it is made ends its initdb, which cleans up", async () => {
+  const directory = join(scratch.path, "cluster");
+  const atWork = 'trap \'rm -r "$2"; exit 1\' TERM; echo 1 > "$2/PG_VERSION"; while :; do sleep 0.1; done';
+  process.env.PATH = pathWithInitdb(atWork);
+  const abandoned = new AbortController();
+  const starting = startPrivateCluster({ directory, abandoned: abandoned.signal });
+  const refused = expect(starting).rejects.toThrow("aborted");
+  await eventually(async () => (clustersIn(directory).length > 0 ? true : undefined));
+
+  abandoned.abort();
+
+  await refused;
+  await eventually(async () => (clustersIn(directory).length === 0 ? true : undefined));
+});
+
+async function within(connectionString: string, sql: string) {
+  const client = new Client({ connectionString });
+  await client.connect();
+  try {
+    return await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Directories right below this one that look like a cluster's, or like one that is being made. */
+function clustersIn(directory: string): readonly string[] {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory).filter((name) => existsSync(join(directory, name, "PG_VERSION")));
+}
