@@ -45,7 +45,7 @@ const COMMANDS: Readonly<Record<string, (flags: { json?: boolean; follow?: boole
     return (await boot({ configuration, imds, connect, log, paths })) === "ready" ? 0 : BOOT_FAILED;
   },
   async status({ json }) {
-    const state = readState(paths.state);
+    const state = await readState(paths.state);
     console.log(json ? JSON.stringify(state ?? null) : statusText(state));
     return exitStatus(state);
   },

@@ -1,4 +1,5 @@
-import { readText, unlessMissing, writeFileAtomic } from "../host/files";
+import { readFile } from "node:fs/promises";
+import { writeFileAtomic } from "../host/files";
 
 /** In this order; every step looks at what is there and does what is missing. */
 export const STEPS = ["identity", "attach", "filesystem", "files", "configure", "health", "complete"] as const;
@@ -42,7 +43,7 @@ export async function openJournal(
   path: string,
   node: Pick<BootState, "instanceId" | "cluster" | "nodeId">,
 ): Promise<Journal> {
-  const former = readState(path);
+  const former = await readState(path);
   const own = former?.instanceId === node.instanceId ? former : undefined;
   let state: BootState = {
     instanceId: node.instanceId,
@@ -66,11 +67,12 @@ export async function openJournal(
   };
 }
 
-/**
- * @returns undefined before the first boot.
- * @throws Error when it is there and cannot be read.
- */
-export function readState(path: string): BootState | undefined {
-  const text = unlessMissing(path, readText, "it is root's to read");
-  return text === undefined ? undefined : JSON.parse(text);
+/** @returns undefined before the first boot. */
+export async function readState(path: string): Promise<BootState | undefined> {
+  try {
+    return JSON.parse(await readFile(path, "utf8"));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
 }

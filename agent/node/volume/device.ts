@@ -1,7 +1,5 @@
-import { realpathSync, statSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { unlessMissing } from "../../host/files";
 import { deviceBytes } from "../disk/contents";
 
 /** Where the kernel and udev describe block devices. */
@@ -32,7 +30,7 @@ export async function findDevice(
   { dev = "/dev", sys = "/sys/class/block" }: DeviceTree = {},
 ): Promise<string | undefined> {
   const serial = volume.volumeId.replace("-", "");
-  const linked = blockDevice(join(dev, "disk/by-id", `nvme-${EBS_MODEL.replaceAll(" ", "_")}_${serial}`));
+  const linked = await blockDevice(join(dev, "disk/by-id", `nvme-${EBS_MODEL.replaceAll(" ", "_")}_${serial}`));
   if (linked && [undefined, serial].includes(await text(join(sys, basename(linked), "device/serial")))) return linked;
 
   let nitro = false;
@@ -45,19 +43,21 @@ export async function findDevice(
 
   const [, letters] = /^\/dev\/(?:sd|xvd)([a-z]+)$/.exec(deviceName) ?? [];
   for (const name of [basename(deviceName), ...(letters ? [`xvd${letters}`] : [])]) {
-    const device = blockDevice(join(dev, name));
+    const device = await blockDevice(join(dev, name));
     if (device && (await deviceBytes(device)) === volume.sizeGiB * GIB) return device;
   }
   return undefined;
 }
 
 /** The device node behind a name or link; undefined if there is none. */
-function blockDevice(path: string): string | undefined {
-  const read = (name: string) => {
-    const device = realpathSync(name);
-    return statSync(device).isBlockDevice() ? device : undefined;
-  };
-  return unlessMissing(path, read, "see what dmesg says of it");
+async function blockDevice(path: string): Promise<string | undefined> {
+  try {
+    const device = await realpath(path);
+    return (await stat(device)).isBlockDevice() ? device : undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 async function text(path: string): Promise<string | undefined> {
