@@ -4,15 +4,9 @@ import type { AuditEntry } from "./audit";
 import { CatalogConflict } from "./catalog";
 import type { Prepared, Queryable, Transaction } from "./database";
 import type { Foreseen } from "./foreseen";
-import type { Actor, Change, RunnableJob } from "./jobs";
+import type { Actor, Change, JobDescription, RunnableJob } from "./jobs";
 
-export interface NewJob {
-  readonly name: string;
-  readonly sourceId: string;
-  readonly sinkId: string;
-  readonly tables: readonly string[];
-  readonly snapshot: boolean;
-  readonly options: Readonly<Record<string, string>>;
+export interface NewJob extends JobDescription {
   readonly pool: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly priority: number;

@@ -36,14 +36,18 @@ export interface LockedJob {
   readonly checkpointSeq: number;
 }
 
-/** A job that may be given to a worker, with what that needs to know of it. */
-export interface RunnableJob extends LockedJob {
+/** What an operator says of a job that its worker needs to know. */
+export interface JobDescription {
   readonly name: string;
   readonly sourceId: string;
   readonly sinkId: string;
   readonly tables: readonly string[];
   readonly snapshot: boolean;
   readonly options: Readonly<Record<string, string>>;
+}
+
+/** A job that may be given to a worker. */
+export interface RunnableJob extends LockedJob, JobDescription {
   /** The newest checkpoint. */
   readonly resume: Checkpoint | null;
 }
