@@ -72,7 +72,7 @@ function opened(keyring: Keyring, deploymentId: string, row: SealedDatasource): 
 
 /** @throws Error when a password of the job's cannot be opened */
 export function assignmentOf(
-  { job, sourceId, sinkId, resume, ...described }: RunnableJob,
+  { job, name, sourceId, sinkId, tables, snapshot, options, resume }: RunnableJob,
   connections: Connections,
 ): Assignment {
   const connection = (id: string): Connection => {
@@ -80,7 +80,6 @@ export function assignmentOf(
     if (!found || found instanceof Error) throw found ?? new Error(`there is no datasource ${id}`);
     return found;
   };
-  const { name, tables, snapshot, options } = described;
   return {
     attempt: job.failures + 1,
     spec: {

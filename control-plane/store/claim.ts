@@ -1,6 +1,7 @@
 /** Which jobs the claims of a group get. */
 import { keyOf, mayTake, type Placement } from "../lease/placement";
 import { refOf } from "../protocol/job-ref";
+import type { Held } from "./assignments";
 import type { Fresh } from "./create";
 import type { Prepared, Queryable } from "./database";
 import { type JobStep, RUNNABLE_COLUMNS, type RunnableJob, readRunnable } from "./jobs";
@@ -75,6 +76,8 @@ export interface Claimants {
 export interface Dealt {
   readonly jobs: readonly RunnableJob[];
   readonly steps: readonly JobStep[];
+  /** What claims were granted before, and get again. */
+  readonly again: readonly Held[];
   /** The same claim id gets the same open grants again. */
   grantedTo(claim: Claim): readonly Ref[];
   /** Whether there may be more jobs that the claimer could take. */
@@ -92,6 +95,7 @@ export function dealJobs(
 ): Dealt {
   const jobs: RunnableJob[] = [];
   const steps: JobStep[] = [];
+  const again: Held[] = [];
   const grants = new Map<string, readonly Ref[]>();
   const satisfied = new Set<string>();
   const taken = new Map([...sessions].map(([id, { held }]) => [id, held.length]));
@@ -110,6 +114,7 @@ export function dealJobs(
     for (const claim of claims) {
       const { sessionId: session } = claim;
       const open = openGrants(sessions.get(session), claim);
+      again.push(...open.map((ref) => ({ ...ref, sessionId: session })));
       const mayClaim = open.length === 0 && tokens.has(claim.tokenId) && live.has(session);
       const mayHave = mayClaim ? freeSlots(sessions.get(session), taken) : 0;
       const most = Math.min(claim.slots, mayHave);
@@ -128,6 +133,7 @@ export function dealJobs(
   return {
     jobs,
     steps,
+    again,
     grantedTo: (claim) => grants.get(idOf(claim)) ?? [],
     isMoreFor: (claim) => !satisfied.has(idOf(claim)),
   };

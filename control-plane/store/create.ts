@@ -91,11 +91,12 @@ export async function readObstacles(tx: Queryable, creations: readonly Creation[
 
 /** What is read where creations may be made. A name or an id that was taken meanwhile fails the insertion. */
 export function nothingInTheWayOf(creations: readonly Creation[]): Foreseen {
-  const sides = creations.flatMap(({ deploymentId, job: { sourceId, sinkId } }) =>
-    [sourceId, sinkId].map((id): [string, Datasource] => [id, { id, deploymentId }]),
-  );
+  const sides = creations.flatMap(({ deploymentId, job: { sourceId, sinkId } }) => [
+    { id: sourceId, deploymentId },
+    { id: sinkId, deploymentId },
+  ]);
   return new Map([
-    [DATASOURCES, { rows: [...new Map(sides).values()] }],
+    [DATASOURCES, { rows: sides }],
     [TAKEN, { rows: [], isImplied: true }],
   ]);
 }

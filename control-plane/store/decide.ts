@@ -1,8 +1,7 @@
 /** What comes of writes of jobs: what is read for them, and what is decided from it. */
 import type { Request } from "../protocol/messages";
-import type { Held } from "./assignments";
 import type { AuditEntry } from "./audit";
-import { type Claim, type Dealt, dealJobs, openGrants, PICK, type Picked, pickJobs } from "./claim";
+import { type Claim, type Dealt, dealJobs, PICK, type Picked, pickJobs } from "./claim";
 import {
   type Creation,
   entryOf,
@@ -81,12 +80,11 @@ export function foresee(writes: readonly Write[]): Foreseen | undefined {
   const names = new Set(creations.map(({ deploymentId, job }) => `${deploymentId}/${job.name}`));
   const hasOthers = starts.length + reports.length > 0 || seen.length < claims.length;
   if (creations.length === 0 || hasOthers || names.size < creations.length) return undefined;
-  const sessions = [...new Map(seen.map((session) => [session.id, session])).values()];
   return new Map([
     ...nothingInTheWayOf(creations),
-    [STILL_VALID, { rows: unique([...creations, ...claims], "tokenId").map((id) => ({ id })) }],
-    [LEASES, { rows: sessions.map(({ id }) => ({ id })) }],
-    [SESSIONS, { rows: sessions }],
+    [STILL_VALID, { rows: [...creations, ...claims].map(({ tokenId: id }) => ({ id })) }],
+    [LEASES, { rows: seen.map(({ id }) => ({ id })) }],
+    [SESSIONS, { rows: seen }],
     [PICK, { rows: [] }],
   ]);
 }
@@ -102,12 +100,10 @@ export interface Decided {
   readonly changes: ReadonlyMap<string, Change>;
   /** Of the creations, and of the changes. */
   readonly entries: { readonly created: readonly AuditEntry[]; readonly changed: readonly AuditEntry[] };
-  /** What claims were granted before, and get again. */
-  readonly again: readonly Held[];
 }
 
 export function decide(writes: readonly Write[], read: Readings): Decided {
-  const { creations, claims } = byKind(writes);
+  const { creations } = byKind(writes);
   const { tokens, live } = read;
   const steps = new Map<Start | Report, JobStep>();
   for (const { start, report } of writes) {
@@ -125,10 +121,6 @@ export function decide(writes: readonly Write[], read: Readings): Decided {
     made: new Set([...steps.keys()].filter((_, index) => typeof results[index] !== "string")),
     changes,
     entries: { created: fresh.map(entryOf), changed },
-    again: claims.flatMap((claim) => {
-      const { sessionId } = claim;
-      return openGrants(read.sessions.get(sessionId), claim).map((ref) => ({ ...ref, sessionId }));
-    }),
   };
 }
 

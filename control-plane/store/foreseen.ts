@@ -3,6 +3,7 @@ import type { Prepared, Queryable, Transaction } from "./database";
 
 /** What a query will be answered with, if nobody else has changed anything meanwhile. */
 interface Answer {
+  /** One that stands here several times is one. */
   readonly rows: readonly { readonly id: string }[];
   /** What is written fails by itself where the answer is another. */
   readonly isImplied?: true;
@@ -19,7 +20,8 @@ export function answeringAsForeseen(tx: Transaction, foreseen: Foreseen): Querya
     query: async (statement, values = []) => {
       const answer = typeof statement === "string" ? undefined : foreseen.get(statement);
       if (typeof statement === "string" || !answer) throw new Error("nobody has foreseen what a query will answer");
-      const rows = [...answer.rows].sort((one, other) => (one.id < other.id ? -1 : 1));
+      const byId = new Map(answer.rows.map((row) => [row.id, row]));
+      const rows = [...byId.values()].sort((one, other) => (one.id < other.id ? -1 : 1));
       if (!answer.isImplied) void tx.send(mustBeForeseen(statement, values.length), [...values, JSON.stringify(rows)]);
       return { rows: rows as never[], rowCount: rows.length };
     },

@@ -110,9 +110,9 @@ async function writeTogether(
 }
 
 async function write(tx: Transaction, keyring: Keyring, decided: Decided): Promise<Omit<Written, "read">> {
-  const { fresh, changes, entries, dealt, again } = decided;
+  const { fresh, changes, entries, dealt } = decided;
   const told = await tellLeftSlots(tx, changes.values(), entries.changed);
-  const granted = [...dealt.jobs, ...(await readHeldJobs(tx, again))];
+  const granted = [...dealt.jobs, ...(await readHeldJobs(tx, dealt.again))];
   insertJobs(tx, fresh, changes);
   const comes = new Set(fresh.map(({ row }) => row.id));
   updateJobs(
