@@ -1,5 +1,4 @@
 import { execFileSync } from "node:child_process";
-import { randomUUID } from "node:crypto";
 import fs, {
   appendFileSync,
   existsSync,
@@ -16,13 +15,14 @@ import { getPriority } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { reason } from "../../../../agent/host/log";
-import type { DaemonProcess, DaemonRecord } from "../../../../agent/worker/daemon/daemon-host";
+import type { DaemonProcess } from "../../../../agent/worker/daemon/daemon-host";
 import { boundFolder, capOutput, lastLines } from "../../../../agent/worker/daemon/daemon-output";
 import { processHost, recordedDaemons } from "../../../../agent/worker/daemon/process-host";
 import { machineInstant } from "../../../../agent/worker/lease-keeper";
 import { useScratch } from "../../../support/scratch";
 import { unreadable } from "../../../support/unreadable";
 import { eventually } from "../../daemon/eventually";
+import { recordOf } from "./daemon-record";
 
 const scratch = useScratch();
 const started: DaemonProcess[] = [];
@@ -34,20 +34,6 @@ afterEach(async () => {
     await daemon.ended;
     await daemon.forget();
   }
-});
-
-const recordOf = (record: Partial<DaemonRecord> = {}): DaemonRecord => ({
-  jobId: randomUUID(),
-  fence: 1,
-  name: "orders",
-  onDisconnect: "stop",
-  port: 1,
-  slotName: "slot",
-  tables: ["orders"],
-  flushIntervalMs: 50,
-  snapshotOnly: false,
-  seq: -1,
-  ...record,
 });
 
 const hostOf = (...command: [string, ...string[]]) => processHost({ command, directory: scratch.path });

@@ -1,13 +1,12 @@
 import { spawn } from "node:child_process";
-import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { DaemonRecord } from "../../../../agent/worker/daemon/daemon-host";
 import { unitName } from "../../../../agent/worker/daemon/daemon-unit";
 import { systemdHost } from "../../../../agent/worker/daemon/systemd-host";
 import type { GuardClient } from "../../../../agent/worker/guard-client";
 import { useScratch } from "../../../support/scratch";
+import { recordOf } from "./daemon-record";
 
 const scratch = useScratch();
 const path = process.env["PATH"];
@@ -43,19 +42,6 @@ const GUARD: GuardClient = {
 };
 
 const LIMITS = { memoryBytes: 1, cpuPercent: 100 };
-const recordOf = (): DaemonRecord => ({
-  jobId: randomUUID(),
-  fence: 1,
-  name: "orders",
-  onDisconnect: "stop",
-  port: 1,
-  slotName: "slot",
-  tables: ["orders"],
-  flushIntervalMs: 50,
-  snapshotOnly: true,
-  seq: -1,
-});
-
 test("a daemon of which nobody knows whether it was started is ended before its start is said to have failed", async () => {
   // GIVEN a guard that does not answer to a start, and is away for a moment
   const asked: string[] = [];
@@ -70,7 +56,7 @@ test("a daemon of which nobody knows whether it was started is ended before its 
     },
   };
   const directory = join(scratch.path, "jobs");
-  const record = recordOf();
+  const record = recordOf({ snapshotOnly: true });
 
   // WHEN
   const started = systemdHost({ directory, guard, limits: LIMITS }).start({ record, variables: {}, files: {} });
@@ -82,7 +68,7 @@ test("a daemon of which nobody knows whether it was started is ended before its 
 });
 
 test("a daemon that lives is taken up although what an ended one has left cannot be removed", async () => {
-  const [alive, ended] = [recordOf(), recordOf()];
+  const [alive, ended] = [recordOf({ snapshotOnly: true }), recordOf({ snapshotOnly: true })];
   const directory = join(scratch.path, "jobs");
   for (const record of [ended, alive]) scratch.write(`jobs/${record.jobId}/job.json`, JSON.stringify(record));
   systemctlAnswers([
@@ -102,7 +88,7 @@ test("a daemon that lives is taken up although what an ended one has left cannot
 
 test("a daemon's end that systemd did not tell when it was first asked is told when it is asked again", async () => {
   // GIVEN a daemon that runs, and a systemd that fails to say once how it ended
-  const record = recordOf();
+  const record = recordOf({ snapshotOnly: true });
   const child = spawn("sleep", ["600"], { stdio: "ignore" });
   await once(child, "spawn");
   const told = (state: string) => `Id=${unitName(record)}\nExecMainPID=${child.pid}\n${state}\n`;
