@@ -9,13 +9,17 @@ export interface Scratch {
   readonly write: (name: string, text: string) => string;
 }
 
-/** Gives every test of the file an empty directory of its own, removed after it. */
+/** Gives every test of the file an empty directory of its own, removed once every hook after the test has ended what writes there. */
 export function useScratch(): Scratch {
   let path = "";
+  const remove = () => {
+    if (path !== "") rmSync(path, { recursive: true });
+  };
   beforeEach(() => {
+    remove();
     path = mkdtempSync(join(tmpdir(), "holdfast-test-"));
   });
-  afterEach(() => rmSync(path, { recursive: true }));
+  afterAll(remove);
   return {
     get path() {
       return path;
