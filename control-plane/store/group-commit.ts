@@ -10,8 +10,8 @@ interface Waiting<Item, Result> {
 /** When what has just arrived, or was just answered, has had its turn. */
 const soon = (): Promise<void> => new Promise(setImmediate);
 
-/** Few enough for a transaction that nobody waits for. */
-const MOST = 100;
+/** Of rows; few enough for a transaction that takes some tens of milliseconds. */
+const MOST = 500;
 /** Groups under way at once: while one is committed the next is worked on. */
 const LANES = 2;
 
@@ -19,9 +19,13 @@ const LANES = 2;
  * Lets what comes while groups are under way share the next one, so that many callers pay for one commit and a single caller waits for
  * nobody. A group that fails is done again one by one: whoever is at fault fails alone. An item may therefore be done twice where the first
  * answer was lost with its connection, as it may when a worker repeats its message.
+ * @param weightOf how many rows an item may write
  */
-export function inGroups<Item, Result>(perform: Perform<Item, Result>): (item: Item) => Promise<Result> {
-  let waiting: Waiting<Item, Result>[] = [];
+export function inGroups<Item, Result>(
+  perform: Perform<Item, Result>,
+  weightOf: (item: Item) => number,
+): (item: Item) => Promise<Result> {
+  const waiting: Waiting<Item, Result>[] = [];
   let lanes = 0;
 
   const settle = async (group: readonly Waiting<Item, Result>[]): Promise<void> => {
@@ -36,8 +40,7 @@ export function inGroups<Item, Result>(perform: Perform<Item, Result>): (item: I
   const work = async (): Promise<void> => {
     lanes += 1;
     for (await soon(); waiting.length > 0; await soon()) {
-      const group = waiting.slice(0, MOST);
-      waiting = waiting.slice(MOST);
+      const group = waiting.splice(0, countWithin(MOST, waiting, weightOf));
       await settle(group);
     }
     lanes -= 1;
@@ -47,4 +50,18 @@ export function inGroups<Item, Result>(perform: Perform<Item, Result>): (item: I
       waiting.push({ item, resolve, reject });
       if (lanes < LANES) void work();
     });
+}
+
+/** How many of the first together weigh no more than `most`; at least one. */
+function countWithin<Item>(
+  most: number,
+  waiting: readonly { readonly item: Item }[],
+  weightOf: (item: Item) => number,
+): number {
+  let weight = 0;
+  const beyond = waiting.findIndex(({ item }) => {
+    weight += weightOf(item);
+    return weight > most;
+  });
+  return beyond < 0 ? waiting.length : Math.max(1, beyond);
 }

@@ -51,7 +51,7 @@ export function groupedJobWrites(pool: Pool, ready: ReadyJobs, keyring: Keyring)
     const { connections, ...done } = await writeTogether(pool, writes, ready, keyring);
     const written = { ...done, connections: await connections };
     return writes.map(() => written);
-  });
+  }, mostJobsOf);
   const said = async <Word extends string>(write: Start | Report, asked: Write, word: Word) => {
     const { read, decided } = await submit(asked);
     if (!read.tokens.has(write.tokenId)) return "refused";
@@ -81,6 +81,8 @@ export function groupedJobWrites(pool: Pool, ready: ReadyJobs, keyring: Keyring)
     report: async (report) => await said(report, { report }, "reported"),
   };
 }
+
+const mostJobsOf = ({ claim }: Write): number => claim?.slots ?? 1;
 
 /** What came of writes that were made together. */
 interface Written {

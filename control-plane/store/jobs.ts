@@ -1,4 +1,4 @@
-import { isHeld, type Job, type JobEvent, type Refused, retryDelayMs, transition } from "../lease/job";
+import { type Job, type JobEvent, type Refused, retryDelayMs, transition } from "../lease/job";
 import type { Checkpoint } from "../protocol/messages";
 import { type AuditEntry, recordAudit } from "./audit";
 import type { Prepared, Queryable, Transaction } from "./database";
@@ -186,18 +186,18 @@ export const WRITE: Prepared = {
   text: `
     update jobs j set state = n.state, desired = n.desired, fence = n.fence, session_id = n.session_id,
        reported_session = n.reported_session, reported_fence = n.reported_fence, failures = n.failures,
-       claim_id = case when n.is_held then coalesce(n.claim_id, j.claim_id) end,
+       claim_id = case when n.session_id is not null then coalesce(n.claim_id, j.claim_id) end,
        grant_expires_at = case when n.state = 'starting'
          then coalesce(now() + make_interval(secs => n.grant_seconds), j.grant_expires_at) end,
-       not_before = now() + make_interval(secs => n.delay_seconds),
-       last_error = case when n.is_end then n.last_error else j.last_error end,
-       log_tail = case when n.is_end then n.log_tail else j.log_tail end,
+       not_before = now() + make_interval(secs => coalesce(n.delay_seconds, 0)),
+       last_error = case when n.log_tail is null then j.last_error else n.last_error end,
+       log_tail = coalesce(n.log_tail, j.log_tail),
        checkpoint_seq = greatest(j.checkpoint_seq, n.seq),
        checkpoint_phase = case when n.seq > coalesce(j.checkpoint_seq, -1) then n.phase else j.checkpoint_phase end,
        checkpoint_position = case when n.seq > coalesce(j.checkpoint_seq, -1) then n.position else j.checkpoint_position end
-     from jsonb_to_recordset($1) as n (id uuid, state text, desired text, fence bigint, session_id uuid, reported_session uuid,
-       reported_fence bigint, failures integer, is_held boolean, delay_seconds float, claim_id uuid, grant_seconds float,
-       is_end boolean, last_error text, log_tail text[], seq bigint, phase text, position text)
+     from json_to_recordset($1) as n (id uuid, state text, desired text, fence bigint, session_id uuid, reported_session uuid,
+       reported_fence bigint, failures integer, delay_seconds float, claim_id uuid, grant_seconds float,
+       last_error text, log_tail text[], seq bigint, phase text, position text)
      where j.id = n.id and j.id = any($2)`,
 };
 
@@ -209,15 +209,13 @@ export function updateJobs(tx: Transaction, changes: readonly Change[]): void {
     state: next.state,
     desired: next.desired,
     fence: next.fence,
-    session_id: next.session,
-    reported_session: next.reported?.session ?? null,
-    reported_fence: next.reported?.fence ?? null,
+    session_id: next.session ?? undefined,
+    reported_session: next.reported?.session,
+    reported_fence: next.reported?.fence,
     failures: next.failures,
-    is_held: isHeld(next),
-    delay_seconds: next.failures > job.failures ? retryDelayMs(next.failures, Math.random) / 1_000 : 0,
-    claim_id: grant?.claimId ?? null,
-    grant_seconds: grant ? grant.grantMs / 1_000 : null,
-    is_end: end !== undefined,
+    delay_seconds: next.failures > job.failures ? retryDelayMs(next.failures, Math.random) / 1_000 : undefined,
+    claim_id: grant?.claimId,
+    grant_seconds: grant && grant.grantMs / 1_000,
     last_error: end?.error,
     log_tail: end?.logTail,
     ...end?.checkpoint,

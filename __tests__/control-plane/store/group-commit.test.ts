@@ -2,7 +2,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { inGroups } from "../../../control-plane/store/group-commit";
 
 /** Doubles numbers, one group at a time, when it is told to. */
-function doubling() {
+function doubling(weightOf = (_: number) => 1) {
   const groups: number[][] = [];
   const release: (() => void)[] = [];
   const submit = inGroups<number, number>(async (items) => {
@@ -10,7 +10,7 @@ function doubling() {
     await new Promise<void>((resolve) => release.push(resolve));
     if (items.includes(-1)) throw new Error("minus one");
     return items.map((item) => item * 2);
-  });
+  }, weightOf);
   /** Lets the group that began first end, and those that can begin. */
   const step = async (): Promise<void> => {
     release.shift()?.();
@@ -63,13 +63,23 @@ describe("writes in groups", () => {
     expect(await Promise.all(results)).toEqual([4, "Error: minus one", 6]);
   });
 
-  it("no group holds more than a hundred", async () => {
+  it("no group weighs more than five hundred rows", async () => {
     const { groups, submit, step } = doubling();
 
-    const results = Array.from({ length: 251 }, (_, item) => submit(item));
+    const results = Array.from({ length: 1_251 }, (_, item) => submit(item));
     for (let round = 0; round < 5; round++) await step();
 
-    expect(groups.map(({ length }) => length)).toEqual([100, 100, 51]);
-    expect(await Promise.all(results)).toEqual(Array.from({ length: 251 }, (_, item) => item * 2));
+    expect(groups.map(({ length }) => length)).toEqual([500, 500, 251]);
+    expect(await Promise.all(results)).toEqual(Array.from({ length: 1_251 }, (_, item) => item * 2));
+  });
+
+  it("an item that is heavier than a group may be is done nevertheless, by itself", async () => {
+    const { groups, submit, step } = doubling((item) => item);
+
+    const results = [501, 300, 200, 1].map(submit);
+    for (let round = 0; round < 5; round++) await step();
+
+    expect(groups).toEqual([[501], [300, 200], [1]]);
+    expect(await Promise.all(results)).toEqual([1_002, 600, 400, 2]);
   });
 });
