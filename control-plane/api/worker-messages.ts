@@ -92,7 +92,7 @@ export const HANDLERS = {
     };
     const look = async () => {
       const [sessions, tokens] = await Promise.all([
-        readSessions(api.pool, [sessionId]),
+        readSessions(api.pool, [sessionId], [claimId]),
         readValidTokens(api.pool, [tokenId]),
       ]);
       if (!tokens.has(tokenId)) throw tokenInvalid();
@@ -108,7 +108,7 @@ export const HANDLERS = {
       const { session, granted } = asks ? await ask(woken, seen) : await look();
       if (!session || session.state === "closed") throw sessionClosed();
       const drain = session.draining ? [DRAIN] : [];
-      const actions = [...stopOrders(session.held), ...drain, ...(await owed(api, sessionId, session))];
+      const actions = [...stopOrders(session.unwanted), ...drain, ...(await owed(api, sessionId, session))];
       if (granted.length > 0 || actions.length > 0 || ending || leftMs <= 0) {
         const grants = granted.map(({ jobId, fence, assignment }) => {
           return { jobId, fence, ...assignment, deadlineMs: api.timing.grantMs };

@@ -6,7 +6,7 @@ import type { Fresh } from "./create";
 import type { Prepared, Queryable } from "./database";
 import { type JobStep, RUNNABLE_COLUMNS, type RunnableJob, readRunnable } from "./jobs";
 import type { ReadyJobs } from "./ready-jobs";
-import type { HeldJob, Ref, SessionState } from "./sessions";
+import type { Ref, SessionState } from "./sessions";
 
 export interface Claim extends Placement {
   readonly sessionId: string;
@@ -98,7 +98,7 @@ export function dealJobs(
   const again: Held[] = [];
   const grants = new Map<string, readonly Ref[]>();
   const satisfied = new Set<string>();
-  const taken = new Map([...sessions].map(([id, { held }]) => [id, held.length]));
+  const taken = new Map([...sessions].map(([id, { held }]) => [id, held]));
   const coming = new Set(fresh.filter(({ creation }) => creation.run).sort(bySooner));
   const takeComing = (claim: Claim, most: number): RunnableJob[] => {
     const fitting = [...coming].filter(({ creation: { deploymentId, job } }) =>
@@ -147,12 +147,8 @@ function freeSlots(session: SessionState | undefined, taken: ReadonlyMap<string,
 }
 
 /** Grants of the claim that were not started yet, which it may have been answered before. */
-export function openGrants(
-  session: SessionState | undefined,
-  { claimId }: Pick<Claim, "claimId">,
-): { jobId: string; fence: number }[] {
-  const isOpen = (job: HeldJob): boolean => job.state === "starting" && job.claimId === claimId;
-  return (session?.held ?? []).filter(isOpen).map(refOf);
+export function openGrants(session: SessionState | undefined, { claimId: claim }: Pick<Claim, "claimId">): Ref[] {
+  return (session?.open ?? []).filter(({ claimId }) => claimId === claim).map(refOf);
 }
 
 const idOf = ({ sessionId, claimId }: Claim): string => `${sessionId}/${claimId}`;

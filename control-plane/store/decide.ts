@@ -63,7 +63,7 @@ export async function readFor(tx: Queryable, writes: readonly Write[], ready: Re
     readObstacles(tx, creations),
     readValidTokens(tx, unique([...creations, ...claims, ...starts, ...reports], "tokenId")),
     lockLeases(tx, unique([...claims, ...starts], "sessionId")),
-    readSessions(tx, unique(claims, "sessionId")),
+    readSessions(tx, unique(claims, "sessionId"), unique(claims, "claimId")),
     lockJobs(tx, unique([...starts, ...reports], "jobId")),
     pickJobs(tx, claims, ready),
   ]);

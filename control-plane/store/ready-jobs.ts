@@ -11,7 +11,7 @@ const SLACK = "interval '1 second'";
 const EVER = "-infinity";
 
 /** The last row is for every pool in which nothing is ready. */
-const READY: Prepared = {
+export const READY: Prepared = {
   name: "ready-jobs",
   text: `
     select deployment_id as "deploymentId", pool, labels, count(*) filter (where not_before <= now()) as jobs,

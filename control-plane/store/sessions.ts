@@ -16,7 +16,10 @@ export interface Ref {
 export interface HeldJob extends Ref {
   readonly state: string;
   readonly desired: "run" | "pause" | "stop" | "delete";
-  /** The claim that got it. */
+}
+
+/** A job that was given to a claim and not started yet. */
+export interface OpenGrant extends Ref {
   readonly claimId: string;
 }
 
@@ -159,23 +162,29 @@ export const LEASES: Prepared = {
  * no two transactions wait for each other.
  */
 export async function lockLeases(tx: Queryable, ids: readonly string[]): Promise<ReadonlySet<string>> {
-  return ids.length > 0 ? new Set((await byId<{ id: string }>(tx, LEASES, ids)).keys()) : new Set();
+  if (ids.length === 0) return new Set();
+  const { rows } = await tx.query<{ id: string }>(LEASES, [ids]);
+  return new Set(rows.map(({ id }) => id));
 }
 
-/** The jobs that session `s` of a query holds. */
-export const HELD_JOBS = `coalesce(
-  (select jsonb_agg(jsonb_build_object(
-     'jobId', j.id, 'fence', j.fence, 'state', j.state, 'desired', j.desired, 'claimId', j.claim_id))
-   from jobs j where j.session_id = s.id), '[]')`;
+const HELD_JOB = "jsonb_build_object('jobId', j.id, 'fence', j.fence, 'state', j.state, 'desired', j.desired)";
 
-/** A session as its claims need it. */
+/** The jobs that session `s` of a query holds. */
+export const HELD_JOBS = `coalesce((select jsonb_agg(${HELD_JOB}) from jobs j where j.session_id = s.id), '[]')`;
+
+/** A session as its claims need it, and as it stays while what it holds goes on. */
 export interface SessionState {
   readonly id: string;
   readonly deploymentId: string;
   readonly state: "registered" | "open" | "closed";
   readonly slots: number;
   readonly draining: boolean;
-  readonly held: readonly HeldJob[];
+  /** How many jobs it holds. */
+  readonly held: number;
+  /** What the claims hold that were asked for. */
+  readonly open: readonly OpenGrant[];
+  /** Jobs that it holds and is not to run any more. */
+  readonly unwanted: readonly HeldJob[];
   /** It was asked to test a connection. */
   readonly owesTest: boolean;
   /** It was asked to upgrade. */
@@ -185,18 +194,24 @@ export interface SessionState {
 export const SESSIONS: Prepared = {
   name: "sessions",
   text: `
-    select s.id, s.state, s.deployment_id as "deploymentId", s.slots, s.draining, ${HELD_JOBS} as held, ${OWES_TEST} as "owesTest",
+    select s.id, s.state, s.deployment_id as "deploymentId", s.slots, s.draining, jobs.*, ${OWES_TEST} as "owesTest",
       ${OWES_UPGRADE} as "owesUpgrade"
-    from sessions s where s.id = any($1)`,
+    from sessions s, lateral (
+      select count(*) as held, coalesce(jsonb_agg(${HELD_JOB} order by j.id) filter (where j.desired <> 'run'), '[]') as unwanted,
+        coalesce(jsonb_agg(jsonb_build_object('jobId', j.id, 'fence', j.fence, 'claimId', j.claim_id) order by j.id)
+          filter (where j.state = 'starting' and j.claim_id = any($2)), '[]') as open
+      from jobs j where j.session_id = s.id) jobs
+    where s.id = any($1)`,
 };
 
-/** Those of the sessions that there are, by id. */
-export async function readSessions(db: Queryable, ids: readonly string[]): Promise<Map<string, SessionState>> {
-  return ids.length > 0 ? await byId<SessionState>(db, SESSIONS, ids) : new Map();
-}
-
-async function byId<Row extends { readonly id: string }>(db: Queryable, query: Prepared, ids: readonly string[]) {
-  const { rows } = await db.query<Row>(query, [ids]);
+/** Those of the sessions that there are, by id. @param claimIds of which it is asked what they hold */
+export async function readSessions(
+  db: Queryable,
+  ids: readonly string[],
+  claimIds: readonly string[],
+): Promise<Map<string, SessionState>> {
+  if (ids.length === 0) return new Map();
+  const { rows } = await db.query<SessionState>(SESSIONS, [ids, claimIds]);
   return new Map(rows.map((row) => [row.id, row]));
 }
 

@@ -1,10 +1,13 @@
 import type { Pool } from "pg";
 
+/** All but what the control plane's own rounds write: its pulse and its duties. */
 const TABLES = [
   "deployments",
   "datasources",
   "jobs",
+  "ready_jobs",
   "sessions",
+  "leases",
   "tokens",
   "job_metrics",
   "connection_tests",
@@ -12,6 +15,7 @@ const TABLES = [
   "upgrades",
   "upgrade_workers",
   "audit_log",
+  "audit_heads",
 ];
 
 /** All that a bad request must leave as it is: a digest of each table. */

@@ -3,7 +3,7 @@ import { findAuditTampering } from "../../../control-plane/store/audit";
 import { CatalogConflict } from "../../../control-plane/store/catalog";
 import type { Claim } from "../../../control-plane/store/claim";
 import { deleteDatasource } from "../../../control-plane/store/datasources";
-import { markDraining, readSessions } from "../../../control-plane/store/sessions";
+import { markDraining, type Ref, readSessions } from "../../../control-plane/store/sessions";
 import { revokeToken } from "../../../control-plane/store/tokens";
 import { seededRandom } from "../../../scripts/seeded-random";
 import { longForm } from "../../support/long-form";
@@ -13,9 +13,10 @@ const { freshFleet } = useFleets();
 
 /** A claim for one job, parked while there were none. */
 async function park(fleet: TestFleet, sessionId: string): Promise<Claim> {
-  const seen = (await readSessions(fleet.pool, [sessionId])).get(sessionId);
+  const claimId = randomUUID();
+  const seen = (await readSessions(fleet.pool, [sessionId], [claimId])).get(sessionId);
   if (!seen) throw new Error("there is no such session");
-  return { ...fleet.registration(sessionId), sessionId, claimId: randomUUID(), slots: 1, grantMs: 10_000, seen };
+  return { ...fleet.registration(sessionId), sessionId, claimId, slots: 1, grantMs: 10_000, seen };
 }
 
 /** A job is asked for, and the claim that was parked comes in the same moment; also how many transactions that takes. */
@@ -45,8 +46,10 @@ it("control-plane 14: a job that comes while a claim is parked is written with w
   const fleet = await freshFleet();
   const worker = await fleet.worker("w", { slots: 2 });
   await fleet.job("before");
-  await fleet.run(worker);
+  const [before] = await fleet.claim(worker);
   const claim = await park(fleet, worker);
+  // WHEN the worker asks for more before it says that what it has got starts
+  expect(await fleet.start({ sessionId: worker, ...(before as Ref) })).toBe("started");
 
   const { id, transactions, created, granted } = await askAtOnce(fleet, claim);
 

@@ -49,7 +49,7 @@ export function addWorkerRoutes(routes: Routes, api: ApiContext): void {
       const deploymentId = await reachable(api, call);
       const sessionId = call.params["sessionId"] ?? "";
       await transaction(pool, async (tx) => {
-        const session = (await readSessions(tx, [sessionId])).get(sessionId);
+        const session = (await readSessions(tx, [sessionId], [])).get(sessionId);
         if (session?.deploymentId !== deploymentId) throw notFound("session", sessionId);
         await revokeSessionTokens(tx, sessionId);
         recordAudit(tx, {
