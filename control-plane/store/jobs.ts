@@ -135,6 +135,8 @@ export async function applyToJobs(
 /** What becomes of a job in a transaction. */
 export interface Change extends LockedJob {
   readonly next: Job;
+  /** How long it waits after a failure. */
+  readonly retryMs?: number | undefined;
   readonly grant?: JobStep["grant"];
   readonly end?: JobStep["end"];
 }
@@ -162,7 +164,8 @@ export function takeSteps(locked: readonly LockedJob[], steps: readonly JobStep[
     const job = gotOn ? { ...held, failures: 0 } : held;
     const next = transition(job, event);
     if (typeof next === "string" || next === job) return next;
-    changes.set(jobId, { ...row, next, grant, end });
+    const retryMs = next.failures > job.failures ? retryDelayMs(next.failures, Math.random) : undefined;
+    changes.set(jobId, { ...row, next, retryMs, grant, end });
     entries.push(auditOf({ ...row, job }, event.type, next, actor, end?.error));
     return next;
   });
@@ -204,7 +207,7 @@ export const WRITE: Prepared = {
 /** Writes what becomes of jobs. */
 export function updateJobs(tx: Transaction, changes: readonly Change[]): void {
   if (changes.length === 0) return;
-  const rows = changes.map(({ id, job, next, grant, end }) => ({
+  const rows = changes.map(({ id, next, retryMs, grant, end }) => ({
     id,
     state: next.state,
     desired: next.desired,
@@ -213,7 +216,7 @@ export function updateJobs(tx: Transaction, changes: readonly Change[]): void {
     reported_session: next.reported?.session,
     reported_fence: next.reported?.fence,
     failures: next.failures,
-    delay_seconds: next.failures > job.failures ? retryDelayMs(next.failures, Math.random) / 1_000 : undefined,
+    delay_seconds: retryMs && retryMs / 1_000,
     claim_id: grant?.claimId,
     grant_seconds: grant && grant.grantMs / 1_000,
     last_error: end?.error,
