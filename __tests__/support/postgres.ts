@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Pool } from "pg";
+import { Client, type Pool } from "pg";
 import { openDatabase } from "../../control-plane/store/database";
 import { migrate } from "../../control-plane/store/migrate";
 import { type PrivateCluster, startPrivateCluster } from "../../control-plane/store/private-cluster";
@@ -42,4 +42,11 @@ export async function startTestPostgres(settings: Readonly<Record<string, string
       rmSync(directory, { recursive: true });
     },
   };
+}
+
+/** A connection beside those of a pool, on which a statement may take as long as it wants. */
+export async function connectPatiently({ options }: Pool): Promise<Client> {
+  const client = new Client({ ...options, query_timeout: 0, statement_timeout: 0 });
+  await client.connect();
+  return client;
 }

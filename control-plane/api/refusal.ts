@@ -1,4 +1,5 @@
 import type { Refusal } from "../protocol/messages";
+import { isDisconnected } from "../store/database";
 import type { Ref } from "../store/sessions";
 
 export type RefusalStatus = 400 | 401 | 403 | 404 | 409 | 410 | 413 | 426 | 429 | 503;
@@ -29,12 +30,8 @@ export const tokenInvalid = (): RequestRefused =>
 export const sessionClosed = (): RequestRefused =>
   new RequestRefused(410, "session_closed", "the session has ended: end every daemon, then register a new one");
 
-/** SQLSTATE classes by which PostgreSQL says that it cannot serve now: connection, resources, operator intervention. */
-const UNAVAILABLE = /^(08|53|57|58|25P03|55P03|40)/;
-
-/** What node-postgres itself says, without a code, of a connection that ended or did not come about. */
-const CONNECTION_LOST =
-  /^(Connection terminated|Client has encountered a connection error|Client was closed|timeout exceeded when trying to connect)/;
+/** SQLSTATE classes by which PostgreSQL says that it cannot serve now: resources, operator intervention, a lost race. */
+const UNAVAILABLE = /^(53|57|58|25P03|55P03|40)/;
 
 /** SQLSTATE class 22: values that PostgreSQL cannot hold, such as text with a NUL. */
 const UNSTORABLE = /^22/;
@@ -45,12 +42,10 @@ const unavailable = (): RequestRefused =>
 /** What a thrown error means to whoever asked; undefined for a defect of ours. */
 export function toRefusal(error: unknown): RequestRefused | undefined {
   if (error instanceof RequestRefused) return error;
-  const { code, message } = error as { code?: unknown; message?: unknown };
-  if (typeof code !== "string") return CONNECTION_LOST.test(String(message)) ? unavailable() : undefined;
+  if (isDisconnected(error)) return unavailable();
+  const { code } = error as { code?: unknown };
+  if (typeof code !== "string") return undefined;
   if (UNSTORABLE.test(code))
     return new RequestRefused(400, "invalid_message", "a text holds characters that cannot be stored");
-  if (UNAVAILABLE.test(code) || /^E(CONN|PIPE|TIMEDOUT)/.test(code)) {
-    return unavailable();
-  }
-  return undefined;
+  return UNAVAILABLE.test(code) ? unavailable() : undefined;
 }

@@ -26,16 +26,30 @@ export interface Prepared {
 /** PostgreSQL's int8: fences, sequence numbers and counts all stay below 2^53. */
 const INT8 = 20;
 
+/** The server ends a statement that takes longer. */
+const STATEMENT_MS = 15_000;
+
+/** How long the database is waited for: for a connection, a free one of the pool or a new one, and for the answer to a statement. */
+export interface Patience {
+  readonly connectMs: number;
+  readonly answerMs: number;
+}
+
+/** For a server that has vanished without a word; longer than one that is there takes to give up. */
+const PATIENCE: Patience = { connectMs: 10_000, answerMs: STATEMENT_MS + 5_000 };
+
 /**
  * Opens a pool. Statements that hang are ended by the server, and so are transactions that were left open, since a single one of
- * them keeps vacuum from every table.
+ * them keeps vacuum from every table. A connection on which no answer comes is given up.
  */
-export function openDatabase(url: string, connections = 10): Pool {
+export function openDatabase(url: string, connections = 10, { connectMs, answerMs } = PATIENCE): Pool {
   const pool = new Pool({
     connectionString: url,
     max: connections,
     application_name: "holdfast",
-    statement_timeout: 15_000,
+    connectionTimeoutMillis: connectMs,
+    query_timeout: answerMs,
+    statement_timeout: STATEMENT_MS,
     idle_in_transaction_session_timeout: 10_000,
     // Statements are planned once for a connection: what is asked often is written so that one plan suits all values. What is asked
     // for lies in memory, where a row found by an index costs hardly more than the next of its table.
@@ -50,6 +64,18 @@ export function openDatabase(url: string, connections = 10): Pool {
   // A connection that breaks while idle is replaced by the pool; without a listener it would end the process.
   pool.on("error", () => undefined);
   return pool;
+}
+
+/** What node-postgres itself says, without a code, of a connection that ended, did not come about, or brings no answer. */
+const CONNECTION_LOST =
+  /^(Connection terminated|Client has encountered a connection error|Client was closed|timeout exceeded when trying to connect|Query read timeout)/;
+/** Of the system, and SQLSTATE class 08 and 57P: connection exceptions, and shutdowns of the server. */
+const LOST_CODE = /^(ECONN|EPIPE|ETIMEDOUT|08|57P)/;
+
+/** Whether the database was not reached or ceased to be: what was asked may have been done, and is nobody's fault. */
+export function isDisconnected(error: unknown): boolean {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  return typeof code === "string" ? LOST_CODE.test(code) : CONNECTION_LOST.test(String(message));
 }
 
 /** Runs work in one transaction: committed when it returns, rolled back when it throws. */

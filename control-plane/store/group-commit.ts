@@ -1,3 +1,5 @@
+import { isDisconnected } from "./database";
+
 /** Does a group of items in one transaction and gives a result for each, in their order. */
 export type Perform<Item, Result> = (items: readonly Item[]) => Promise<readonly Result[]>;
 
@@ -17,8 +19,8 @@ const LANES = 2;
 
 /**
  * Lets what comes while groups are under way share the next one, so that many callers pay for one commit and a single caller waits for
- * nobody. A group that fails is done again one by one: whoever is at fault fails alone. An item may therefore be done twice where the first
- * answer was lost with its connection, as it may when a worker repeats its message.
+ * nobody. A group that fails is done again one by one: whoever is at fault fails alone. One that was lost with its connection is done
+ * again as it was, once: an item may therefore be done twice, as it may when a worker repeats its message.
  * @param weightOf how many rows an item may write
  */
 export function inGroups<Item, Result>(
@@ -28,12 +30,14 @@ export function inGroups<Item, Result>(
   const waiting: Waiting<Item, Result>[] = [];
   let lanes = 0;
 
-  const settle = async (group: readonly Waiting<Item, Result>[]): Promise<void> => {
+  const settle = async (group: readonly Waiting<Item, Result>[], isAgain = false): Promise<void> => {
     try {
       const results = await perform(group.map(({ item }) => item));
       for (const [index, { resolve }] of group.entries()) resolve(results[index] as Result);
     } catch (error) {
-      if (group.length === 1) group[0]?.reject(error);
+      const isLost = isDisconnected(error);
+      if (isLost && !isAgain) await settle(group, true);
+      else if (isLost || group.length === 1) for (const { reject } of group) reject(error);
       else for (const one of group) await settle([one]);
     }
   };

@@ -1,23 +1,22 @@
-import type { PoolClient } from "pg";
+import type { Client } from "pg";
 import { RENEW } from "../../../control-plane/store/heartbeats";
 import { deletePast } from "../../../control-plane/store/retention";
 import { eventually } from "../../support/eventually";
 import { longForm } from "../../support/long-form";
-import { startTestPostgres, type TestPostgres } from "../../support/postgres";
+import { connectPatiently, startTestPostgres, type TestPostgres } from "../../support/postgres";
 import { TestFleet } from "./fleet";
 
 let postgres: TestPostgres;
 let fleet: TestFleet;
-let client: PoolClient;
+let client: Client;
 beforeAll(async () => {
   postgres = await startTestPostgres();
 }, 120_000);
 beforeEach(async () => {
   fleet = await TestFleet.create((await postgres.freshDatabase()).pool);
-  client = await fleet.pool.connect();
-  await client.query("set statement_timeout = 0");
+  client = await connectPatiently(fleet.pool);
 });
-afterEach(() => client.release(true));
+afterEach(() => client.end());
 afterAll(() => postgres.stop(), 60_000);
 
 const WORKERS = longForm(1_000, 10_000);

@@ -12,6 +12,7 @@ import { LOCK, WRITE } from "../../../control-plane/store/jobs";
 import { parseKeyring } from "../../../control-plane/store/seal";
 import { EXPIRED_GRANTS, LOST_JOBS } from "../../../control-plane/store/sweeper";
 import { longForm } from "../../support/long-form";
+import { connectPatiently } from "../../support/postgres";
 import { type TestFleet, useFleets } from "./fleet";
 
 const { freshFleet } = useFleets();
@@ -158,10 +159,9 @@ describe("control-plane 18: plans", () => {
     );
   };
   const vacuum = async (fleet: TestFleet): Promise<void> => {
-    const client = await fleet.pool.connect();
-    await client.query("set statement_timeout = 0");
+    const client = await connectPatiently(fleet.pool);
     await client.query("vacuum analyze");
-    client.release(true);
+    await client.end();
   };
   const explain = async (
     fleet: TestFleet,

@@ -63,6 +63,31 @@ describe("writes in groups", () => {
     expect(await Promise.all(results)).toEqual([4, "Error: minus one", 6]);
   });
 
+  it("what was lost with the connection is done again together, once", async () => {
+    const lost = Object.assign(new Error("reset"), { code: "ECONNRESET" });
+    const groups: number[][] = [];
+    const submit = inGroups<number, number>(
+      async (items) => {
+        groups.push([...items]);
+        if (groups.length === 1 || items.includes(3)) throw lost;
+        return items;
+      },
+      () => 1,
+    );
+
+    expect(await Promise.all([1, 2].map(submit))).toEqual([1, 2]);
+    expect(await Promise.allSettled([3, 4].map(submit))).toEqual(
+      [3, 4].map(() => ({ status: "rejected", reason: lost })),
+    );
+
+    expect(groups).toEqual([
+      [1, 2],
+      [1, 2],
+      [3, 4],
+      [3, 4],
+    ]);
+  });
+
   it("no group weighs more than five hundred rows", async () => {
     const { groups, submit, step } = doubling();
 
