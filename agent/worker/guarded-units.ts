@@ -16,26 +16,36 @@ export interface GuardedUnitsProps {
   readonly daemon: () => string;
 }
 
-/** The daemons' units, as far as they take the rights of root. */
+/**
+ * The daemons' units, as far as they take the rights of root. Whoever asked for a start may end before it is over, and systemd
+ * knows of the unit only late in it: what is asked afterwards waits for it.
+ */
 export class GuardedUnits {
   private readonly known = new Map<string, readonly string[]>();
+  /** Starts that were asked for and are not over, with their units. */
+  private readonly starts = new Map<Promise<void>, string>();
 
   constructor(private readonly props: GuardedUnitsProps) {}
 
   /** @param admitted rejects where the daemon may not be started. */
   async start(request: StartRequest, admitted: () => Promise<void>): Promise<void> {
-    await admitted();
-    this.known.set(unitName(request), secretsOf(request));
-    await startUnit(request, this.props);
+    const start = (async () => {
+      await admitted();
+      this.known.set(unitName(request), secretsOf(request));
+      await startUnit(request, this.props);
+    })();
+    this.starts.set(start, unitName(request));
+    await start.finally(() => this.starts.delete(start));
   }
 
   async signal(ref: JobRef, signal: "SIGTERM" | "SIGKILL"): Promise<void> {
     await systemctl("kill", `--signal=${signal}`, unitName(ref));
   }
 
-  /** Whether it runs, has ended, has failed or was never there. */
+  /** Whether it is being started, runs, has ended, has failed or was never there. */
   async forget(ref: JobRef): Promise<void> {
     const unit = unitName(ref);
+    await this.startsOver((started) => started === unit);
     for (const verb of ["stop", "reset-failed"]) {
       await systemctl(verb, unit).catch(async (error) => {
         if ((await systemctl("show", "--value", "--property=LoadState", unit)).trim() !== "not-found") throw error;
@@ -44,9 +54,15 @@ export class GuardedUnits {
     this.known.delete(unit);
   }
 
-  /** What no log may show of the daemons that were started here. */
+  /** What no log may show of the daemons that were started here; of each the unit is there by now, if it ever will be. */
   async secrets(): Promise<DaemonSecrets> {
+    await this.startsOver(() => true);
     return Object.fromEntries(this.known);
+  }
+
+  private async startsOver(concerned: (unit: string) => boolean): Promise<void> {
+    const starts = [...this.starts].filter(([, unit]) => concerned(unit)).map(([start]) => start);
+    await Promise.allSettled(starts);
   }
 }
 
