@@ -2,7 +2,12 @@ import { createServer, type Server, type Socket } from "node:net";
 import { type Log, reason } from "../host/log";
 import { type GuardAnswer, GuardRequest, MAX_REQUEST_BYTES } from "./guard-protocol";
 
-/** Answers what is asked at a socket, one request per connection. Resolves once it can be asked. */
+/**
+ * Answers what is asked at a socket, one request per connection. Resolves once it can be asked; a connection that cannot be accepted
+ * is logged, and others are answered.
+ *
+ * @throws Error when it cannot listen there.
+ */
 export async function serveGuard(
   socket: string,
   handle: (request: GuardRequest) => Promise<GuardAnswer>,
@@ -12,6 +17,8 @@ export async function serveGuard(
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject).listen(socket, resolve);
   });
+  // Without one that listens the next would end the guard, and systemd the daemons with it.
+  server.on("error", (error) => log.warn("connection not accepted", { reason: reason(error) }));
   return server;
 }
 
