@@ -22,7 +22,7 @@ export interface PrivateClusterProps {
    * Ends it at once when aborted, also while it is being made or started: without a checkpoint, so that the next start recovers.
    * @default - it ends in order alone
    */
-  readonly abandoned?: AbortSignal;
+  readonly abandoned?: AbortSignal | undefined;
 }
 
 export interface PrivateCluster {
