@@ -83,7 +83,9 @@ async function appearing({ refreshes, clock }: FollowPorts, group: string, optio
         ? all.find((refresh) => isUnderWay(refresh) || refresh.startedMs >= firstMs)
         : all.find((refresh) => refresh.id === id);
     if (found) return found;
-    if (clock.now() >= deadlineMs || isStopped(options)) {
+    // One that is named was just started, and shows.
+    const isWanted = id !== undefined || !isStopped(options);
+    if (clock.now() >= deadlineMs || !isWanted) {
       const last = all[0];
       throw new RollError("NO_REFRESH", `no instance refresh of ${group} is under way`, {
         reason: last === undefined ? "it never had one" : `the last, ${last.id}, is ${last.status}${because(last)}`,
