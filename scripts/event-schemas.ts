@@ -1,4 +1,4 @@
-/** Writes the JSON schemas of what `holdfast roll` and `holdfast rehearse` print off a terminal, and of the report: `tsx scripts/event-schemas.ts DIRECTORY`. */
+/** Writes the JSON schemas of what `holdfast roll` and `holdfast rehearse` print off a terminal, and of the report: `npm run schema`. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { happeningJsonSchema } from "./rehearse/story/happening";
@@ -8,7 +8,7 @@ import { fleetEventJsonSchema } from "./rolling-update/fleet/fleet-events";
 
 const [directory] = process.argv.slice(2);
 if (directory === undefined) {
-  console.error("usage: tsx scripts/event-schemas.ts DIRECTORY");
+  console.error("usage: node --import tsx scripts/event-schemas.ts DIRECTORY");
   process.exitCode = 64;
 } else {
   mkdirSync(directory, { recursive: true });

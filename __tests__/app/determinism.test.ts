@@ -27,8 +27,11 @@ test("R2: two synths in different directories, time zones, languages and homes a
 
 function synthIn(cwd: string, outdir: string, env: NodeJS.ProcessEnv): Record<string, string> {
   const { status, stderr } = spawnSync(
-    join(REPOSITORY, "node_modules", ".bin", "tsx"),
-    [join(REPOSITORY, "main.ts"), "--output", outdir, ...deploymentFiles(join(REPOSITORY, "deployments"))],
+    process.execPath,
+    [
+      ...["--import", require.resolve("tsx"), join(REPOSITORY, "main.ts")],
+      ...["--output", outdir, ...deploymentFiles(join(REPOSITORY, "deployments"))],
+    ],
     { cwd, encoding: "utf8", env: { ...process.env, ...env } },
   );
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });

@@ -15,7 +15,7 @@ const scratch = useScratch();
 
 test("cdktf deploys a worker fleet and a stateful cluster, finds nothing more to do, and destroys what holds no data", async () => {
   // GIVEN the app of cdktf.json in a directory of its own, where its state then lies too
-  const app = `${REPOSITORY}/node_modules/.bin/tsx ${REPOSITORY}/main.ts`;
+  const app = `node --import ${require.resolve("tsx")} ${REPOSITORY}/main.ts`;
   const directory = join(scratch.write("project/cdktf.json", JSON.stringify({ language: "typescript", app })), "..");
   const zookeeper = scratch.write("zookeeper.yaml", await inDefaultNetwork("zookeeper"));
   const cdktf = (...args: string[]) =>

@@ -1,5 +1,6 @@
 import { scripts } from "../../package.json";
 import { Interrupts } from "../../scripts/interrupts";
+import { contentsOf } from "../support/scratch";
 
 /** What has been asked for after interrupts at these times, in ms. */
 function heardAt(...timesMs: number[]): { first: boolean; second: boolean } {
@@ -25,4 +26,14 @@ test("an interrupt a second after the first ends it at once, whatever came betwe
 
 test("no command of package.json stands behind tsx's own process, which kills what takes its time to end", () => {
   expect(Object.values(scripts).filter((command) => /(?<!node --import )\btsx /.test(command))).toEqual([]);
+});
+
+test("no script and no test starts one behind it either", () => {
+  const programs = ["scripts", "__tests__", "control-plane"].flatMap((room) =>
+    Object.entries(contentsOf(room, /node_modules/)).map(([name, text]) => ({ path: `${room}/${name}`, text })),
+  );
+
+  const behind = programs.filter(({ text }) => /\.bin["', /]+tsx|tsx\/cli|usage: +tsx/.test(text));
+
+  expect(behind.map(({ path }) => path)).toEqual([]);
 });

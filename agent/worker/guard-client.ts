@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createConnection, type Socket } from "node:net";
+import { addAbortSignal } from "node:stream";
 import { text } from "node:stream/consumers";
 import type { JobRef } from "../../control-plane/protocol";
 import { sleep, withDeadline } from "../host/waiting";
@@ -12,7 +13,10 @@ export interface GuardClient {
   holdLease(lease: HandedLease): void;
   /** @throws Error when the unit was not started: no lease is held, or what systemd says. */
   start(request: Omit<StartRequest, "kind" | "lease">): Promise<void>;
-  /** What no log may show of the daemons that the guard has started, for an agent that did not ask for them. */
+  /**
+   * What no log may show of the daemons that the guard has started, for an agent that did not ask for them. Comes once every start
+   * that was asked for before is over, also by an earlier life of the agent.
+   */
   secrets(): Promise<DaemonSecrets>;
   signal(ref: JobRef, signal: "SIGTERM" | "SIGKILL"): Promise<void>;
   forget(ref: JobRef): Promise<void>;
@@ -24,29 +28,25 @@ const RETRY_MS = 100;
 
 export function guardClient(path: string): GuardClient {
   let lease: HandedLease | undefined;
-  const ask = (request: GuardRequest) =>
+  let superseded = new AbortController();
+  const ask = (request: GuardRequest, asking = askOnce) =>
     withDeadline(`ask the guard to ${request.kind}`, DEADLINE_MS, async (deadline) => {
-      const socket = await connected(path, () => !deadline.aborted);
-      const answer = socket && (await exchange(socket, request));
+      const answer = await asking(path, request, deadline);
       if (answer?.error !== undefined) throw new Error(answer.error);
       return answer;
     });
   return {
     holdLease(newest) {
       lease = newest;
-      void (async () => {
-        while (lease === newest) {
-          const socket = await connected(path, () => lease === newest);
-          const answer = socket && (await exchange(socket, { kind: "lease", lease: newest }).catch(() => undefined));
-          if (answer) return;
-        }
-      })();
+      superseded.abort();
+      superseded = new AbortController();
+      void askAgain(path, { kind: "lease", lease: newest }, superseded.signal);
     },
     async start(request) {
       if (!lease) throw new Error("no lease is held");
       await ask({ kind: "start", lease, ...request });
     },
-    secrets: async () => (await ask({ kind: "secrets" }))?.secrets ?? {},
+    secrets: async () => (await ask({ kind: "secrets" }, askAgain))?.secrets ?? {},
     async signal({ jobId, fence }, signal) {
       await ask({ kind: "signal", jobId, fence, signal });
     },
@@ -56,9 +56,26 @@ export function guardClient(path: string): GuardClient {
   };
 }
 
-/** Tries until the guard is there, for as long as that is `wanted`. */
-async function connected(path: string, wanted: () => boolean): Promise<Socket | undefined> {
-  while (wanted()) {
+type Asking = (path: string, request: GuardRequest, end: AbortSignal) => Promise<GuardAnswer | undefined>;
+
+/** @throws Error when the guard ended before it answered: then nothing is known of what it did. */
+const askOnce: Asking = async (path, request, end) => {
+  const socket = await connected(path, end);
+  return socket && (await exchange(socket, request, end));
+};
+
+/** Asks until the guard has answered. */
+const askAgain: Asking = async (path, request, end) => {
+  while (!end.aborted) {
+    const answer = await askOnce(path, request, end).catch(() => undefined);
+    if (answer) return answer;
+  }
+  return undefined;
+};
+
+/** Tries until the guard is there. */
+async function connected(path: string, end: AbortSignal): Promise<Socket | undefined> {
+  while (!end.aborted) {
     const socket = createConnection({ path, allowHalfOpen: true });
     try {
       await once(socket, "connect");
@@ -71,10 +88,10 @@ async function connected(path: string, wanted: () => boolean): Promise<Socket | 
   return undefined;
 }
 
-/** @throws Error when the guard ended before it answered: then nothing is known of what it did. */
-async function exchange(socket: Socket, request: GuardRequest): Promise<GuardAnswer> {
+/** Takes back at the `end` what the guard has not read of the request by then: it would be carried out after later ones. */
+async function exchange(socket: Socket, request: GuardRequest, end: AbortSignal): Promise<GuardAnswer> {
   try {
-    socket.end(JSON.stringify(request));
+    addAbortSignal(end, socket).end(JSON.stringify(request));
     return JSON.parse(await text(socket)) as GuardAnswer;
   } catch (error) {
     throw new Error(`the guard ended before it answered to ${request.kind}`, { cause: error });

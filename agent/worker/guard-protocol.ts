@@ -31,9 +31,12 @@ export const GuardRequest = z.discriminatedUnion("kind", [
     limits: z.strictObject({ memoryBytes: z.int().min(1), cpuPercent: z.int().min(1) }),
   }),
   z.strictObject({ kind: z.literal("signal"), ...ref, signal: z.enum(["SIGTERM", "SIGKILL"]) }),
-  /** Answered with what no log may show of the daemons that this life of the guard has started. */
+  /**
+   * Answered once every start that was asked for before is over, with what no log may show of the daemons that this life of the
+   * guard has started.
+   */
   z.strictObject({ kind: z.literal("secrets") }),
-  /** Ends what is left of the unit; afterwards systemd knows nothing of it. */
+  /** Ends what is left of the unit, once a start of it that was asked for before is over; afterwards systemd knows nothing of it. */
   z.strictObject({ kind: z.literal("forget"), ...ref }),
 ]);
 

@@ -1,19 +1,14 @@
-import { chmod, rm } from "node:fs/promises";
-import { createServer, type Socket } from "node:net";
-import { join } from "node:path";
-import { run } from "../host/child";
-import { writeFileAtomic } from "../host/files";
+import { chmod } from "node:fs/promises";
 import { type Log, reason } from "../host/log";
 import { notifySystemd } from "../host/systemd";
 import { sleep } from "../host/waiting";
-import { secretsOf } from "./daemon/daemon-secrets";
-import { environmentText, unitArguments, unitName } from "./daemon/daemon-unit";
 import { GuardedLease } from "./guard-lease";
-import { type GuardAnswer, GuardRequest, MAX_REQUEST_BYTES, type StartRequest } from "./guard-protocol";
+import type { GuardAnswer, GuardRequest } from "./guard-protocol";
+import { serveGuard } from "./guard-server";
+import { GuardedUnits, type GuardedUnitsProps } from "./guarded-units";
 import { machineInstant } from "./lease-keeper";
 
 const TICK_MS = 250;
-const SYSTEMCTL_TIMEOUT_MS = 30_000;
 
 /** How long systemd waits for a sign of life while no lease is held, and how often one is given then. */
 const IDLE_WATCHDOG_MS = 60_000;
@@ -22,12 +17,9 @@ const IDLE_SIGN_MS = 20_000;
 /** Beyond the lease: a guard that turns ends by itself before. */
 const WATCHDOG_MARGIN_MS = 1_000;
 
-export interface GuardProps {
-  /** In memory, readable by root alone but for the socket. */
-  readonly directory: string;
+export interface GuardProps extends GuardedUnitsProps {
+  /** Beside the daemons' credentials, and the agent's to ask at. */
   readonly socket: string;
-  /** What runs a job that starts now. */
-  readonly daemon: () => string;
 }
 
 /**
@@ -38,7 +30,12 @@ export interface GuardProps {
 export async function runGuard({ directory, socket, daemon }: GuardProps, log: Log): Promise<void> {
   const lease = new GuardedLease(machineInstant);
   const sign = signsOfLife(lease, log);
-  const secrets = new Map<string, readonly string[]>();
+  const units = new GuardedUnits({ directory, daemon });
+  const admitted = async () => {
+    // The watchdog knows of the lease before there is a daemon that needs it.
+    await sign();
+    if (lease.remainingMs() <= 0) throw new Error("the lease is over");
+  };
   const handle = async (request: GuardRequest): Promise<GuardAnswer> => {
     switch (request.kind) {
       case "lease":
@@ -47,27 +44,19 @@ export async function runGuard({ directory, socket, daemon }: GuardProps, log: L
         return {};
       case "start":
         lease.hold(request.lease);
-        // The watchdog knows of the lease before there is a daemon that needs it.
-        await sign();
-        if (lease.remainingMs() <= 0) throw new Error("the lease is over");
-        secrets.set(unitName(request), secretsOf(request));
-        await startUnit(request, directory, daemon());
+        await units.start(request, admitted);
         return {};
       case "signal":
-        await systemctl("kill", `--signal=${request.signal}`, unitName(request));
+        await units.signal(request, request.signal);
         return {};
       case "secrets":
-        return { secrets: Object.fromEntries(secrets) };
+        return { secrets: await units.secrets() };
       case "forget":
-        await forgetUnit(unitName(request));
-        secrets.delete(unitName(request));
+        await units.forget(request);
         return {};
     }
   };
-  const server = createServer({ allowHalfOpen: true }, (connection) => void answer(connection, handle, log));
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject).listen(socket, resolve);
-  });
+  await serveGuard(socket, handle, log);
   // The group is the agent's.
   await chmod(socket, 0o660);
   await sign({ ready: true });
@@ -109,82 +98,4 @@ async function leaseOver(lease: GuardedLease, sign: Sign): Promise<void> {
     }
     await sleep(TICK_MS);
   }
-}
-
-async function startUnit(request: StartRequest, directory: string, daemon: string): Promise<void> {
-  const unit = unitName(request);
-  const written: string[] = [];
-  const write = async (name: string, content: string) => {
-    const path = join(directory, `${unit}.${name}`);
-    written.push(path);
-    await writeFileAtomic(path, content, 0o400);
-    return path;
-  };
-  try {
-    const credentials: Record<string, string> = {};
-    const variables: Record<string, string> = { ...request.variables };
-    for (const [name, content] of Object.entries(request.files)) {
-      credentials[name] = await write(name, content);
-      variables[name] = `/run/credentials/${unit}/${name}`;
-    }
-    const environmentFile = await write("environment", environmentText(variables));
-    const { bound, limits } = request;
-    const args = unitArguments({ ref: request, bound, limits, environmentFile, credentials, command: [daemon] });
-    await run("systemd-run", args, { timeoutMs: SYSTEMCTL_TIMEOUT_MS });
-  } finally {
-    // systemd has read them, or never will.
-    for (const path of written) await rm(path, { force: true });
-  }
-}
-
-/** Whether it runs, has ended, has failed or was never there. */
-async function forgetUnit(unit: string): Promise<void> {
-  for (const verb of ["stop", "reset-failed"]) {
-    await systemctl(verb, unit).catch(async (error) => {
-      if ((await systemctl("show", "--value", "--property=LoadState", unit)).trim() !== "not-found") throw error;
-    });
-  }
-}
-
-const systemctl = (...args: string[]) => run("systemctl", args, { timeoutMs: SYSTEMCTL_TIMEOUT_MS });
-
-async function answer(
-  connection: Socket,
-  handle: (request: GuardRequest) => Promise<GuardAnswer>,
-  log: Log,
-): Promise<void> {
-  const say = (value: GuardAnswer) => connection.end(JSON.stringify(value));
-  try {
-    say(await handle(parseRequest(await received(connection))));
-  } catch (error) {
-    log.warn("request refused", { reason: reason(error) });
-    say({ error: reason(error) });
-  }
-}
-
-/** @throws Error that shows nothing of the request, which may hold credentials. */
-function parseRequest(text: string): GuardRequest {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new Error("the request is not JSON");
-  }
-  const parsed = GuardRequest.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new Error(`the request is not usable: ${parsed.error.issues.map(({ path }) => path.join(".")).join(", ")}`);
-}
-
-function received(connection: Socket): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let length = 0;
-    connection.on("data", (chunk) => {
-      length += chunk.length;
-      if (length > MAX_REQUEST_BYTES) reject(new Error(`the request is larger than ${MAX_REQUEST_BYTES} bytes`));
-      else chunks.push(chunk);
-    });
-    connection.once("end", () => resolve(Buffer.concat(chunks).toString("utf8")));
-    connection.once("error", reject);
-  });
 }

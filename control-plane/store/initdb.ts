@@ -56,3 +56,26 @@ export async function makeCluster({ initdb, data, passwordFile, user, abandoned 
   fsyncSync(folder);
   closeSync(folder);
 }
+
+/** Made one after the other as initdb's last work: template1, template0 and postgres. */
+const DATABASES = 3;
+
+/**
+ * Refuses what an initdb that worked in the cluster's own place, as earlier versions had it do, has left when it was killed: no server
+ * has ever run there, and databases are missing.
+ *
+ * @throws Error with what to do.
+ */
+export function refuseUnfinished(data: string): void {
+  // Written by the first server; whatever is missing since then was lost.
+  if (existsSync(join(data, "postmaster.opts"))) return;
+  const base = join(data, "base");
+  const databases = existsSync(base)
+    ? readdirSync(base).filter((name) => existsSync(join(base, name, "PG_VERSION")))
+    : [];
+  if (databases.length >= DATABASES && existsSync(join(data, "global", "pg_control"))) return;
+  throw new Error(
+    `initdb was ended before it had finished the PostgreSQL cluster in ${data}, and nothing was ever stored there: ` +
+      `move it away, with mv '${data}' '${data}.unfinished', and start again`,
+  );
+}

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { Client } from "pg";
-import { makeCluster } from "./initdb";
+import { makeCluster, refuseUnfinished } from "./initdb";
 import { findPostgres } from "./postgres-programs";
 import { giveTo, postgresUser } from "./postgres-user";
 
@@ -22,7 +22,7 @@ export interface PrivateClusterProps {
    * Ends it at once when aborted, also while it is being made or started: without a checkpoint, so that the next start recovers.
    * @default - it ends in order alone
    */
-  readonly abandoned?: AbortSignal;
+  readonly abandoned?: AbortSignal | undefined;
 }
 
 export interface PrivateCluster {
@@ -40,8 +40,8 @@ const STOP_TIMEOUT_MS = 30_000;
 /**
  * Starts PostgreSQL on this machine for the control plane alone, with the programs that `findPostgres` finds: on the loopback
  * interface, with a password kept in the directory, as an unprivileged user when called as root. The terminal's signals do not reach
- * it. Throws when the programs are missing, when another server runs on the directory (with its pid), when the server does not come up (the
- * message names its log), or when it is abandoned before.
+ * it. Throws when the programs are missing, when another server runs on the directory (with its pid), when an initdb of an earlier version was
+ * killed there, when the server does not come up (the message names its log), or when it is abandoned before.
  */
 export async function startPrivateCluster({
   directory,
@@ -66,6 +66,7 @@ export async function startPrivateCluster({
     giveTo(user, passwordFile);
     await makeCluster({ initdb: programs.initdb, data, passwordFile, user, abandoned });
   }
+  refuseUnfinished(data);
   refuseSecondServer(data);
 
   const port = wantedPort ?? (await freePort());

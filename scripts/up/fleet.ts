@@ -26,8 +26,11 @@ export interface FleetProps {
   readonly stateFolder: string;
   readonly ordersPerSecond: number;
   readonly say: (text: string) => void;
-  /** Ends every process at once when aborted, also while they are started; the next start repairs what that leaves. */
-  readonly abandoned: AbortSignal;
+  /**
+   * Ends every process at once when aborted, also while they are started; the next start repairs what that leaves.
+   * @default - they end in order alone
+   */
+  readonly abandoned?: AbortSignal;
 }
 
 export interface Fleet {
@@ -68,7 +71,7 @@ export async function startFleet({ stateFolder, ordersPerSecond, say, abandoned 
     const { base, deploymentTokenFile } = await describeFleet(api, server.url, state);
 
     const agents = WORKERS.map((name) => runAgent({ name, controlPlaneUrl: url, deploymentTokenFile, state, say }));
-    abandoned.addEventListener("abort", () => {
+    abandoned?.addEventListener("abort", () => {
       for (const agent of agents) agent.kill();
     });
     steps.push(() => Promise.all(agents.map((agent) => agent.stop())));

@@ -13,12 +13,7 @@ const FIGURES_MS = 75_000;
 async function main(picture: string): Promise<void> {
   const scratch = mkdtempSync(join(tmpdir(), "holdfast-screenshot-"));
   chmodSync(scratch, 0o711);
-  const fleet = await startFleet({
-    stateFolder: join(scratch, "state"),
-    ordersPerSecond: 100,
-    say: console.error,
-    abandoned: new AbortController().signal,
-  });
+  const fleet = await startFleet({ stateFolder: join(scratch, "state"), ordersPerSecond: 100, say: console.error });
   try {
     await pause(FIGURES_MS);
     for (const browser of BROWSERS) {

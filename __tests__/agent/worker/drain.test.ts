@@ -144,6 +144,20 @@ test("a drain in which every job stops by itself completes CONTINUE also where f
   expect(of("instance retained")).toEqual([]);
 });
 
+test("what waits for a worker to leave does not pile up while it lives", async () => {
+  const { pass, running, stop, waiting } = await workerWithJob();
+  await pass(90_000);
+  const before = waiting();
+  await pass(3_600_000);
+
+  expect(before).toBeGreaterThan(0);
+  expect(waiting()).toBe(before);
+
+  stop();
+  await pass(60_000);
+  await running;
+});
+
 test("a job that has run for as long as it may is given back, and its worker goes on", async () => {
   const { of, pass, metadata, running } = await workerWithJob({ maxJobAgeMs: 600_000 });
   await pass(590_000);

@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import type { Aws, AwsParameters } from "../../../agent/host/aws";
 import { createLog } from "../../../agent/host/log";
 import { runAgent } from "../../../agent/worker/agent";
@@ -49,6 +50,7 @@ export async function workerWithJob({
   let refusal: ControlPlaneError | undefined;
   let hangUp = (_: ControlPlaneError) => {};
   let sessions = 0;
+  let leaving: AbortSignal | undefined;
   let isGone = false;
   let finish: (end: DaemonEnd) => void = () => {};
   const ended = new Promise<DaemonEnd>((resolve) => {
@@ -99,8 +101,15 @@ export async function workerWithJob({
     if (name !== "register" && token !== `session ${sessions}`)
       return Promise.reject(new ControlPlaneError("closed", 410, 0, "session_closed"));
     if (name === "metrics") {
-      const hungUp = new Promise<never>((_, reject) => signal?.addEventListener("abort", () => reject(new Error())));
-      return Promise.race([answering() as Promise<never>, hungUp]);
+      leaving = signal;
+      return new Promise((resolve, reject) => {
+        const hungUp = () => reject(new Error("hung up"));
+        signal?.addEventListener("abort", hungUp);
+        const over = () => signal?.removeEventListener("abort", hungUp);
+        answering()
+          .then(() => resolve({} as never), reject)
+          .finally(over);
+      });
     }
     if (name !== "claim") return Promise.resolve((answers[name] ?? {}) as never);
     const given = grants.splice(0);
@@ -185,6 +194,8 @@ export async function workerWithJob({
     closeSession: () => {
       sessions += 1;
     },
+    /** How many wait for the agent to leave, once it has sent figures. */
+    waiting: () => (leaving ? getEventListeners(leaving, "abort").length : Number.NaN),
     endDaemon: () => finish({ status: 1, signal: null }),
     running,
   };

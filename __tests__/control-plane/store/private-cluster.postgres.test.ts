@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, readdirSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { Client } from "pg";
 import { findPostgres } from "../../../control-plane/store/postgres-programs";
 import { startPrivateCluster } from "../../../control-plane/store/private-cluster";
 import { eventually } from "../../support/eventually";
-import { useScratch } from "../../support/scratch";
+import { contentsOf, useScratch } from "../../support/scratch";
 
 const REPOSITORY = resolve(__dirname, "..", "..", "..");
 const START = 'require("./control-plane/store/private-cluster").startPrivateCluster({ directory: process.argv[1] })';
@@ -65,6 +65,40 @@ test("a directory that holds something else than a cluster is left alone", async
   await expect(startPrivateCluster({ directory })).rejects.toThrow(
     `${join(directory, "data")} is not empty and holds no PostgreSQL cluster: remove it, or choose another directory`,
   );
+});
+
+const unfinished = (data: string): string =>
+  `initdb was ended before it had finished the PostgreSQL cluster in ${data}, and nothing was ever stored there: ` +
+  `move it away, with mv '${data}' '${data}.unfinished', and start again`;
+
+test("what an initdb that was killed has left in the cluster's place is told apart from a cluster, and left alone", async () => {
+  const directory = join(scratch.path, "cluster");
+  const data = join(directory, "data");
+  for (const name of ["PG_VERSION", "postgresql.conf", "global/pg_control", "base/1/PG_VERSION", "base/4/PG_VERSION"]) {
+    scratch.write(join("cluster", "data", name), "15\n");
+  }
+  scratch.write(join("cluster", "password"), "kept");
+  const left = contentsOf(directory);
+
+  await expect(startPrivateCluster({ directory })).rejects.toThrow(unfinished(data));
+
+  expect(contentsOf(directory)).toEqual(left);
+});
+
+test("a cluster that has never run is finished when its databases are there, and one that has run is not called unfinished for what it lost", async () => {
+  const directory = join(scratch.path, "cluster");
+  const data = join(directory, "data");
+  const restart = async () => await (await startPrivateCluster({ directory })).stop();
+  const lose = (name: string) => rmSync(join(data, name));
+  await restart();
+
+  lose("postmaster.opts");
+  await restart();
+
+  lose("global/pg_control");
+  await expect(startPrivateCluster({ directory })).rejects.toThrow(/^PostgreSQL did not start/);
+  lose("postmaster.opts");
+  await expect(startPrivateCluster({ directory })).rejects.toThrow(unfinished(data));
 });
 
 test("one that is abandoned ends without a checkpoint, whoever is connected, and the next start recovers", async () => {

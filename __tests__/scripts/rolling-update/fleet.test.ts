@@ -207,6 +207,38 @@ describe("holdfast roll fleet", () => {
     expect(refreshes.calls).toEqual([]);
   });
 
+  test("R19: interrupted again, it says when the watch ends, and speaks of no roll", async () => {
+    const { clock, refreshes, fleet } = pool();
+    refreshes.begin();
+    clock.after(3 * MINUTE, () => {
+      const now = jest.spyOn(performance, "now");
+      for (const ms of [0, 1_000]) {
+        now.mockReturnValue(ms);
+        process.emit("SIGINT");
+      }
+      now.mockRestore();
+    });
+
+    const { code, err } = await fleet("follow");
+
+    expect(code).toBe(3);
+    expect(err).toContain("the watch ends with the next look, within seconds");
+    expect(err).not.toContain("roll resume");
+    expect(refreshes.calls).toEqual([]);
+  });
+
+  test("R19: interrupted before a refresh shows, it waits for none any more", async () => {
+    const { clock, fleet } = pool();
+    const startedMs = clock.now();
+    clock.after(MINUTE, () => void process.emit("SIGINT"));
+
+    const { code, err } = await fleet("follow", "--within", "30m");
+
+    expect(code).toBe(6);
+    expect(err).toContain("NO_REFRESH");
+    expect(clock.now() - startedMs).toBeLessThan(2 * MINUTE);
+  });
+
   test("one that takes too long ends the watch with 4, and goes on", async () => {
     const { refreshes, fleet } = pool();
     refreshes.begin({ checkpoints: [10] });

@@ -73,7 +73,7 @@ async function members() {
 }
 
 function program(environment: Readonly<Record<string, string>>) {
-  const args = [require.resolve("tsx/cli"), "scripts/smoke-aws/main.ts", "--poll", "0.3s", "--successes", "1"];
+  const args = ["--import", "tsx", "scripts/smoke-aws/main.ts", "--poll", "0.3s", "--successes", "1"];
   const { HOLDFAST_AWS_SMOKE: _, HOLDFAST_AWS_SMOKE_REPLACE: __, ...env } = process.env;
   return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
     execFile(

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { closeSync, readFileSync } from "node:fs";
+import { closeSync, readFileSync, writeFileSync } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -40,11 +40,12 @@ const OUTPUT_LOOK_MS = 5_000;
 
 /**
  * Writes its own pid and start down and becomes the daemon, so that there is no moment at which a daemon runs unrecorded, or
- * without its leash where there is to be one. What cannot be written down ends with EX_CANTCREAT of sysexits.h.
+ * without its leash where there is to be one. What cannot be written down ends with EX_CANTCREAT of sysexits.h; so does what a later
+ * life of the agent has come before (ln(1) replaces nothing).
  */
 const LAUNCHER = `umask 077
 { echo $$ && { cat /proc/$$/stat 2>/dev/null || LC_ALL=C ps -o lstart= -p $$; }; } >${PROCESS}.partial &&
-mv ${PROCESS}.partial ${PROCESS} || exit 73
+ln ${PROCESS}.partial ${PROCESS} || exit 73
 if [ -p ${PIPE} ]; then
 ${LEASH}
 fi
@@ -96,10 +97,11 @@ export function processHost({ command, directory }: ProcessHostProps): ProcessHo
     },
     async survivors() {
       const alive: DaemonProcess[] = [];
-      for (const daemon of recordedDaemons(directory)) {
-        if (mayLive(daemon)) alive.push(cared(daemon.folder, adopted(daemon)));
+      for (const folder of daemonFolders(directory)) {
+        const daemon = readDaemon(folder) ?? keptFromRunning(folder);
+        if (daemon && mayLive(daemon)) alive.push(cared(daemon.folder, adopted(daemon)));
         // What cannot be removed is tried again by the agent's next life.
-        else await rm(daemon.folder, { recursive: true, force: true }).catch(() => {});
+        else await rm(folder.folder, { recursive: true, force: true }).catch(() => {});
       }
       return alive;
     },
@@ -126,6 +128,16 @@ function readDaemon({ record, folder }: DaemonFolder): RecordedDaemon | undefine
   const told = rest.join("\n");
   const start = told.startsWith(pid) ? parseStat(told) : told.trim();
   return start === undefined ? undefined : { record, folder, pid: Number(pid), start };
+}
+
+/** Takes the place of what the launcher would write down, which then does not become the daemon. @returns the daemon where it came first. */
+function keptFromRunning(folder: DaemonFolder): RecordedDaemon | undefined {
+  try {
+    writeFileSync(join(folder.folder, PROCESS), "", { flag: "wx", mode: 0o600 });
+    return undefined;
+  } catch {
+    return readDaemon(folder);
+  }
 }
 
 /** Signals the daemon and its children, if it is still that process. @throws Error when the system does not say. */

@@ -56,12 +56,10 @@ export function systemdHost({ directory, guard, limits }: SystemdHostProps): Dae
       }
     },
     async survivors() {
-      const [folders, states, secrets] = await Promise.all([
-        daemonFolders(directory),
-        unitStates(UNIT_PATTERN),
-        // Of the boot's version, the guard may know less than this agent.
-        guard.secrets().catch(() => ({}) as DaemonSecrets),
-      ]);
+      // The guard may be at work on a start that the agent's earlier life asked for, and answers after it: then systemd knows of the
+      // unit. Of the boot's version, it may know less than this agent.
+      const secrets = await guard.secrets().catch((): DaemonSecrets => ({}));
+      const [folders, states] = [daemonFolders(directory), await unitStates(UNIT_PATTERN)];
       const running = new Map(states.filter(({ running }) => running).map((state) => [state.unit, state]));
       const alive: DaemonProcess[] = [];
       for (const { record, folder } of folders) {

@@ -7,7 +7,7 @@ import type { StopRequest } from "../roll-ports";
 import { CommandLine, type Flags } from "./command-line";
 import { formatDuration, parseDuration } from "./duration";
 import { EXIT } from "./exit-codes";
-import { onInterrupt } from "./interrupt";
+import { type InterruptWords, onInterrupt } from "./interrupt";
 import { errorData, errorText } from "./report";
 import { refusing } from "./roll-settings";
 import type { Surroundings } from "./surroundings";
@@ -30,6 +30,13 @@ const CODE_OF: Readonly<Record<FleetOutcome["status"], number>> = {
   "rolled back": EXIT.rolledBack,
 };
 
+/** A refresh is AWS's: whoever stops watching it stops nothing else. */
+const UNWATCHED: InterruptWords = {
+  first: "the watch ends with the next look; the refresh goes on, and `holdfast roll fleet follow` watches it again",
+  second:
+    "the watch ends with the next look, within seconds; `holdfast roll fleet cancel --yes` is what ends a refresh",
+};
+
 /** `holdfast roll fleet …`: a worker pool's instance refresh, started, watched to its end, taken back. */
 export function fleetCommand(surroundings: Surroundings, exit: (code: number) => void): Command {
   const line = new CommandLine(surroundings, exit);
@@ -48,7 +55,7 @@ export function fleetCommand(surroundings: Surroundings, exit: (code: number) =>
   const watch = async (flags: Flags, id?: string): Promise<number> => {
     const stop: StopRequest = { level: "go on" };
     const isLive = !flags.json && stdout.isTTY;
-    const release = onInterrupt(stop, stderr, "the refresh goes on; `holdfast roll fleet follow` watches it again");
+    const release = onInterrupt(stop, stderr, UNWATCHED);
     try {
       const report = (event: FleetEvent) => stdout.write(`${isLive ? eventText(event) : JSON.stringify(event)}\n`);
       const { status, refresh, error } = await follow(

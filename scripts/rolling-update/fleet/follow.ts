@@ -33,7 +33,7 @@ export interface FleetOutcome {
 
 /**
  * Watches a pool's instance refresh to its end: Terraform starts one and does not wait for it.
- * @throws RollError NO_REFRESH when none shows, GATE_CLOSED when it did not end in time.
+ * @throws RollError NO_REFRESH when none shows before it is stopped, GATE_CLOSED when it did not end in time.
  */
 export async function follow(ports: FollowPorts, group: string, options: FollowOptions): Promise<FleetOutcome> {
   const { refreshes, clock, report } = ports;
@@ -54,7 +54,7 @@ export async function follow(ports: FollowPorts, group: string, options: FollowO
   tell("following");
   let toldMs = clock.now();
   while (isUnderWay(refresh)) {
-    if (options.stop && options.stop.level !== "go on") return { status: "unwatched", refresh };
+    if (isStopped(options)) return { status: "unwatched", refresh };
     if (clock.now() - startedMs >= options.timeoutMs) throw tooLate(group, refresh, options.timeoutMs);
     await clock.sleep(jittered(clock, POLL_MS));
     const seen = (await refreshes.describe(group)).find(({ id }) => id === refresh.id);
@@ -72,7 +72,8 @@ export async function follow(ports: FollowPorts, group: string, options: FollowO
 }
 
 /** The refresh asked for, or the one under way; a refresh that ended before anyone looked is not taken for the new one. */
-async function appearing({ refreshes, clock }: FollowPorts, group: string, { id, appearMs }: FollowOptions) {
+async function appearing({ refreshes, clock }: FollowPorts, group: string, options: FollowOptions) {
+  const { id, appearMs } = options;
   const deadlineMs = clock.now() + appearMs;
   const firstMs = clock.now();
   for (;;) {
@@ -82,7 +83,9 @@ async function appearing({ refreshes, clock }: FollowPorts, group: string, { id,
         ? all.find((refresh) => isUnderWay(refresh) || refresh.startedMs >= firstMs)
         : all.find((refresh) => refresh.id === id);
     if (found) return found;
-    if (clock.now() >= deadlineMs) {
+    // One that is named was just started, and shows.
+    const isWanted = id !== undefined || !isStopped(options);
+    if (clock.now() >= deadlineMs || !isWanted) {
       const last = all[0];
       throw new RollError("NO_REFRESH", `no instance refresh of ${group} is under way`, {
         reason: last === undefined ? "it never had one" : `the last, ${last.id}, is ${last.status}${because(last)}`,
@@ -126,5 +129,7 @@ function tooLate(group: string, refresh: InstanceRefresh, timeoutMs: number): Ro
     },
   );
 }
+
+const isStopped = ({ stop }: FollowOptions): boolean => stop !== undefined && stop.level !== "go on";
 
 const because = ({ reason }: InstanceRefresh) => (reason === undefined ? "" : `: ${reason}`);

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import fs, {
   appendFileSync,
+  chmodSync,
   existsSync,
   mkdirSync,
   promises,
@@ -321,12 +322,37 @@ test("R30: a daemon that cannot be written down, as on a full disk, does not run
   expect(await daemon.ended).toEqual({ status: 73, signal: null });
 });
 
+test("R30: a daemon that is still to be written down when the agent's next life looks for daemons does not run: nobody would know of it", async () => {
+  // GIVEN a machine on which the launcher takes long to say what it is
+  const bin = join(scratch.path, "bin");
+  const turn = join(bin, "turn");
+  scratch.write("bin/cat", `#!/bin/sh\nuntil [ -e ${turn} ]; do sleep 0.02; done\nexec /bin/cat "$@"\n`);
+  chmodSync(join(bin, "cat"), 0o755);
+  const variables = { PATH: `${bin}:${process.env["PATH"]}` };
+  const directory = join(scratch.path, "jobs");
+  const host = processHost({ command: ["sleep", "600"], directory });
+  host.holdLease(leaseOf(600_000));
+  const daemon = await host.start({ record: recordOf({ onDisconnect: "keep" }), variables, files: {} });
+  started.push(daemon);
+
+  // WHEN
+  const found = await processHost({ command: ["sleep", "600"], directory }).survivors();
+  writeFileSync(turn, "");
+
+  // THEN
+  expect(found).toEqual([]);
+  expect(await daemon.ended).toMatchObject({ status: 73 });
+  expect(readdirSync(directory)).toEqual([]);
+});
+
 test("R34: another life of the agent knows what no log may show of the daemons that it takes up", async () => {
   const first = hostOf("sleep", "600");
   first.holdLease(leaseOf(600_000));
   const variables = { SOURCE_URL: "postgres://cdc:p%40ss@db/shop", SINK_PASSWORD: "sink-word" };
   const files = { SINK_SNOWFLAKE_PRIVATE_KEY_PATH: "MIIEcanary\n" };
-  started.push(await first.start({ record: recordOf(), variables, files }));
+  const daemon = await first.start({ record: recordOf(), variables, files });
+  started.push(daemon);
+  await runs(daemon, "sleep");
 
   // Between two programs a process shows no environment.
   await eventually("it is known", async () => {

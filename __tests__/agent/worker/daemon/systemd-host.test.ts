@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { DaemonRecord } from "../../../../agent/worker/daemon/daemon-host";
 import { unitName } from "../../../../agent/worker/daemon/daemon-unit";
 import { systemdHost } from "../../../../agent/worker/daemon/systemd-host";
 import type { GuardClient } from "../../../../agent/worker/guard-client";
@@ -16,8 +17,7 @@ afterEach(() => {
 
 /** Puts a systemctl on PATH that gives one answer after the other, and fails where it has none. */
 function systemctlAnswers(answers: readonly (string | undefined)[]): void {
-  const directory = join(scratch.path, "bin");
-  mkdirSync(directory);
+  const directory = mkdtempSync(join(scratch.path, "bin-"));
   const script = `#!/bin/sh
 cd ${directory}
 number=$(($(cat asked 2>/dev/null || echo 0) + 1))
@@ -40,6 +40,10 @@ const GUARD: GuardClient = {
   signal: async () => {},
   forget: async () => {},
 };
+
+/** What systemctl says of a daemon that runs as this process. */
+const running = (record: DaemonRecord): string =>
+  `Id=${unitName(record)}\nExecMainPID=${process.pid}\nActiveState=active\nSubState=running\nExecMainCode=0\nExecMainStatus=0\n`;
 
 const LIMITS = { memoryBytes: 1, cpuPercent: 100 };
 test("a daemon of which nobody knows whether it was started is ended before its start is said to have failed", async () => {
@@ -67,13 +71,29 @@ test("a daemon of which nobody knows whether it was started is ended before its 
   expect(readdirSync(directory)).toEqual([]);
 });
 
+test("a daemon that was still being started when the agent died is taken up: the guard knows when its unit is there", async () => {
+  const record = recordOf();
+  const directory = join(scratch.path, "jobs");
+  scratch.write(`jobs/${record.jobId}/job.json`, JSON.stringify(record));
+  systemctlAnswers([""]);
+  const guard: GuardClient = {
+    ...GUARD,
+    secrets: async () => {
+      systemctlAnswers([running(record)]);
+      return { [unitName(record)]: ["canary"] };
+    },
+  };
+
+  const found = await systemdHost({ directory, guard, limits: LIMITS }).survivors();
+
+  expect(found.map(({ record, secrets }) => ({ record, secrets }))).toEqual([{ record, secrets: ["canary"] }]);
+});
+
 test("a daemon that lives is taken up although what an ended one has left cannot be removed", async () => {
   const [alive, ended] = [recordOf({ snapshotOnly: true }), recordOf({ snapshotOnly: true })];
   const directory = join(scratch.path, "jobs");
   for (const record of [ended, alive]) scratch.write(`jobs/${record.jobId}/job.json`, JSON.stringify(record));
-  systemctlAnswers([
-    `Id=${unitName(alive)}\nExecMainPID=${process.pid}\nActiveState=active\nSubState=running\nExecMainCode=0\nExecMainStatus=0\n`,
-  ]);
+  systemctlAnswers([running(alive)]);
   const guard: GuardClient = {
     ...GUARD,
     forget: async () => {
