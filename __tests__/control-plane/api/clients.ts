@@ -4,8 +4,10 @@ import { createLogger } from "../../../control-plane/api/logger";
 import { type ControlPlane, type ControlPlaneProps, startControlPlane } from "../../../control-plane/api/server";
 import { DEFAULT_TIMING, type LeaseTiming } from "../../../control-plane/lease/timing";
 import { type Answer, checkAnswer, type MessageName, type Request, WORKER_PATH } from "../../../control-plane/protocol";
+import { MAX_CLAIM_WAIT_MS } from "../../../control-plane/protocol/limits";
 import { openDatabase } from "../../../control-plane/store/database";
 import { issueToken } from "../../../control-plane/store/tokens";
+import { eventually } from "../../support/eventually";
 import { KEYRING } from "../store/fleet";
 
 export interface Reply {
@@ -126,6 +128,19 @@ export class TestWorker {
     const reply = await send(this.url, `${WORKER_PATH}${name}`, this.token, request);
     if (reply.status !== 200) checkAnswer("refusal", reply.body);
     return reply;
+  }
+
+  /** Parks a claim for as long as one may be. @returns its answer, which fails where nothing but the end of its time has brought it */
+  async park(): Promise<() => Promise<Reply>> {
+    const at = performance.now();
+    const answer = this.send("claim", { claimId: randomUUID(), freeSlots: 1, waitMs: MAX_CLAIM_WAIT_MS });
+    const figures = async () => (await fetch(`${this.url}/metrics`)).text();
+    await eventually(async () => (/^holdfast_parked_claims 1$/m.test(await figures()) ? true : undefined));
+    return async () => {
+      const reply = await answer;
+      if (performance.now() - at >= DEFAULT_TIMING.claimWaitMs) throw new Error("nothing has woken the claim");
+      return reply;
+    };
   }
 
   /** Asks to claim and hangs up once the request has had time to be parked. */

@@ -21,11 +21,11 @@ describe("a connection test", () => {
 
   it("control-plane 29: reaches a parked worker at once, comes with credentials, and ends with an answer step by step", async () => {
     const tester = await worker("i-1").open();
-    const parked = tester.claim(30_000);
+    const woken = await tester.park();
     const asked = await plane.operator.post(`/datasources/${await datasourceId()}/test`, { role: "source" });
     expect(asked.status).toBe(200);
 
-    const { actions } = await parked;
+    const { actions } = (await woken()).body;
     expect(actions).toMatchObject([
       {
         kind: "test_connection",
@@ -81,12 +81,12 @@ describe("a connection test", () => {
 
 it("control-plane 25: revoking a worker's token ends its parked claim, and nothing is taken from it any more", async () => {
   const revoked = await worker("i-1").open();
-  const parked = revoked.send("claim", { claimId: crypto.randomUUID(), freeSlots: 1, waitMs: 30_000 });
+  const woken = await revoked.park();
   const { sessionId } = (await plane.operator.get("/workers")).body[0];
 
   expect((await plane.operator.post(`/workers/${sessionId}/revoke`, {})).status).toBe(200);
 
-  expect(await parked).toMatchObject({ status: 401, body: { error: { code: "token_invalid" } } });
+  expect(await woken()).toMatchObject({ status: 401, body: { error: { code: "token_invalid" } } });
   expect(await revoked.send("heartbeat", { seq: 9, state: "active", running: [], released: [] })).toMatchObject({
     status: 401,
   });

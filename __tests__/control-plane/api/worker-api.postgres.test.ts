@@ -74,10 +74,10 @@ describe("the worker API", () => {
     await first.ask("started", ref);
     const running = [{ ...ref, status: "running", phase: "streaming" } as const];
 
-    const parked = first.claim(20_000);
+    const woken = await first.park();
     expect(await plane.operator.post(`/jobs/${jobId}/pause`)).toEqual({ status: 200, body: { state: "running" } });
     const stop = { kind: "stop", mode: "quiesce", ...ref };
-    expect((await parked).actions).toEqual([stop]);
+    expect((await woken()).body.actions).toEqual([stop]);
     expect((await first.beat({ running })).actions).toEqual([stop]);
     await first.ask("report", { ...ref, outcome: "stopped", logTail: [] });
     expect((await plane.operator.get(`/jobs/${jobId}`)).body).toMatchObject({ state: "paused" });
@@ -90,11 +90,11 @@ describe("the worker API", () => {
 
   it("control-plane 14: a parked claim is answered when a job is created at another copy", async () => {
     const agent = await worker("i-1", 1).open();
-    const parked = agent.claim(30_000);
+    const woken = await agent.park();
 
     const jobId = await plane.operator.createJob("orders");
 
-    expect((await parked).grants).toMatchObject([{ jobId, fence: 1 }]);
+    expect((await woken()).body.grants).toMatchObject([{ jobId, fence: 1 }]);
   });
 
   it("control-plane 11: a claim whose asker has gone holds no job", async () => {
@@ -120,11 +120,11 @@ describe("the worker API", () => {
 
   it("control-plane 29: the order to drain reaches a parked worker before its next heartbeat", async () => {
     const agent = await worker("i-1").open();
-    const parked = agent.claim(30_000);
+    const woken = await agent.park();
 
     await plane.operator.post(`/workers/${agent.sessionId}/drain`);
 
-    expect((await parked).actions).toEqual([{ kind: "drain", mode: "handoff", deadlineMs: 600_000 }]);
+    expect((await woken()).body.actions).toEqual([{ kind: "drain", mode: "handoff", deadlineMs: 600_000 }]);
   });
 
   it("control-plane 9: the token of a session that was replaced gets 410 for every message", async () => {
@@ -183,13 +183,12 @@ describe("the worker API", () => {
 
   it("control-plane 22: a copy that ends answers its parked claims, and the other goes on", async () => {
     const agent = await worker("i-1", 1).open();
-    const parked = agent.claim(40_000);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    const woken = await agent.park();
 
     await plane.copies[1]?.controlPlane.stop();
     plane.copies.length = 1;
 
-    expect((await parked).grants).toEqual([]);
+    expect((await woken()).body.grants).toEqual([]);
     expect((await plane.operator.get("/workers")).body).toHaveLength(1);
   });
 });
