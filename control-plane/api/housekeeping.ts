@@ -3,6 +3,7 @@ import { takeDuty } from "../store/duties";
 import { findPinningTransaction } from "../store/horizon";
 import { deletePast, deletePastAudit } from "../store/retention";
 import { advanceUpgrades } from "../store/upgrades";
+import { closeVanished } from "../store/vanished";
 import type { PublishBacklog } from "./cloudwatch";
 import type { ApiContext } from "./context";
 
@@ -55,8 +56,16 @@ export function keepHouse(api: ApiContext, props: HousekeepingProps, lookMs = LO
   };
 }
 
-function dutiesOf({ pool, logger, waker }: ApiContext, props: HousekeepingProps): Duty[] {
+function dutiesOf({ pool, timing, logger, waker }: ApiContext, props: HousekeepingProps): Duty[] {
   const { retentionDays, auditRetentionDays, publishBacklog } = props;
+  const vanished: Duty = {
+    name: "vanished",
+    periodSeconds: 3_600,
+    perform: async () => {
+      const sessions = await closeVanished(pool, timing);
+      if (sessions > 0) logger.info({ sessions }, "closed sessions of workers that were not heard of for a day");
+    },
+  };
   const retention: Duty = {
     name: "retention",
     periodSeconds: 3_600,
@@ -82,7 +91,7 @@ function dutiesOf({ pool, logger, waker }: ApiContext, props: HousekeepingProps)
       if (pinning) logger.warn(pinning, "an old transaction keeps vacuum from every table: end it, claims grow slow");
     },
   };
-  if (!publishBacklog) return [upgrades, horizon, retention];
+  if (!publishBacklog) return [upgrades, horizon, vanished, retention];
   const backlog: Duty = {
     name: "backlog",
     periodSeconds: 60,
@@ -92,5 +101,5 @@ function dutiesOf({ pool, logger, waker }: ApiContext, props: HousekeepingProps)
       await publishBacklog(await readBacklog(pool), new Date(at - (at % MINUTE_MS)));
     },
   };
-  return [backlog, upgrades, horizon, retention];
+  return [backlog, upgrades, horizon, vanished, retention];
 }

@@ -52,7 +52,10 @@ export async function sweep(pool: Pool, timing: LeaseTiming): Promise<number> {
   });
 }
 
-async function hasGrace(tx: Queryable, timing: LeaseTiming): Promise<boolean> {
+/**
+ * Whether the control plane or the database was down so lately that a worker which is alive may not have renewed its lease since.
+ */
+export async function hasGrace(tx: Queryable, timing: LeaseTiming): Promise<boolean> {
   const { rows } = await tx.query<{ grace: boolean }>(
     `select now() - greatest(up_since, pg_postmaster_start_time()) < make_interval(secs => $1) as grace from pulse`,
     [timing.serverLeaseMs / 1_000],
