@@ -10,13 +10,20 @@ export const EXPIRED_GRANTS = `
   select id, session_id, fence from jobs
   where session_id is not null and state = 'starting' and grant_expires_at <= now() order by id for update skip locked`;
 
-export const EXPIRED_LEASES = `
-  select session_id from leases where expires_at <= now() order by session_id for update skip locked`;
-
 /** Jobs that are kept on disconnection stay where they are until there is evidence that their daemon is gone. */
+const LOST = "(j.on_disconnect = 'stop' or j.state = 'starting')";
+
+/**
+ * Those of sessions that hold what is lost with them; the others run out and nobody minds. The offset keeps the planner from joining all
+ * jobs that are held: its statistics are older than any valid lease, so that to it all of them have run out.
+ */
+export const EXPIRED_LEASES = `
+  select session_id from leases
+  where expires_at <= now() and exists (select 1 from jobs j where j.session_id = leases.session_id and ${LOST} offset 0)
+  order by session_id for update skip locked`;
+
 export const LOST_JOBS = `
-  select id from jobs
-  where session_id = any($1) and (on_disconnect = 'stop' or state = 'starting') order by id for update`;
+  select id from jobs j where session_id = any($1) and ${LOST} order by id for update`;
 
 /**
  * Says that the control plane is up; called between two sweeps. After a gap in which a worker may have lost its lease for want of

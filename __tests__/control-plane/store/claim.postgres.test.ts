@@ -10,7 +10,7 @@ import { findPinningTransaction } from "../../../control-plane/store/horizon";
 import type { Claimed } from "../../../control-plane/store/job-writes";
 import { LOCK, WRITE } from "../../../control-plane/store/jobs";
 import { parseKeyring } from "../../../control-plane/store/seal";
-import { EXPIRED_GRANTS, LOST_JOBS } from "../../../control-plane/store/sweeper";
+import { EXPIRED_GRANTS, EXPIRED_LEASES, LOST_JOBS } from "../../../control-plane/store/sweeper";
 import { longForm } from "../../support/long-form";
 import { connectPatiently } from "../../support/postgres";
 import { type TestFleet, useFleets } from "./fleet";
@@ -198,6 +198,7 @@ describe("control-plane 18: plans", () => {
 
       const grants = await explain(fleet, EXPIRED_GRANTS, []);
       const lost = await explain(fleet, LOST_JOBS, [`{${worker}}`]);
+      const leases = await explain(fleet, EXPIRED_LEASES, []);
 
       const taken = await explain(fleet, TAKEN, [`{${fleet.deploymentId}}`, "{orders}", `{${worker}}`]);
       expect(taken).toContain("jobs_by_name");
@@ -206,10 +207,12 @@ describe("control-plane 18: plans", () => {
         expect(plan).not.toContain("Seq Scan on jobs");
         expect(plan).toContain("jobs_pkey");
       }
-      for (const plan of [grants, lost]) {
+      for (const plan of [grants, lost, leases]) {
         expect(plan).not.toContain("Seq Scan on jobs");
         expect(plan).toContain("jobs_of_session");
       }
+      // Of each lease that ran out, instead of all jobs that are held: the planner cannot know that hardly any lease has.
+      expect(leases).toContain("SubPlan");
       if (ready > 1) expect(claim).toContain("Index Scan using ready_jobs_in_order on ready_jobs");
       expect(claim).not.toContain("Seq Scan on jobs");
       expect(claim).toContain("Index Scan using jobs_pkey on jobs");

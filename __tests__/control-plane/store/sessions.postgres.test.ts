@@ -3,7 +3,7 @@ import { DEFAULT_TIMING, LeaseTiming } from "../../../control-plane/lease/timing
 import type { Checkpoint } from "../../../control-plane/protocol/messages";
 import { Heartbeats } from "../../../control-plane/store/heartbeats";
 import { deregisterSession, openSession } from "../../../control-plane/store/sessions";
-import { pulse, sweep } from "../../../control-plane/store/sweeper";
+import { EXPIRED_LEASES, pulse, sweep } from "../../../control-plane/store/sweeper";
 import { revokeSessionTokens } from "../../../control-plane/store/tokens";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres";
 import { TestFleet } from "./fleet";
@@ -160,6 +160,23 @@ describe("the sweeper", () => {
 
     await openSession(fleet.pool, await fleet.register("silent"), [], 30_000);
     expect(await fleet.row(jobId)).toMatchObject({ state: "pending" });
+  });
+
+  it("locks only leases of sessions that hold what is lost with them, however many others ran out", async () => {
+    await fleet.job("kept", { onDisconnect: "keep" });
+    const keeps = await fleet.worker("keeps");
+    await fleet.run(keeps);
+    await fleet.job("lost");
+    const loses = await fleet.worker("loses");
+    await fleet.run(loses);
+    await fleet.job("granted", { onDisconnect: "keep" });
+    const starts = await fleet.worker("starts");
+    await fleet.claim(starts);
+    for (const id of [keeps, loses, starts, await fleet.worker("idle")]) await fleet.expireLease(id);
+
+    const { rows } = await fleet.pool.query(EXPIRED_LEASES);
+
+    expect(rows.map(({ session_id }) => session_id)).toEqual([loses, starts].sort());
   });
 
   it("control-plane 12: judges no lease before the control plane was up for a whole one", async () => {
