@@ -79,17 +79,30 @@ interface JudgedJob extends JobStatus {
   readonly condition: Condition;
 }
 
+interface JudgedWorker extends WorkerStatus {
+  readonly condition: Condition;
+}
+
 interface JudgedDeployment extends DeploymentStatus {
   /** The most urgent first. */
   readonly jobs: readonly JudgedJob[];
+  /** The most urgent first. */
+  readonly workers: readonly JudgedWorker[];
 }
 
 const URGENCY = ["bad", "warn", "good", "quiet"];
 
 function judged({ name, workers, jobs }: DeploymentStatus): JudgedDeployment {
   const byId = new Map(workers.map((worker) => [worker.workerId, worker]));
-  const all = jobs.map((job) => ({ ...job, condition: jobCondition(job, byId.get(job.workerId ?? "")) }));
-  return { name, workers, jobs: URGENCY.flatMap((level) => all.filter(({ condition }) => condition.level === level)) };
+  return {
+    name,
+    workers: byUrgency(workers.map((worker) => ({ ...worker, condition: workerCondition(worker) }))),
+    jobs: byUrgency(jobs.map((job) => ({ ...job, condition: jobCondition(job, byId.get(job.workerId ?? "")) }))),
+  };
+}
+
+function byUrgency<Judged extends { readonly condition: Condition }>(all: readonly Judged[]): Judged[] {
+  return URGENCY.flatMap((level) => all.filter(({ condition }) => condition.level === level));
 }
 
 /** What a tab shows: the worst first. */
@@ -115,7 +128,9 @@ function summary(workers: readonly WorkerStatus[], jobs: readonly JobStatus[]): 
   const counts = [...states].map(([state, count]) => `${count} ${state}`).join(", ");
   const slots = workers.reduce((sum, worker) => sum + worker.slots, 0);
   const shown = counts && ` (${counts})`;
-  return `${count(jobs.length, "job")}${shown}, ${count(workers.length, "worker")} with ${count(slots, "slot")}`;
+  const silent = workers.filter(({ silentMs }) => silentMs > 0).length;
+  const unheard = silent > 0 ? ` (${silent} silent)` : "";
+  return `${count(jobs.length, "job")}${shown}, ${count(workers.length, "worker")}${unheard} with ${count(slots, "slot")}`;
 }
 
 const NUMBERS = new Set(["Lag", "Changes/s", "Failures", "Jobs", "Slots"]);
@@ -168,10 +183,9 @@ export function jobCondition(job: JobStatus, holder: WorkerStatus | undefined): 
   return { text: state, level: "quiet" };
 }
 
-function workerRow(worker: WorkerStatus): Html {
-  const { text, level } = workerCondition(worker);
+function workerRow({ condition, ...worker }: JudgedWorker): Html {
   return html`<tr>
-<th scope="row">${worker.workerId}</th><td class="${level}">${text}</td><td>${worker.pool}</td>
+<th scope="row">${worker.workerId}</th><td class="${condition.level}">${condition.text}</td><td>${worker.pool}</td>
 <td class="number">${worker.jobs}</td><td class="number">${worker.slots}</td><td>${worker.agentVersion}</td></tr>`;
 }
 

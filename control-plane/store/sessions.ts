@@ -1,10 +1,12 @@
 import type { Pool } from "pg";
+import type { LeaseTiming } from "../lease/timing";
 import { isSameRef } from "../protocol/job-ref";
 import type { Request } from "../protocol/messages";
 import { recordAudit } from "./audit";
 import { OWES_TEST } from "./connection-tests";
 import { type Prepared, type Queryable, type Transaction, transaction } from "./database";
-import { applyToJobs } from "./jobs";
+import { type Actor, applyToJobs } from "./jobs";
+import { hasGrace } from "./sweeper";
 import { OWES_UPGRADE } from "./upgrades";
 
 export interface Ref {
@@ -123,12 +125,7 @@ export async function deregisterSession(pool: Pool, sessionId: string): Promise<
     const session = await lockWorker(tx, sessionId);
     if (!session || session.state === "closed") return;
     const actor = `session:${sessionId}`;
-    await tx.query("update sessions set state = 'closed', closed_at = now() where id = $1", [sessionId]);
-    const taken = await takeJobs(tx, [sessionId]);
-    await applyToJobs(
-      tx,
-      taken.map(({ jobId }) => ({ jobId, actor, event: { type: "gone" } })),
-    );
+    await endSession(tx, sessionId, actor);
     recordAudit(tx, {
       deploymentId: session.deployment_id,
       actor,
@@ -136,6 +133,50 @@ export async function deregisterSession(pool: Pool, sessionId: string): Promise<
       subject: session.worker_id,
     });
   });
+}
+
+/**
+ * `alive`: the worker's lease is valid. `unjudged`: its lease may have run out only because the control plane was down.
+ * `not_found`: the deployment has no such session that is open.
+ */
+export type NotGone = "alive" | "unjudged" | "not_found";
+
+/**
+ * Ends the session of a worker that somebody knows to be gone, as if it had said goodbye, and gives how many jobs are free with it, kept ones
+ * too. If it is alive after all, it is told that its session is closed as soon as it is heard of; until then what it keeps on disconnection
+ * runs beside those that were given the jobs.
+ */
+export async function declareGone(
+  pool: Pool,
+  timing: LeaseTiming,
+  { deploymentId, sessionId }: { readonly deploymentId: string; readonly sessionId: string },
+  actor: Actor,
+): Promise<number | NotGone> {
+  return await transaction(pool, async (tx) => {
+    const session = await lockWorker(tx, sessionId);
+    if (session?.deployment_id !== deploymentId || session.state !== "open") return "not_found";
+    const lease = await tx.query<{ valid: boolean }>(
+      "select expires_at > now() as valid from leases where session_id = $1 for update",
+      [sessionId],
+    );
+    if (lease.rows[0]?.valid) return "alive";
+    if (await hasGrace(tx, timing)) return "unjudged";
+    const freed = await endSession(tx, sessionId, actor);
+    const detail = { workerId: session.worker_id, freed };
+    recordAudit(tx, { deploymentId, actor, action: "worker.gone", subject: sessionId, detail });
+    return freed;
+  });
+}
+
+/** Closes a session and frees the jobs that it holds; gives how many. */
+async function endSession(tx: Transaction, sessionId: string, actor: Actor): Promise<number> {
+  await tx.query("update sessions set state = 'closed', closed_at = now() where id = $1", [sessionId]);
+  const taken = await takeJobs(tx, [sessionId]);
+  await applyToJobs(
+    tx,
+    taken.map(({ jobId }) => ({ jobId, actor, event: { type: "gone" } })),
+  );
+  return taken.length;
 }
 
 /**

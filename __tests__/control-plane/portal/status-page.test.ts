@@ -80,6 +80,22 @@ it("control-plane 30: the page says each job's condition, names the worst in its
   expect(figures).toBeGreaterThan(10);
 });
 
+it("shows workers that were not heard of first, so that none is among those that are left out", () => {
+  const [template] = fc.sample(worker, { numRuns: 1, seed: 1 }) as [WorkerStatus];
+  const all = Array.from({ length: 600 }, (_, index) => ({
+    ...template,
+    workerId: `i-${index}`,
+    draining: index === 599,
+    silentMs: index === 598 ? 90_000 : 0,
+  }));
+
+  const page = String(statusPage([{ name: "shop", workers: all, jobs: [] }], "now"));
+
+  const [, rows = ""] = page.split("<caption>Workers");
+  expect([...rows.matchAll(/row">([^<]+)/g)].slice(0, 3).map(([, id]) => id)).toEqual(["i-598", "i-599", "i-0"]);
+  expect(page).toContain("600 workers (1 silent) with");
+});
+
 it("control-plane 30: of 10,000 workers and jobs it shows the most urgent in 60 KB, and looks at each a few times", () => {
   const [template, worst] = fc.sample(job, { numRuns: 2, seed: 1 }) as [JobStatus, JobStatus];
   const many = Array.from({ length: 10_000 }, (_, index) => index);

@@ -1,8 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { DEFAULT_TIMING, LeaseTiming } from "../../../control-plane/lease/timing";
 import type { Checkpoint } from "../../../control-plane/protocol/messages";
+import { listAudit } from "../../../control-plane/store/audit";
+import { transaction } from "../../../control-plane/store/database";
 import { Heartbeats } from "../../../control-plane/store/heartbeats";
-import { deregisterSession, openSession } from "../../../control-plane/store/sessions";
+import { applyToJob } from "../../../control-plane/store/jobs";
+import { declareGone, deregisterSession, openSession } from "../../../control-plane/store/sessions";
 import { EXPIRED_LEASES, pulse, sweep } from "../../../control-plane/store/sweeper";
 import { revokeSessionTokens } from "../../../control-plane/store/tokens";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres";
@@ -239,6 +242,59 @@ describe("the sweeper", () => {
     await lock.query("rollback");
     lock.release();
     expect(await sweep(fleet.pool, QUICK)).toBe(1);
+  });
+});
+
+describe("a worker that an operator says is gone", () => {
+  beforeEach(() => fleet.pool.query("update pulse set up_since = now() - interval '1 hour', seen_at = now()"));
+  const gone = (sessionId: string, timing = QUICK, deploymentId = fleet.deploymentId) =>
+    declareGone(fleet.pool, timing, { deploymentId, sessionId }, "operator:o");
+
+  it("control-plane 27: frees what it held, kept jobs too, and fences it, with an entry for it and each job", async () => {
+    const kept = await fleet.job("kept", { onDisconnect: "keep" });
+    const dead = await fleet.worker("i-1");
+    const ref = await fleet.run(dead);
+    const unwanted = await fleet.job("unwanted", { onDisconnect: "keep" });
+    await fleet.run(dead);
+    await transaction(fleet.pool, (tx) => applyToJob(tx, unwanted, { type: "delete" }, "test"));
+    await fleet.expireLease(dead);
+    const { length: before } = await listAudit(fleet.pool, fleet.deploymentId, 0);
+
+    expect(await gone(dead)).toBe(2);
+
+    expect(await fleet.claim(await fleet.worker("i-2"))).toEqual([{ jobId: kept, fence: ref.fence + 1 }]);
+    expect(await fleet.row(unwanted)).toMatchObject({ state: "deleted", session_id: null });
+    expect(await heartbeats.beat(fleet.beating(dead), "open", NOTHING)).toBe("refused");
+    expect(await fleet.report({ sessionId: dead, ...ref, outcome: "completed", logTail: [] })).toBe("fenced");
+    const entries = await listAudit(fleet.pool, fleet.deploymentId, before);
+    expect(entries.slice(0, 3).map(({ action, actor, subject }) => [action, actor, subject])).toEqual([
+      ...[kept, unwanted].sort().map((jobId) => ["job.gone", "operator:o", jobId]),
+      ["worker.gone", "operator:o", dead],
+    ]);
+    expect(await gone(dead)).toBe("not_found");
+  });
+
+  it("control-plane 12: is not while its lease is valid, nor before the control plane was up for a whole one", async () => {
+    const jobId = await fleet.job("kept", { onDisconnect: "keep" });
+    const worker = await fleet.worker("i-1");
+    await fleet.run(worker);
+    expect(await gone(worker)).toBe("alive");
+
+    await fleet.expireLease(worker);
+    await fleet.pool.query("update pulse set up_since = now() - interval '29 seconds'");
+    expect(await gone(worker, DEFAULT_TIMING)).toBe("unjudged");
+
+    expect(await fleet.row(jobId)).toMatchObject({ state: "running", session_id: worker });
+    expect(await heartbeats.beat(fleet.beating(worker), "open", NOTHING)).toMatchObject({ held: [{ jobId }] });
+  });
+
+  it("control-plane 25: is one of the operator's deployment, and one whose session is open", async () => {
+    const worker = await fleet.worker("i-1");
+    await fleet.expireLease(worker);
+
+    expect(await gone(worker, QUICK, randomUUID())).toBe("not_found");
+    expect(await gone(await fleet.register("i-2"))).toBe("not_found");
+    expect(await gone(randomUUID())).toBe("not_found");
   });
 });
 

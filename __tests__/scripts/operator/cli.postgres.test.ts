@@ -1,11 +1,16 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, CommanderError } from "commander";
+import type { Pool } from "pg";
+import { LeaseTiming } from "../../../control-plane/lease/timing";
 import { ensureOperator } from "../../../control-plane/store/first-operator";
 import { operatorCommands } from "../../../scripts/operator/commands";
 import { startCopy, TestWorker } from "../../control-plane/api/clients";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres";
 import { useScratch } from "../../support/scratch";
+
+/** A lease so short that the database has been up for one, and no gap between two pulses that counts. */
+const QUICK = { heartbeatMs: 20, workerLeaseMs: 40, killMs: 1, watchdogMs: 1, serverLeaseMs: 100, sweepMs: 3_600_000 };
 
 let postgres: TestPostgres;
 beforeAll(async () => {
@@ -15,13 +20,15 @@ afterAll(() => postgres.stop(), 60_000);
 
 const scratch = useScratch();
 let copy: Awaited<ReturnType<typeof startCopy>>;
+let pool: Pool;
+let databaseUrl: string;
 let environment: Record<string, string>;
 let said: string[];
 beforeEach(async () => {
-  const { pool, url } = await postgres.freshDatabase();
+  ({ pool, url: databaseUrl } = await postgres.freshDatabase());
   const tokenFile = join(scratch.path, "operator-token");
   await ensureOperator(pool, tokenFile);
-  copy = await startCopy(url);
+  copy = await startCopy(databaseUrl);
   said = [];
   environment = { HOLDFAST_URL: copy.controlPlane.url, HOLDFAST_TOKEN_FILE: tokenFile };
 }, 60_000);
@@ -149,6 +156,48 @@ replication slot ${slot} may be left in orders-db, which then keeps its log for 
     name: "again",
     state: "deleted",
     leftSlot: { slot: second, source: "orders-db", drop: `select pg_drop_replication_slot('${second}')` },
+  });
+});
+
+it("frees what a lost worker keeps once an operator confirms that it is gone, and not while it is heard of", async () => {
+  await shop();
+  await done("job create kept --source orders-db --sink copy-db --tables public.orders --on-disconnect keep");
+  await done("token create --kind deployment --out {}/deployment-token");
+  const token = readFileSync(join(scratch.path, "deployment-token"), "utf8").trim();
+  const lost = await new TestWorker(copy.controlPlane.url, token, "i-1").open();
+  const [grant] = (await lost.claim()).grants;
+  if (!grant) throw new Error("nothing to claim");
+  await lost.ask("started", { jobId: grant.jobId, fence: grant.fence });
+
+  await pool.query("update leases set expires_at = now() + interval '1 hour'");
+  expect(await holdfast("worker gone i-1 --yes")).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("CONFLICT: the worker still sends heartbeats, so it is not gone: drain it"),
+  });
+  await pool.query("update leases set expires_at = now() - interval '3 hours'");
+  expect(await holdfast("worker gone i-1")).toMatchObject({
+    code: 1,
+    out: "",
+    err: expect.stringMatching(
+      /^NOT_CONFIRMED: nothing was changed: .*1 jobs[\s\S]*where: worker i-1, silent for 3 h\n.*holdfast worker gone i-1 --yes\n$/,
+    ),
+  });
+  expect(await done("job list")).toMatch(/^kept +running/m);
+
+  await pool.query("update pulse set up_since = now()");
+  expect((await holdfast("worker gone i-1 --yes")).err).toContain("CONFLICT: the control plane was away itself");
+  const quick = await startCopy(databaseUrl, LeaseTiming.parse(QUICK));
+  await pool.query("update pulse set up_since = now() - interval '1 hour'");
+  const quickly = { ...environment, HOLDFAST_URL: quick.controlPlane.url };
+  expect(await done("worker gone i-1 --yes", quickly)).toBe(
+    "worker i-1 is gone; others may have the 1 jobs that it held\n",
+  );
+  await quick.controlPlane.stop();
+  expect(await done("worker list")).not.toContain("i-1");
+  expect(await done("job list")).toMatch(/^kept +pending/m);
+  expect(await lost.send("heartbeat", { seq: 9, state: "active", running: [], released: [] })).toMatchObject({
+    status: 410,
+    body: { error: { code: "session_closed" } },
   });
 });
 

@@ -1,14 +1,19 @@
+import * as z from "zod";
 import { recordAudit } from "../../store/audit";
 import { transaction } from "../../store/database";
 import { listWorkers } from "../../store/inventory";
-import { markDraining, readSessions } from "../../store/sessions";
+import { declareGone, markDraining, type NotGone, readSessions } from "../../store/sessions";
 import { revokeSessionTokens } from "../../store/tokens";
 import type { ApiContext } from "../context";
+import { RequestRefused } from "../refusal";
 import type { Routes } from "../routes";
 import { actorOf, DEPLOYMENT, done, listing, notFound, reachable } from "./reach";
 
+/** Jobs that the worker held and others may have now. */
+const Freed = z.object({ freed: z.int() });
+
 export function addWorkerRoutes(routes: Routes, api: ApiContext): void {
-  const { pool, waker } = api;
+  const { pool, timing, waker } = api;
   routes.add({
     method: "get",
     path: `${DEPLOYMENT}/workers`,
@@ -63,4 +68,29 @@ export function addWorkerRoutes(routes: Routes, api: ApiContext): void {
       return {};
     },
   });
+  routes.add({
+    method: "post",
+    path: `${DEPLOYMENT}/workers/{sessionId}/gone`,
+    summary: "Say of a silent worker that its instance is gone, which frees what it holds, kept jobs too",
+    token: "operator",
+    answer: Freed,
+    handle: async (call) => {
+      const deploymentId = await reachable(api, call);
+      const sessionId = call.params["sessionId"] ?? "";
+      const freed = await declareGone(pool, timing, { deploymentId, sessionId }, actorOf(call.holder));
+      if (typeof freed === "string") throw notGone(freed, sessionId, timing.serverLeaseMs);
+      waker.sessionTouched(sessionId);
+      waker.jobsReady();
+      return { freed };
+    },
+  });
+}
+
+function notGone(why: NotGone, sessionId: string, serverLeaseMs: number): RequestRefused {
+  if (why === "not_found") return notFound("open session", sessionId);
+  const message =
+    why === "alive"
+      ? "the worker still sends heartbeats, so it is not gone: drain it"
+      : `the control plane was away itself: ask again in ${Math.ceil(serverLeaseMs / 1_000)} s, by when workers that are alive are back`;
+  return new RequestRefused(409, "conflict", message);
 }

@@ -1,11 +1,19 @@
 import { Command } from "commander";
 import * as z from "zod";
+import { formatDuration } from "../../rolling-update/cli/duration";
 import { cells, deploymentAction, type OperatorContext, type OperatorSurroundings, oneOf } from "../operator-command";
+import { OperatorError } from "../operator-error";
 import { facts, table } from "../table";
 
 /** Workers are called by their worker id; a session is one life of the agent. */
 const Worker = z
-  .looseObject({ sessionId: z.string(), workerId: z.string(), draining: z.boolean(), silentMs: z.number() })
+  .looseObject({
+    sessionId: z.string(),
+    workerId: z.string(),
+    draining: z.boolean(),
+    silentMs: z.number(),
+    jobs: z.number(),
+  })
   .transform((worker) => ({ ...worker, id: worker.sessionId, name: worker.workerId, state: stateOf(worker) }));
 
 export function workerCommand(surroundings: OperatorSurroundings): Command {
@@ -15,7 +23,8 @@ export function workerCommand(surroundings: OperatorSurroundings): Command {
 Examples:
   $ holdfast worker list
   $ holdfast worker drain i-0abc123
-  $ holdfast worker revoke i-0abc123`,
+  $ holdfast worker revoke i-0abc123
+  $ holdfast worker gone i-0abc123 --yes`,
   );
 
   deploymentAction(group.command("list").description("list workers"), surroundings, async ({ api, print }, base) => {
@@ -58,6 +67,40 @@ Examples:
       context.print({ id, name }, `revoked the token of worker ${name}`);
     },
   );
+
+  deploymentAction(
+    group
+      .command("gone")
+      .description(
+        "say that a silent worker's instance is gone: others get what it ran, also what it keeps on disconnection",
+      )
+      .argument("<worker>", "worker id, or id of its session")
+      .option("--yes", "do it")
+      .addHelpText(
+        "after",
+        `
+Jobs that keep on disconnection (onDisconnect keep) stay with a silent worker, since their daemons may still be alive. Say that it is gone
+only once you know that its instance was terminated or is switched off. If it is alive after all, its daemons run beside the new
+ones until it reaches the control plane again and hears that its session is closed. A worker that still sends heartbeats is refused: drain it.
+
+Examples:
+  $ holdfast worker gone i-0abc123
+  $ holdfast worker gone i-0abc123 --yes`,
+      ),
+    surroundings,
+    async (context, base) => {
+      const { id, name, state, jobs } = await found(context, base);
+      if (!context.flags["yes"]) {
+        throw new OperatorError(
+          "NOT_CONFIRMED",
+          `nothing was changed: daemons of the ${jobs} jobs of worker ${name} that are alive after all would run beside new ones`,
+          { where: `worker ${name}, ${state}`, next: `once its instance is gone: holdfast worker gone ${name} --yes` },
+        );
+      }
+      const { freed } = await context.api.post(`${base}/workers/${id}/gone`, {}, z.object({ freed: z.int() }));
+      context.print({ id, name, freed }, `worker ${name} is gone; others may have the ${freed} jobs that it held`);
+    },
+  );
   return group;
 }
 
@@ -66,6 +109,6 @@ async function found({ api, args: [wanted = ""] }: OperatorContext, base: string
 }
 
 function stateOf({ draining, silentMs }: { draining: boolean; silentMs: number }): string {
-  if (silentMs > 0) return `silent for ${Math.round(silentMs / 1_000)} s`;
+  if (silentMs > 0) return `silent for ${formatDuration(silentMs)}`;
   return draining ? "draining" : "healthy";
 }
