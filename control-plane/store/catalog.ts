@@ -85,15 +85,19 @@ export function unsealDatasource(keyring: Keyring, deploymentId: string, sealed:
   return { engine, url, user, password, options };
 }
 
-/** Wraps every sealed password with the keyring's current key, in portions, while all else goes on; gives how many it wrapped. */
-export async function rotateKeys(pool: Pool, keyring: Keyring, portion = 500): Promise<number> {
+/**
+ * Wraps every sealed password with the keyring's current key, in portions, while all else goes on; gives how many it wrapped. Each portion
+ * that wraps any has its entry in the audit log, and so has the last, which says that the rotation is complete.
+ */
+export async function rotateKeys(pool: Pool, keyring: Keyring, actor: Actor, portion = 500): Promise<number> {
   let wrapped = 0;
-  for (let after = "00000000-0000-0000-0000-000000000000"; ; ) {
-    const last = await transaction(pool, async (tx) => {
+  for (let after: string | undefined = "00000000-0000-0000-0000-000000000000"; after !== undefined; ) {
+    const from: string = after;
+    after = await transaction(pool, async (tx) => {
       const { rows } = await tx.query<{ id: string; deployment_id: string; version: number; sealed_password: string }>(
         `select id, deployment_id, version, sealed_password from datasources
          where id > $1 and deleted_at is null order by id limit $2 for update`,
-        [after, portion],
+        [from, portion],
       );
       const changed = rows.flatMap(({ id, deployment_id: deploymentId, version, sealed_password: sealed }) => {
         const again = rewrap(keyring, sealed, { deploymentId, datasourceId: id, version });
@@ -105,11 +109,15 @@ export async function rotateKeys(pool: Pool, keyring: Keyring, portion = 500): P
         [changed.map(({ id }) => id), changed.map(({ again }) => again)],
       );
       wrapped += changed.length;
-      return rows.at(-1)?.id;
+      const complete = rows.length < portion;
+      if (changed.length > 0 || complete) {
+        const detail = { key: keyring.current, wrapped: changed.length, complete };
+        recordAudit(tx, { deploymentId: null, actor, action: "keys.rotate", subject: "all", detail });
+      }
+      return complete ? undefined : rows.at(-1)?.id;
     });
-    if (last === undefined) return wrapped;
-    after = last;
   }
+  return wrapped;
 }
 
 async function inserted(tx: Queryable, sql: string, values: readonly unknown[]): Promise<string | undefined> {

@@ -88,8 +88,8 @@ describe("control-plane 26: credentials in the database", () => {
     const worker = await fleet.worker("w");
     const granted = await fleet.run(worker);
 
-    expect(await rotateKeys(fleet.pool, rotated, 1)).toBe(1);
-    expect(await rotateKeys(fleet.pool, rotated)).toBe(0);
+    expect(await rotateKeys(fleet.pool, rotated, "operator:o", 1)).toBe(1);
+    expect(await rotateKeys(fleet.pool, rotated, "operator:o")).toBe(0);
 
     const onlyNew = parseKeyring(`k2:${"22".repeat(32)}`);
     const assignment = await fleet.assignment(worker, granted, onlyNew);
@@ -99,6 +99,39 @@ describe("control-plane 26: credentials in the database", () => {
       expect(rows[0].everything ?? "").not.toContain("canary");
     }
   });
+});
+
+it("control-plane 27: wraps no password without the entry that says so, portion by portion", async () => {
+  const fleet = await freshFleet();
+  const datasource = { engine: "postgres", url: "postgres://b", user: "u", password: "canary-other", options: {} };
+  for (const name of ["second", "third"]) {
+    await createDatasource(fleet.pool, KEYRING, fleet.deploymentId, { ...datasource, name }, "test");
+  }
+  const both = parseKeyring(`k2:${"22".repeat(32)},k1:${"11".repeat(32)}`);
+  const withNewKey = async () =>
+    (await fleet.pool.query("select 1 from datasources where split_part(sealed_password, '.', 2) = 'k2'")).rows.length;
+  await fleet.pool.query(
+    `create function no_second_entry() returns trigger language plpgsql as $$ begin
+       if (select count(*) from audit_log where action = 'keys.rotate') > 1 then raise exception 'the log is full'; end if;
+       return null;
+     end $$;
+     create trigger no_second_entry after insert on audit_log for each row execute function no_second_entry()`,
+  );
+
+  await expect(rotateKeys(fleet.pool, both, "operator:o", 1)).rejects.toThrow("the log is full");
+  expect(await withNewKey()).toBe(1);
+
+  await fleet.pool.query("drop trigger no_second_entry on audit_log");
+  expect(await rotateKeys(fleet.pool, both, "operator:o", 2)).toBe(2);
+  expect(await withNewKey()).toBe(3);
+  const entries = await listAudit(fleet.pool, null, 0);
+  expect(entries.map(({ actor, action, detail }) => [actor, action, detail])).toEqual(
+    [
+      { key: "k2", wrapped: 1, complete: false },
+      { key: "k2", wrapped: 1, complete: false },
+      { key: "k2", wrapped: 1, complete: true },
+    ].map((detail) => ["operator:o", "keys.rotate", detail]),
+  );
 });
 
 const RECORDS = longForm(200, 10_000);
@@ -112,7 +145,7 @@ it(`control-plane 26: ${RECORDS} passwords are wrapped anew, page by page, and e
   }
   const both = parseKeyring(`k2:${"22".repeat(32)},k1:${"11".repeat(32)}`);
 
-  expect(await rotateKeys(fleet.pool, both, 70)).toBe(RECORDS);
+  expect(await rotateKeys(fleet.pool, both, "operator:o", 70)).toBe(RECORDS);
 
   const onlyNew = parseKeyring(`k2:${"22".repeat(32)}`);
   const { rows } = await fleet.pool.query("select id, name, version, sealed_password from datasources");

@@ -1,7 +1,5 @@
 import * as z from "zod";
-import { recordAudit } from "../../store/audit";
 import { rotateKeys } from "../../store/catalog";
-import { transaction } from "../../store/database";
 import type { ApiContext } from "../context";
 import type { Routes } from "../routes";
 import { actorOf, ofAllDeployments } from "./reach";
@@ -15,11 +13,7 @@ export function addKeyRoutes(routes: Routes, { pool, keyring }: ApiContext): voi
     answer: z.object({ key: z.string(), wrapped: z.int() }),
     handle: async ({ holder }) => {
       ofAllDeployments(holder);
-      const wrapped = await rotateKeys(pool, keyring);
-      const detail = { key: keyring.current, wrapped };
-      const entry = { deploymentId: null, actor: actorOf(holder), action: "keys.rotate", subject: "all", detail };
-      await transaction(pool, async (tx) => recordAudit(tx, entry));
-      return detail;
+      return { key: keyring.current, wrapped: await rotateKeys(pool, keyring, actorOf(holder)) };
     },
   });
 }
