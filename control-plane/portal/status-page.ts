@@ -189,7 +189,10 @@ function workerRow({ condition, ...worker }: JudgedWorker): Html {
 <td class="number">${worker.jobs}</td><td class="number">${worker.slots}</td><td>${worker.agentVersion}</td></tr>`;
 }
 
-function workerCondition({ silentMs, draining }: WorkerStatus): Condition {
-  if (silentMs > 0) return { text: `silent for ${Math.round(silentMs / 1_000)} s`, level: "bad" };
+/** One that is silent and holds nothing may well be gone for good, as its jobs are: its session is closed in time. */
+function workerCondition({ silentMs, draining, jobs }: WorkerStatus): Condition {
+  const silence = `silent for ${Math.round(silentMs / 1_000)} s`;
+  if (silentMs > 0)
+    return jobs > 0 ? { text: silence, level: "bad" } : { text: `${silence}, holds no job`, level: "warn" };
   return draining ? { text: "draining", level: "warn" } : { text: "healthy", level: "good" };
 }

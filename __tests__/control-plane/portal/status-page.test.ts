@@ -80,20 +80,28 @@ it("control-plane 30: the page says each job's condition, names the worst in its
   expect(figures).toBeGreaterThan(10);
 });
 
-it("shows workers that were not heard of first, so that none is among those that are left out", () => {
+it("shows silent workers that hold jobs first, and healthy ones last, so that it is those that are left out", () => {
   const [template] = fc.sample(worker, { numRuns: 1, seed: 1 }) as [WorkerStatus];
   const all = Array.from({ length: 600 }, (_, index) => ({
     ...template,
     workerId: `i-${index}`,
     draining: index === 599,
-    silentMs: index === 598 ? 90_000 : 0,
+    jobs: index === 597 ? 0 : 1,
+    silentMs: index === 597 || index === 598 ? 90_000 : 0,
   }));
 
   const page = String(statusPage([{ name: "shop", workers: all, jobs: [] }], "now"));
 
   const [, rows = ""] = page.split("<caption>Workers");
-  expect([...rows.matchAll(/row">([^<]+)/g)].slice(0, 3).map(([, id]) => id)).toEqual(["i-598", "i-599", "i-0"]);
-  expect(page).toContain("600 workers (1 silent) with");
+  expect([...rows.matchAll(/row">([^<]+)/g)].slice(0, 4).map(([, id]) => id)).toEqual([
+    "i-598",
+    "i-597",
+    "i-599",
+    "i-0",
+  ]);
+  expect(rows).toContain(`<td class="bad">silent for 90 s</td>`);
+  expect(rows).toContain(`<td class="warn">silent for 90 s, holds no job</td>`);
+  expect(page).toContain("600 workers (2 silent) with");
 });
 
 it("control-plane 30: of 10,000 workers and jobs it shows the most urgent in 60 KB, and looks at each a few times", () => {
