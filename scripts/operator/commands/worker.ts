@@ -93,12 +93,12 @@ Examples:
       if (!context.flags["yes"]) {
         throw new OperatorError(
           "NOT_CONFIRMED",
-          `nothing was changed: daemons of the ${jobs} jobs of worker ${name} that are alive after all would run beside new ones`,
+          `nothing was changed: what worker ${name} holds (jobs: ${jobs}) would run twice if its daemons are alive after all`,
           { where: `worker ${name}, ${state}`, next: `once its instance is gone: holdfast worker gone ${name} --yes` },
         );
       }
       const { freed } = await context.api.post(`${base}/workers/${id}/gone`, {}, z.object({ freed: z.int() }));
-      context.print({ id, name, freed }, `worker ${name} is gone; others may have the ${freed} jobs that it held`);
+      context.print({ id, name, freed }, `worker ${name} is gone; jobs freed: ${freed}`);
     },
   );
   return group;
