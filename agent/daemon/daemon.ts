@@ -42,14 +42,14 @@ export async function runDaemon(configuration: DaemonConfiguration, lifecycle: L
       }
       if (performance.now() - workedAt > GIVE_UP_AFTER_MS) {
         log.error("gave up", { reason: lifecycle.errorDetail, afterMs: GIVE_UP_AFTER_MS });
-        return EXIT.unavailable;
+        return EXIT.again;
       }
       attempt += 1;
       log.warn("connecting again", { reason: lifecycle.errorDetail, attempt });
       await sleep(fullJitterMs(attempt, RECONNECT), lifecycle.stopSignal);
     }
   }
-  if (!lifecycle.dropSlot) return EXIT.asked;
+  if (!lifecycle.dropSlot) return statusWhenAsked(configuration, lifecycle);
   const deadline = performance.now() + DROP_DEADLINE_MS;
   await retry(() => removeSlot(configuration), {
     backoff: { baseMs: 50, capMs: 500 },
@@ -57,6 +57,11 @@ export async function runDaemon(configuration: DaemonConfiguration, lifecycle: L
   });
   log.info("slot dropped", { slot: configuration.source.slotName });
   return EXIT.asked;
+}
+
+/** The exit status of a daemon that was told to end and keeps its slot: whoever wants a copy and no more must not take a part for the whole. */
+export function statusWhenAsked({ snapshot }: DaemonConfiguration, { copied }: Lifecycle): number {
+  return snapshot.only && !copied ? EXIT.again : EXIT.asked;
 }
 
 /** What the job has in the sink. */

@@ -5,12 +5,12 @@ import { DatabaseError } from "pg";
  * The numbers are those of sysexits.h; https://man.freebsd.org/cgi/man.cgi?sysexits
  */
 export const EXIT = {
-  /** It was asked to: stop, drain, SIGTERM, or the end of INITIAL_SNAPSHOT_ONLY. */
+  /** It was asked to: stop, drain, SIGTERM; with INITIAL_SNAPSHOT_ONLY only once all is copied, or the slot was dropped. */
   asked: 0,
   /** A defect of this program. */
   defect: 1,
-  /** A server stayed out of reach: start again later. */
-  unavailable: 75,
+  /** Start again later: a server stayed out of reach, or INITIAL_SNAPSHOT_ONLY was ended with a part of its copy to do. */
+  again: 75,
   /** A daemon with a newer fence, or a newer process, has the job. */
   fenced: 77,
   /** It will never work as it is set up: environment, privileges, schema, or a hole in the log. */

@@ -33,6 +33,8 @@ export class Lifecycle {
   /** A stop that also removes the slot. */
   dropSlot = false;
   snapshotPaused = false;
+  /** All that is to be copied is in the sink. */
+  copied = false;
   /** All tables are to be copied again. */
   snapshotRequested = false;
   readonly tableProgress = new Map<string, TableProgress>();

@@ -5,7 +5,7 @@
 import { createLog, reason } from "../host/log";
 import { type DaemonConfiguration, parseEnvironment } from "./configuration";
 import { controlApi, serveControlApi } from "./control-api";
-import { runDaemon } from "./daemon";
+import { runDaemon, statusWhenAsked } from "./daemon";
 import { EXIT, exitStatus } from "./failure";
 import { Lifecycle } from "./lifecycle";
 import { startSampler } from "./metrics";
@@ -40,7 +40,8 @@ async function main(): Promise<number> {
   const server = await serveControlApi(app, configuration.controlPort);
   log.info("control API listens", { port: server.port, slot: slotName, tables });
 
-  const hurry = () => void setTimeout(() => process.exit(EXIT.asked), END_DEADLINE_MS).unref();
+  const quit = () => process.exit(lifecycle.dropSlot ? EXIT.again : statusWhenAsked(configuration, lifecycle));
+  const hurry = () => void setTimeout(quit, END_DEADLINE_MS).unref();
   const stop = () => {
     hurry();
     lifecycle.command("stop");

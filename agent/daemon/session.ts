@@ -95,6 +95,7 @@ async function runClaimed(session: Session, stored: StoredPosition): Promise<"do
   if (configuration.snapshot.enabled) await enterNewTables(session);
   // Also without DO_SNAPSHOT: what an earlier process began must be whole before changes can follow.
   const resumedAt = await copyUnfinished(session);
+  lifecycle.copied = (await unfinishedTables(sink, claim, tables, lifecycle)).length === 0;
   const catchUpTo = [stored.catchUpTo, resumedAt].reduce((a, b) => (a === undefined || (b && b > a) ? b : a));
   const ending = lifecycle.state === "stopped" || lifecycle.state === "draining";
   if (ending || configuration.snapshot.only) return "done";

@@ -154,6 +154,48 @@ test("INITIAL_SNAPSHOT_ONLY ends after the copy", async () => {
   expect(await pair.rows("sink", "item")).toEqual(["(1,first)"]);
 });
 
+test.each([
+  ["SIGTERM", (daemon: RunningDaemon) => daemon.process.kill("SIGTERM")],
+  ["a stop", (daemon: RunningDaemon) => daemon.post("/cdc/stop")],
+  ["a drain", (daemon: RunningDaemon) => daemon.post("/cdc/drain")],
+])(
+  "%s in the middle of INITIAL_SNAPSHOT_ONLY is no end of the copy: the status asks for another start, which goes on",
+  async (_, end) => {
+    await pair.source.query("insert into item select i, 'x' from generate_series(2, 400) i");
+    await pair.sink.query("create table item (id int primary key, note text)");
+    // GIVEN a copy that stands after its first chunk
+    const copy = { DO_SNAPSHOT: "true", INITIAL_SNAPSHOT_ONLY: "true", SNAPSHOT_CHUNK_SIZE: "50" };
+    await pair.sink.query("begin; lock table item in share mode");
+    const daemon = pair.launch(copy);
+    await daemonWaitsForLock();
+    await daemon.post("/cdc/snapshot/pause");
+    await pair.sink.query("rollback");
+    await eventually("the chunk is written", async () => expect(await pair.rows("sink", "item")).toHaveLength(50));
+
+    // WHEN
+    await end(daemon);
+
+    // THEN
+    expect(await daemon.ended).toBe(75);
+    const next = pair.launch(copy);
+    expect(await next.ended).toBe(0);
+    await pair.equal("item");
+    // Nothing is left to do, which is an end as well.
+    expect(await pair.launch(copy).ended).toBe(0);
+  },
+);
+
+test("a stop that drops the slot ends INITIAL_SNAPSHOT_ONLY for good", async () => {
+  await pair.sink.query("create table item (id int primary key, note text)");
+  await pair.sink.query("begin; lock table item in share mode");
+  const daemon = pair.launch({ DO_SNAPSHOT: "true", INITIAL_SNAPSHOT_ONLY: "true" });
+  await daemonWaitsForLock();
+  await daemon.post("/cdc/stop", '{"skip_slot_cleanup": false}');
+  await pair.sink.query("rollback");
+  expect(await daemon.ended).toBe(0);
+  expect(await slot()).toBeUndefined();
+});
+
 test("a daemon with a lower fence is refused, and changes nothing", async () => {
   const newer = await pair.start({ DO_SNAPSHOT: "true", HOLDFAST_FENCE: "8" });
   const older = pair.launch({ DO_SNAPSHOT: "true", HOLDFAST_FENCE: "7" });
