@@ -68,6 +68,8 @@ export class SupervisedJob {
   private quiesced: Quiesced | undefined;
   private readonly nap = new Nap();
   private last: { phase: Phase; lsn: bigint; chunks: number } | undefined;
+  /** What the daemon said of itself last. */
+  private lastState: CdcStatus["state"] = "running";
 
   constructor(
     ref: JobRef,
@@ -201,6 +203,7 @@ export class SupervisedJob {
     const detail = [health.stage_detail, health.error_detail].filter(Boolean).join(": ");
     this.detail = this.redacted(detail);
     if (status.state === "stopped") this.healthy = false;
+    this.lastState = status.state;
   }
 
   /** A checkpoint only when the job got on: a new one tells the control plane that its retries may start over. */
@@ -285,9 +288,14 @@ export class SupervisedJob {
     if (left !== undefined) return report("failed", left);
     if (order) return report("stopped");
     if (failure !== undefined) return report("failed", failure);
-    if (end.status === 0 && daemon.record.snapshotOnly) return report("completed");
+    const unasked = `the daemon ended unasked (${howOf(end)})`;
+    if (end.status === 0 && daemon.record.snapshotOnly) {
+      // Its last chunks come too fast to be seen; but a copy ends while its daemon runs, not where its sink failed or somebody stopped it.
+      if (this.lastState === "running") return report("completed");
+      return report("failed", `${unasked} before its copy was complete: it was last seen ${this.lastState}`);
+    }
     // Also a status of 0: dbmazz ends so when its stream breaks.
-    return report("failed", `the daemon ended unasked (${howOf(end)})`);
+    return report("failed", unasked);
   }
 
   /** Why a deleted job's slot may still be in its source; undefined when its daemon took the stop that drops it, and was seen to end well. */

@@ -62,6 +62,48 @@ test("R27: a daemon that ends unasked has failed, status 0 included, and its las
   expect(said).not.toContain(encodeURIComponent(PASSWORD));
 });
 
+describe("R27: the end of a job that is to copy its tables and no more, with status 0,", () => {
+  const copyOnly = () => grantOf({ spec: { snapshot: true, options: { INITIAL_SNAPSHOT_ONLY: "true" } } });
+  const ENDED = { status: 0, signal: null };
+
+  test.each([
+    ["of a daemon that copied to its end", true],
+    ["of one that nobody has looked at before", false],
+  ])("is its completion: %s", async (_, isSeen) => {
+    const { host, jobs, source, idle, streaming } = worker();
+    jobs.start(copyOnly(), 0);
+    if (isSeen) await streaming();
+    await eventually("it has started", async () => expect(host.daemons).toHaveLength(1));
+    await host.daemons[0]?.end(ENDED);
+    await idle();
+
+    expect(source.of("report").map(({ report }) => report.outcome)).toEqual(["completed"]);
+  });
+
+  test.each(["stopped", "draining", "paused"] as const)(
+    "is a failure where the daemon was last seen %s",
+    async (state) => {
+      // GIVEN one whose sink failed, or that somebody else has told to end
+      const { host, jobs, source, idle, streaming } = worker();
+      jobs.start(copyOnly(), 0);
+      await streaming();
+      const [daemon] = host.daemons;
+      if (daemon) daemon.state = state;
+      const looks = () => host.requests.filter(({ path }) => path === "GET cdc/metrics").length;
+      const looked = looks();
+      await eventually("that is seen", async () => expect(looks()).toBeGreaterThan(looked + 1));
+
+      // WHEN
+      await daemon?.end(ENDED);
+      await idle();
+
+      // THEN
+      const error = `the daemon ended unasked (status 0) before its copy was complete: it was last seen ${state}`;
+      expect(source.of("report")).toMatchObject([{ report: { outcome: "failed", exitCode: 0, error } }]);
+    },
+  );
+});
+
 test("R28: a start after the first, of a PostgreSQL job on a daemon that makes its slot anew, copies again and is told as a possible gap", async () => {
   const { host, jobs, source } = worker();
   const resume = { seq: 7, phase: "streaming" as const, position: "0/1800028" };
