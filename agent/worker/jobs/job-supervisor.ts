@@ -165,12 +165,12 @@ export class JobSupervisor {
     const { host, lease, log, ports, quirks } = this.ports;
     const begunAt = performance.now();
     const deadlineAt = begunAt + grant.deadlineMs;
+    const overtaken = () => !lease.valid || lease.lapses !== lapses || job.stopOrder !== undefined;
     let port: number | undefined;
     try {
       port = await ports.take();
       const environment = daemonEnvironment(grant, port, quirks);
       job.secrets = secretsOf(environment);
-      const overtaken = () => !lease.valid || lease.lapses !== lapses || job.stopOrder !== undefined;
       const admitted = await this.ports.admit();
       if (!admitted || !(await this.confirm(job, deadlineAt, overtaken)) || overtaken()) {
         ports.putBack(port);
@@ -185,11 +185,13 @@ export class JobSupervisor {
       });
     } catch (error) {
       if (port !== undefined) ports.putBack(port);
+      log.warn("job not started", { ...job.ref, reason: reason(error) });
+      // Where it may not run any more, that is why: neither the job nor this machine is at fault.
+      if (overtaken()) return this.refuse(job);
       const isOurs = !(error instanceof JobSettingsError);
       // Nothing begins in a pause: what began before its end had failed, or was about to, when it was set.
       if (isOurs && begunAt >= this.unableUntil) this.unableUntil = performance.now() + unableMs(++this.notStarted);
       const what = isOurs ? "the daemon could not be started: " : "";
-      log.warn("job not started", { ...job.ref, reason: reason(error) });
       job.alive = false;
       await job.voice.end({
         kind: "report",

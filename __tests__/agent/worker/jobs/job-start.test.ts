@@ -1,3 +1,4 @@
+import type { JobRef } from "../../../../control-plane/protocol";
 import { eventually } from "../../daemon/eventually";
 import { grantOf, useWorkers } from "./supervised";
 
@@ -122,6 +123,43 @@ test("R24: while its start is being confirmed a job may be lost to the lease, or
 
   expect(host.daemons).toEqual([]);
   expect(jobs.released.map(({ jobId }) => jobId)).toEqual([stopped.jobId, lapsed.jobId]);
+});
+
+test.each<[string, (parts: ReturnType<typeof worker>, ref: JobRef) => void]>([
+  ["the lease's end, of which the host knows first", ({ lease }) => void Object.assign(lease, { lapses: 1 })],
+  ["a drain", ({ jobs }, ref) => void jobs.stop(ref, { mode: "quiesce", cause: "drain" })],
+])(
+  "R25: a daemon that cannot be started any more because of %s has not failed: the job is given back, and others are claimed",
+  async (_, comes) => {
+    const parts = worker();
+    const { host, jobs, source, lines, idle } = parts;
+    const grant = grantOf();
+    host.faults = ({ record }) => {
+      comes(parts, record);
+      throw new Error("the lease is over");
+    };
+
+    jobs.start(grant, 0);
+    await idle();
+
+    expect([...source.of("report"), ...source.of("release")]).toEqual([]);
+    expect(jobs.released).toEqual([{ jobId: grant.jobId, fence: grant.fence }]);
+    expect(jobs.free).toBe(4);
+    expect(lines.join("")).toContain("the lease is over");
+  },
+);
+
+test("R25: of a job that is somebody else's by the time its daemon cannot be started nothing is said", async () => {
+  const { host, jobs, source, idle } = worker();
+  host.faults = ({ record }) => {
+    jobs.stop(record, { mode: "kill", cause: "fenced" });
+    throw new Error("ENOSPC: no space left on device");
+  };
+
+  jobs.start(grantOf(), 0);
+  await idle();
+
+  expect([...source.of("report"), ...jobs.released]).toEqual([]);
 });
 
 test("R24: a start that is refused, or never confirmed, starts no daemon; what is somebody else's by then is not given back", async () => {
