@@ -119,7 +119,7 @@ class WorkerAgent implements AgentView {
     const { upgrades } = this;
     this.orders = ordersTo({
       stop: ({ mode, ...ref }) => this.jobs.stop(ref, { mode, cause: mode === "kill" ? "fenced" : "order" }),
-      drain: ({ mode, deadlineMs }) => this.draining ?? this.drain("control plane", mode, deadlineMs),
+      drain: ({ mode, deadlineMs }) => this.drain("control plane", mode, deadlineMs),
       test_connection: connectionTests({ ...ports, session: this.session }),
       ...(upgrades && { upgrade: (wanted) => upgrades.obey(wanted) }),
     });
@@ -178,7 +178,8 @@ class WorkerAgent implements AgentView {
     const next = tightened(this.draining, { source, mode, deadlineAt: performance.now() + deadlineMs });
     if (next === this.draining) return;
     const what = this.draining ? "the drain has less time" : "draining";
-    this.ports.log.info(what, { source, mode: next.mode, seconds: Math.round(deadlineMs / 1_000) });
+    const seconds = Math.round((next.deadlineAt - performance.now()) / 1_000);
+    this.ports.log.info(what, { source, mode: next.mode, seconds });
     this.draining = next;
     this.full.abort();
     this.beats.wake();

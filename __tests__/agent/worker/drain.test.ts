@@ -1,6 +1,8 @@
 import { type Drain, QUIESCE_MS, quiesceAt, tightened } from "../../../agent/worker/drain";
 import { HOOK_TIMEOUT_SECONDS, SPOT, STATE, workerWithJob } from "./worker-with-job";
 
+const REBALANCE = "meta-data/events/recommendations/rebalance";
+
 beforeEach(() => {
   jest.useFakeTimers({ now: Date.UTC(2026, 0, 2, 3, 4, 0) });
 });
@@ -80,7 +82,7 @@ describe("R32:", () => {
     const { at, metadata, of, pass } = worker;
     expect(of("protected true")).toHaveLength(1);
     const dropped = of("protected false").length;
-    metadata.set("meta-data/events/recommendations/rebalance", JSON.stringify({ noticeTime: "2026-01-02T03:04:05Z" }));
+    metadata.set(REBALANCE, JSON.stringify({ noticeTime: "2026-01-02T03:04:05Z" }));
     await pass(60_000);
     expect(of("protected false")).toHaveLength(dropped + 1);
     expect(of("release")).toHaveLength(1);
@@ -90,6 +92,50 @@ describe("R32:", () => {
     await pass(20_000);
     await worker.running;
     expect(at("CompleteLifecycleAction")).toBeGreaterThan(at("deregister") - 1);
+  });
+});
+
+describe("R32: a control plane's drain, repeated with every heartbeat, of a worker that drains with two hours left", () => {
+  const drainingWorker = async () => {
+    const worker = await workerWithJob({ mode: "finish", deadlineSeconds: 7_200 });
+    worker.metadata.set(REBALANCE, JSON.stringify({ noticeTime: "2026-01-02T03:04:05Z" }));
+    await worker.pass(60_000);
+    expect(worker.of("heartbeat draining").length).toBeGreaterThan(0);
+    const lines = (message: string) => worker.lines.filter((line) => line.includes(`"${message}"`));
+    return { ...worker, lines };
+  };
+
+  test("counts as a handoff when it is one", async () => {
+    const { order, of, pass, lines } = await drainingWorker();
+    order({ kind: "drain", mode: "handoff", deadlineMs: 600_000 });
+    await pass(60_000);
+
+    expect(of("asked to stop")).toHaveLength(1);
+    expect(of("release")).toHaveLength(1);
+    await pass(600_000);
+    expect(lines("draining")).toHaveLength(1);
+    expect(lines("the drain has less time")).toHaveLength(1);
+  });
+
+  test("leaves the time that it gave first when it has less", async () => {
+    const { order, at, of, pass, lines } = await drainingWorker();
+    const ordered = Date.now();
+    order({ kind: "drain", mode: "finish", deadlineMs: 300_000 });
+    await pass(600_000);
+
+    expect(at("asked to stop")).toBeGreaterThanOrEqual(ordered + 300_000 - QUIESCE_MS);
+    expect(at("daemon gone")).toBeLessThanOrEqual(ordered + 300_000);
+    expect(of("asked to stop")).toHaveLength(1);
+    expect(lines("the drain has less time")).toHaveLength(1);
+  });
+
+  test("changes nothing when it has more", async () => {
+    const { order, of, pass, lines } = await drainingWorker();
+    order({ kind: "drain", mode: "finish", deadlineMs: 10_000_000 });
+    await pass(600_000);
+
+    expect(of("asked to stop")).toEqual([]);
+    expect(lines("the drain has less time")).toEqual([]);
   });
 });
 

@@ -8,6 +8,7 @@ import type { CdcStatus, DaemonApi, Figures } from "../../../agent/worker/daemon
 import type { DaemonEnd, DaemonHost } from "../../../agent/worker/daemon/daemon-host";
 import { daemonQuirks } from "../../../agent/worker/daemon/quirks";
 import type { DrainMode } from "../../../agent/worker/drain";
+import type { Action } from "../../../control-plane/protocol";
 import { INSTANCE, INSTANCE_CONFIG } from "./instance-config";
 import { grantOf } from "./jobs/supervised";
 
@@ -49,6 +50,7 @@ export async function workerWithJob({
   const grants = [grantOf({ spec: { onDisconnect } })];
   let refusal: ControlPlaneError | undefined;
   let hangUp = (_: ControlPlaneError) => {};
+  let actions: readonly Action[] = [];
   let sessions = 0;
   let leaving: AbortSignal | undefined;
   let isGone = false;
@@ -95,7 +97,7 @@ export async function workerWithJob({
     note(name === "heartbeat" ? `heartbeat ${(message as { state: string }).state}` : name);
     const answers: Readonly<Record<string, object>> = {
       register: { protocol: 1, token: `session ${sessions}`, progressMs: 30_000, metricsMs: 60_000 },
-      heartbeat: { leaseMs: LEASE_MS, nextMs: 10_000, actions: [] },
+      heartbeat: { leaseMs: LEASE_MS, nextMs: 10_000, actions },
     };
     if (refusal) return Promise.reject(refusal);
     if (name !== "register" && token !== `session ${sessions}`)
@@ -182,6 +184,10 @@ export async function workerWithJob({
     at: (what: string) => of(what)[0]?.at ?? Number.NaN,
     pass: (ms: number) => jest.advanceTimersByTimeAsync(ms),
     stop: () => stop.abort(),
+    /** From now on every heartbeat is answered with these. */
+    order: (...repeated: readonly Action[]) => {
+      actions = repeated;
+    },
     /** From now on every message is refused; a status of 0 is no answer at all. */
     refuse: (status: number) => {
       refusal = new ControlPlaneError("refused", status, 0, "");
