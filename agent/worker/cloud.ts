@@ -70,12 +70,12 @@ export function ec2Cloud({ config, instanceId, aws, imds, log, copyLastWords }: 
   let minute = minuteOf(Date.now());
   let reporting: Promise<void> | undefined;
 
-  const changed = (now: Notices, agent: AgentView) => {
+  const changed = (now: Notices, agent: AgentView, leaving: AbortSignal) => {
     // The machine is still there, and nothing else is announced: it may take work again, which a drained worker never does.
     if (notices.drain === "scheduled event" && !now.drain) agent.leave("scheduled event", true);
+    if (now.drain && !notices.drain) void protection.giveUp(leaving);
     notices = now;
     if (now.drain) {
-      void protection.drop();
       const { mode, deadlineSeconds } = config.drain;
       const ends = [now.spotTime, now.eventTime].flatMap((time) => (time === undefined ? [] : [Date.parse(time)]));
       const leftMs = Math.min(...ends) - Date.now() - SPOT_MARGIN_MS;
@@ -136,7 +136,7 @@ export function ec2Cloud({ config, instanceId, aws, imds, log, copyLastWords }: 
           log,
           leaving,
           progress,
-          (now) => changed(now, agent),
+          (now) => changed(now, agent, leaving),
           config.drain.deadlineSeconds * 1_000 + EVENT_MARGIN_MS,
         ),
         reportEachMinute(agent, progress, leaving),

@@ -1,12 +1,15 @@
 import type { Aws } from "../host/aws";
 import { type Log, reason } from "../host/log";
+import { sleep } from "../host/waiting";
 
 /** Keeps the group from choosing this instance when it scales in. */
 export interface ScaleInProtection {
   /** Resolves with whether the instance is protected now. */
   raise(): Promise<boolean>;
-  /** From now on the group may take the instance. */
+  /** The group may take the instance, as long as nobody raises it. What fails is tried again with the next wish. */
   drop(): Promise<void>;
+  /** The group shall take the instance: drops it however often that fails, until `signal`. */
+  giveUp(signal: AbortSignal): Promise<void>;
 }
 
 /** Between two attempts to drop it: an instance that is not yet in service cannot be asked. */
@@ -47,5 +50,10 @@ export function scaleInProtection(aws: Aws, groupName: string, instanceId: strin
   return {
     raise: () => set(true),
     drop: async () => void (await set(false)),
+    giveUp: async (signal) => {
+      while (!signal.aborted && !(await set(false))) {
+        await sleep(Math.max(0, failedAt + RETRY_MS - performance.now()), signal);
+      }
+    },
   };
 }

@@ -397,6 +397,36 @@ describe("R33:", () => {
     await running;
     expect(order().slice(-3)).toEqual(["protected true", "protected false", "daemon gone"]);
   });
+
+  test("what fails to drop it is tried again each half minute while a job still runs, and no more once it is dropped", async () => {
+    // GIVEN a group that does not answer from the notice on, for a minute and a half
+    let failsUntil = 0;
+    const asked: number[] = [];
+    const unprotecting = async () => {
+      asked.push(Date.now());
+      if (Date.now() < failsUntil) throw new Error("Throttling");
+    };
+    const { events, metadata, of, pass } = await workerWithJob({
+      unprotecting,
+      mode: "finish",
+      deadlineSeconds: 7_200,
+    });
+    asked.length = 0;
+    const noticed = Date.now();
+    failsUntil = noticed + 90_000;
+
+    // WHEN
+    metadata.set(REBALANCE, JSON.stringify({ noticeTime: "2026-01-02T03:04:05Z" }));
+    await pass(600_000);
+
+    // THEN
+    expect(asked.length).toBeGreaterThanOrEqual(3);
+    expect(asked.length).toBeLessThanOrEqual(5);
+    const last = events.filter(({ what }) => what === "protected false").at(-1);
+    expect(last?.at).toBeGreaterThanOrEqual(failsUntil);
+    expect(last?.at).toBeLessThanOrEqual(failsUntil + 31_000);
+    expect(of("daemon gone")).toEqual([]);
+  });
 });
 
 describe("a drain that is asked for again", () => {

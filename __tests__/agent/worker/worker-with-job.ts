@@ -33,6 +33,8 @@ export async function workerWithJob({
   onDisconnect = "stop" as "stop" | "keep",
   /** What the group does before it protects the instance; then it does. */
   protecting = async (_metadata: Map<string, string>): Promise<void> => {},
+  /** What the group does before it takes the protection away; then it does. */
+  unprotecting = async (): Promise<void> => {},
   /** What comes before the job has its port. */
   taking = async (_metadata: Map<string, string>): Promise<void> => {},
   starts = true,
@@ -126,6 +128,7 @@ export async function workerWithJob({
   };
   const call = async (_service: string, action: string, params: AwsParameters) => {
     if (params["ProtectedFromScaleIn"] === true) await protecting(metadata);
+    if (params["ProtectedFromScaleIn"] === false) await unprotecting();
     if (action === "CompleteLifecycleAction") note(`hook ${params["LifecycleActionResult"]}`);
     if (JSON.stringify(params).includes("InstanceRetained")) note("instance retained");
     if (action === "PutMetricData") {
