@@ -14,7 +14,7 @@ import type { SessionState } from "./session";
 
 /** The agent as what is around it sees and steers it. */
 export interface AgentView {
-  readonly jobs: Pick<JobSupervisor, "used" | "free" | "unhealthy" | "overdue" | "takeLargestLagMs">;
+  readonly jobs: Pick<JobSupervisor, "used" | "free" | "takeUnhealthy" | "overdue" | "takeLargestLagMs">;
   readonly session: Pick<SessionState, "token" | "answeredAt">;
   readonly draining: Drain | undefined;
   /** Lets every job go within the time and stays. */
@@ -102,7 +102,7 @@ export function ec2Cloud({ config, instanceId, aws, imds, log, copyLastWords }: 
       ...(alive ? { WorkerHeartbeat: 1 } : {}),
       SlotsUsed: jobs.used,
       SlotsFree: session.token && !draining ? jobs.free : 0,
-      JobsUnhealthy: jobs.unhealthy,
+      JobsUnhealthy: jobs.takeUnhealthy(),
       ...(lagMs === undefined ? {} : { ReplicationLag: lagMs }),
       ...(draining ? { DrainOverrun: Math.max(0, (performance.now() - draining.deadlineAt) / 1_000) } : {}),
     });

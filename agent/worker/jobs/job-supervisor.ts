@@ -6,6 +6,7 @@ import { type DaemonEnvironment, daemonEnvironment, JobSettingsError } from "../
 import type { PortPool } from "../daemon/free-port";
 import type { LeaseKeeper } from "../lease-keeper";
 import { type JobPorts, type StopOrder, SupervisedJob } from "./job";
+import { RecentFailures } from "./recent-failures";
 
 export interface SupervisorPorts extends JobPorts {
   readonly host: DaemonHost;
@@ -39,6 +40,7 @@ export class JobSupervisor {
   overdue = 0;
   /** Jobs that failed on daemons which were started here. */
   failures = 0;
+  private readonly recentFailures = new RecentFailures();
   /** Times that daemons could not be started since the last one that could; those of one claim are one time. */
   private notStarted = 0;
   private unableUntil = 0;
@@ -57,11 +59,6 @@ export class JobSupervisor {
   /** Jobs that hold a slot, until their last word is said. */
   get used(): number {
     return this.jobs.size;
-  }
-
-  /** Jobs whose daemon does not serve. */
-  get unhealthy(): number {
-    return [...this.jobs.values()].filter(({ healthy, alive }) => alive && !healthy).length;
   }
 
   /** What heartbeats list: everything of which a daemon may be alive. */
@@ -137,6 +134,13 @@ export class JobSupervisor {
     return (await Promise.all(all)).filter((figures) => figures !== undefined);
   }
 
+  /** Jobs whose daemon does not serve, those that failed since this was last asked, and those that wait for another start. */
+  takeUnhealthy(): number {
+    const ill = [...this.jobs.values()].filter(({ healthy, alive }) => alive && !healthy);
+    const failed = this.recentFailures.take((jobId) => this.jobs.has(jobId));
+    return new Set([...ill.map(({ ref }) => ref.jobId), ...failed]).size;
+  }
+
   /** The largest lag that a daemon told since this was last asked; undefined when none did. */
   takeLargestLagMs(): number | undefined {
     let largest = this.lagOfLeftMs;
@@ -180,9 +184,7 @@ export class JobSupervisor {
       const daemon = await host.start({ record, ...environment });
       this.notStarted = 0;
       log.info("daemon started", { ...job.ref, job: grant.spec.name, port });
-      this.live(job, daemon, lapses, () => {
-        this.failures += 1;
-      });
+      this.live(job, daemon, lapses, grant.attempt);
     } catch (error) {
       if (port !== undefined) ports.putBack(port);
       log.warn("job not started", { ...job.ref, reason: reason(error) });
@@ -193,6 +195,7 @@ export class JobSupervisor {
       if (isOurs && begunAt >= this.unableUntil) this.unableUntil = performance.now() + unableMs(++this.notStarted);
       const what = isOurs ? "the daemon could not be started: " : "";
       job.alive = false;
+      this.recentFailures.add(job.ref.jobId, grant.attempt);
       await job.voice.end({
         kind: "report",
         report: { outcome: "failed", error: `${what}${reason(error)}`.slice(0, 4_000), logTail: [] },
@@ -224,7 +227,8 @@ export class JobSupervisor {
     this.leave(job);
   }
 
-  private live(job: SupervisedJob, daemon: DaemonProcess, lapses: number, failed = () => {}): void {
+  /** @param attempt of a daemon that was started here. @default - it was taken up */
+  private live(job: SupervisedJob, daemon: DaemonProcess, lapses: number, attempt?: number): void {
     const { lease, log, ports } = this.ports;
     const { jobId } = job.ref;
     this.daemons.set(jobId, daemon);
@@ -242,7 +246,10 @@ export class JobSupervisor {
       await daemon.forget().catch((error) => log.warn("daemon not forgotten", { ...job.ref, reason: reason(error) }));
       ports.putBack(daemon.record.port);
       if (departure === "lost to the lease") this.lost.push(job.ref);
-      if (departure === "failed") failed();
+      if (departure === "failed") {
+        if (attempt !== undefined) this.failures += 1;
+        this.recentFailures.add(jobId, attempt ?? 1);
+      }
       if (job.overdue) this.overdue += 1;
       clearTimeout(ageing);
       log.info("job left", { ...job.ref, job: daemon.record.name, departure });

@@ -1,0 +1,32 @@
+/** A failed job waits twice as long after each failure, five minutes at most. */
+const longestRetryMs = (attempt: number): number => Math.min(300_000, 1_000 * 2 ** attempt);
+
+interface Failure {
+  /** On the clock of `performance.now()`. */
+  readonly waitsUntil: number;
+  /** It was not taken since. */
+  readonly isNew: boolean;
+}
+
+/** Jobs that failed on this worker a moment ago: they have left it, and nobody else tells of them until they run again. */
+export class RecentFailures {
+  private readonly failures = new Map<string, Failure>();
+
+  /** @param attempt the number of the start that failed, counted since the job last got on. */
+  add(jobId: string, attempt: number): void {
+    this.failures.set(jobId, { waitsUntil: performance.now() + longestRetryMs(attempt), isNew: true });
+  }
+
+  /** Those that failed since this was last asked, and those that may still wait for their next start unless they are `back`. */
+  take(back: (jobId: string) => boolean): string[] {
+    const now = performance.now();
+    const taken: string[] = [];
+    for (const [jobId, { waitsUntil, isNew }] of this.failures) {
+      const isWaiting = now < waitsUntil && !back(jobId);
+      if (isNew || isWaiting) taken.push(jobId);
+      if (isWaiting) this.failures.set(jobId, { waitsUntil, isNew: false });
+      else this.failures.delete(jobId);
+    }
+    return taken;
+  }
+}
