@@ -13,6 +13,8 @@ export interface DbmazzRequest {
 export interface DbmazzFaults {
   /** Its setup fails: it stays alive and says so. */
   readonly setupError?: string;
+  /** Its snapshot failed: it streams, and says so in its stage's text alone. */
+  readonly snapshotFailed?: boolean;
   /** Another process answers on its port. */
   readonly answersAs?: { readonly slotName: string; readonly tables: readonly string[] };
   /** A stop is answered and nothing follows. */
@@ -76,13 +78,14 @@ export class FakeDbmazz {
       headers: { "content-type": "application/json" },
       body: JSON.stringify(value).replace(/}$/, `${more}}`),
     });
-    const { setupError, answersAs, ignoresStop } = this.faults;
+    const { setupError, snapshotFailed, answersAs, ignoresStop } = this.faults;
+    const streaming = snapshotFailed ? "Replicating (snapshot incomplete)" : "Replicating";
     switch (path) {
       case "health":
         return text({
           status: setupError || this.state === "stopped" ? "not_serving" : "serving",
           stage: setupError ? "setup" : "cdc",
-          stage_detail: setupError ? "Setup failed" : "Replicating",
+          stage_detail: setupError ? "Setup failed" : streaming,
           error_detail: setupError ?? "",
         });
       case "cdc/status": {

@@ -4,6 +4,8 @@ export interface DaemonQuirks {
   readonly inactiveSlotDropped: boolean;
   /** A failed setup leaves the process alive, idle, with `error_detail` set: it must be killed. */
   readonly failedSetupHangs: boolean;
+  /** After a failed snapshot it streams on without the rows that are missing; only the text of its stage says so. */
+  readonly failedSnapshotStreams: boolean;
   /** It connects to PostgreSQL without TLS, whatever the server demands. */
   readonly plainConnectionsOnly: boolean;
 }
@@ -18,12 +20,18 @@ export interface DaemonProgram {
 const NONE: DaemonQuirks = {
   inactiveSlotDropped: false,
   failedSetupHangs: false,
+  failedSnapshotStreams: false,
   plainConnectionsOnly: false,
 };
 
 /** By the first version that has them, newest first; a version before the first known one is taken for that one. */
 const QUIRKS: Readonly<Record<DaemonProgram["kind"], readonly (readonly [since: string, quirks: DaemonQuirks])[]>> = {
-  dbmazz: [["2.0.0", { inactiveSlotDropped: true, failedSetupHangs: true, plainConnectionsOnly: true }]],
+  dbmazz: [
+    [
+      "2.0.0",
+      { inactiveSlotDropped: true, failedSetupHangs: true, failedSnapshotStreams: true, plainConnectionsOnly: true },
+    ],
+  ],
   reference: [["0.1.0", NONE]],
 };
 

@@ -41,6 +41,8 @@ const START_PATIENCE_MS = 90_000;
 const SILENCE_PATIENCE_MS = 30_000;
 const KILL_GRACE_MS = 1_000;
 const LOG_LINES = 50;
+/** How a dbmazz says that it streams after a snapshot that failed. */
+const SNAPSHOT_INCOMPLETE = /snapshot incomplete/i;
 /** Longest text the protocol takes. */
 const TEXT_LENGTH = 4_000;
 
@@ -192,6 +194,9 @@ export class SupervisedJob {
     }
     if (this.ports.quirks.failedSetupHangs && health.stage === "setup" && health.error_detail !== "") {
       return `setup failed: ${health.error_detail}`;
+    }
+    if (this.ports.quirks.failedSnapshotStreams && SNAPSHOT_INCOMPLETE.test(health.stage_detail)) {
+      return `the snapshot failed, rows are missing in the sink: ${health.stage_detail}; the daemon's log has its reason`;
     }
     return undefined;
   }

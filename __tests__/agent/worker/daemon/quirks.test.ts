@@ -22,9 +22,14 @@ test("versions in the order of their releases, a pre-release before its own", ()
 });
 
 test("a daemon has the faults of the newest known version that is not newer; a daemon of an unknown version those of the first", () => {
-  const dbmazz = { inactiveSlotDropped: true, failedSetupHangs: true, plainConnectionsOnly: true };
+  const dbmazz = {
+    inactiveSlotDropped: true,
+    failedSetupHangs: true,
+    failedSnapshotStreams: true,
+    plainConnectionsOnly: true,
+  };
   for (const version of ["1.0.0", "2.0.0", "2.4.0", "none"]) {
     expect(daemonQuirks({ kind: "dbmazz", version })).toEqual(dbmazz);
   }
-  expect(Object.values(daemonQuirks({ kind: "reference", version: "0.1.0" }))).toEqual([false, false, false]);
+  expect(Object.values(daemonQuirks({ kind: "reference", version: "0.1.0" }))).toEqual([false, false, false, false]);
 });

@@ -154,6 +154,21 @@ describe("R29:", () => {
     expect(host.daemons[0]?.signals).toEqual(["SIGKILL"]);
   });
 
+  test("a snapshot that failed is told at the first look, of which the daemon streams on as if it had its rows, and it is killed", async () => {
+    const { host, jobs, source, idle } = worker();
+    host.faults = () => ({ snapshotFailed: true });
+    jobs.start(grantOf({ spec: { snapshot: true } }), 0);
+    await eventually("it is told", async () => expect(source.of("report")).toHaveLength(1));
+    await idle();
+
+    expect(host.requests.filter(({ path }) => path === "GET health")).toHaveLength(1);
+    const error =
+      "the snapshot failed, rows are missing in the sink: Replicating (snapshot incomplete); the daemon's log has its reason";
+    expect(source.of("report")).toMatchObject([{ report: { outcome: "failed", error } }]);
+    expect(source.of("progress")).toEqual([]);
+    expect(host.daemons[0]?.signals).toEqual(["SIGKILL"]);
+  });
+
   test.each([
     ["slot", { slotName: "somebody_else" }],
     ["tables", { tables: ["orders"] }],
