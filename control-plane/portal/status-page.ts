@@ -1,6 +1,5 @@
 /** The status page: one table of workers and one of jobs for each deployment, as HTML that is whole without its script. */
 import { html } from "hono/html";
-import { RENEWAL_SECONDS } from "./status-script";
 
 type Html = ReturnType<typeof html>;
 
@@ -48,6 +47,9 @@ interface Condition {
   readonly level: "good" | "quiet" | "warn" | "bad";
 }
 
+/** Where no script may run. A page that is loaded anew loses its reader's place: not as often as one that is renewed in place. */
+const RELOAD_SECONDS = 5;
+
 export function statusPage(deployments: readonly DeploymentStatus[], at: string): Html {
   const sections = deployments.map(judged);
   return html`<!doctype html>
@@ -55,7 +57,7 @@ export function statusPage(deployments: readonly DeploymentStatus[], at: string)
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<noscript><meta http-equiv="refresh" content="${RENEWAL_SECONDS}"></noscript>
+<noscript><meta http-equiv="refresh" content="${RELOAD_SECONDS}"></noscript>
 <title>${title(sections)}</title>
 <link rel="stylesheet" href="/status.css">
 <script src="/status.js" defer></script>
@@ -63,7 +65,7 @@ export function statusPage(deployments: readonly DeploymentStatus[], at: string)
 <body>
 <header>
 <h1>Holdfast</h1>
-<p>As of <time id="at" data-live>${at}</time> by the database's clock, renewed every ${RENEWAL_SECONDS} seconds</p>
+<p>As of <time id="at" data-live>${at}</time> by the database's clock<noscript>, reloaded every ${RELOAD_SECONDS} seconds</noscript></p>
 <button type="button" hidden>Pause</button>
 <p class="bad" role="status"></p>
 </header>

@@ -1,5 +1,5 @@
-/** How often an open page asks for itself. */
-export const RENEWAL_SECONDS = 5;
+/** How long after an answer an open page asks for itself again: what it shows is at most two seconds old, the answer's way included. */
+const RENEWAL_MS = 1_500;
 
 /**
  * Renews an open page in place, so that whoever reads it keeps the place, the selection and the focus, and may pause it
@@ -7,7 +7,8 @@ export const RENEWAL_SECONDS = 5;
  * what it shows is old.
  */
 export const STATUS_SCRIPT = `"use strict";
-const PERIOD_MS = ${RENEWAL_SECONDS * 1_000};
+const PERIOD_MS = ${RENEWAL_MS};
+const ANSWER_MS = 10_000;
 const notice = document.querySelector("[role=status]");
 const button = document.querySelector("button");
 let answeredAt = Date.now();
@@ -26,7 +27,7 @@ function show(next) {
 
 async function renew() {
   try {
-    const answer = await fetch(location.href, { signal: AbortSignal.timeout(PERIOD_MS * 2) });
+    const answer = await fetch(location.href, { signal: AbortSignal.timeout(ANSWER_MS) });
     if (!answer.ok) throw new Error("it answers " + answer.status);
     show(new DOMParser().parseFromString(await answer.text(), "text/html"));
     answeredAt = Date.now();

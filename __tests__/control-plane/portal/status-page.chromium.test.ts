@@ -127,6 +127,20 @@ test("a page that is paused asks for nothing until it goes on", async () => {
   expect((await answered).status()).toBe(200);
 });
 
+test("control-plane 30: an open page asks for itself again before what it shows is two seconds old", async () => {
+  const { page } = await opened();
+  await page.addInitScript(`
+    const set = window.setTimeout;
+    window.waits = [];
+    window.setTimeout = (done, ms) => set(done, ms, window.waits.push(ms));
+  `);
+  await page.reload();
+
+  for (let renewal = 0; renewal < 2; renewal++) await page.waitForResponse(plane.url);
+
+  expect(await page.evaluate("Math.max(...waits)")).toBeLessThan(2_000);
+});
+
 test("an open page whose control plane is gone says how old it is", async () => {
   await plane.operator.createJob("orders");
   const { page } = await opened();
