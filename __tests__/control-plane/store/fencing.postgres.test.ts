@@ -1,3 +1,4 @@
+import type { Pool } from "pg";
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
 import { listAudit } from "../../../control-plane/store/audit";
 import { openDatabase, transaction } from "../../../control-plane/store/database";
@@ -35,6 +36,33 @@ const WRITES: Readonly<Record<string, (sessionId: string, ref: Ref) => Promise<u
   metrics: async (sessionId, ref) =>
     (await holder.saveMetrics(fleet.pool, sessionId, [{ ...ref, ...figures }])).length === 1 ? "fenced" : "saved",
 };
+
+interface Entry {
+  readonly job: string;
+  readonly actor: string;
+  readonly action: string;
+  readonly detail: { readonly from: string; readonly to: string; readonly fence: number };
+}
+
+/** Reads in the order of commits that jobs were held by one session at a time, which alone was heard. @returns how often one was claimed */
+async function holdersOf(pool: Pool): Promise<number> {
+  const { rows } = await pool.query<Entry>(
+    "select subject as job, actor, action, detail from audit_log where action like 'job.%' and action <> 'job.create' order by seq",
+  );
+  const states = new Map<string, string>();
+  const holders = new Map<string, Pick<Entry, "actor"> & { readonly fence: number }>();
+  for (const { job, actor, action, detail } of rows) {
+    const { from, to, fence } = detail;
+    expect(from).toBe(states.get(job) ?? from);
+    states.set(job, to);
+    if (action === "job.claim") {
+      expect([from, holders.get(job)]).toEqual(["pending", undefined]);
+      holders.set(job, { actor, fence });
+    } else if (actor.startsWith("session:")) expect({ actor, fence }).toEqual(holders.get(job));
+    if (to !== "starting" && to !== "running") holders.delete(job);
+  }
+  return rows.filter(({ action }) => action === "job.claim").length;
+}
 
 describe("control-plane 4: fencing on every write", () => {
   it.each(Object.keys(WRITES))(
@@ -167,6 +195,7 @@ describe("control-plane 4: fencing on every write", () => {
       for (let round = 0; round < 100; round++) await Promise.all([step(), step(), step(), step()]);
       steps += 400;
     } while (steps < STEPS || started.size < 50 || Math.min(...(await fences())) <= 10);
+    expect(await holdersOf(pool)).toBeGreaterThan(30);
   }, 3_600_000);
 });
 
