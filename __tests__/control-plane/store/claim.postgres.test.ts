@@ -10,6 +10,7 @@ import { findPinningTransaction } from "../../../control-plane/store/horizon";
 import type { Claimed } from "../../../control-plane/store/job-writes";
 import { LOCK, WRITE } from "../../../control-plane/store/jobs";
 import { parseKeyring } from "../../../control-plane/store/seal";
+import { SESSIONS } from "../../../control-plane/store/sessions";
 import { EXPIRED_GRANTS, EXPIRED_LEASES, LOST_JOBS } from "../../../control-plane/store/sweeper";
 import { longForm } from "../../support/long-form";
 import { connectPatiently } from "../../support/postgres";
@@ -158,6 +159,20 @@ describe("control-plane 18: plans", () => {
       [fleet.deploymentId, fleet.datasourceId, state, from, to],
     );
   };
+  /** Sessions that are open, with their leases and tokens. */
+  const putSessions = async (fleet: TestFleet, count: number): Promise<void> => {
+    await fleet.pool.query(
+      `with others as (
+         insert into sessions (id, deployment_id, worker_id, pool, labels, slots, features, agent_version, daemon_version, state)
+         select gen_random_uuid(), $1, 'w-' || n, 'default', '{}', 4, '{}', '1', '1', 'open' from generate_series(1, $2::int) n
+         returning id
+       ), leased as (
+         insert into leases select id, now() + interval '1 hour' from others
+       )
+       insert into tokens (kind, deployment_id, session_id, hash) select 'worker', $1, id, sha256(id::text::bytea) from others`,
+      [fleet.deploymentId, count],
+    );
+  };
   const vacuum = async (fleet: TestFleet): Promise<void> => {
     const client = await connectPatiently(fleet.pool);
     await client.query("vacuum analyze");
@@ -188,10 +203,12 @@ describe("control-plane 18: plans", () => {
       const worker = await fleet.worker("w");
       for (let from = 1; from <= FINISHED; from += 10_000) await putJobs(fleet, "completed", from, from + 9_999);
       await putJobs(fleet, "pending", 1, ready);
+      await putSessions(fleet, 10_000);
       await vacuum(fleet);
 
       const claim = await explain(fleet, PICK, [fleet.deploymentId, "default", "{}", "-infinity", 1]);
       const renew = await explain(fleet, RENEW, [`{${worker}}`, 30]);
+      const sessions = await explain(fleet, SESSIONS, [`{${worker}}`, `{${worker}}`]);
 
       const lock = await explain(fleet, LOCK, [`{${worker}}`, fleet.deploymentId]);
       const write = await explain(fleet, WRITE, ["[]", `{${worker}}`]);
@@ -216,7 +233,10 @@ describe("control-plane 18: plans", () => {
       if (ready > 1) expect(claim).toContain("Index Scan using ready_jobs_in_order on ready_jobs");
       expect(claim).not.toContain("Seq Scan on jobs");
       expect(claim).toContain("Index Scan using jobs_pkey on jobs");
-      expect(renew).toContain("using jobs_of_session on jobs");
+      for (const plan of [renew, sessions]) {
+        expect(plan).not.toMatch(/Seq Scan on (jobs|sessions|leases|tokens)/);
+        expect(plan).toContain("jobs_of_session");
+      }
     },
     1_200_000,
   );
@@ -227,6 +247,7 @@ describe("control-plane 18: plans", () => {
     const statements = Object.entries({
       pick: [PICK, fleet.deploymentId, "default", "{}", "-infinity", 1],
       renew: [RENEW, `{${worker}}`, 30],
+      sessions: [SESSIONS, `{${worker}}`, `{${worker}}`],
       lock: [LOCK, `{${worker}}`, fleet.deploymentId],
       write: [WRITE, "[]", `{${worker}}`],
       taken: [TAKEN, `{${fleet.deploymentId}}`, "{orders}", `{${worker}}`],
