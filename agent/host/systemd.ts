@@ -1,4 +1,5 @@
 import { run } from "./child";
+import { sleep } from "./waiting";
 
 export interface ServiceState {
   /** Start-up is finished: `systemctl start` of a Type=notify unit returns now. */
@@ -8,7 +9,7 @@ export interface ServiceState {
   readonly watchdog?: boolean;
   /** How long systemd waits for the next sign of life from now on, in place of WatchdogSec. */
   readonly watchdogMs?: number;
-  /** The start may take that much longer from now on. */
+  /** The start, or the stop, may take that much longer from now on. */
   readonly extendTimeoutMs?: number;
   /** One line for `systemctl status`. */
   readonly status?: string;
@@ -29,6 +30,21 @@ export async function notifySystemd(state: ServiceState): Promise<void> {
     ...(state.status === undefined ? [] : [`STATUS=${state.status.replaceAll("\n", " ")}`]),
   ];
   await run("systemd-notify", message, { timeoutMs: 5_000 });
+}
+
+const SHUTDOWN_LOOK_MS = 2_000;
+
+/**
+ * Resolves with whether systemd turns the machine off, as soon as it does; with false once `signal` is aborted.
+ * Any user may ask, for as long as the bus is there: the unit needs After=dbus.service.
+ */
+export async function machineStops(signal: AbortSignal): Promise<boolean> {
+  const ask = () => run("systemctl", ["show", "--value", "--property=SystemState"], { timeoutMs: 5_000 });
+  while (!signal.aborted) {
+    if ((await ask().catch(() => "")).trim() === "stopping") return true;
+    await sleep(SHUTDOWN_LOOK_MS, signal);
+  }
+  return false;
 }
 
 /** How often WATCHDOG=1 is due: half of the unit's WatchdogSec, see sd_watchdog_enabled(3); undefined without one. */

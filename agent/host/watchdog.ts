@@ -23,9 +23,18 @@ export function trackProgress(now: () => number = () => performance.now()): Prog
   };
 }
 
-/** The sign of life that is due to systemd now; undefined while a loop is stuck, so that the watchdog expires. */
-export function signOfLife(progress: Progress, starting: boolean, periodMs: number): ServiceState | undefined {
+/**
+ * The sign of life that is due to systemd now; undefined while a loop is stuck, so that the watchdog expires. The deadline of a start,
+ * or of a stop, is moved on by two periods, or three: it is as far away as the unit has it at first, see sd_notify(3).
+ */
+export function signOfLife(
+  progress: Progress,
+  phase: "starting" | "running" | "stopping",
+  periodMs: number,
+): ServiceState | undefined {
   if (progress.stuck().length > 0) return undefined;
-  // During the start no watchdog runs; the start's own deadline is moved on instead, see sd_notify(3).
-  return starting ? { extendTimeoutMs: 2 * periodMs } : { watchdog: true };
+  // During the start no watchdog runs.
+  if (phase === "starting") return { extendTimeoutMs: 2 * periodMs };
+  // Who leaves by itself is not being stopped, and watched on.
+  return { watchdog: true, ...(phase === "stopping" && { extendTimeoutMs: 3 * periodMs }) };
 }

@@ -40,6 +40,8 @@ export interface AgentPorts extends WayOut, Pick<SessionPorts, "deploymentToken"
   readonly notify: typeof notifySystemd;
   /** How often systemd expects a sign of life; undefined if it does not. */
   readonly watchdogPeriodMs: number | undefined;
+  /** Resolves with true as soon as the machine is turned off; asked once the agent was told to stop. @default - nobody knows */
+  readonly machineStops?: (signal: AbortSignal) => Promise<boolean>;
   /** Makes what upgrades the worker's programs. @default - they are not upgraded */
   readonly upgrades?: ((ports: UpgradePorts) => Upgrades) | undefined;
   /** EC2 and Auto Scaling around the worker; undefined on a machine of one's own. */
@@ -59,6 +61,8 @@ export type AgentEnd = "asked" | "restart";
 
 /** A goodbye that the control plane does not hear costs it a lease's time, no more. */
 const GOODBYE_TIMEOUT_MS = 10_000;
+/** What the jobs have of the time that the machine's stop leaves to the agent (`STOP_SECONDS`). */
+const SHUTDOWN_MS = 60_000;
 const LEASE_TICK_MS = 250;
 const IDLE_LOOK_MS = 1_000;
 const REFUSED_PAUSE_MS = 10_000;
@@ -145,7 +149,10 @@ class WorkerAgent implements AgentView {
     const { ports, leaving, restarting } = this;
     const handOver = AbortSignal.any([asked, restarting.signal]);
     const heard = new AbortController();
-    onAbort(stop, heard.signal, () => this.leave("stop"));
+    onAbort(stop, heard.signal, () => {
+      this.leave("stop");
+      void ports.machineStops?.(leaving.signal).then((stops) => stops && this.drain("stop", "handoff", SHUTDOWN_MS));
+    });
     onAbort(handOver, heard.signal, () => leaving.abort());
     const ticking = setInterval(() => this.lease.tick(), LEASE_TICK_MS);
     const pulse = ports.watchdogPeriodMs && setInterval(() => this.live(), ports.watchdogPeriodMs);
@@ -321,7 +328,9 @@ class WorkerAgent implements AgentView {
   }
 
   private live(): void {
-    const sign = signOfLife(this.progress, !this.ready, this.ports.watchdogPeriodMs ?? 0);
+    const isLeaving = this.going && performance.now() < (this.draining?.deadlineAt ?? 0);
+    const phase = isLeaving ? "stopping" : this.ready ? "running" : "starting";
+    const sign = signOfLife(this.progress, phase, this.ports.watchdogPeriodMs ?? 0);
     if (sign) void this.ports.notify(sign);
     else this.ports.log.error("no progress: the watchdog will end the agent", { loops: this.progress.stuck() });
   }

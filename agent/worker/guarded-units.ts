@@ -42,12 +42,12 @@ export class GuardedUnits {
     await systemctl("kill", `--signal=${signal}`, unitName(ref));
   }
 
-  /** Whether it is being started, runs, has ended, has failed or was never there. */
+  /** Whether it is being started, runs, has ended, has failed or was never there; also while it waits for its turn in the machine's stop. */
   async forget(ref: JobRef): Promise<void> {
     const unit = unitName(ref);
     await this.startsOver((started) => started === unit);
-    for (const verb of ["stop", "reset-failed"]) {
-      await systemctl(verb, unit).catch(async (error) => {
+    for (const command of [["stop", "--job-mode=ignore-dependencies"], ["reset-failed"]]) {
+      await systemctl(...command, unit).catch(async (error) => {
         if ((await systemctl("show", "--value", "--property=LoadState", unit)).trim() !== "not-found") throw error;
       });
     }

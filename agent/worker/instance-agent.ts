@@ -1,6 +1,6 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { createLog, type Log, reason } from "../host/log";
-import { notifySystemd, watchdogPeriodMs } from "../host/systemd";
+import { machineStops, notifySystemd, watchdogPeriodMs } from "../host/systemd";
 import { type AgentEnd, type AgentSignals, runAgent, type WayOut } from "./agent";
 import { ec2Cloud } from "./cloud";
 import { controlPlaneClient } from "./control-plane-client";
@@ -54,6 +54,7 @@ export async function runInstanceAgent(signals: AgentSignals): Promise<AgentEnd>
       holdLease: guard.holdLease,
       notify: (state) => notifySystemd(state).catch((error) => log.warn("systemd not told", { reason: reason(error) })),
       watchdogPeriodMs: watchdogPeriodMs(),
+      machineStops,
       upgrades: instanceUpgrades(config, aws),
       cloud: ec2Cloud({
         config,

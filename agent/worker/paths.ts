@@ -45,6 +45,8 @@ export const WORKER_UNIT = "holdfast-worker.service";
 export const TOKEN_UNIT = "holdfast-token.service";
 export const GUARD_UNIT = "holdfast-guard.service";
 export const JOBS_SLICE = "holdfast-jobs.slice";
+/** Between the agent and the jobs' daemons when the machine stops. */
+export const JOBS_TARGET = "holdfast-jobs.target";
 export const AGENT_USER = "holdfast-worker";
 export const REPLACE_UNIT = "holdfast-replace.service";
 export const TRIAL_UNIT = "holdfast-trial.service";

@@ -2,6 +2,7 @@ import {
   AGENT_USER,
   GUARD_UNIT,
   JOBS_SLICE,
+  JOBS_TARGET,
   PATHS,
   REPLACE_UNIT,
   TOKEN_CREDENTIAL,
@@ -18,6 +19,9 @@ const START_LIMIT = { starts: 8, intervalSeconds: 1_800 };
 
 /** Longest time without a sign that the agent's loops turn, while it starts as well as later. */
 export const WATCHDOG_SECONDS = 60;
+
+/** How long the agent's stop takes at most, but for a drain, for which it asks for more time. */
+export const STOP_SECONDS = 90;
 
 /** What all daemons together may take of the machine's memory; the rest is the agent's and the system's. */
 export const JOBS_MEMORY_PERCENT = 85;
@@ -85,8 +89,8 @@ ${HARDENING}`,
     [`${PATHS.units}/${WORKER_UNIT}`]: `[Unit]
 Description=Holdfast worker agent
 Requires=${TOKEN_UNIT}
-Wants=${GUARD_UNIT} ${TRIAL_UNIT}
-After=${TOKEN_UNIT} ${GUARD_UNIT}
+Wants=${GUARD_UNIT} ${TRIAL_UNIT} ${JOBS_TARGET}
+After=network.target dbus.service ${TOKEN_UNIT} ${GUARD_UNIT} ${JOBS_TARGET}
 OnFailure=${REPLACE_UNIT}
 StartLimitBurst=${START_LIMIT.starts}
 StartLimitIntervalSec=${START_LIMIT.intervalSeconds}
@@ -102,7 +106,7 @@ ExecStartPost=+/bin/rm -f ${PATHS.token}
 StandardOutput=append:${PATHS.agentLog}
 StandardError=append:${PATHS.agentLog}
 TimeoutStartSec=${WATCHDOG_SECONDS}
-TimeoutStopSec=90
+TimeoutStopSec=${STOP_SECONDS}
 WatchdogSec=${WATCHDOG_SECONDS}
 Restart=on-failure
 RestartSec=5
@@ -117,6 +121,11 @@ LogsDirectoryMode=0700
 ${UPGRADES}${HARDENING}
 [Install]
 WantedBy=multi-user.target
+`,
+    // systemd stops units in the reverse of the order in which it starts them: the agent before this, and this before the daemons.
+    // An order between those two would have daemons outlive their lease whenever the agent alone is stopped, and takes its time.
+    [`${PATHS.units}/${JOBS_TARGET}`]: `[Unit]
+Description=Holdfast: the jobs' daemons end after the agent
 `,
     // Comes with every start of the agent, and outlives it. Of the boot's version, which no upgrade replaces.
     [`${PATHS.units}/${TRIAL_UNIT}`]: `[Unit]
@@ -136,6 +145,8 @@ ${UPGRADES}${HARDENING}`,
     //
     // The daemons' users may not reach the metadata service, whose credentials are the instance's: systemd gives them their
     // numbers from a range of their own (systemd.exec(5), DynamicUser=), and the routing refuses the address to that range.
+    //
+    // While the machine stops, daemons wait for the agent to end, but not beyond the guard, and so the lease.
     [`${PATHS.units}/${GUARD_UNIT}`]: `[Unit]
 Description=Holdfast: holds the lease for the jobs' daemons
 StartLimitIntervalSec=0
@@ -146,6 +157,7 @@ NotifyAccess=all
 ExecStartPre=+/bin/sh -c 'ip rule del pref ${RULE} 2>/dev/null; ip rule add pref ${RULE} to 169.254.169.254 uidrange ${JOB_USERS} prohibit'
 ExecStartPre=-+/bin/sh -c 'ip -6 rule del pref ${RULE} 2>/dev/null; ip -6 rule add pref ${RULE} to fd00:ec2::254 uidrange ${JOB_USERS} prohibit'
 ExecStart=${node} ${PATHS.agent} guard
+ExecStopPost=-/bin/sh -c 'u=$$(systemctl show --value -p BoundBy ${GUARD_UNIT}); [ -z "$$u" ] || systemctl stop --no-block --job-mode=ignore-dependencies $$u'
 StandardOutput=append:${PATHS.agentLog}
 StandardError=append:${PATHS.agentLog}
 Group=${AGENT_USER}

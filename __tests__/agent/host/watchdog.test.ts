@@ -2,7 +2,7 @@ import { signOfLife, trackProgress } from "../../../agent/host/watchdog";
 
 let time: number;
 const progress = () => trackProgress(() => time);
-const sign = (of: ReturnType<typeof trackProgress>) => signOfLife(of, false, 30_000);
+const sign = (of: ReturnType<typeof trackProgress>) => signOfLife(of, "running", 30_000);
 
 beforeEach(() => {
   time = 0;
@@ -44,5 +44,9 @@ test("a loop that has ended is no longer expected to turn", () => {
 });
 
 test("during the start, where no watchdog runs, the sign moves the start's deadline on", () => {
-  expect(signOfLife(progress(), true, 30_000)).toEqual({ extendTimeoutMs: 60_000 });
+  expect(signOfLife(progress(), "starting", 30_000)).toEqual({ extendTimeoutMs: 60_000 });
+});
+
+test("of a service that leaves, asked to stop or by itself, the sign moves the stop's deadline on and is the watchdog's", () => {
+  expect(signOfLife(progress(), "stopping", 30_000)).toEqual({ watchdog: true, extendTimeoutMs: 90_000 });
 });

@@ -1,6 +1,6 @@
 import { availableParallelism, totalmem } from "node:os";
 import type { JobRef } from "../../../control-plane/protocol";
-import { GUARD_UNIT, JOBS_SLICE } from "../paths";
+import { GUARD_UNIT, JOBS_SLICE, JOBS_TARGET } from "../paths";
 import { HARDENING, JOBS_MEMORY_PERCENT } from "../units";
 
 /** What one daemon may take of the machine. */
@@ -57,6 +57,8 @@ export function unitArguments(props: {
   const { ref, bound, limits, environmentFile, credentials, command } = props;
   const properties = [
     ...(bound ? [`BindsTo=${GUARD_UNIT}`, `After=${GUARD_UNIT}`] : []),
+    // When the machine stops, the agent quiesces it first.
+    `Before=${JOBS_TARGET}`,
     // Its exit status stays known until it is forgotten.
     "RemainAfterExit=yes",
     "DynamicUser=yes",
