@@ -37,6 +37,8 @@ const GRANT_MS = 10_000;
 const RETRY_CAP_SECONDS = 300;
 /** Of a message that this worker cannot read, or has not the secrets for: another may. */
 const UNUSABLE_SECONDS = 5;
+/** Of a message that comes again while this worker, which polls on, is giving it back. */
+const LEFT_SECONDS = 1;
 const PROGRESS_MS = 30_000;
 
 /** SQS extends the time of a message until it has been the receiver's for so long, and no further. */
@@ -90,12 +92,18 @@ function handlersOf(
     call("ChangeMessageVisibility", { ReceiptHandle: receipt, VisibilityTimeout: seconds });
   const fenced = (ref: JobRef) => new ControlPlaneError(`${ref.jobId} is no longer held`, 410, 0, "fenced");
 
+  /** Jobs that are being given back: what comes of them meanwhile is no second delivery of a job that runs. */
+  const leaving = new Map<string, Promise<void>>();
+
   /** Lets others have it, after a while; what is no longer held is not missed. */
   const giveBack = async (ref: JobRef, afterSeconds: number) => {
     const message = held.of(ref);
     if (!message) return;
-    await ignoringLost(setVisibility(message.receipt, afterSeconds));
-    await held.forget(ref);
+    const given = ignoringLost(setVisibility(message.receipt, afterSeconds)).then(() => held.forget(ref));
+    leaving.set(ref.jobId, given);
+    await given.finally(() => {
+      if (leaving.get(ref.jobId) === given) leaving.delete(ref.jobId);
+    });
   };
 
   /** The messages whose time could not be extended: they are somebody else's, or gone. */
@@ -133,6 +141,15 @@ function handlersOf(
     const [jobId, receipt] = [String(message["MessageId"]), String(message["ReceiptHandle"])];
     const attributes = message["Attributes"] as Readonly<Record<string, string>> | undefined;
     const fence = Number(attributes?.["ApproximateReceiveCount"] ?? 1);
+    // What could not be given back is tried again, by the newest receipt.
+    const hasLeft = await leaving.get(jobId)?.then(
+      () => true,
+      () => false,
+    );
+    if (hasLeft) {
+      await refuse(receipt, signal.aborted ? 0 : LEFT_SECONDS);
+      return undefined;
+    }
     const running = held.ofJob(jobId);
     if (running) {
       // Delivered twice: the newer receipt is the one that counts, the job runs on.

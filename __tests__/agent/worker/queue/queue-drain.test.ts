@@ -31,6 +31,7 @@ const messageOf = (receipt: string, jobId: string = randomUUID()) => ({
 function queue() {
   const calls: { readonly action: string; readonly params: AwsParameters }[] = [];
   const polls: ((...messages: ReturnType<typeof messageOf>[]) => void)[] = [];
+  let changed = async () => {};
   let secret: () => Promise<AwsRecord> = async () => ({ SecretString: '{"username":"cdc","password":"p"}' });
   const aws: Pick<Aws, "call"> = {
     call: (_service, action, params = {}) => {
@@ -41,6 +42,7 @@ function queue() {
         });
       }
       if (action === "GetSecretValue") return secret();
+      if (action === "ChangeMessageVisibility") return changed().then(() => ({}));
       return Promise.resolve(action === "GetQueueAttributes" ? { Attributes: { RedrivePolicy: "{}" } } : {});
     },
   };
@@ -53,6 +55,10 @@ function queue() {
     controlPlane,
     secretIs: (answer: () => Promise<AwsRecord>) => {
       secret = answer;
+    },
+    /** What happens between a change of a message's visibility and its answer. */
+    onChanged: (happens: () => Promise<void>) => {
+      changed = happens;
     },
     /** Resolves with the claim's answer to come, once it polls. */
     claim: async (signal: AbortSignal) => {
@@ -200,4 +206,61 @@ test("SQS: a second delivery of a job that runs, to a worker that leaves, is its
 
   expect(held.ofJob("job")).toMatchObject({ receipt: "two" });
   expect(visible()).toEqual([]);
+});
+
+test.each([
+  ["that runs on", false, 1],
+  ["that leaves", true, 0],
+])(
+  "SQS: a job given back that comes to a poll of the same worker, %s, before the answer, is anyone's soon",
+  async (_, leaves, seconds) => {
+    const { calls, polls, controlPlane, held, claim, onChanged } = queue();
+    const first = await claim(new AbortController().signal);
+    polls[0]?.(messageOf("one", "job"));
+    const [grant] = await first.grants;
+    const leaving = new AbortController();
+    const second = await claim(leaving.signal);
+
+    // WHEN
+    onChanged(async () => {
+      onChanged(async () => {});
+      if (leaves) leaving.abort();
+      polls[1]?.(messageOf("two", "job"));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    });
+    await controlPlane.post("release", { reason: "drain", jobs: [{ jobId: "job", fence: grant?.fence ?? 0 }] }, "");
+
+    // THEN
+    expect(await second.grants).toEqual([]);
+    await controlPlane.settled?.();
+    expect(held.all()).toEqual([]);
+    const changes = calls.filter(({ action }) => action === "ChangeMessageVisibility").map(({ params }) => params);
+    expect(changes).toMatchObject([
+      { ReceiptHandle: "one", VisibilityTimeout: 0 },
+      { ReceiptHandle: "two", VisibilityTimeout: seconds },
+    ]);
+  },
+);
+
+test("SQS: where a job could not be given back, what comes of it meanwhile is the receipt by which that is tried again", async () => {
+  const { polls, controlPlane, held, claim, visible, onChanged } = queue();
+  const first = await claim(new AbortController().signal);
+  polls[0]?.(messageOf("one", "job"));
+  const [grant] = await first.grants;
+  const release = () =>
+    controlPlane.post("release", { reason: "drain", jobs: [{ jobId: "job", fence: grant?.fence ?? 0 }] }, "");
+  const second = await claim(new AbortController().signal);
+
+  onChanged(async () => {
+    polls[1]?.(messageOf("two", "job"));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    throw new AwsError("sqs", "ChangeMessageVisibility", "Unreachable", "", 0);
+  });
+  await expect(release()).rejects.toThrow("Unreachable");
+  expect(await second.grants).toEqual([]);
+  onChanged(async () => {});
+  await release();
+
+  expect(visible()).toEqual(["one", "two"]);
+  expect(held.all()).toEqual([]);
 });
