@@ -37,6 +37,9 @@ const GRANT_MS = 10_000;
 const RETRY_CAP_SECONDS = 300;
 /** Of a message that this worker cannot read, or has not the secrets for: another may. */
 const UNUSABLE_SECONDS = 5;
+const DAY_MS = 86_400_000;
+/** A job that is handed over at the end of its hold alone should not become a dead letter sooner. */
+const ENDLESS_DAYS = 30;
 /** Of a message that comes again while this worker, which polls on, is giving it back. */
 const LEFT_SECONDS = 1;
 const PROGRESS_MS = 30_000;
@@ -62,10 +65,11 @@ type Handlers = {
  */
 export function queueControlPlane(props: QueueProps): ControlPlaneClient {
   const { visibilitySeconds = hold.visibilitySeconds.default } = props;
+  const longestJobMs = Math.max(0, LONGEST_HOLD_SECONDS - visibilitySeconds - LETTING_GO_SECONDS) * 1_000;
   const polls = new Set<Promise<unknown>>();
-  const handlers = handlersOf({ ...props, visibilitySeconds }, polls);
+  const handlers = handlersOf({ ...props, visibilitySeconds, longestJobMs }, polls);
   return {
-    longestJobMs: Math.max(0, LONGEST_HOLD_SECONDS - visibilitySeconds - LETTING_GO_SECONDS) * 1_000,
+    longestJobMs,
     settled: async () => void (await Promise.allSettled(polls)),
     async post<Name extends MessageName>(name: Name, message: Request<Name>, _token: string, options?: PostOptions) {
       try {
@@ -83,7 +87,14 @@ export function queueControlPlane(props: QueueProps): ControlPlaneClient {
 
 /** @param polls holds those that are under way. */
 function handlersOf(
-  { aws, queueUrl, held, log, visibilitySeconds }: Required<QueueProps>,
+  {
+    aws,
+    queueUrl,
+    held,
+    log,
+    visibilitySeconds,
+    longestJobMs,
+  }: Required<QueueProps> & { readonly longestJobMs: number },
   polls: Set<Promise<unknown>>,
 ): Handlers {
   const call = (action: string, params: Parameters<Aws["call"]>[2]) =>
@@ -205,6 +216,7 @@ function handlersOf(
         const message = `${queueUrl} has no redrive policy: a job that fails each time would be tried for ever; give it a dead-letter queue`;
         throw new ControlPlaneError(message, 400, 0, "queue_unusable");
       }
+      warnOfEndlessJobs(policy, longestJobMs, log);
       return { protocol: 1, token: `queue ${queueUrl}`, progressMs: PROGRESS_MS, metricsMs: PROGRESS_MS * 2 };
     },
     heartbeat: async ({ running, released }) => {
@@ -264,6 +276,21 @@ function handlersOf(
     metrics: async () => ({}),
     "connection-test": async () => ({}),
   };
+}
+
+/**
+ * Each time that a job is handed over it is received again, and SQS never counts anew: one that has no end becomes a dead letter,
+ * however well it fares.
+ */
+function warnOfEndlessJobs(redrivePolicy: string, longestJobMs: number, log: Log): void {
+  const receipts = Number(JSON.parse(redrivePolicy).maxReceiveCount);
+  const days = (receipts * longestJobMs) / DAY_MS;
+  if (!(days < ENDLESS_DAYS)) return;
+  const hours = (longestJobMs * 24) / DAY_MS;
+  log.warn(
+    "endless jobs become dead letters: raise maxReceiveCount, which SQS takes up to 1000, or give them a control plane",
+    { after: `${days.toFixed(1)} days (${receipts} receipts of ${hours.toFixed(1)} h)` },
+  );
 }
 
 const isLost = (error: unknown) => error instanceof AwsError && LOST.test(error.code);

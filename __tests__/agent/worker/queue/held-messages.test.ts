@@ -152,3 +152,33 @@ test.each(["", '[{"jobId":"jo'])("SQS: a file of held messages that is torn (%j)
 
   expect(new HeldMessages(path).all()).toEqual([]);
 });
+
+test.each([
+  [5, undefined, "2.4 days (5 receipts of 11.7 h)"],
+  [5, 21_600, "1.2 days (5 receipts of 5.8 h)"],
+  ["61", undefined, "29.8 days (61 receipts of 11.7 h)"],
+  [62, undefined, undefined],
+  [1_000, 21_600, undefined],
+])(
+  "SQS: a redrive policy of %s receipts, with a visibility of %s s, is told to make an endless job a dead letter after %s",
+  async (maxReceiveCount, visibilitySeconds, told) => {
+    const lines: string[] = [];
+    const RedrivePolicy = JSON.stringify({ deadLetterTargetArn: "dead", maxReceiveCount });
+    const worker = queueControlPlane({
+      aws: { call: async () => ({ Attributes: { RedrivePolicy } }) },
+      queueUrl: "https://queue",
+      held: new HeldMessages(join(scratch.path, "queue.json")),
+      log: createLog((line) => void lines.push(line)),
+      ...(visibilitySeconds === undefined ? {} : { visibilitySeconds }),
+    });
+    const described = { workerId: "w", sessionId: randomUUID(), agentVersion: "1", daemonVersion: "1", pool: "p" };
+    await worker.post("register", { protocols: [1], ...described, labels: {}, slots: 1, features: [] }, "");
+
+    const message =
+      "endless jobs become dead letters: raise maxReceiveCount, which SQS takes up to 1000, or give them a control plane";
+    const warned = lines
+      .map((line) => JSON.parse(line))
+      .map(({ level, message, after }) => ({ level, message, after }));
+    expect(warned).toEqual(told === undefined ? [] : [{ level: "warn", message, after: told }]);
+  },
+);
