@@ -1,6 +1,6 @@
 import { createHash, type KeyObject } from "node:crypto";
-import { chmod, mkdir, open, readlink, rename, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { chmod, mkdir, open, readFile, readlink, rename, rm } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
 import { run } from "../../host/child";
 import { compareVersions } from "../daemon/quirks";
 import { isSigned, type WantedUpgrade } from "./release-signature";
@@ -45,6 +45,7 @@ export async function installBeside(
   }
   const held = await readlink(program.link);
   const path = join(program.folder ?? dirname(dirname(held)), version, basename(held));
+  if (isSameFile(program.link, held, path)) await requireChecksum(path, sha256, version);
   // Its ending stays: by it Node.js tells what a file is.
   const partial = join(dirname(path), `partial-${basename(path)}`);
   await mkdir(dirname(path), { recursive: true });
@@ -60,6 +61,19 @@ export async function installBeside(
     throw error;
   }
   return path;
+}
+
+/** Whether a release would be put in the place of what runs. */
+const isSameFile = (link: string, held: string, path: string) =>
+  resolve(dirname(link), held) === resolve(dirname(link), path);
+
+/** @throws Error when the file is another build: once it is overwritten there is nothing to turn back to. */
+async function requireChecksum(path: string, sha256: string, version: string): Promise<void> {
+  const actual = createHash("sha256")
+    .update(await readFile(path))
+    .digest("hex");
+  if (actual === sha256) return;
+  throw new Error(`${version} runs here already, with the SHA-256 ${actual}: give another build a version of its own`);
 }
 
 /** Gives the checksum of what was written. */

@@ -78,6 +78,20 @@ test("R31: an older version is installed where the upgrade says downgrade", asyn
   expect(readFileSync(path)).toEqual(program("0.9.0"));
 });
 
+test("R31: another build of the version that runs is refused, since there would be nothing to turn back to; the same build is not", async () => {
+  const held = join(agent.directory, "agents", "1.0.0", "agent.mjs");
+  const before = readFileSync(held);
+
+  const rebuilt = agent.releases.offer("agent", "1.0.0", Buffer.concat([before, Buffer.from("// rebuilt\n")]));
+  await expect(install(wanted(rebuilt))).rejects.toThrow(
+    /1\.0\.0 runs here already, with the SHA-256 [0-9a-f]{64}: give/,
+  );
+  expect(readFileSync(held)).toEqual(before);
+
+  expect(await install(wanted(agent.releases.offer("agent", "1.0.0", before)))).toBe(held);
+  expect(readFileSync(held)).toEqual(before);
+});
+
 test("R31: a key of another kind is refused by name", () => {
   const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   expect(() => releaseKey(publicKey.export({ type: "spki", format: "pem" }).toString())).toThrow("make an Ed25519 one");
