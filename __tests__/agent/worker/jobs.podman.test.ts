@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { limitsOfSlot } from "../../../agent/worker/daemon/daemon-unit";
-import type { Grant } from "../../../control-plane/protocol";
+import type { Grant, Request } from "../../../control-plane/protocol";
 import { type FakeAws, startAws } from "../../support/fake-aws";
 import { type FakeControlPlane, startControlPlane } from "../../support/fake-control-plane";
 import { type FakeImds, startImds } from "../../support/imds";
@@ -11,7 +11,12 @@ import { releaseObjects, startWorkerInstance, workerBoot } from "../../support/w
 import { grantOf, PASSWORD } from "./jobs/supervised";
 
 const TOKEN = "canary-deployment-token-51c0";
-const DAEMON = readFileSync("__tests__/support/stand-in-daemon.pl");
+/** Ends with much to say when it is told to. */
+const DAEMON = readFileSync("__tests__/support/stand-in-daemon.pl", "utf8").replace(
+  "$| = 1;",
+  () => '$| = 1; $SIG{USR1} = sub { print "word $_\\n" for 1 .. 500; exit 3 };',
+);
+const LAST_LINES = 50;
 /** The share of memory and processors is counted for so many. */
 const SLOTS = 100;
 const JOBS = 4;
@@ -205,6 +210,23 @@ test("R30: an agent that is killed, hands over or is replaced by another version
   }
   expect(await ports()).toBe(given.join("\n"));
   expect(controlPlane.messagesOf("report")).toHaveLength(1);
+});
+
+test("R27: the last lines of a daemon that ended unasked are reported, to the very last", async () => {
+  const talkative = grantOf();
+  await grant(talkative);
+  const unit = [...(await daemons()).keys()].find((name) => name.includes(talkative.jobId)) ?? "";
+  const reports = () => controlPlane.messagesOf("report").filter(({ body }) => body.jobId === talkative.jobId);
+
+  await worker.exec("systemctl", "kill", "--signal=USR1", unit);
+  await worker.until("its end is reported", () => reports().length > 0);
+
+  const [report] = reports();
+  const { exitCode = 0, logTail = [] } = (report?.body ?? {}) as Partial<Request<"report">>;
+  expect(exitCode).toBe(3);
+  expect(logTail).toHaveLength(LAST_LINES);
+  expect(logTail).toContain("word 500");
+  expect(logTail.join("\n")).toContain("Main process exited, code=exited, status=3");
 });
 
 describe("R24: daemons end with the lease, whatever has become of the agent; those that are to be kept stay", () => {

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { run } from "../../host/child";
 import { sleep } from "../../host/waiting";
 
 export interface JournalReading {
@@ -25,6 +26,12 @@ const PAUSE_MS = 100;
 /** What daemons say last reaches the journal a moment after they have ended. */
 const LAST_WORDS_MS = 1_000;
 const REMEMBERED_ERROR = 1_000;
+const LOOK_MS = 250;
+/** How long systemd's word on the end of a unit's process is waited for: it says none of a status of 0. */
+const END_WORD_MS = 2_000;
+const READ_TIMEOUT_MS = 10_000;
+/** MESSAGE_ID of that word (SD_MESSAGE_UNIT_PROCESS_EXIT of sd-messages.h). */
+const PROCESS_EXIT = "98e322203f7a4ed290d09fe03c09fe15";
 
 /**
  * Follows the journal, see journalctl(1), and gives its entries in parts.
@@ -65,6 +72,28 @@ export async function* followJournal(reading: JournalReading): AsyncGenerator<re
     clearTimeout(stopping);
     child.kill("SIGKILL");
   }
+}
+
+/**
+ * The last lines of a unit whose process has ended, oldest first, with systemd's own on it. What it said last, and systemd of its end,
+ * comes to the journal a moment later and in no order: the journal is read until it has the end and nothing more comes, or
+ * for two seconds. None where it cannot be read.
+ */
+export async function lastLinesOf(unit: string, count: number, journalctl = "journalctl"): Promise<readonly string[]> {
+  const fields = "--output-fields=MESSAGE,MESSAGE_ID";
+  const wanted = ["--quiet", "--all", "--output=json", fields, `--lines=${count}`, `--unit=${unit}`];
+  const read = () => run(journalctl, wanted, { timeoutMs: READ_TIMEOUT_MS }).catch(() => "");
+  const deadline = performance.now() + END_WORD_MS;
+  let [last, isWhole] = [await read(), false];
+  while (!isWhole && performance.now() < deadline) {
+    await sleep(LOOK_MS);
+    const next = await read();
+    isWhole = next === last && next.includes(PROCESS_EXIT);
+    last = next || last;
+  }
+  const entries = last.split("\n").filter(Boolean).map(entryOf);
+  const lines = entries.flatMap(({ text }) => text.split("\n")).filter((line) => line !== "");
+  return lines.slice(-count);
 }
 
 /** https://systemd.io/JOURNAL_EXPORT_FORMATS/#journal-json-format */

@@ -1,6 +1,5 @@
 import { rm } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
-import { run } from "../../host/child";
 import { type Backoff, retry } from "../../host/waiting";
 import type { GuardClient } from "../guard-client";
 import type { DaemonSecrets } from "../guard-protocol";
@@ -8,6 +7,7 @@ import { daemonFolders, makeDaemonFolder } from "./daemon-folders";
 import type { DaemonEnd, DaemonHost, DaemonProcess, DaemonRecord } from "./daemon-host";
 import { secretsOf } from "./daemon-secrets";
 import { refOf, UNIT_PATTERN, type UnitLimits, unitName } from "./daemon-unit";
+import { lastLinesOf } from "./journal";
 import { watchOf } from "./process-identity";
 import { residentBytes } from "./resident-memory";
 import { type UnitState, unitStates } from "./unit-state";
@@ -24,7 +24,6 @@ export interface SystemdHostProps {
 const LOOK_MS = 250;
 /** How long systemd may take to hear of the end of a process and to tell it: one question that it leaves open, and another. */
 const END_DEADLINE_MS = 30_000;
-const JOURNAL_TIMEOUT_MS = 10_000;
 /** Between two attempts to end a daemon that may have been started. */
 const BACKOFF: Backoff = { baseMs: 250, capMs: 5_000 };
 
@@ -98,7 +97,7 @@ function daemonProcess(
       if (isAlive()) await guard.signal(record, name).catch((error) => rethrowIf(isAlive(), error));
     },
     memoryBytes: () => residentBytes(pid),
-    lastLines: (count) => journalLines(unit, count),
+    lastLines: (count) => lastLinesOf(unit, count),
     // What is left of a unit whose daemon has ended is no more than a name; the agent's next life tries again.
     forget: () => forget().catch(() => {}),
   };
@@ -117,10 +116,4 @@ async function endOf(unit: string): Promise<DaemonEnd> {
 
 function rethrowIf(condition: boolean, error: unknown): void {
   if (condition) throw error;
-}
-
-async function journalLines(unit: string, count: number): Promise<readonly string[]> {
-  const args = ["--quiet", "--output=cat", `--lines=${count}`, `--unit=${unit}`];
-  const output = await run("journalctl", args, { timeoutMs: JOURNAL_TIMEOUT_MS }).catch(() => "");
-  return output.split("\n").filter((line) => line !== "");
 }

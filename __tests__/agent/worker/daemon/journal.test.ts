@@ -1,0 +1,68 @@
+import { chmodSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { lastLinesOf } from "../../../../agent/worker/daemon/journal";
+import { useScratch } from "../../../support/scratch";
+
+const scratch = useScratch();
+/** Reads that may begin before the time is over: however slow they are, there are as many. */
+function timeFor(reads: number): void {
+  const now = jest.spyOn(performance, "now");
+  for (let read = 0; read < reads; read++) now.mockReturnValueOnce(0);
+  now.mockReturnValue(Number.POSITIVE_INFINITY);
+}
+afterEach(() => jest.restoreAllMocks());
+
+const said = (MESSAGE: unknown) => JSON.stringify({ MESSAGE });
+const started = JSON.stringify({ MESSAGE: "Started unit.", MESSAGE_ID: "39f53479d3a045ac8e11786248231fbf" });
+const exited = JSON.stringify({
+  MESSAGE: "Main process exited, code=exited, status=3",
+  MESSAGE_ID: "98e322203f7a4ed290d09fe03c09fe15",
+});
+
+/** A journalctl that finds what is given, one part after the other and then the last again; undefined is a failure. */
+function journalctl(...answers: (readonly string[] | undefined)[]): string {
+  for (const [at, lines] of answers.entries()) if (lines) scratch.write(`answer-${at + 1}`, `${lines.join("\n")}\n`);
+  const script = `#!/bin/sh
+cd ${scratch.path}
+number=$(($(cat asked 2>/dev/null || echo 0) + 1))
+[ $number -gt ${answers.length} ] && number=${answers.length}
+echo $number >asked
+cat answer-$number
+`;
+  const path = scratch.write("journalctl", script);
+  chmodSync(path, 0o755);
+  return path;
+}
+
+test("R27: the last lines are those that come after the end of the process, and of its unit, too", async () => {
+  const path = journalctl([started, said("one")], [started, said("one"), exited], undefined, [
+    started,
+    said("one"),
+    exited,
+    said("fatal:\ntwo lines"),
+    said([27, 91, 109]),
+  ]);
+
+  timeFor(100);
+  expect(await lastLinesOf("unit", 5, path)).toEqual([
+    "one",
+    "Main process exited, code=exited, status=3",
+    "fatal:",
+    "two lines",
+    "\u001b[m",
+  ]);
+});
+
+test("R27: of a daemon that ended well systemd says nothing: what is there is given", async () => {
+  timeFor(2);
+  expect(await lastLinesOf("unit", 50, journalctl([started], [started, said("done")]))).toEqual([
+    "Started unit.",
+    "done",
+  ]);
+  expect(readFileSync(join(scratch.path, "asked"), "utf8").trim()).toBe("2");
+});
+
+test("R27: there are no last lines where the journal cannot be read", async () => {
+  timeFor(2);
+  expect(await lastLinesOf("unit", 50, join(scratch.path, "none"))).toEqual([]);
+});
