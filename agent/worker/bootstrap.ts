@@ -30,9 +30,20 @@ interface BootStep {
   readonly name: string;
   readonly timeoutMs: number;
   readonly work: (signal: AbortSignal) => Promise<unknown>;
+  /** Tells why it failed, if anything knows better than its error; may take a while. @default - nothing does */
+  readonly lastWords?: () => Promise<string>;
 }
 
-/** Everything that giving up asks of AWS, together: the group should learn of it within ten seconds. */
+class StepFailed extends Error {
+  constructor(
+    readonly step: BootStep,
+    cause: unknown,
+  ) {
+    super(`could not ${step.name}`, { cause });
+  }
+}
+
+/** Each call that giving up makes to AWS: the group should learn of it within ten seconds. */
 const GIVE_UP_TIMEOUT_MS = 8_000;
 
 /** Longest time from the start of the agent to its registration. */
@@ -66,7 +77,7 @@ export async function bootWorker(host: BootHost): Promise<boolean> {
     return true;
   } catch (error) {
     booted.abort();
-    await giveUp(host, hook, reason(error));
+    await giveUp(host, hook, error);
     return false;
   } finally {
     await waiting;
@@ -105,17 +116,19 @@ function bootSteps({ config, identity, aws, log, run, root, node }: BootHost): B
       name: "start the agent and register",
       timeoutMs: (REGISTRATION_TIMEOUT_SECONDS + 100) * 1_000,
       work: () => startAgent(run, say),
+      lastWords: () => lastWords(run),
     },
   ];
   return steps.filter((step) => typeof step === "object" && step !== null);
 }
 
-async function take({ name, timeoutMs, work }: BootStep, log: Log): Promise<void> {
+async function take(step: BootStep, log: Log): Promise<void> {
+  const { name, timeoutMs, work } = step;
   const started = performance.now();
   try {
     await withDeadline(name, timeoutMs, work);
   } catch (error) {
-    throw new Error(`could not ${name}`, { cause: error });
+    throw new StepFailed(step, error);
   }
   log.info(name, { seconds: Math.round((performance.now() - started) / 100) / 10 });
 }
@@ -151,36 +164,39 @@ async function startAgent(run: BootHost["run"], onLine: (line: string) => void):
   await run("systemd-sysusers", [PATHS.users], { timeoutMs: 30_000, onLine });
   await run("systemctl", ["daemon-reload"], { timeoutMs: 30_000, onLine });
   await run("systemctl", ["enable", WORKER_UNIT], { timeoutMs: 30_000, onLine });
-  try {
-    await run("systemctl", ["start", GUARD_UNIT], { timeoutMs, onLine });
-    await run("systemctl", ["start", WORKER_UNIT], { timeoutMs, onLine });
-  } catch (error) {
-    throw (await lastWords(run)) ?? error;
-  }
+  await run("systemctl", ["start", GUARD_UNIT], { timeoutMs, onLine });
+  await run("systemctl", ["start", WORKER_UNIT], { timeoutMs, onLine });
 }
 
 /** What the agent, or the fetching of its token, said last: systemctl itself only says that it failed. */
-async function lastWords(run: BootHost["run"]): Promise<Error | undefined> {
+async function lastWords(run: BootHost["run"]): Promise<string> {
   const timeoutMs = 5_000;
   const status = await run("systemctl", ["show", "--value", "-p", "StatusText", WORKER_UNIT], { timeoutMs });
-  if (status.trim()) return new Error(status.trim());
+  if (status.trim()) return status.trim();
   const units = ["-u", TOKEN_UNIT, "-u", GUARD_UNIT, "-u", WORKER_UNIT];
   const journal = await run("journalctl", ["-qo", "cat", "-n", "4", ...units], { timeoutMs });
-  return journal.trim() ? new Error(journal.trim().replaceAll("\n", "; ")) : undefined;
+  return journal.trim().replaceAll("\n", "; ");
+}
+
+async function whyOf(error: unknown): Promise<string> {
+  const words = error instanceof StepFailed && (await error.step.lastWords?.().catch(() => ""));
+  return words ? `${(error as Error).message}: ${words}` : reason(error);
 }
 
 /** Says why, everywhere someone may look, has the group replace the instance, and turns it off. */
-async function giveUp({ config, aws, log, run, identity, root }: BootHost, hook: LifecycleHook, why: string) {
-  log.error("boot failed", { reason: why });
+async function giveUp({ config, aws, log, run, identity, root }: BootHost, hook: LifecycleHook, error: unknown) {
   const timeoutMs = GIVE_UP_TIMEOUT_MS;
+  // The group does not wait for the reason.
+  const abandoned = Promise.allSettled([completeHook(aws, hook, "ABANDON", log, timeoutMs)]);
+  const why = await whyOf(error);
+  log.error("boot failed", { reason: why });
   const tag = { Key: BOOT_TAG, Value: `failed: ${why}`.slice(0, TAG_VALUE_LENGTH) };
-  const outcomes = await Promise.allSettled([
-    completeHook(aws, hook, "ABANDON", log, timeoutMs),
+  const told = await Promise.allSettled([
     aws.call("ec2", "CreateTags", { ResourceId: [identity.instanceId], Tag: [tag] }, { timeoutMs }),
     putMetrics(aws, config, minuteOf(Date.now()), { BootFailed: 1 }, timeoutMs),
     appendFile(`${root}/dev/console`, `holdfast: boot failed: ${why}\n`),
   ]);
-  for (const outcome of outcomes) {
+  for (const outcome of [...(await abandoned), ...told]) {
     if (outcome.status === "rejected") log.warn("could not report the failure", { reason: reason(outcome.reason) });
   }
   await run("systemctl", ["poweroff"], { timeoutMs: 10_000 });

@@ -8,6 +8,7 @@ import { bootWorker } from "../../../agent/worker/bootstrap";
 import type { WorkerConfig } from "../../../agent/worker/config";
 import { type FakeAws, startAws, xmlError } from "../../support/fake-aws";
 import { FAKE_CREDENTIALS } from "../../support/imds";
+import { eventually } from "../daemon/eventually";
 
 const DAEMON = "#!/bin/sh\necho daemon\n";
 const AGENT = "process.exit(0)\n";
@@ -51,11 +52,14 @@ let aws: FakeAws;
 let root: string;
 let commands: string[];
 let lines: string[];
+/** Before systemd tells what the agent said last. */
+let toldWhy: () => Promise<unknown>;
 
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), "holdfast-boot-"));
   commands = [];
   lines = [];
+  toldWhy = async () => {};
   aws = await startAws({
     waitingHooks: ["launch"],
     objects: {
@@ -87,6 +91,7 @@ function boot(config: WorkerConfig = CONFIG, failing?: RegExp, identity = IDENTI
       const line = [command, ...args, input ?? ""].join(" ").trim();
       commands.push(line);
       if (failing?.test(line)) throw new Error(`${line} failed with status 1`);
+      if (line.includes("StatusText")) await toldWhy();
       return line.includes("StatusText") ? "not registered: register: 401 unauthorized: unknown token\n" : "";
     },
   });
@@ -166,6 +171,23 @@ describe.each<[string, { failing?: RegExp; config?: Partial<WorkerConfig>; befor
     expect(lines.join("")).toContain(why);
     expect(commands.at(-1)).toBe("systemctl poweroff");
   });
+});
+
+test("R21: the group is told ABANDON before it is known why the agent did not start", async () => {
+  toldWhy = () => eventually("the group is told", async () => expect(hookResults()).toEqual(["ABANDON"]), 5_000);
+
+  expect(await boot(CONFIG, /systemctl start/)).toBe(false);
+
+  expect(lines.join("")).toContain("could not start the agent and register: not registered: register: 401");
+});
+
+test("R21: where not even that can be asked, the reason is what systemctl said", async () => {
+  toldWhy = () => Promise.reject(new Error("no bus"));
+
+  expect(await boot(CONFIG, /systemctl start/)).toBe(false);
+
+  const tag = aws.callsOf("CreateTags")[0]?.params["Tag.1.Value"];
+  expect(tag).toMatch(/^failed: could not start the agent and register: systemctl start .* failed with status 1$/);
 });
 
 test.each([
