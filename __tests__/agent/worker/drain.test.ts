@@ -328,6 +328,57 @@ describe("R32: before the hook is completed", () => {
   });
 });
 
+describe("a stop", () => {
+  const WATCHDOG = 30_000;
+
+  test("asks for more time until the drain's deadline, as long as its loops turn, and is watched on", async () => {
+    const worker = await workerWithJob({
+      mode: "finish",
+      deadlineSeconds: 600,
+      watchdogPeriodMs: WATCHDOG,
+      heedsTerm: false,
+    });
+    const { at, of, pass } = worker;
+    const told = Date.now();
+    worker.stop();
+    await pass(700_000);
+    await worker.running;
+
+    expect(of("sign of life").filter((sign) => sign.at > told).length).toBeGreaterThan(10);
+    const extended = of("extended by 90000").map((extension) => extension.at - told);
+    expect(extended[0]).toBeLessThanOrEqual(WATCHDOG);
+    for (const [i, time] of extended.slice(1).entries())
+      expect(time - (extended[i] ?? 0)).toBeLessThanOrEqual(WATCHDOG);
+    expect(extended.at(-1)).toBeGreaterThan(at("daemon gone") - told - WATCHDOG);
+    expect(extended.at(-1)).toBeLessThanOrEqual(600_000);
+    expect(of("deregister")).toHaveLength(1);
+  });
+
+  test("that turns out to be the machine's lets the jobs go at once, in a minute at most", async () => {
+    let goesDown: (stops: boolean) => void = () => {};
+    const machineStops = () => new Promise<boolean>((resolve) => (goesDown = resolve));
+    const worker = await workerWithJob({
+      mode: "finish",
+      deadlineSeconds: 3_600,
+      machineStops,
+      stopsAfterMs: 7_200_000,
+      heedsTerm: false,
+    });
+    worker.stop();
+    await worker.pass(100_000);
+    expect(worker.of("asked to stop")).toEqual([]);
+
+    const down = Date.now();
+    goesDown(true);
+    await worker.pass(80_000);
+    await worker.running;
+
+    expect(worker.at("asked to stop") - down).toBeLessThanOrEqual(20_000);
+    expect(worker.at("daemon gone") - down).toBeLessThanOrEqual(60_000);
+    expect(worker.of("deregister")).toHaveLength(1);
+  });
+});
+
 describe("R33:", () => {
   const PROTECTION = ["protected true", "protected false"];
 

@@ -43,6 +43,8 @@ export async function workerWithJob({
   /** What comes before the answers to figures and to heartbeats of the hook. */
   answering = async (): Promise<void> => {},
   copyLastWords = async (): Promise<void> => {},
+  machineStops = async (_signal: AbortSignal): Promise<boolean> => false,
+  watchdogPeriodMs = undefined as number | undefined,
 } = {}) {
   const metadata = new Map([[STATE, "InService"]]);
   const events: Event[] = [];
@@ -168,8 +170,12 @@ export async function workerWithJob({
       deploymentToken: async () => "token",
       quirks: daemonQuirks({ kind: "dbmazz", version: "2.4.0" }),
       holdLease: () => {},
-      notify: async () => {},
-      watchdogPeriodMs: undefined,
+      notify: async ({ watchdog, extendTimeoutMs }) => {
+        if (watchdog) note("sign of life");
+        if (extendTimeoutMs !== undefined) note(`extended by ${extendTimeoutMs}`);
+      },
+      watchdogPeriodMs,
+      machineStops,
       cloud: ec2Cloud({ config, instanceId: INSTANCE, aws, imds, log, copyLastWords }),
     },
     { stop: stop.signal, handOver: new AbortController().signal },
