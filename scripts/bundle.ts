@@ -2,7 +2,8 @@
  * Builds the programs that user data carries: one minified ES module per program, for Node >= 20, written to dist/.
  * The same sources give the same bytes on every machine, since the bytes are part of a launch template version.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import { compress } from "brotli-wasm";
 import { type BuildOptions, buildSync } from "esbuild";
 
@@ -25,6 +26,7 @@ const OPERATOR: Readonly<Record<string, string>> = { roll: "scripts/rolling-upda
 
 const OPTIONS: BuildOptions = {
   outdir: "dist",
+  write: false,
   outExtension: { ".js": ".mjs" },
   bundle: true,
   minify: true,
@@ -41,25 +43,35 @@ const REQUIRE = 'import{createRequire}from"node:module";const require=createRequ
 const REFUSE_OLD_NODE =
   'if(parseInt(process.versions.node)<20){console.error("the roller needs Node.js 20 or later, this is "+process.versions.node);process.exit(64)}';
 
-buildSync({ ...OPTIONS, entryPoints: { ...PROGRAMS, ...ON_NODE } });
-buildSync({
-  ...OPTIONS,
-  entryPoints: RELEASES,
-  external: ["pg-native"],
-  banner: { js: REQUIRE },
-});
-buildSync({ ...OPTIONS, entryPoints: OPERATOR, banner: { js: `${REFUSE_OLD_NODE}${REQUIRE}` } });
-
 /** Programs that share a few KiB with what users write: they unpack themselves, a tenth smaller than gzip alone makes them. */
-const SELF_UNPACKING = ["node", "roll-on-node"];
+const SELF_UNPACKING = ["node.mjs", "roll-on-node.mjs"];
 
-for (const name of SELF_UNPACKING) {
-  const file = `dist/${name}.mjs`;
+const BUILDS: readonly BuildOptions[] = [
+  { entryPoints: { ...PROGRAMS, ...ON_NODE } },
+  { entryPoints: RELEASES, external: ["pg-native"], banner: { js: REQUIRE } },
+  { entryPoints: OPERATOR, banner: { js: `${REFUSE_OLD_NODE}${REQUIRE}` } },
+];
+
+for (const build of BUILDS) {
+  for (const { path, contents } of buildSync({ ...OPTIONS, ...build }).outputFiles ?? []) {
+    replace(path, SELF_UNPACKING.includes(basename(path)) ? selfUnpacking(contents) : contents);
+  }
+}
+
+function selfUnpacking(program: Uint8Array): Uint8Array {
   // A compressor that is a package gives the same bytes under every version of Node.js.
-  const packed = Buffer.from(compress(readFileSync(file), { quality: 11 })).toString("base64");
-  writeFileSync(
-    file,
+  const packed = Buffer.from(compress(program, { quality: 11 })).toString("base64");
+  return Buffer.from(
     'import{brotliDecompressSync as u}from"node:zlib";await import("data:text/javascript;base64,"+' +
       `u(Buffer.from("${packed}","base64")).toString("base64"))\n`,
   );
+}
+
+/** Whole or not at all, since others may read it: they synthesize at the same time. */
+function replace(path: string, contents: Uint8Array): void {
+  if (existsSync(path) && readFileSync(path).equals(contents)) return;
+  const partial = `${path}.${process.pid}`;
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(partial, contents);
+  renameSync(partial, path);
 }
