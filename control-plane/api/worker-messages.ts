@@ -67,7 +67,7 @@ export const HANDLERS = {
     if (request.released.length > 0 || state === "registered") api.waker.jobsReady();
     const strangers = request.running.filter((ref) => !renewal.held.some((job) => isSameRef(job, ref)));
     const kills: Action[] = strangers.map(({ jobId, fence }) => ({ kind: "stop", mode: "kill", jobId, fence }));
-    const drain = renewal.draining && request.state !== "draining" ? [DRAIN] : [];
+    const drain = renewal.drainOrdered || (renewal.draining && request.state !== "draining") ? [DRAIN] : [];
     return {
       leaseMs: api.timing.workerLeaseMs,
       nextMs: Math.round(api.timing.heartbeatMs * (0.8 + 0.4 * Math.random())),

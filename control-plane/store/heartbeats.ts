@@ -11,6 +11,8 @@ import { OWES_UPGRADE } from "./upgrades";
 export interface Renewal {
   readonly held: readonly HeldJob[];
   readonly draining: boolean;
+  /** An operator wants it to drain. */
+  readonly drainOrdered: boolean;
   /** It was asked to test a connection. */
   readonly owesTest: boolean;
   /** It was asked to upgrade. */
@@ -41,7 +43,7 @@ export const RENEW = `
     update leases l set expires_at = now() + make_interval(secs => $2) from beating b
     where l.session_id = b.session_id returning l.session_id
   )
-  select v.id, s.draining, ${HELD_JOBS} as held, ${OWES_TEST} as "owesTest", ${OWES_UPGRADE} as "owesUpgrade"
+  select v.id, s.draining, s.drain_ordered as "drainOrdered", ${HELD_JOBS} as held, ${OWES_TEST} as "owesTest", ${OWES_UPGRADE} as "owesUpgrade"
   from renewed join valid v on v.session_id = renewed.session_id join sessions s on s.id = renewed.session_id`;
 
 /**

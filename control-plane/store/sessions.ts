@@ -256,11 +256,16 @@ export async function readSessions(
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-/** No claim of the session is answered with work any more. False when there is no such open session in the deployment. */
-export async function markDraining(db: Queryable, sessionId: string, deploymentId?: string): Promise<boolean> {
+/** No claim of the session is answered with work any more. */
+export async function markDraining(db: Queryable, sessionId: string): Promise<void> {
+  await db.query("update sessions set draining = true where id = $1 and state <> 'closed'", [sessionId]);
+}
+
+/** Marks a session as draining, by order: its worker is told, also one that drains by itself. False when the deployment has no such open session. */
+export async function orderDrain(db: Queryable, sessionId: string, deploymentId: string): Promise<boolean> {
   const { rowCount } = await db.query(
-    `update sessions set draining = true where id = $1 and state <> 'closed' and ($2::uuid is null or deployment_id = $2)`,
-    [sessionId, deploymentId ?? null],
+    "update sessions set draining = true, drain_ordered = true where id = $1 and state <> 'closed' and deployment_id = $2",
+    [sessionId, deploymentId],
   );
   return rowCount === 1;
 }

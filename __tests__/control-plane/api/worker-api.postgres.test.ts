@@ -114,8 +114,18 @@ describe("the worker API", () => {
     expect(await plane.operator.post(`/workers/${agent.sessionId}/drain`)).toMatchObject({ status: 200 });
 
     expect((await agent.beat()).actions).toEqual([{ kind: "drain", mode: "handoff", deadlineMs: 600_000 }]);
-    expect((await agent.beat({ state: "draining" })).actions).toEqual([]);
     expect((await agent.claim()).grants).toEqual([]);
+  });
+
+  it("drains a worker that drains by itself, perhaps later or more gently: the order reaches it with its heartbeats", async () => {
+    const agent = await worker("i-1").open();
+    const drains = async () => (await agent.beat({ state: "draining" })).actions;
+    expect([await drains(), await drains()]).toEqual([[], []]);
+
+    await plane.operator.post(`/workers/${agent.sessionId}/drain`);
+
+    const order = { kind: "drain", mode: "handoff", deadlineMs: 600_000 };
+    expect([await drains(), await drains()]).toEqual([[order], [order]]);
   });
 
   it("control-plane 29: the order to drain reaches a parked worker before its next heartbeat", async () => {

@@ -56,7 +56,7 @@ describe("heartbeats", () => {
     );
 
     expect(statements).toBe(1);
-    const asked = { draining: false, owesTest: false, owesUpgrade: false };
+    const asked = { draining: false, drainOrdered: false, owesTest: false, owesUpgrade: false };
     expect(renewals[7]).toEqual({ ...asked, held: [{ ...held, state: "running", desired: "run" }] });
     expect(renewals[8]).toEqual({ ...asked, held: [] });
     for (const sessionId of sessions) expect(await secondsLeft(sessionId)).toBeGreaterThan(25);

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { recordAudit } from "../../store/audit";
 import { transaction } from "../../store/database";
 import { listWorkers } from "../../store/inventory";
-import { declareGone, markDraining, type NotGone, readSessions } from "../../store/sessions";
+import { declareGone, type NotGone, orderDrain, readSessions } from "../../store/sessions";
 import { revokeSessionTokens } from "../../store/tokens";
 import type { ApiContext } from "../context";
 import { RequestRefused } from "../refusal";
@@ -32,7 +32,7 @@ export function addWorkerRoutes(routes: Routes, api: ApiContext): void {
       const deploymentId = await reachable(api, call);
       const sessionId = call.params["sessionId"] ?? "";
       await transaction(pool, async (tx) => {
-        if (!(await markDraining(tx, sessionId, deploymentId))) throw notFound("session", sessionId);
+        if (!(await orderDrain(tx, sessionId, deploymentId))) throw notFound("session", sessionId);
         recordAudit(tx, {
           deploymentId,
           actor: actorOf(call.holder),
