@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { readText, unlessMissing, writeFileAtomic } from "../../host/files";
 import type { DaemonRecord } from "./daemon-host";
 
-const RECORD = "job.json";
+/** File that holds what stays known of a daemon. */
+export const RECORD = "job.json";
 
 /** What to do about a file that tells of a daemon and cannot be read. */
 export const UNREADABLE = "make it readable and start the agent again, which takes up the daemons that live";

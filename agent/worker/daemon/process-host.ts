@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
 import { closeSync, readFileSync, writeFileSync } from "node:fs";
-import { type FileHandle, open, rm } from "node:fs/promises";
+import { type FileHandle, open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { readText, unlessMissing, writeFileAtomic } from "../../host/files";
 import { GuardedLease } from "../guard-lease";
 import { type HandedLease, machineInstant } from "../lease-keeper";
-import { type DaemonFolder, daemonFolders, makeDaemonFolder, UNREADABLE } from "./daemon-folders";
+import { type DaemonFolder, daemonFolders, makeDaemonFolder, RECORD, UNREADABLE } from "./daemon-folders";
 import type { DaemonEnd, DaemonHost, DaemonLaunch, DaemonProcess } from "./daemon-host";
 import { capOutput, lastLines } from "./daemon-output";
 import { secretsOf } from "./daemon-secrets";
@@ -32,6 +32,8 @@ export interface ProcessHost extends DaemonHost {
 const PROCESS = "process";
 const OUTPUT = "output.log";
 const PIPE = "leash";
+
+const LAUNCH_MS = 60_000;
 
 /** How often a process that is no child of this one is looked at. */
 const LOOK_MS = 250;
@@ -101,7 +103,7 @@ export function processHost({ command, directory }: ProcessHostProps): ProcessHo
         const daemon = readDaemon(folder) ?? keptFromRunning(folder);
         if (daemon && mayLive(daemon)) alive.push(cared(daemon.folder, adopted(daemon)));
         // What cannot be removed is tried again by the agent's next life.
-        else await rm(folder.folder, { recursive: true, force: true }).catch(() => {});
+        else await (daemon ? removed(folder) : emptied(folder)).catch(() => {});
       }
       return alive;
     },
@@ -128,6 +130,20 @@ function readDaemon({ record, folder }: DaemonFolder): RecordedDaemon | undefine
   const told = rest.join("\n");
   const start = told.startsWith(pid) ? parseStat(told) : told.trim();
   return start === undefined ? undefined : { record, folder, pid: Number(pid), start };
+}
+
+const removed = ({ folder }: DaemonFolder) => rm(folder, { recursive: true, force: true });
+
+/**
+ * Removes all that was for a daemon that is kept from running. What stands in its launcher's way stays for longer than that takes to come
+ * there: a later life of the agent removes it.
+ */
+async function emptied(kept: DaemonFolder): Promise<void> {
+  const { mtimeMs } = await stat(join(kept.folder, PROCESS));
+  if (Date.now() - mtimeMs > LAUNCH_MS) return await removed(kept);
+  for (const name of await readdir(kept.folder)) {
+    if (name !== PROCESS && name !== RECORD) await rm(join(kept.folder, name), { recursive: true, force: true });
+  }
 }
 
 /** Takes the place of what the launcher would write down, which then does not become the daemon. @returns the daemon where it came first. */

@@ -8,6 +8,7 @@ import fs, {
   readFileSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { getPriority } from "node:os";
@@ -329,16 +330,24 @@ test("R30: a daemon that is still to be written down when the agent's next life 
   const directory = join(scratch.path, "jobs");
   const host = processHost({ command: ["sleep", "600"], directory });
   host.holdLease(leaseOf(600_000));
-  const daemon = await host.start({ record: recordOf({ onDisconnect: "keep" }), variables, files: {} });
+  const files = { SINK_SNOWFLAKE_PRIVATE_KEY_PATH: "canary-key\n" };
+  const daemon = await host.start({ record: recordOf({ onDisconnect: "keep" }), variables, files });
   started.push(daemon);
+  const later = processHost({ command: ["sleep", "600"], directory });
+  const { jobId } = daemon.record;
 
   // WHEN
-  const found = await processHost({ command: ["sleep", "600"], directory }).survivors();
+  const found = [await later.survivors(), await later.survivors()];
+  const left = readdirSync(join(directory, jobId));
   writeFileSync(turn, "");
 
-  // THEN
-  expect(found).toEqual([]);
+  // THEN it is kept from running for as long as it may still try
+  expect(found).toEqual([[], []]);
+  expect(left).not.toContain("SINK_SNOWFLAKE_PRIVATE_KEY_PATH");
   expect(await daemon.ended).toMatchObject({ status: 73 });
+  const longAgo = Date.now() / 1_000 - 120;
+  utimesSync(join(directory, jobId, "process"), longAgo, longAgo);
+  expect(await later.survivors()).toEqual([]);
   expect(readdirSync(directory)).toEqual([]);
 });
 
