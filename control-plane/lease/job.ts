@@ -5,6 +5,7 @@
  *                       ▲  ▲──ungrant / lost / release──┘    │
  *                       └──────────── lost / release ────────┘      pause, stop, delete: at once, or when the holder lets go
  */
+import { longestRetryMs } from "../protocol/retry-delay";
 
 export type JobState =
   | "created"
@@ -144,6 +145,6 @@ function wish(job: Job, desired: Desired): Job | Refused {
 
 /** How long a failed job waits before its next attempt: one second at least, five minutes at most, doubling, half of it random. */
 export function retryDelayMs(failures: number, random: () => number): number {
-  const ceiling = Math.min(300_000, 1_000 * 2 ** failures);
+  const ceiling = longestRetryMs(failures);
   return Math.round(ceiling / 2 + (ceiling / 2) * random());
 }

@@ -1,7 +1,5 @@
 import { type Drain, QUIESCE_MS, quiesceAt, tightened } from "../../../agent/worker/drain";
-import { HOOK_TIMEOUT_SECONDS, SPOT, STATE, workerWithJob } from "./worker-with-job";
-
-const REBALANCE = "meta-data/events/recommendations/rebalance";
+import { HOOK_TIMEOUT_SECONDS, REBALANCE, SPOT, STATE, workerWithJob } from "./worker-with-job";
 
 beforeEach(() => {
   jest.useFakeTimers({ now: Date.UTC(2026, 0, 2, 3, 4, 0) });

@@ -1,6 +1,4 @@
-import { STATE, workerWithJob } from "./worker-with-job";
-
-const REBALANCE = "meta-data/events/recommendations/rebalance";
+import { REBALANCE, STATE, workerWithJob } from "./worker-with-job";
 
 beforeEach(() => {
   jest.useFakeTimers({ now: Date.UTC(2026, 0, 2, 3, 4, 0) });

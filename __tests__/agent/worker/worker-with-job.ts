@@ -14,6 +14,7 @@ import { grantOf } from "./jobs/supervised";
 
 export const STATE = "meta-data/autoscaling/target-lifecycle-state";
 export const SPOT = "meta-data/spot/instance-action";
+export const REBALANCE = "meta-data/events/recommendations/rebalance";
 export const HOOK_TIMEOUT_SECONDS = 300;
 export const LEASE_MS = 60_000;
 

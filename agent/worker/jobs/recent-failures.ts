@@ -1,5 +1,4 @@
-/** A failed job waits twice as long after each failure, five minutes at most. */
-const longestRetryMs = (attempt: number): number => Math.min(300_000, 1_000 * 2 ** attempt);
+import { longestRetryMs } from "../../../control-plane/protocol/retry-delay";
 
 interface Failure {
   /** On the clock of `performance.now()`. */
