@@ -5,6 +5,8 @@ import type { HandedLease } from "./lease-keeper";
 export class GuardedLease {
   private clock: SteadyClock;
   private held: { readonly sentAtMs: number; readonly leaseMs: number } | undefined;
+  /** Whether one was valid when it was taken up: a daemon may have been started under it. */
+  private wasValid = false;
 
   constructor(private readonly now: () => Instant) {
     this.clock = { elapsedMs: 0, lastTick: now() };
@@ -16,6 +18,12 @@ export class GuardedLease {
     this.clock = ticked(this.clock, now);
     const agedMs = Math.max(0, now.monotonicMs - sentAt.monotonicMs, now.wallMs - sentAt.wallMs);
     this.held = { sentAtMs: this.clock.elapsedMs, leaseMs: leaseMs - agedMs };
+    this.wasValid ||= leaseMs > agedMs;
+  }
+
+  /** Whether a lease was held and none is any more, also where nobody looked while it was. */
+  get isOver(): boolean {
+    return this.wasValid && this.remainingMs() <= 0;
   }
 
   /** How long daemons may still run; zero or less when they must stop. Due at least once a second. */

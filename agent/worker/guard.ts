@@ -88,11 +88,8 @@ function signsOfLife(lease: GuardedLease, log: Log): Sign {
 /** Resolves when a lease that was held is over. */
 async function leaseOver(lease: GuardedLease, sign: Sign): Promise<void> {
   let signedAt = performance.now();
-  for (let held = false; ; ) {
-    const isValid = lease.remainingMs() > 0;
-    if (held && !isValid) return;
-    held = isValid;
-    if (!held && performance.now() - signedAt > IDLE_SIGN_MS) {
+  while (!lease.isOver) {
+    if (lease.remainingMs() <= 0 && performance.now() - signedAt > IDLE_SIGN_MS) {
       signedAt = performance.now();
       void sign();
     }

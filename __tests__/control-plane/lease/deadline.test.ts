@@ -115,3 +115,27 @@ it("control-plane 6: after a suspension the guard sees on its first look that th
 
   expect(lease.remainingMs()).toBeLessThanOrEqual(0);
 });
+
+it("control-plane 6: after a suspension the guard knows that the lease is over also when it had not looked at it before", () => {
+  const instant = { monotonicMs: 5_000, wallMs: 1_000_000 };
+  const lease = new GuardedLease(() => ({ ...instant }));
+  expect(lease.isOver).toBe(false);
+  lease.hold({ sentAt: { ...instant }, leaseMs: LEASE_MS });
+
+  // WHEN the machine stands still before the guard's next look, while the first daemon of the lease is being started
+  instant.wallMs += LEASE_MS;
+
+  expect(lease.isOver).toBe(true);
+});
+
+it("control-plane 6: a lease that is over when it is handed on is none that the guard ends with", () => {
+  const instant = { monotonicMs: 5_000, wallMs: 1_000_000 };
+  const lease = new GuardedLease(() => ({ ...instant }));
+  lease.hold({ sentAt: { ...instant, monotonicMs: instant.monotonicMs - LEASE_MS }, leaseMs: LEASE_MS });
+
+  expect(lease.isOver).toBe(false);
+  // Unless one was held before it.
+  lease.hold({ sentAt: { ...instant }, leaseMs: LEASE_MS });
+  lease.hold({ sentAt: { ...instant, monotonicMs: instant.monotonicMs - LEASE_MS }, leaseMs: LEASE_MS });
+  expect(lease.isOver).toBe(true);
+});
