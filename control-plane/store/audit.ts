@@ -1,7 +1,7 @@
 import type { Prepared, Queryable, Transaction } from "./database";
 
 /** Stands for all deployments together; their chain of entries is one of its own. */
-const ALL_DEPLOYMENTS = "00000000-0000-0000-0000-000000000000";
+export const ALL_DEPLOYMENTS = "00000000-0000-0000-0000-000000000000";
 
 export interface AuditEntry {
   /** Null: it concerns all deployments. */
@@ -46,31 +46,4 @@ export async function listAudit(
     [deploymentId ?? ALL_DEPLOYMENTS, after],
   );
   return rows;
-}
-
-/**
- * Reads a deployment's chain from its oldest entry, which follows on the last one that was deleted for its age. Gives the number of the
- * first entry that was changed, removed or put in, or null when the chain is whole up to its head.
- */
-export async function findAuditTampering(db: Queryable, deploymentId: string | null): Promise<number | null> {
-  const { rows } = await db.query<{ seq: number }>(
-    `with past as (
-       select coalesce(past_seq, 0) as seq, coalesce(past_hash, '') as hash
-       from (select $1::uuid as deployment_id) asked left join audit_heads using (deployment_id)
-     ), chain as (
-       select entry.seq, entry.hash, lag(entry.hash, 1, past.hash) over (order by entry.seq) as previous,
-         past.seq + row_number() over (order by entry.seq) as expected, entry
-       from past, audit_log entry where entry.deployment_id = $1
-     ), last as (
-       select seq, hash from (table past union all select seq, hash from chain) link order by seq desc limit 1
-     ), broken as (
-       select expected as seq from chain where seq <> expected or hash <> audit_hash(previous, entry)
-       union all
-       select last.seq + 1 from last, audit_heads head
-       where head.deployment_id = $1 and (head.seq, head.hash) is distinct from (last.seq, last.hash)
-     )
-     select seq from broken order by seq limit 1`,
-    [deploymentId ?? ALL_DEPLOYMENTS],
-  );
-  return rows[0]?.seq ?? null;
 }

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import * as z from "zod";
 import { type ControlPlaneApi, controlPlaneApi } from "../operator/control-plane";
+import { verifyAudit } from "../operator/verify-audit";
 import type { DatabaseServers } from "./databases";
 import { jobName, tableName } from "./schedule";
 import type { Destination } from "./severable-proxy";
@@ -104,8 +105,7 @@ export class Operator {
 
   /** Number of the first entry of the audit log that does not fit to the one before; null when all fit. */
   async auditTamperedAt(): Promise<number | null> {
-    const answer = z.object({ tamperedAt: z.int().nullable() });
-    return (await this.ask(async (api) => await api.get(`${this.base}/audit/verify`, answer))).tamperedAt;
+    return await this.ask(async (api) => await verifyAudit(api, `${this.base}/audit`));
   }
 
   private async datasource(api: ControlPlaneApi, name: string, clusterUrl: string): Promise<string> {

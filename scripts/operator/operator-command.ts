@@ -31,6 +31,8 @@ export interface OperatorContext {
   /** The arguments, in the order of the command's own. */
   readonly args: readonly string[];
   readonly out: OperatorSurroundings["out"];
+  /** For what is said beside the answer. */
+  readonly err: OperatorSurroundings["err"];
   /** Prints data as JSON where it was asked for, else the text. */
   readonly print: (data: unknown, text: string) => void;
 }
@@ -60,7 +62,7 @@ export function operatorAction(
       const { environment, out, err, exit } = surroundings;
       try {
         const print = (data: unknown, text: string) => out(`${flags.json ? JSON.stringify(data, null, 2) : text}\n`);
-        await act({ api: connect(flags, environment), flags, environment, args: self.args, out, print });
+        await act({ api: connect(flags, environment), flags, environment, args: self.args, out, err, print });
         exit(EXIT.done);
       } catch (error) {
         if (!(error instanceof OperatorError)) throw error;

@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
-import { findAuditTampering } from "../../../control-plane/store/audit";
 import { createDatasource } from "../../../control-plane/store/catalog";
 import { PICK } from "../../../control-plane/store/claim";
 import { TAKEN } from "../../../control-plane/store/create";
@@ -14,6 +13,7 @@ import { SESSIONS } from "../../../control-plane/store/sessions";
 import { EXPIRED_GRANTS, EXPIRED_LEASES, LOST_JOBS } from "../../../control-plane/store/sweeper";
 import { longForm } from "../../support/long-form";
 import { connectPatiently } from "../../support/postgres";
+import { findAuditTampering } from "./audit-tampering";
 import { type TestFleet, useFleets } from "./fleet";
 
 const { freshFleet } = useFleets();

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { findAuditTampering } from "../../../control-plane/store/audit";
 import { CatalogConflict, createDatasource } from "../../../control-plane/store/catalog";
 import { deleteDatasource } from "../../../control-plane/store/datasources";
 import { issueToken, revokeToken } from "../../../control-plane/store/tokens";
 import { eventually } from "../../support/eventually";
+import { findAuditTampering } from "./audit-tampering";
 import { KEYRING, TestFleet, useFleets } from "./fleet";
 
 const { freshFleet } = useFleets();

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { findAuditTampering } from "../../../control-plane/store/audit";
 import { CatalogConflict } from "../../../control-plane/store/catalog";
 import type { Claim } from "../../../control-plane/store/claim";
 import { deleteDatasource } from "../../../control-plane/store/datasources";
@@ -7,6 +6,7 @@ import { markDraining, type Ref, readSessions } from "../../../control-plane/sto
 import { revokeToken } from "../../../control-plane/store/tokens";
 import { seededRandom } from "../../../scripts/seeded-random";
 import { longForm } from "../../support/long-form";
+import { findAuditTampering } from "./audit-tampering";
 import { type TestFleet, useFleets } from "./fleet";
 
 const { freshFleet } = useFleets();

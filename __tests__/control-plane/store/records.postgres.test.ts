@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { findAuditTampering, listAudit, recordAudit } from "../../../control-plane/store/audit";
+import { listAudit, recordAudit } from "../../../control-plane/store/audit";
 import { createDatasource, createDeployment, rotateKeys } from "../../../control-plane/store/catalog";
 import { openDatabase, transaction } from "../../../control-plane/store/database";
 import { applyToJob } from "../../../control-plane/store/jobs";
@@ -9,6 +9,7 @@ import { deletePastAudit } from "../../../control-plane/store/retention";
 import { parseKeyring, unseal } from "../../../control-plane/store/seal";
 import { findTokenHolder, issueToken, revokeToken } from "../../../control-plane/store/tokens";
 import { longForm } from "../../support/long-form";
+import { findAuditTampering } from "./audit-tampering";
 import { KEYRING, useFleets } from "./fleet";
 
 const fleets = useFleets();

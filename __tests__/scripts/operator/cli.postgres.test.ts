@@ -124,6 +124,33 @@ it("takes a deployment from nothing to a job that a worker runs, and ends it aga
   expect(await done("audit verify")).toContain("every entry fits");
 });
 
+it("control-plane 27: verifies an audit log part by part, says how far it is, and finds the entry that is missing between two parts", async () => {
+  const { id } = JSON.parse(await done("deployment create shop --json"));
+  for (let from = 0; from < 10_500; from += 500) {
+    await pool.query(
+      `select add_audit_entries(array(
+         select ($1, 0, now(), 'test', 'counted', n, '{}', '')::audit_log from generate_series(1, 500) n))`,
+      [id],
+    );
+  }
+  const { code, out, err } = await holdfast("audit verify");
+  expect([code, out, err]).toEqual([0, "every entry fits the one before\n", "10000 of 10501 entries fit\n"]);
+
+  await pool.query("alter table audit_log disable trigger user");
+  await pool.query("delete from audit_log where deployment_id = $1 and seq = 10001", [id]);
+  const broken = await holdfast("audit verify");
+  expect([broken.code, broken.out]).toEqual([1, ""]);
+  expect(broken.err).toContain("AUDIT_TAMPERED: entry 10001 was changed, removed or put in");
+
+  const url = `${copy.controlPlane.url}/api/v1/deployments/${id}/audit/verify?next=10000.ab`;
+  const token = readFileSync(environment["HOLDFAST_TOKEN_FILE"] ?? "", "utf8").trim();
+  const answer = await fetch(url, { headers: { authorization: `Bearer ${token}` } });
+  expect([answer.status, await answer.json()]).toMatchObject([
+    400,
+    { error: { message: "next: write what the part before was answered with" } },
+  ]);
+});
+
 it("names the slot that a job may leave in its source when it is deleted while nobody runs it", async () => {
   await shop();
   await done("token create --kind deployment --out {}/deployment-token");

@@ -3,6 +3,7 @@ import * as z from "zod";
 import { cells, deploymentAction, type OperatorContext, type OperatorSurroundings } from "../operator-command";
 import { OperatorError } from "../operator-error";
 import { table } from "../table";
+import { verifyAudit } from "../verify-audit";
 
 const Entries = z.array(z.looseObject({ seq: z.int() }));
 
@@ -31,8 +32,10 @@ Examples:
   auditAction(
     group.command("verify").description("recompute the log's chain of hashes; fails when an entry does not fit"),
     surroundings,
-    async ({ api, print }, base) => {
-      const { tamperedAt } = await api.get(`${base}/audit/verify`, z.object({ tamperedAt: z.int().nullable() }));
+    async ({ api, err, print }, base) => {
+      const tamperedAt = await verifyAudit(api, `${base}/audit`, (upTo, newest) =>
+        err(`${upTo} of ${newest} entries fit\n`),
+      );
       if (tamperedAt !== null) {
         throw new OperatorError("AUDIT_TAMPERED", `entry ${tamperedAt} was changed, removed or put in`, {
           where: base,
