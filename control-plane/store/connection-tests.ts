@@ -80,16 +80,28 @@ export async function readOwedTests(db: Queryable, keyring: Keyring, sessionId: 
 
 /** Keeps the first answer to a test; false when the session was not asked. An answer that comes late is kept too. */
 export async function answerTest(
-  db: Queryable,
+  pool: Pool,
   sessionId: string,
   { testId, ok, steps }: Request<"connection-test">,
 ): Promise<boolean> {
-  const { rowCount } = await db.query(
-    `update connection_tests set answered_at = coalesce(answered_at, now()), ok = coalesce(ok, $3), steps = coalesce(steps, $4)
-     where id = $1 and session_id = $2`,
-    [testId, sessionId, ok, JSON.stringify(steps)],
-  );
-  return rowCount === 1;
+  return await transaction(pool, async (tx) => {
+    const { rows } = await tx.query<{ deploymentId: string; subject: string; answered: boolean }>(
+      `select deployment_id as "deploymentId", datasource_id as subject, answered_at is not null as answered
+       from connection_tests where id = $1 and session_id = $2 for update`,
+      [testId, sessionId],
+    );
+    const test = rows[0];
+    if (!test || test.answered) return test !== undefined;
+    await tx.query("update connection_tests set answered_at = now(), ok = $2, steps = $3 where id = $1", [
+      testId,
+      ok,
+      JSON.stringify(steps),
+    ]);
+    const { deploymentId, subject } = test;
+    const entry = { deploymentId, actor: `session:${sessionId}`, action: "datasource.tested", subject };
+    recordAudit(tx, { ...entry, detail: { testId, ok } });
+    return true;
+  });
 }
 
 /** How a test stands: `waiting` until it is `answered`, or `expired` without an answer. */

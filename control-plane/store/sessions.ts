@@ -25,7 +25,10 @@ export interface OpenGrant extends Ref {
   readonly claimId: string;
 }
 
-/** Notes that a session was asked for; nothing else changes until its first heartbeat. `session_closed` when it has ended. */
+/**
+ * Notes that a session was asked for, again where it was before: its worker is given a token each time. Nothing else changes until its first
+ * heartbeat. `session_closed` when it has ended.
+ */
 export async function registerSession(
   tx: Transaction,
   deploymentId: string,
@@ -53,16 +56,14 @@ export async function registerSession(
   );
   const session = rows[0];
   if (!session || session.state === "closed") return "session_closed";
-  if (session.created) {
-    const { workerId, agentVersion, daemonVersion } = wanted;
-    recordAudit(tx, {
-      deploymentId,
-      actor: `session:${wanted.sessionId}`,
-      action: "session.register",
-      subject: workerId,
-      detail: { agentVersion, daemonVersion },
-    });
-  }
+  const { workerId, agentVersion, daemonVersion } = wanted;
+  recordAudit(tx, {
+    deploymentId,
+    actor: `session:${wanted.sessionId}`,
+    action: "session.register",
+    subject: workerId,
+    detail: { agentVersion, daemonVersion, ...(!session.created && { again: true }) },
+  });
   return "registered";
 }
 
@@ -87,6 +88,8 @@ export async function openSession(
     );
     if (superseded.rows.length > 0) {
       await tx.query("update sessions set state = 'closed', closed_at = now() where id = $1", [sessionId]);
+      const { deployment_id: deploymentId, worker_id: subject } = session;
+      recordAudit(tx, { deploymentId, actor, action: "session.close", subject, detail: { superseded: true } });
       return false;
     }
     const older = await tx.query<{ id: string }>(
@@ -256,9 +259,16 @@ export async function readSessions(
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-/** No claim of the session is answered with work any more. */
-export async function markDraining(db: Queryable, sessionId: string): Promise<void> {
-  await db.query("update sessions set draining = true where id = $1 and state <> 'closed'", [sessionId]);
+/** No claim of the session is answered with work any more: its worker says that it drains. */
+export async function markDraining(pool: Pool, sessionId: string): Promise<void> {
+  await transaction(pool, async (tx) => {
+    const { rows } = await tx.query<{ deploymentId: string; subject: string }>(
+      `update sessions set draining = true where id = $1 and state <> 'closed' and not draining
+       returning deployment_id as "deploymentId", worker_id as subject`,
+      [sessionId],
+    );
+    recordAudit(tx, ...rows.map((row) => ({ ...row, actor: `session:${sessionId}`, action: "session.drain" })));
+  });
 }
 
 /** Marks a session as draining, by order: its worker is told, also one that drains by itself. False when the deployment has no such open session. */

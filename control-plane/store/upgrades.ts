@@ -123,26 +123,34 @@ export async function readOwedUpgrades(db: Queryable, sessionId: string): Promis
 }
 
 /**
- * Notes how far a worker is. What is settled stays; an agent that says it is healthy and registered as another version is not believed.
+ * Notes how far a worker is. What is settled stays, and what was told before is not told again; an agent that says it is healthy and
+ * registered as another version is not believed.
  */
 export async function noteUpgrade(
-  db: Queryable,
+  pool: Pool,
   sessionId: string,
   { campaignId, state, detail }: NonNullable<Request<"heartbeat">["upgrade"]>,
 ): Promise<void> {
-  await db.query(
-    `update upgrade_workers w set
-       state = case when told.wrong then 'failed' else $3 end,
-       detail = case when told.wrong then 'says it is healthy and runs ' || told.runs else $4 end,
-       settled_at = case when $3 = 'installing' then null else now() end
-     from (
-       select s.worker_id, u.id, s.agent_version as runs,
-         $3 = 'healthy' and u.program = 'agent' and s.agent_version <> u.version as wrong
-       from sessions s join upgrades u on u.deployment_id = s.deployment_id where s.id = $1 and u.id = $2
-     ) told
-     where w.upgrade_id = told.id and w.worker_id = told.worker_id and w.settled_at is null`,
-    [sessionId, campaignId, state, detail ?? null],
-  );
+  await transaction(pool, async (tx) => {
+    const { rows } = await tx.query<{ deploymentId: string; detail: Record<string, unknown> }>(
+      `update upgrade_workers w set
+         state = told.state, detail = told.detail, settled_at = case when told.state = 'installing' then null else now() end
+       from (
+         select s.deployment_id, s.worker_id, u.id, case when wrong then 'failed' else $3 end as state,
+           case when wrong then 'says it is healthy and runs ' || s.agent_version else $4 end as detail
+         from sessions s join upgrades u on u.deployment_id = s.deployment_id,
+           lateral (select $3 = 'healthy' and u.program = 'agent' and s.agent_version <> u.version as wrong) belief
+         where s.id = $1 and u.id = $2
+       ) told
+       where w.upgrade_id = told.id and w.worker_id = told.worker_id and w.settled_at is null
+         and (w.state, w.detail) is distinct from (told.state, told.detail)
+       returning told.deployment_id as "deploymentId",
+         jsonb_build_object('workerId', w.worker_id, 'state', w.state, 'detail', w.detail) as detail`,
+      [sessionId, campaignId, state, detail ?? null],
+    );
+    const entry = { actor: `session:${sessionId}`, action: "upgrade.worker", subject: campaignId };
+    recordAudit(tx, ...rows.map((row) => ({ ...row, ...entry })));
+  });
 }
 
 /** Takes every running upgrade a step further and gives the sessions that were asked. Called by one copy at a time. */
