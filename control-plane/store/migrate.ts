@@ -25,13 +25,14 @@ export function migrations(): Migration[] {
 
 /**
  * Brings the schema up to date and gives the names of what was applied. All in one transaction under a lock, so that several
- * copies may start at once. Throws if an applied migration was changed or is unknown to this version.
+ * copies may start at once. Where nothing is missing, a role that may read `schema_migrations` will do.
+ *
+ * @throws Error if an applied migration was changed or is unknown to this version, or if one is missing that the role may not apply.
  */
 export async function migrate(pool: Pool, wanted: readonly Migration[] = migrations()): Promise<string[]> {
   return await transaction(pool, async (tx) => {
     await tx.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
-    await tx.query(`create table if not exists schema_migrations (
-      name text primary key, checksum text not null, applied_at timestamptz not null default now())`);
+    await makeTable(tx);
     const { rows } = await tx.query<{ name: string; checksum: string }>(
       "select name, checksum from schema_migrations order by name",
     );
@@ -40,8 +41,26 @@ export async function migrate(pool: Pool, wanted: readonly Migration[] = migrati
     const missing = wanted.filter(({ name }) => !known.has(name));
     for (const migration of missing) await apply(tx, migration);
     return missing.map(({ name }) => name);
+  }).catch((error: unknown) => {
+    throw mayNot(error) ? new Error(NEEDS_OWNER, { cause: error }) : error;
   });
 }
+
+/** `create table if not exists` asks for the right to create one also where there is one. */
+async function makeTable(tx: Queryable): Promise<void> {
+  const { rows } = await tx.query<{ known: boolean }>("select to_regclass('schema_migrations') is not null as known");
+  if (rows[0]?.known) return;
+  await tx.query(
+    "create table schema_migrations (name text primary key, checksum text not null, applied_at timestamptz not null default now())",
+  );
+}
+
+const NEEDS_OWNER =
+  "the database lacks migrations of this version, and the role of DATABASE_URL may not apply them or was granted too little: " +
+  "run npm run migrate -- --grant-to ROLE with the address of the tables' owner in DATABASE_URL, then start again";
+
+/** SQLSTATE insufficient_privilege. */
+const mayNot = (error: unknown): boolean => (error as { code?: unknown }).code === "42501";
 
 async function apply(tx: Queryable, { name, sql }: Migration): Promise<void> {
   await tx.query(sql);

@@ -40,18 +40,6 @@ export async function deletePast(db: Queryable, days: number, portion = PORTION)
   return deleted;
 }
 
-const DELETE_PAST_ENTRIES = `
-  with old as (
-    select seq, hash, bool_and(at < now() - make_interval(days => $2)) over (order by seq) as is_past
-    from audit_log where deployment_id = $1 order by seq limit $3
-  ), last as (
-    select seq, hash from old where is_past order by seq desc limit 1
-  ), moved as (
-    update audit_heads set past_seq = last.seq, past_hash = last.hash from last
-    where deployment_id = $1 and past_seq < last.seq returning past_seq
-  )
-  delete from audit_log entry using moved where entry.deployment_id = $1 and entry.seq <= moved.past_seq`;
-
 /**
  * Deletes the oldest entries of every audit log, up to the first that is not `days` old, and gives how many that were. What remains
  * stays a chain that shows what was changed, removed or put in.
@@ -63,7 +51,12 @@ export async function deletePastAudit(db: Queryable, days: number, portion = POR
   let deleted = 0;
   for (const { deployment_id } of chains) {
     for (let more = portion; more === portion; deleted += more) {
-      more = (await db.query(DELETE_PAST_ENTRIES, [deployment_id, days, portion])).rowCount ?? 0;
+      const { rows } = await db.query<{ entries: number }>("select delete_past_audit_entries($1, $2, $3) as entries", [
+        deployment_id,
+        days,
+        portion,
+      ]);
+      more = rows[0]?.entries ?? 0;
     }
   }
   return deleted;

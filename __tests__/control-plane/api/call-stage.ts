@@ -42,7 +42,7 @@ export const RELEASE = {
 /** Ways to what a mutating call needs. */
 export class Stage {
   private made = 0;
-  constructor(private readonly plane: TestControlPlane) {}
+  constructor(private readonly plane: Pick<TestControlPlane, "url" | "operator" | "pool" | "worker">) {}
 
   /** The token with which its workers register. */
   get deployment(): { readonly token: string } {
@@ -86,13 +86,15 @@ export class Stage {
   readonly worker = async (workerId?: string): Promise<TestWorker> => {
     const worker = await this.registered(workerId);
     await worker.beat();
-    await this.plane.pool.query("update leases set expires_at = 'infinity'");
+    await this.plane.pool.query("update leases set expires_at = now() + interval '1 hour'");
     return worker;
   };
 
   /** Lets a worker's lease run out, long after the control plane has come up. */
   async silence({ sessionId }: TestWorker): Promise<void> {
-    await this.plane.pool.query("update leases set expires_at = '-infinity' where session_id = $1", [sessionId]);
+    await this.plane.pool.query("update leases set expires_at = now() - interval '1 hour' where session_id = $1", [
+      sessionId,
+    ]);
     await this.plane.pool.query("update pulse set up_since = now() - interval '1 hour'");
   }
 
