@@ -9,7 +9,7 @@ import { type Decided, decide, foresee, type Readings, type Report, readFor, typ
 import { answeringAsForeseen, type Foreseen } from "./foreseen";
 import { inGroups } from "./group-commit";
 import { type RunnableJob, updateJobs } from "./jobs";
-import { tellLeftSlots } from "./left-slots";
+import { readSlotsLeftBy, tellLeftSlots } from "./left-slots";
 import type { ReadyJobs } from "./ready-jobs";
 import type { Keyring } from "./seal";
 import type { Ref, SessionState } from "./sessions";
@@ -113,7 +113,7 @@ async function writeTogether(
 
 async function write(tx: Transaction, keyring: Keyring, decided: Decided): Promise<Omit<Written, "read">> {
   const { fresh, changes, entries, dealt } = decided;
-  const told = await tellLeftSlots(tx, changes.values(), entries.changed);
+  const told = tellLeftSlots(await readSlotsLeftBy(tx, changes.values()), entries.changed);
   const granted = [...dealt.jobs, ...(await readHeldJobs(tx, dealt.again))];
   insertJobs(tx, fresh, changes);
   const comes = new Set(fresh.map(({ row }) => row.id));

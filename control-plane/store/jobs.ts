@@ -1,8 +1,8 @@
-import { type Job, type JobEvent, type Refused, retryDelayMs, transition } from "../lease/job";
+import { type Desired, type Job, type JobEvent, type Refused, retryDelayMs, transition } from "../lease/job";
 import type { Checkpoint } from "../protocol/messages";
 import { type AuditEntry, recordAudit } from "./audit";
 import type { Prepared, Queryable, Transaction } from "./database";
-import { tellLeftSlots } from "./left-slots";
+import { type LeftSlot, type LeftSlots, readSlotsLeftBy, tellLeftSlots } from "./left-slots";
 
 /** Who did it, for the audit log: `operator:<token>`, `session:<id>` or `sweeper`. */
 export type Actor = string;
@@ -124,12 +124,35 @@ export async function applyToJobs(
   steps: readonly JobStep[],
   deploymentId?: string,
 ): Promise<readonly StepResult[]> {
+  return (await makeSteps(tx, steps, deploymentId)).results;
+}
+
+/** What an operator wants a job to do, and what comes of it: the slot that may be left, where the job is deleted with it. */
+export async function wishOfJob(
+  tx: Transaction,
+  {
+    jobId,
+    desired,
+    deploymentId,
+  }: { readonly jobId: string; readonly desired: Desired; readonly deploymentId: string },
+  actor: Actor,
+): Promise<{ readonly job: StepResult; readonly leftSlot: LeftSlot | undefined }> {
+  const { results, leftSlots } = await makeSteps(tx, [{ jobId, event: { type: desired }, actor }], deploymentId);
+  return { job: results[0] ?? "not_found", leftSlot: leftSlots.get(jobId) };
+}
+
+interface Made {
+  readonly results: readonly StepResult[];
+  readonly leftSlots: LeftSlots;
+}
+
+async function makeSteps(tx: Transaction, steps: readonly JobStep[], deploymentId?: string): Promise<Made> {
   const ids = new Set(steps.map(({ jobId }) => jobId));
   const { results, changes, entries } = takeSteps(await lockJobs(tx, [...ids], deploymentId), steps);
-  const told = await tellLeftSlots(tx, changes.values(), entries);
+  const leftSlots = await readSlotsLeftBy(tx, changes.values());
   updateJobs(tx, [...changes.values()]);
-  recordAudit(tx, ...told);
-  return results;
+  recordAudit(tx, ...tellLeftSlots(leftSlots, entries));
+  return { results, leftSlots };
 }
 
 /** What becomes of a job in a transaction. */

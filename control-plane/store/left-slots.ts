@@ -12,6 +12,9 @@ export interface LeftSlot {
   readonly drop: string;
 }
 
+/** By the job's id. */
+export type LeftSlots = ReadonlyMap<string, LeftSlot>;
+
 interface Row {
   id: string;
   options: Record<string, string>;
@@ -21,8 +24,8 @@ interface Row {
   sink_options: Record<string, string>;
 }
 
-/** By job, the slots that may be left of these: of those that were granted at least once and whose source is PostgreSQL. */
-export async function readLeftSlots(db: Queryable, ids: readonly string[]): Promise<ReadonlyMap<string, LeftSlot>> {
+/** Of those that were granted at least once and whose source is PostgreSQL. */
+async function readLeftSlots(db: Queryable, ids: readonly string[]): Promise<LeftSlots> {
   if (ids.length === 0) return new Map();
   const { rows } = await db.query<Row>(
     `select j.id, j.options, source.name as source, source.engine, source.options as source_options, sink.options as sink_options
@@ -50,17 +53,17 @@ interface Became {
   readonly end?: { readonly cleaned: boolean } | undefined;
 }
 
-/** Entries of the audit log, those of jobs that are deleted without a worker having cleaned up with the slot that may be left. */
-export async function tellLeftSlots(
-  db: Queryable,
-  jobs: Iterable<Became>,
-  entries: readonly AuditEntry[],
-): Promise<readonly AuditEntry[]> {
+/** The slots that may be left of those jobs that are deleted without a worker having cleaned up. */
+export async function readSlotsLeftBy(db: Queryable, jobs: Iterable<Became>): Promise<LeftSlots> {
   const deleted = [...jobs].filter(({ next, end }) => next.state === "deleted" && !end?.cleaned);
-  if (deleted.length === 0) return entries;
-  const left = await readLeftSlots(
+  return await readLeftSlots(
     db,
     deleted.map(({ id }) => id),
   );
+}
+
+/** Entries of the audit log, those of jobs that left a slot with it. */
+export function tellLeftSlots(left: LeftSlots, entries: readonly AuditEntry[]): readonly AuditEntry[] {
+  if (left.size === 0) return entries;
   return entries.map((entry) => ({ ...entry, detail: { ...entry.detail, leftSlot: left.get(entry.subject) } }));
 }

@@ -3,8 +3,7 @@ import { listAudit } from "../../../control-plane/store/audit";
 import { createDatasource } from "../../../control-plane/store/catalog";
 import { transaction } from "../../../control-plane/store/database";
 import { releaseJobs } from "../../../control-plane/store/holder";
-import { applyToJob } from "../../../control-plane/store/jobs";
-import { readLeftSlots } from "../../../control-plane/store/left-slots";
+import { wishOfJob } from "../../../control-plane/store/jobs";
 import { sweep } from "../../../control-plane/store/sweeper";
 import { KEYRING, type TestFleet, useFleets } from "./fleet";
 
@@ -16,8 +15,11 @@ beforeEach(async () => {
   sessionId = await fleet.worker("i-1");
 });
 
-const wish = async (jobId: string, type: "pause" | "delete") =>
-  await transaction(fleet.pool, (tx) => applyToJob(tx, jobId, { type }, "test"));
+/** @returns the slot that the operator is told of */
+const wish = async (jobId: string, desired: "pause" | "delete") => {
+  const { deploymentId, pool } = fleet;
+  return (await transaction(pool, (tx) => wishOfJob(tx, { jobId, desired, deploymentId }, "test"))).leftSlot;
+};
 
 /** What the audit log tells of the step that deleted the job. */
 async function deletionOf(jobId: string): Promise<unknown> {
@@ -31,35 +33,44 @@ function slotOf(jobId: string, slot = `holdfast_${jobId.replaceAll("-", "")}`) {
   return { slot, source: "orders-db", drop: `select pg_drop_replication_slot('${slot}')` };
 }
 
-const told = async (jobId: string) => (await readLeftSlots(fleet.pool, [jobId])).get(jobId);
-
 it("a job that is deleted after a run, while nobody runs it, has its slot named in the audit log", async () => {
   const jobId = await fleet.job("rested");
   const ref = await fleet.run(sessionId);
   await wish(jobId, "pause");
   await fleet.report({ sessionId, ...ref, outcome: "stopped", logTail: [] });
 
-  await wish(jobId, "delete");
-
-  expect(await told(jobId)).toEqual(slotOf(jobId));
+  expect(await wish(jobId, "delete")).toEqual(slotOf(jobId));
   expect(await deletionOf(jobId)).toMatchObject({ action: "job.delete", detail: { leftSlot: slotOf(jobId) } });
+});
+
+it("the slots are read once for the log and the operator", async () => {
+  const jobId = await fleet.job("rested");
+  await releaseJobs(fleet.pool, sessionId, [await fleet.run(sessionId)]);
+  const { deploymentId, pool } = fleet;
+  const asked: string[] = [];
+
+  await transaction(pool, async (tx) => {
+    const query: typeof tx.query = async (statement, values) => {
+      asked.push(typeof statement === "string" ? statement : statement.text);
+      return await tx.query(statement, values);
+    };
+    await wishOfJob({ ...tx, query }, { jobId, desired: "delete", deploymentId }, "test");
+  });
+
+  expect(asked.filter((sql) => sql.includes("join datasources"))).toHaveLength(1);
 });
 
 it("the slot is the one that the job's settings name", async () => {
   const jobId = await fleet.job("named", { options: { SOURCE_SLOT_NAME: "orders_slot" } });
   await releaseJobs(fleet.pool, sessionId, [await fleet.run(sessionId)]);
 
-  await wish(jobId, "delete");
-
-  expect(await told(jobId)).toEqual(slotOf(jobId, "orders_slot"));
+  expect(await wish(jobId, "delete")).toEqual(slotOf(jobId, "orders_slot"));
 });
 
 it("a job that nobody was ever granted has left no slot", async () => {
   const jobId = await fleet.job("new");
 
-  await wish(jobId, "delete");
-
-  expect(await told(jobId)).toBeUndefined();
+  expect(await wish(jobId, "delete")).toBeUndefined();
   expect(await deletionOf(jobId)).not.toMatchObject({ detail: { leftSlot: expect.anything() } });
 });
 
@@ -69,9 +80,7 @@ it("a job whose source is not PostgreSQL has left no slot", async () => {
   const jobId = await fleet.job("mysql", { sourceId });
   await releaseJobs(fleet.pool, sessionId, [await fleet.run(sessionId)]);
 
-  await wish(jobId, "delete");
-
-  expect(await told(jobId)).toBeUndefined();
+  expect(await wish(jobId, "delete")).toBeUndefined();
 });
 
 it("a worker that falls silent, or lets a job go, before it heard of the deletion leaves the slot too", async () => {

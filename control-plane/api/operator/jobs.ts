@@ -2,8 +2,7 @@ import { randomUUID } from "node:crypto";
 import * as z from "zod";
 import { transaction } from "../../store/database";
 import { listJobs, readJob } from "../../store/inventory";
-import { applyToJob } from "../../store/jobs";
-import { readLeftSlots } from "../../store/left-slots";
+import { wishOfJob } from "../../store/jobs";
 import type { ApiContext } from "../context";
 import { RequestRefused, tokenInvalid } from "../refusal";
 import { type Call, type Routes, uuid } from "../routes";
@@ -111,16 +110,14 @@ async function wish(
   jobId: string,
   desired: "run" | "pause" | "stop" | "delete",
 ): Promise<z.input<typeof Wished>> {
-  const { job, leftSlots } = await transaction(api.pool, async (tx) => {
-    const job = await applyToJob(tx, jobId, { type: desired }, actorOf(holder), deploymentId);
-    const isDeleted = typeof job !== "string" && job.state === "deleted";
-    return { job, leftSlots: await readLeftSlots(tx, isDeleted ? [jobId] : []) };
-  });
+  const { job, leftSlot } = await transaction(api.pool, (tx) =>
+    wishOfJob(tx, { jobId, desired, deploymentId }, actorOf(holder)),
+  );
   if (job === "not_found") throw notFound("job", jobId);
   if (typeof job === "string") {
     throw new RequestRefused(409, "conflict", `the job cannot ${desired} in the state it is in: read it to see which`);
   }
   if (job.session) api.waker.sessionTouched(job.session);
   else api.waker.jobsReady();
-  return { state: job.state, leftSlot: leftSlots.get(jobId) };
+  return { state: job.state, leftSlot };
 }
