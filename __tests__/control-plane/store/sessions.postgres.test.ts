@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
+import type { Pool } from "pg";
 import { DEFAULT_TIMING, LeaseTiming } from "../../../control-plane/lease/timing";
 import type { Checkpoint } from "../../../control-plane/protocol/messages";
 import { listAudit } from "../../../control-plane/store/audit";
-import { transaction } from "../../../control-plane/store/database";
+import { openDatabase, transaction } from "../../../control-plane/store/database";
 import { Heartbeats } from "../../../control-plane/store/heartbeats";
 import { applyToJob } from "../../../control-plane/store/jobs";
 import { declareGone, deregisterSession, openSession } from "../../../control-plane/store/sessions";
@@ -17,14 +18,33 @@ const NOTHING = { running: [], released: [] };
 let postgres: TestPostgres;
 let fleet: TestFleet;
 let heartbeats: Heartbeats;
+const pools: Pool[] = [];
 beforeAll(async () => {
   postgres = await startTestPostgres();
 }, 120_000);
-afterAll(() => postgres.stop(), 60_000);
+afterAll(async () => {
+  for (const pool of pools) await pool.end();
+  await postgres.stop();
+}, 60_000);
 beforeEach(async () => {
   fleet = await TestFleet.create((await postgres.freshDatabase()).pool);
   heartbeats = new Heartbeats(fleet.pool, DEFAULT_TIMING.serverLeaseMs, 5);
 });
+
+/** A database that says of itself since when it has been up: the test's function hides PostgreSQL's. */
+async function withStartOfPostgres() {
+  const { pool: admin, url } = await postgres.freshDatabase();
+  await admin.query(`alter database ${new URL(url).pathname.slice(1)} set search_path = public, pg_catalog`);
+  const pool = openDatabase(url, 2);
+  pools.push(pool);
+  const startedAgo = async (seconds: number): Promise<void> => {
+    await pool.query(
+      `create or replace function public.pg_postmaster_start_time() returns timestamptz stable language sql as
+       $$ select now() - make_interval(secs => ${seconds}) $$`,
+    );
+  };
+  return { pool, startedAgo };
+}
 
 const secondsLeft = async (sessionId: string): Promise<number> => {
   const { rows } = await fleet.pool.query<{ left: number }>(
@@ -182,23 +202,38 @@ describe("the sweeper", () => {
     expect(rows.map(({ session_id }) => session_id)).toEqual([loses, starts].sort());
   });
 
-  it("control-plane 12: judges no lease before the control plane was up for a whole one", async () => {
+  it("control-plane 12: judges no lease before the control plane and the database were up for a whole one", async () => {
+    const { pool, startedAgo } = await withStartOfPostgres();
+    fleet = await TestFleet.create(pool);
     const jobId = await fleet.job("waiting");
     const worker = await fleet.worker("w");
     await fleet.run(worker);
     await fleet.expireLease(worker);
-    await fleet.pool.query("update pulse set seen_at = now() - interval '1 hour'");
+    const upFor = (seconds: number) =>
+      pool.query("update pulse set seen_at = now(), up_since = now() - make_interval(secs => $1)", [seconds]);
+    // A day is no lease: nothing that this machine does in between makes it one.
+    const lease = { ...DEFAULT_TIMING, serverLeaseMs: 86_400_000 };
+    const leaseSeconds = lease.serverLeaseMs / 1_000;
 
-    await pulse(fleet.pool, DEFAULT_TIMING);
-    expect(await sweep(fleet.pool, DEFAULT_TIMING)).toBe(0);
-    expect(await fleet.row(jobId)).toMatchObject({ state: "running" });
+    for (const [control, postgres] of [
+      [leaseSeconds / 2, leaseSeconds + 1],
+      [leaseSeconds + 1, leaseSeconds / 2],
+    ] as const) {
+      await upFor(control);
+      await startedAgo(postgres);
+      expect(await sweep(pool, lease)).toBe(0);
+    }
+    await upFor(leaseSeconds + 1);
+    await startedAgo(leaseSeconds + 1);
+    await pool.query("update pulse set seen_at = now() - interval '1 hour'");
+    await pulse(pool, DEFAULT_TIMING);
+    expect(await sweep(pool, lease)).toBe(0);
+    expect(await fleet.row(jobId)).toMatchObject({ state: "running", session_id: worker });
 
-    await fleet.pool.query("update pulse set up_since = now() - interval '31 seconds'");
-    await pulse(fleet.pool, DEFAULT_TIMING);
-    const { rows } = await fleet.pool.query(
-      "select now() - greatest(up_since, pg_postmaster_start_time()) >= interval '30 seconds' as judged from pulse",
-    );
-    expect(await sweep(fleet.pool, DEFAULT_TIMING)).toBe(rows[0].judged ? 1 : 0);
+    await upFor(leaseSeconds + 1);
+    await pulse(pool, DEFAULT_TIMING);
+    expect(await sweep(pool, lease)).toBe(1);
+    expect(await fleet.row(jobId)).toMatchObject({ state: "pending", session_id: null });
   });
 
   it("control-plane 12: a sweep that is late, or slow, does not put off all others", async () => {
