@@ -3,6 +3,7 @@ import type { Pool } from "pg";
 import { findTokenHolder, type TokenHolder, type TokenKind } from "../store/tokens";
 import { RateLimit } from "./rate-limit";
 import { RequestRefused, tokenInvalid } from "./refusal";
+import { SuspectTokens } from "./suspect-tokens";
 import { TokenMemory } from "./token-memory";
 
 /** How a token is read from the header Authorization. */
@@ -23,8 +24,11 @@ export class Admission {
   /** Wrong tokens, per address; right ones from the same address are not held up. */
   private readonly failures = new RateLimit(1, 20);
   private readonly memory = new TokenMemory();
+  private readonly suspects: SuspectTokens;
 
-  constructor(private readonly pool: Pool) {}
+  constructor(private readonly pool: Pool) {
+    this.suspects = new SuspectTokens(pool);
+  }
 
   /**
    * Whom a request speaks for.
@@ -37,19 +41,35 @@ export class Admission {
     mayBeRemembered = false,
     scheme = BEARER,
   ): Promise<TokenHolder> {
-    const token = tokenOf(incoming, scheme);
-    const remembered = mayBeRemembered && token ? this.memory.get(token) : undefined;
-    const holder = remembered ?? (token ? await findTokenHolder(this.pool, token) : null);
-    if (holder && token && mayBeRemembered && !remembered) this.memory.keep(token, holder);
-    if (!holder) {
-      refuseWhenLimited(this.failures.take(incoming.socket.remoteAddress ?? "unknown"));
-      throw tokenInvalid();
-    }
-    refuseWhenLimited(this.perToken.take(holder.tokenId));
+    const token = tokenOf(incoming, scheme) ?? "";
+    const address = incoming.socket.remoteAddress ?? "unknown";
+    const known = this.memory.get(token);
+    if (known) refuseWhenLimited(this.perToken.take(known.tokenId));
+    const holder = known && mayBeRemembered ? known : await this.found(token, address, known);
+    if (!known) refuseWhenLimited(this.perToken.take(holder.tokenId));
     if (holder.kind !== kind) {
       throw new RequestRefused(403, "token_scope", `this needs the token of a ${kind}, not of a ${holder.kind}`);
     }
     return holder;
+  }
+
+  /**
+   * Asks the database whose token it is: at once where it was right before, or few wrong ones came from the address; else together
+   * with others, so that nobody who tries tokens makes work, nor locks out those who come from the same address.
+   */
+  private async found(token: string, address: string, known: TokenHolder | undefined): Promise<TokenHolder> {
+    const waitMs = known ? 0 : this.failures.take(address);
+    const isSuspect = waitMs > 0;
+    if (token === "" || (isSuspect && !this.suspects.hasRoom)) refuseWhenLimited(waitMs);
+    const holder = token && (await (isSuspect ? this.suspects.find(token) : findTokenHolder(this.pool, token)));
+    if (holder) {
+      if (!known && !isSuspect) this.failures.giveBack(address);
+      this.memory.keep(token, holder);
+      return holder;
+    }
+    this.memory.forget(token);
+    refuseWhenLimited(known ? this.failures.take(address) : waitMs);
+    throw tokenInvalid();
   }
 
   /** Has the database asked first when the token comes again. */

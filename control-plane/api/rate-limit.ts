@@ -1,5 +1,9 @@
-/** A token bucket per key: so many requests a second, with a burst; keys that rest are forgotten. */
+/** Keys that a limit remembers; the one that has rested longest is forgotten for a new one, and begins anew. */
+const MOST_KEYS = 50_000;
+
+/** A token bucket per key: so many requests a second, with a burst. */
 export class RateLimit {
+  /** Those that were used last come last. */
   private readonly buckets = new Map<string, { tokens: number; atMs: number }>();
 
   constructor(
@@ -16,18 +20,20 @@ export class RateLimit {
     return 0;
   }
 
+  /** Gives back a token that was taken. */
+  giveBack(key: string): void {
+    this.refilled(key).tokens += 1;
+  }
+
   private refilled(key: string): { tokens: number; atMs: number } {
     const nowMs = this.now();
     const bucket = this.buckets.get(key) ?? { tokens: this.burst, atMs: nowMs };
     bucket.tokens = Math.min(this.burst, bucket.tokens + ((nowMs - bucket.atMs) / 1_000) * this.perSecond);
     bucket.atMs = nowMs;
+    this.buckets.delete(key);
     this.buckets.set(key, bucket);
-    if (this.buckets.size > 50_000) this.forgetRested(nowMs);
+    const [rested] = this.buckets.keys();
+    if (this.buckets.size > MOST_KEYS && rested !== undefined) this.buckets.delete(rested);
     return bucket;
-  }
-
-  private forgetRested(nowMs: number): void {
-    const restedMs = (this.burst / this.perSecond) * 1_000;
-    for (const [key, { atMs }] of this.buckets) if (nowMs - atMs > restedMs) this.buckets.delete(key);
   }
 }

@@ -15,8 +15,14 @@ export class RequestRefused extends Error {
     super(message);
   }
 
+  /** Zero: nothing is said about another attempt. */
+  get retryAfterMs(): number {
+    return this.more.retryAfterMs ?? 0;
+  }
+
   get body(): Refusal {
-    const { jobs = [], retryAfterMs = 0 } = this.more;
+    const { jobs = [] } = this.more;
+    const { retryAfterMs } = this;
     return { error: { code: this.code, message: this.message, jobs: [...jobs], retryAfterMs } };
   }
 }

@@ -61,6 +61,8 @@ interface Found extends Pick<Asked, "params"> {
 interface Reply {
   readonly status: 200 | 500 | Refused["status"];
   readonly json: string;
+  /** Zero: nothing is said about another attempt. */
+  readonly retryAfterMs: number;
 }
 
 /** Routes with what all of them share: tokens, limits, refusals, telemetry, and the OpenAPI document. */
@@ -95,11 +97,19 @@ export class Routes {
     const found = isDeclaredShort(incoming) && this.find(incoming);
     if (!found) return void this.viaHono(incoming, outgoing);
     const { route, params } = found;
-    void this.answer(route, { incoming, outgoing }, { params, query: {}, text: textOf }).then(({ status, json }) => {
-      if (this.api.waker.stopped) outgoing.setHeader("connection", "close");
-      outgoing.writeHead(status, ["content-type", "application/json", "content-length", `${Buffer.byteLength(json)}`]);
-      outgoing.end(json);
-    });
+    void this.answer(route, { incoming, outgoing }, { params, query: {}, text: textOf }).then(
+      ({ status, json, retryAfterMs }) => {
+        if (this.api.waker.stopped) outgoing.setHeader("connection", "close");
+        if (retryAfterMs > 0) outgoing.setHeader(...retryAfter(retryAfterMs));
+        outgoing.writeHead(status, [
+          "content-type",
+          "application/json",
+          "content-length",
+          `${Buffer.byteLength(json)}`,
+        ]);
+        outgoing.end(json);
+      },
+    );
   };
 
   private find({ method = "", url = "" }: IncomingMessage): Found | undefined {
@@ -172,7 +182,7 @@ export class Routes {
         outgoing,
       });
       this.api.telemetry.answered(route.path, 200, (performance.now() - startedAt) / 1_000);
-      return { status: 200, json: JSON.stringify(answer) };
+      return { status: 200, json: JSON.stringify(answer), retryAfterMs: 0 };
     } catch (error) {
       if (route.checksToken) this.admission.forget(incoming);
       return this.refuse(route.path, startedAt, error);
@@ -185,16 +195,12 @@ export class Routes {
     this.api.telemetry.answered(route, status, (performance.now() - startedAt) / 1_000);
     if (refusal) {
       if (status === 503) this.api.logger.warn({ route, error: String(error) }, "refused");
-      return { status, json: JSON.stringify(refusal.body) };
+      return { status, json: JSON.stringify(refusal.body), retryAfterMs: refusal.retryAfterMs };
     }
     this.api.logger.error({ route, error: error instanceof Error ? error.stack : String(error) }, "a request failed");
-    const body = {
-      code: "internal",
-      message: "the control plane failed; its log says why",
-      jobs: [],
-      retryAfterMs: 1_000,
-    };
-    return { status, json: JSON.stringify({ error: body }) };
+    const retryAfterMs = 1_000;
+    const body = { code: "internal", message: "the control plane failed; its log says why", jobs: [], retryAfterMs };
+    return { status, json: JSON.stringify({ error: body }), retryAfterMs };
   }
 
   private describe<Body extends z.ZodType, Answer extends z.ZodType>(route: Route<Body, Answer>): void {
@@ -231,7 +237,13 @@ function idsOf(params: Asked["params"]): Call<unknown>["params"] {
   return Object.fromEntries(ids);
 }
 
-const respond = (c: Context, { status, json }: Reply): Response => c.body(json, status, JSON_TYPE);
+function respond(c: Context, { status, json, retryAfterMs }: Reply): Response {
+  if (retryAfterMs > 0) c.header(...retryAfter(retryAfterMs));
+  return c.body(json, status, JSON_TYPE);
+}
+
+/** For whoever does not read the body: RFC 9110, section 10.2.3, has whole seconds only. */
+const retryAfter = (delayMs: number): [name: string, value: string] => ["retry-after", `${Math.ceil(delayMs / 1_000)}`];
 
 function parse<Body extends z.ZodType>(schema: Body, text: string): z.output<Body> {
   let json: unknown;

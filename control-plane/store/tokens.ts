@@ -32,12 +32,12 @@ export interface TokenHolder {
 /** Of rows of tokens. */
 export const VALID = "revoked_at is null and (expires_at is null or expires_at > now())";
 
-const HOLDER: Prepared = {
-  name: "token-holder",
+const HOLDERS: Prepared = {
+  name: "token-holders",
   text: `
-    select t.id, t.kind, t.deployment_id, t.session_id, s.state, s.worker_id, s.pool, s.labels
+    select t.hash, t.id, t.kind, t.deployment_id, t.session_id, s.state, s.worker_id, s.pool, s.labels
     from tokens t left join sessions s on s.id = t.session_id
-    where t.hash = $1 and ${VALID}`,
+    where t.hash = any($1) and ${VALID}`,
 };
 
 export const STILL_VALID: Prepared = {
@@ -69,7 +69,14 @@ export async function issueToken(db: Queryable, scope: TokenScope): Promise<{ id
 
 /** Whom a token speaks for; null when it is unknown, expired or revoked. */
 export async function findTokenHolder(db: Queryable, token: string): Promise<TokenHolder | null> {
+  return (await findTokenHolders(db, [token])).get(token) ?? null;
+}
+
+/** Whom tokens speak for, without those that are unknown, expired or revoked. */
+export async function findTokenHolders(db: Queryable, tokens: readonly string[]): Promise<Map<string, TokenHolder>> {
+  const byHash = new Map(tokens.map((token) => [hashOf(token).toString("hex"), token]));
   const { rows } = await db.query<{
+    hash: Buffer;
     id: string;
     kind: TokenKind;
     deployment_id: string | null;
@@ -78,16 +85,14 @@ export async function findTokenHolder(db: Queryable, token: string): Promise<Tok
     worker_id: string;
     pool: string;
     labels: Labels;
-  }>(HOLDER, [hashOf(token)]);
-  const row = rows[0];
-  if (!row) return null;
-  const { session_id: id, state, worker_id: workerId, pool, labels } = row;
-  return {
-    tokenId: row.id,
-    kind: row.kind,
-    deploymentId: row.deployment_id,
-    session: id ? { id, state, workerId, pool, labels } : null,
-  };
+  }>(HOLDERS, [tokens.map(hashOf)]);
+  const holders = new Map<string, TokenHolder>();
+  for (const { hash, session_id: id, state, worker_id: workerId, pool, labels, ...row } of rows) {
+    const session = id ? { id, state, workerId, pool, labels } : null;
+    const token = byHash.get(hash.toString("hex")) ?? "";
+    holders.set(token, { tokenId: row.id, kind: row.kind, deploymentId: row.deployment_id, session });
+  }
+  return holders;
 }
 
 /** Tokens that may still be used, without those of workers' sessions; for operators of all deployments when null. */

@@ -18,10 +18,10 @@ const TABLES = [
   "audit_heads",
 ];
 
-/** All that a bad request must leave as it is: a digest of each table. */
-export async function digestOfAll(pool: Pool): Promise<Record<string, string>> {
+/** All that a bad request must leave as it is: a digest of each table, or of those of its rows that name one of the ids. */
+export async function digestOfAll(pool: Pool, ids: readonly string[] = [""]): Promise<Record<string, string>> {
   const digests = TABLES.map(
-    (table) => `(select md5(string_agg(t::text, '|' order by t::text)) from ${table} t) as ${table}`,
+    (table) => `(select md5(string_agg(t::text, '|' order by t::text)) from ${table} t where t::text ~ $1) as ${table}`,
   );
-  return (await pool.query(`select ${digests.join(", ")}`)).rows[0];
+  return (await pool.query(`select ${digests.join(", ")}`, [ids.join("|")])).rows[0];
 }

@@ -5,8 +5,9 @@ import { WORKER_PATH } from "../../../control-plane/protocol";
 import { issueToken } from "../../../control-plane/store/tokens";
 import { longForm } from "../../support/long-form";
 import { send, type TestWorker } from "./clients";
-import { type Schema, valuesOf } from "./document-values";
+import { valuesOf } from "./document-values";
 import { digestOfAll } from "./everything";
+import { operationsOf } from "./operations";
 import { useControlPlane } from "./use-control-plane";
 
 /** Nothing runs out, and no claim is parked, while a test looks at what requests change. */
@@ -15,25 +16,6 @@ const BODIES = longForm(8, 100);
 const SEED = 25;
 
 const plane = useControlPlane({ timing: STILL });
-
-interface Operation {
-  readonly method: string;
-  readonly path: string;
-  readonly body: Schema | undefined;
-}
-
-async function operations(): Promise<Operation[]> {
-  const { paths } = (await (await fetch(`${plane.url}/openapi.json`)).json()) as {
-    paths: Record<string, Record<string, { requestBody?: { content: { "application/json": { schema: Schema } } } }>>;
-  };
-  return Object.entries(paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, { requestBody }]) => ({
-      method: method.toUpperCase(),
-      path,
-      body: requestBody?.content["application/json"].schema,
-    })),
-  );
-}
 
 /** Something of everything, and the ids of all of it. */
 async function populated(): Promise<string[]> {
@@ -59,7 +41,7 @@ it(`every operation of the OpenAPI document takes ${BODIES} bodies made from its
   const ids = await populated();
   const statuses = new Map<number, number>();
   const said: string[] = [];
-  const all = await operations();
+  const all = await operationsOf(plane.url);
   expect(all.filter(({ body }) => body).length).toBeGreaterThan(15);
   for (const [index, { method, path, body }] of all.entries()) {
     const forWorkers = path.startsWith(WORKER_PATH);
