@@ -5,6 +5,7 @@ import { issueToken, type TokenKind } from "../../../control-plane/store/tokens"
 import { send } from "./clients";
 import { digestOfAll } from "./everything";
 import { filled, operationsOf } from "./operations";
+import { restBetweenRequests } from "./resting-clock";
 import { type Subjects, sampleBody, sampleMessages } from "./sample-requests";
 import { useControlPlane } from "./use-control-plane";
 
@@ -14,16 +15,6 @@ const STILL = LeaseTiming.parse({ serverLeaseMs: 3_600_000, grantMs: 3_600_000 }
 const plane = useControlPlane({ timing: STILL });
 
 afterEach(() => jest.restoreAllMocks());
-
-/** Wrong tokens are counted by the minute: each request comes long after the one before. */
-function restBetweenRequests(): () => void {
-  const now = performance.now.bind(performance);
-  let restedMs = 0;
-  jest.spyOn(performance, "now").mockImplementation(() => now() + restedMs);
-  return () => {
-    restedMs += 600_000;
-  };
-}
 
 /** How tokens end, once they were used. */
 const ENDS = {
