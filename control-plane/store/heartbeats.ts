@@ -46,18 +46,23 @@ export const RENEW = `
   select v.id, s.draining, s.drain_ordered as "drainOrdered", ${HELD_JOBS} as held, ${OWES_TEST} as "owesTest", ${OWES_UPGRADE} as "owesUpgrade"
   from renewed join valid v on v.session_id = renewed.session_id join sessions s on s.id = renewed.session_id`;
 
+/** How long a heartbeat waits for others, for each that came within a second: 45 groups a second come of it at most. */
+const WAIT_PER_HEARTBEAT_MS = 0.5;
+
 /**
  * Renews leases in groups: the heartbeats that arrive within a window share one statement and one commit, and are answered only
- * after it. Ten thousand workers then cost the database a few per cent of a core.
+ * after it. Ten thousand workers then cost the database a few per cent of a core. The window grows with the fleet: a few workers wait
+ * for nobody.
  */
 export class Heartbeats {
   private waiting = new Map<string, Waiting[]>();
   private timer: NodeJS.Timeout | undefined;
+  private readonly arrivals = new Arrivals();
 
   constructor(
     private readonly pool: Pool,
     private readonly serverLeaseMs: number,
-    private readonly windowMs = 50,
+    private readonly longestWindowMs = 50,
   ) {}
 
   /**
@@ -76,10 +81,11 @@ export class Heartbeats {
       const by = { session: sessionId, fence };
       await transaction(this.pool, (tx) => applyToJob(tx, jobId, { type: "release", by }, `session:${sessionId}`));
     }
+    const windowMs = Math.min(this.longestWindowMs, this.arrivals.add() * WAIT_PER_HEARTBEAT_MS);
     return await new Promise((resolve, reject) => {
       const waiting = this.waiting.get(tokenId) ?? [];
       this.waiting.set(tokenId, [...waiting, { resolve, reject }]);
-      this.timer ??= setTimeout(() => void this.flush(), this.windowMs);
+      this.timer ??= setTimeout(() => void this.flush(), windowMs);
     });
   }
 
@@ -104,5 +110,24 @@ export class Heartbeats {
     } catch (error) {
       for (const { reject } of everyone) reject(error);
     }
+  }
+}
+
+/** Counts what comes, by the second. */
+class Arrivals {
+  private second = 0;
+  private inThis = 0;
+  private inLast = 0;
+
+  /** One more has come. @returns how many in this second, or in the last one where those were more */
+  add(): number {
+    const second = Math.floor(performance.now() / 1_000);
+    if (second !== this.second) {
+      this.inLast = second === this.second + 1 ? this.inThis : 0;
+      this.inThis = 0;
+      this.second = second;
+    }
+    this.inThis += 1;
+    return Math.max(this.inThis, this.inLast);
   }
 }
