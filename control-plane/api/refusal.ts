@@ -1,3 +1,4 @@
+import { PROTOCOL_VERSION } from "../protocol/limits";
 import type { Refusal } from "../protocol/messages";
 import { isDisconnected } from "../store/database";
 import type { Ref } from "../store/sessions";
@@ -29,6 +30,14 @@ export class RequestRefused extends Error {
 
 export const fenced = (jobs: readonly Ref[]): RequestRefused =>
   new RequestRefused(410, "fenced", "the job is not this session's any more: end its daemon at once", { jobs });
+
+/** @param spoken versions of the protocol, by whoever asks */
+export const protocolUnsupported = (spoken: readonly number[]): RequestRefused =>
+  new RequestRefused(
+    426,
+    "protocol_unsupported",
+    `this control plane speaks version ${PROTOCOL_VERSION} of the worker protocol, the worker ${spoken.join(", ")}: upgrade the one that is behind`,
+  );
 
 export const tokenInvalid = (): RequestRefused =>
   new RequestRefused(401, "token_invalid", "the token is missing, unknown, expired or revoked");

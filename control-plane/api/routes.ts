@@ -5,13 +5,14 @@ import type { Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { RegExpRouter } from "hono/router/reg-exp-router";
 import * as z from "zod";
+import { PROTOCOL_VERSION } from "../protocol/limits";
 import { Refusal } from "../protocol/schemas";
 import type { TokenHolder, TokenKind } from "../store/tokens";
 import { Admission, BASIC } from "./admission";
 import { BODY_LIMIT_BYTES, isDeclaredShort, textOf, tooLarge } from "./body";
 import type { ApiContext } from "./context";
 import { signalOfLeaving } from "./delivery";
-import { type RequestRefused as Refused, RequestRefused, toRefusal } from "./refusal";
+import { protocolUnsupported, type RequestRefused as Refused, RequestRefused, toRefusal } from "./refusal";
 
 type Bindings = { Bindings: HttpBindings };
 
@@ -83,9 +84,7 @@ export class Routes {
     });
     const onError = (c: Context) => respond(c, this.refuse("*", performance.now(), tooLarge()));
     this.app.use(bodyLimit({ maxSize: BODY_LIMIT_BYTES, onError }));
-    this.app.notFound((c) =>
-      respond(c, this.refuse("*", performance.now(), new RequestRefused(404, "not_found", "no such path"))),
-    );
+    this.app.notFound((c) => respond(c, this.refuse("*", performance.now(), noSuchPath(c.req.path))));
     this.app.get("/openapi.json", (c) => c.json(this.document()));
   }
 
@@ -235,6 +234,13 @@ function idsOf(params: Asked["params"]): Call<unknown>["params"] {
     return [name, id.data];
   });
   return Object.fromEntries(ids);
+}
+
+/** A message of the worker protocol has its version in its path. */
+function noSuchPath(path: string): RequestRefused {
+  const [, version] = /^\/worker\/v(\d{1,9})\//.exec(path) ?? [];
+  const isOther = version !== undefined && Number(version) !== PROTOCOL_VERSION;
+  return isOther ? protocolUnsupported([Number(version)]) : new RequestRefused(404, "not_found", "no such path");
 }
 
 function respond(c: Context, { status, json, retryAfterMs }: Reply): Response {

@@ -21,7 +21,7 @@ import { noteUpgrade, readOwedUpgrades } from "../store/upgrades";
 import type { ApiContext } from "./context";
 import { whenUndelivered } from "./delivery";
 import type { Ending } from "./parking";
-import { fenced, RequestRefused, sessionClosed, tokenInvalid } from "./refusal";
+import { fenced, protocolUnsupported, RequestRefused, sessionClosed, tokenInvalid } from "./refusal";
 
 /** Who sends a message, and the connection it came on. */
 export interface Sender {
@@ -45,9 +45,7 @@ const DRAIN: Action = { kind: "drain", mode: "handoff", deadlineMs: 600_000 };
 
 export const HANDLERS = {
   register: async (api, { deploymentId }, request) => {
-    if (!request.protocols.includes(PROTOCOL_VERSION)) {
-      throw new RequestRefused(426, "protocol_unsupported", `this control plane speaks protocol ${PROTOCOL_VERSION}`);
-    }
+    if (!request.protocols.includes(PROTOCOL_VERSION)) throw protocolUnsupported(request.protocols);
     return await transaction(api.pool, async (tx) => {
       if ((await registerSession(tx, deploymentId, request)) === "session_closed") throw sessionClosed();
       const { token } = await issueToken(tx, { kind: "worker", deploymentId, sessionId: request.sessionId });

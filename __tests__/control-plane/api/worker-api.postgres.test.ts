@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
 import { WORKER_PATH } from "../../../control-plane/protocol";
 import { send } from "./clients";
+import { sampleMessages } from "./sample-requests";
 import { useControlPlane } from "./use-control-plane";
 
 const plane = useControlPlane({ copies: 2 });
@@ -161,20 +162,31 @@ describe("the worker API", () => {
     ]);
   });
 
-  it("refuses an agent that speaks another version only", async () => {
-    const reply = await send(plane.url, `${WORKER_PATH}register`, plane.operator.deploymentToken, {
-      protocols: [9],
-      workerId: "i-1",
-      sessionId: randomUUID(),
-      agentVersion: "9",
-      daemonVersion: "1",
-      pool: "default",
-      labels: {},
-      slots: 1,
-      features: [],
-    });
+  it("control-plane 28: refuses an agent that speaks other versions only, and names both sides'", async () => {
+    const subjects = { workerId: "i-1", sessionId: randomUUID(), jobId: randomUUID(), testId: "", upgradeId: "" };
+    const { register } = sampleMessages({ ...subjects, datasourceId: "", fence: 1 });
+    const { url, operator } = plane;
+    const said = (spoken: string) =>
+      `this control plane speaks version 1 of the worker protocol, the worker ${spoken}: upgrade the one that is behind`;
 
-    expect(reply).toMatchObject({ status: 426, body: { error: { code: "protocol_unsupported" } } });
+    for (const [path, protocols, spoken] of [
+      [`${WORKER_PATH}register`, [2, 3], "2, 3"],
+      ["/worker/v2/register", [2], "2"],
+      ["/worker/v0/heartbeat", [0], "0"],
+    ] as const) {
+      expect(await send(url, path, operator.deploymentToken, { ...register, protocols })).toMatchObject({
+        status: 426,
+        body: { error: { code: "protocol_unsupported", message: said(spoken) } },
+      });
+    }
+    const both = await send(url, `${WORKER_PATH}register`, operator.deploymentToken, {
+      ...register,
+      protocols: [2, 1],
+    });
+    expect(both).toMatchObject({ status: 200, body: { protocol: 1 } });
+    expect(await send(url, `${WORKER_PATH}registers`, operator.deploymentToken, register)).toMatchObject({
+      status: 404,
+    });
   });
 
   it("control-plane 28: ignores what a newer agent adds to a message", async () => {
