@@ -153,7 +153,7 @@ export async function noteUpgrade(
   });
 }
 
-/** Takes every running upgrade a step further and gives the sessions that were asked. Called by one copy at a time. */
+/** Takes every running upgrade a step further and gives the sessions that were asked. Several copies may, one after the other for each upgrade. */
 export async function advanceUpgrades(pool: Pool): Promise<string[]> {
   const running = await pool.query<{ id: string }>("select id from upgrades where state = 'running' order by id");
   const asked: string[] = [];
@@ -171,6 +171,8 @@ interface Standing {
 }
 
 async function advance(tx: Transaction, id: string): Promise<string[]> {
+  // On its own: what is counted below is what whoever had the lock before has left.
+  await tx.query("select 1 from upgrades where id = $1 for update", [id]);
   await tx.query(
     `update upgrade_workers w set state = 'failed', settled_at = now(), detail = 'was not healthy in time'
      from upgrades u where u.id = w.upgrade_id and u.id = $1 and w.settled_at is null and w.asked_at + u.deadline < now()`,
@@ -183,7 +185,7 @@ async function advance(tx: Transaction, id: string): Promise<string[]> {
         where w.upgrade_id = u.id and w.state = 'healthy' and w.settled_at + u.soak > now()) as soaking,
        (select w.worker_id || ': ' || coalesce(w.detail, w.state) from upgrade_workers w
         where w.upgrade_id = u.id and w.state in ('failed', 'rolled_back') order by w.settled_at limit 1) as trouble
-     from upgrades u where u.id = $1 and u.state = 'running' for update of u`,
+     from upgrades u where u.id = $1 and u.state = 'running'`,
     [id],
   );
   const standing = rows[0];

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Pool } from "pg";
 import type { ApiContext } from "../../../control-plane/api/context";
+import { NOTIFY_EVERY_MS } from "../../../control-plane/api/notifications";
 import { Waker } from "../../../control-plane/api/waker";
 import { HANDLERS, type Sender } from "../../../control-plane/api/worker-messages";
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
@@ -69,6 +70,35 @@ it("control-plane 16: 10,000 idle workers cause at most 5 claim queries a second
   await waker.stop();
   await Promise.all(workers);
 }, 600_000);
+
+it("control-plane 25: what a session is to be told ends its parked claim in the same instant, and other copies hear of it within 50 ms", async () => {
+  const told: { atMs: number; sessions: string[] }[] = [];
+  const pool = {
+    query: async (sql: string, [, payload = ""]: readonly string[] = []) => {
+      if (sql.includes("pg_notify")) told.push({ atMs: performance.now(), sessions: payload.split(",").slice(1) });
+      return { rows: [] };
+    },
+  } as unknown as Pool;
+  waker = wakerOf(pool);
+  const { signal } = new AbortController();
+  const parked = ["first", "second"].map(async (sessionId) => {
+    const ending = await waker.park({ ...SOMEBODY, sessionId }, 45_000, signal);
+    return { ...ending, atMs: performance.now() };
+  });
+  await jest.advanceTimersByTimeAsync(10_000);
+  const atMs = performance.now();
+
+  waker.sessionTouched("first");
+  waker.sessionTouched("second");
+  await jest.advanceTimersByTimeAsync(0);
+  await jest.advanceTimersByTimeAsync(NOTIFY_EVERY_MS);
+
+  expect(await Promise.all(parked)).toEqual([1, 2].map(() => ({ why: "news", atMs })));
+  expect(told).toEqual([
+    { atMs, sessions: ["first"] },
+    { atMs: atMs + NOTIFY_EVERY_MS, sessions: ["second"] },
+  ]);
+});
 
 it("control-plane 20: a copy sends at most 20 notifications a second, however much becomes ready, and forgets no session", async () => {
   const told: string[] = [];

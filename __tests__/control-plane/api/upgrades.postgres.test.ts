@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { advanceUpgrades } from "../../../control-plane/store/upgrades";
+import { eventually } from "../../support/eventually";
 import { TestWorker } from "./clients";
 import { useControlPlane } from "./use-control-plane";
 
@@ -64,6 +65,24 @@ it("control-plane 29: asks at most a wave of workers at once, the next when thos
   }
   await advanceUpgrades(plane.pool);
   expect(await shown()).toMatchObject({ state: "done", detail: null });
+});
+
+it("control-plane 29: asks no more than a wave, however many copies take an upgrade a step further at once", async () => {
+  const workers = [await worker("i-1"), await worker("i-2"), await worker("i-3")];
+  await create();
+  await plane.pool.query("delete from upgrade_workers");
+  // GIVEN two that have begun and wait for a third
+  const third = await plane.pool.connect();
+  await third.query("begin; select 1 from upgrades for update");
+  const steps = [advanceUpgrades(plane.pool), advanceUpgrades(plane.pool)];
+  const waiting = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+  await eventually(async () => ((await plane.pool.query(waiting)).rowCount === 2 ? true : undefined));
+
+  await third.query("commit");
+  third.release();
+  await Promise.all(steps);
+
+  expect((await asked(...workers)).filter(Boolean)).toEqual(["2.0.0"]);
 });
 
 it.each([

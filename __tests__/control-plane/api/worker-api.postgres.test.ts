@@ -129,28 +129,6 @@ describe("the worker API", () => {
     expect([await drains(), await drains()]).toEqual([[order], [order]]);
   });
 
-  it("control-plane 29: the order to drain reaches a parked worker before its next heartbeat", async () => {
-    const agent = await worker("i-1").open();
-    const woken = await agent.park();
-
-    await plane.operator.post(`/workers/${agent.sessionId}/drain`);
-
-    expect((await woken()).body.actions).toEqual([{ kind: "drain", mode: "handoff", deadlineMs: 600_000 }]);
-  });
-
-  it("control-plane 9: the token of a session that was replaced gets 410 for every message", async () => {
-    const before = await worker("i-1").open();
-    await worker("i-1", 1).open();
-
-    for (const request of [
-      before.send("heartbeat", { seq: 1, state: "active", running: [], released: [] }),
-      before.send("claim", { claimId: randomUUID(), freeSlots: 1, waitMs: 0 }),
-      before.send("deregister", { reason: "bye" }),
-    ]) {
-      expect(await request).toMatchObject({ status: 410, body: { error: { code: "session_closed" } } });
-    }
-  });
-
   it("answers a repeated registration with a token of the same session", async () => {
     const agent = worker("i-1");
     await agent.register();

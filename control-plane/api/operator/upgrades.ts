@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { createUpgrade, listUpgrades, stepUpgrade, UPGRADE_STEPS, type UpgradeStep } from "../../store/upgrades";
+import { advanceUpgrades, createUpgrade, listUpgrades, stepUpgrade, UPGRADE_STEPS, type UpgradeStep } from "../../store/upgrades";
 import type { ApiContext } from "../context";
 import type { Routes } from "../routes";
 import { actorOf, conflictsRefused, DEPLOYMENT, done, listing, name, notFound, reachable, withId } from "./reach";
@@ -31,7 +31,11 @@ const SUMMARIES: Readonly<Record<UpgradeStep, string>> = {
 };
 
 export function addUpgradeRoutes(routes: Routes, api: ApiContext): void {
-  const { pool } = api;
+  const { pool, waker } = api;
+  /** The first workers need not wait for the next round of those steps. */
+  const advance = async (): Promise<void> => {
+    for (const session of await advanceUpgrades(pool)) waker.sessionTouched(session);
+  };
   routes.add({
     method: "post",
     path: `${DEPLOYMENT}/upgrades`,
@@ -41,7 +45,9 @@ export function addUpgradeRoutes(routes: Routes, api: ApiContext): void {
     answer: withId,
     handle: async (call) => {
       const deploymentId = await reachable(api, call);
-      return { id: await conflictsRefused(createUpgrade(pool, deploymentId, call.body, actorOf(call.holder))) };
+      const id = await conflictsRefused(createUpgrade(pool, deploymentId, call.body, actorOf(call.holder)));
+      await advance();
+      return { id };
     },
   });
   routes.add({
@@ -64,6 +70,7 @@ export function addUpgradeRoutes(routes: Routes, api: ApiContext): void {
         const deploymentId = await reachable(api, call);
         const stepped = await stepUpgrade(pool, deploymentId, id, step, actorOf(call.holder));
         if (!stepped) throw notFound(`${step === "resume" ? "paused" : "running"} upgrade`, id);
+        if (step === "resume") await advance();
         return {};
       },
     });
