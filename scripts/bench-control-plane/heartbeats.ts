@@ -56,7 +56,7 @@ async function startBareServer({ directory }: BenchStore, answerBytes: number): 
 
 /** Measures a server, after one period to warm it up, and ends it. */
 async function beatAt(server: ServerProcess, store: BenchStore, sessions: readonly BenchSession[]) {
-  const connections = new Connections(server.url);
+  const connections = new Connections(server);
   try {
     const ackMs: number[] = [];
     let answerBytes = 0;

@@ -16,7 +16,7 @@ export class Operators {
     copy: ServerProcess,
     private readonly tokens: readonly string[],
   ) {
-    this.connections = new Connections(copy.url);
+    this.connections = new Connections(copy);
   }
 
   static async at(copy: ServerProcess, store: BenchStore): Promise<Operators> {
@@ -30,9 +30,9 @@ export class Operators {
     );
   }
 
-  async create(name: string): Promise<void> {
-    const { datasourceId: id } = this.store;
-    await this.ask("jobs", { name, sourceId: id, sinkId: id, tables: ["t"] });
+  /** @param sourceId of a datasource. @default - the store's one, which is the sink, too */
+  async create(name: string, sourceId = this.store.datasourceId): Promise<void> {
+    await this.ask("jobs", { name, sourceId, sinkId: this.store.datasourceId, tables: ["t"] });
   }
 
   async drain(sessionId: string): Promise<void> {

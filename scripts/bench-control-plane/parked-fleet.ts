@@ -2,12 +2,10 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import type { ServerProcess } from "../chaos/server-process";
 import { until } from "../chaos/until";
-import { Connections } from "./connections";
+import { type Address, Connections } from "./connections";
+import { CLAIM_TIMEOUT_MS, claimAgainMs, PARK_MS } from "./worker-pace";
 
 const PATIENCE_MS = 300_000;
-const PARK_MS = 45_000;
-/** As the agent waits between two attempts, at most. */
-const RETRY_MS = 10_000;
 
 interface ClaimAnswer {
   readonly grants: readonly {
@@ -25,17 +23,27 @@ interface News {
 
 /** Workers that wait for work at one copy, and say of what they get that it starts. */
 export class ParkedFleet {
-  readonly connections: Connections;
+  private readonly roads: readonly Connections[];
   private readonly news = new Map<string, News>();
   private readonly loops: Promise<void>[] = [];
   private over = false;
 
-  constructor(private readonly copy: Pick<ServerProcess, "url">) {
-    this.connections = new Connections(copy.url);
+  /** @param roads by which workers reach the copy, in turn. @default - without detour */
+  constructor(
+    private readonly copy: Pick<ServerProcess, "url">,
+    roads: readonly Address[] = [copy],
+  ) {
+    this.roads = roads.map((road) => new Connections(road));
+  }
+
+  /** How many connections were made so far. */
+  get connectionsMade(): number {
+    return this.roads.reduce((sum, { made }) => sum + made, 0);
   }
 
   wait(token: string): void {
-    this.loops.push(this.claims(token));
+    const road = this.roads[this.loops.length % this.roads.length] as Connections;
+    this.loops.push(this.claims(token, road));
   }
 
   /** When the claim was answered that got the job of this name, or that brought the order to drain to the worker with this token. */
@@ -62,7 +70,7 @@ export class ParkedFleet {
 
   async stop(): Promise<void> {
     this.over = true;
-    this.connections.close();
+    for (const road of this.roads) road.close();
     await Promise.all(this.loops);
   }
 
@@ -78,16 +86,18 @@ export class ParkedFleet {
     return news;
   }
 
-  private async claims(token: string): Promise<void> {
+  private async claims(token: string, road: Connections): Promise<void> {
     for (let failures = 0; !this.over; ) {
       try {
         const body = { claimId: randomUUID(), freeSlots: 1, waitMs: PARK_MS };
-        const answer = JSON.parse(await this.connections.post("claim", token, body)) as ClaimAnswer;
+        const answer = JSON.parse(
+          await road.post("claim", token, body, { timeoutMs: CLAIM_TIMEOUT_MS }),
+        ) as ClaimAnswer;
         const at = performance.now();
         failures = 0;
         for (const { jobId, fence, spec } of answer.grants) {
           this.newsOf(spec.name).heard(at);
-          await this.connections.post("started", token, { jobId, fence });
+          await road.post("started", token, { jobId, fence });
           this.newsOf(startOf(spec.name)).heard(performance.now());
         }
         if (answer.actions.some(({ kind }) => kind === "drain")) {
@@ -96,7 +106,7 @@ export class ParkedFleet {
         }
       } catch {
         failures += 1;
-        if (!this.over) await pause(Math.random() * Math.min(RETRY_MS, 250 * 2 ** failures));
+        if (!this.over) await pause(claimAgainMs(failures));
       }
     }
   }

@@ -22,7 +22,7 @@ export const smallFleet: Bench = {
     let copy = await startCopy(store);
     const operators = await Operators.at(copy, store);
     const fleet = new ParkedFleet(copy);
-    const connections = new Connections(copy.url);
+    const connections = new Connections(copy);
     try {
       const sessions = await openSessions(store, WORKERS, 200);
       for (const { token } of sessions) fleet.wait(token);
