@@ -15,6 +15,8 @@ export interface DbmazzFaults {
   readonly setupError?: string;
   /** Its snapshot failed: it streams, and says so in its stage's text alone. */
   readonly snapshotFailed?: boolean;
+  /** What its status says of its snapshot. @default - no chunk */
+  readonly chunks?: { readonly done: number; readonly total: number };
   /** Another process answers on its port. */
   readonly answersAs?: { readonly slotName: string; readonly tables: readonly string[] };
   /** A stop is answered and nothing follows. */
@@ -91,7 +93,8 @@ export class FakeDbmazz {
       case "cdc/status": {
         const { SOURCE_SLOT_NAME = "", TABLES = "" } = this.variables;
         const { slotName = SOURCE_SLOT_NAME, tables = TABLES.split(",") } = answersAs ?? {};
-        const numbers = { pending_events: this.pending, snapshot_chunks_total: 0, snapshot_chunks_done: 0 };
+        const { done, total } = this.faults.chunks ?? { done: 0, total: 0 };
+        const numbers = { pending_events: this.pending, snapshot_chunks_total: total, snapshot_chunks_done: done };
         return text(
           { state: this.state, slot_name: slotName, tables, snapshot_active: false, ...numbers },
           `,"current_lsn":${this.confirmed},"confirmed_lsn":${this.confirmed}`,

@@ -67,7 +67,13 @@ export async function workerWithJob({
       resolve(end);
     };
   });
-  const status = { state: "running", confirmed_lsn: 1n, pending_events: 0, snapshot_chunks_done: 0 } as const;
+  const status = {
+    state: "running",
+    confirmed_lsn: 1n,
+    pending_events: 0,
+    snapshot_chunks_total: 0,
+    snapshot_chunks_done: 0,
+  } as const;
   const host: DaemonHost = {
     survivors: async () => [],
     start: async ({ record }) => {

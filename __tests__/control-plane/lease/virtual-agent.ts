@@ -48,6 +48,7 @@ class VirtualHost implements DaemonHost {
         slot_name,
         tables,
         snapshot_active: false,
+        snapshot_chunks_total: 0,
         snapshot_chunks_done: 0,
       }),
       figures: async () => undefined,

@@ -18,6 +18,7 @@ export interface CdcStatus {
   readonly slot_name: string;
   readonly tables: readonly string[];
   readonly snapshot_active: boolean;
+  readonly snapshot_chunks_total: number;
   readonly snapshot_chunks_done: number;
 }
 

@@ -6,6 +6,8 @@ export interface DaemonQuirks {
   readonly failedSetupHangs: boolean;
   /** After a failed snapshot it streams on without the rows that are missing; only the text of its stage says so. */
   readonly failedSnapshotStreams: boolean;
+  /** A stream that breaks ends it with status 0, as what it was started for does. */
+  readonly exit0OnStreamError: boolean;
   /** It connects to PostgreSQL without TLS, whatever the server demands. */
   readonly plainConnectionsOnly: boolean;
 }
@@ -21,6 +23,7 @@ const NONE: DaemonQuirks = {
   inactiveSlotDropped: false,
   failedSetupHangs: false,
   failedSnapshotStreams: false,
+  exit0OnStreamError: false,
   plainConnectionsOnly: false,
 };
 
@@ -29,7 +32,13 @@ const QUIRKS: Readonly<Record<DaemonProgram["kind"], readonly (readonly [since: 
   dbmazz: [
     [
       "2.0.0",
-      { inactiveSlotDropped: true, failedSetupHangs: true, failedSnapshotStreams: true, plainConnectionsOnly: true },
+      {
+        inactiveSlotDropped: true,
+        failedSetupHangs: true,
+        failedSnapshotStreams: true,
+        exit0OnStreamError: true,
+        plainConnectionsOnly: true,
+      },
     ],
   ],
   reference: [["0.1.0", NONE]],

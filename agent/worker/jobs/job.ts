@@ -6,6 +6,7 @@ import type { DaemonEnd, DaemonProcess, DaemonRecord } from "../daemon/daemon-ho
 import { MYSQL_SLOT } from "../daemon/environment";
 import type { DaemonQuirks } from "../daemon/quirks";
 import { withoutSecrets } from "../without-secrets";
+import { missingCopyProof } from "./copy-proof";
 import type { JobSource } from "./job-source";
 import { JobVoice, type LastWord } from "./job-voice";
 import { endNow, type Quiesced, quiesce } from "./quiesce";
@@ -71,7 +72,7 @@ export class SupervisedJob {
   private readonly nap = new Nap();
   private last: { phase: Phase; lsn: bigint; chunks: number } | undefined;
   /** What the daemon said of itself last. */
-  private lastState: CdcStatus["state"] = "running";
+  private lastStatus: CdcStatus | undefined;
 
   constructor(
     ref: JobRef,
@@ -208,7 +209,7 @@ export class SupervisedJob {
     const detail = [health.stage_detail, health.error_detail].filter(Boolean).join(": ");
     this.detail = this.redacted(detail);
     if (status.state === "stopped") this.healthy = false;
-    this.lastState = status.state;
+    this.lastStatus = status;
   }
 
   /** A checkpoint only when the job got on: a new one tells the control plane that its retries may start over. */
@@ -295,9 +296,12 @@ export class SupervisedJob {
     if (failure !== undefined) return report("failed", failure);
     const unasked = `the daemon ended unasked (${howOf(end)})`;
     if (end.status === 0 && daemon.record.snapshotOnly) {
-      // Its last chunks come too fast to be seen; but a copy ends while its daemon runs, not where its sink failed or somebody stopped it.
-      if (this.lastState === "running") return report("completed");
-      return report("failed", `${unasked} before its copy was complete: it was last seen ${this.lastState}`);
+      // A copy ends while its daemon runs, not where its sink failed or somebody stopped it.
+      const { state = "running" } = this.lastStatus ?? {};
+      if (state !== "running")
+        return report("failed", `${unasked} before its copy was complete: it was last seen ${state}`);
+      const missing = this.ports.quirks.exit0OnStreamError ? missingCopyProof(lines, this.lastStatus) : undefined;
+      return missing === undefined ? report("completed") : report("failed", `${unasked}; ${missing}`);
     }
     // Also a status of 0: dbmazz ends so when its stream breaks.
     return report("failed", unasked);

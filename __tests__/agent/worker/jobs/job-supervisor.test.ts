@@ -1,3 +1,4 @@
+import type { DaemonProgram } from "../../../../agent/worker/daemon/quirks";
 import { eventually } from "../../daemon/eventually";
 import { grantOf, PASSWORD, useWorkers } from "./supervised";
 
@@ -66,18 +67,40 @@ describe("R27: the end of a job that is to copy its tables and no more, with sta
   const copyOnly = () => grantOf({ spec: { snapshot: true, options: { INITIAL_SNAPSHOT_ONLY: "true" } } });
   const ENDED = { status: 0, signal: null };
 
-  test.each([
-    ["of a daemon that copied to its end", true],
-    ["of one that nobody has looked at before", false],
-  ])("is its completion: %s", async (_, isSeen) => {
-    const { host, jobs, source, idle, streaming } = worker();
+  const COMPLETE =
+    "INFO dbmazz::engine::snapshot::worker: Snapshot complete: 5 chunks, 9 rows synced in 0.1s (90 rows/sec)";
+
+  /** Ends a daemon after a look at it, or before. */
+  async function ended(daemon: DaemonProgram, isSeen: boolean, output: readonly string[]) {
+    const { host, jobs, source, idle, streaming } = worker({ daemon });
+    host.faults = () => ({ chunks: { done: 3, total: 5 } });
     jobs.start(copyOnly(), 0);
     if (isSeen) await streaming();
     await eventually("it has started", async () => expect(host.daemons).toHaveLength(1));
+    host.daemons[0]?.output.push(...output);
     await host.daemons[0]?.end(ENDED);
     await idle();
+    return source.of("report").map(({ report }) => report);
+  }
 
-    expect(source.of("report").map(({ report }) => report.outcome)).toEqual(["completed"]);
+  const DBMAZZ: DaemonProgram = { kind: "dbmazz", version: "2.4.0" };
+
+  test.each<[string, DaemonProgram, string[]]>([
+    ["of a dbmazz whose output says so", DBMAZZ, [COMPLETE, "CDC shutdown complete"]],
+    ["of a reference daemon, which ends so for no other reason", { kind: "reference", version: "0.1.0" }, []],
+  ])("is its completion: %s", async (_, program, output) => {
+    expect(await ended(program, false, output)).toMatchObject([{ outcome: "completed", exitCode: 0 }]);
+  });
+
+  test.each<[string, boolean, string]>([
+    ["in the middle of its copy, as where its stream breaks", true, "3 of 5 chunks"],
+    ["before anybody has looked at it", false, "no chunk"],
+  ])("is a failure of a dbmazz that ended %s: it ends so whatever happened", async (_, isSeen, seen) => {
+    const [report] = await ended(DBMAZZ, isSeen, ["ERROR Replication stream error", "CDC shutdown complete"]);
+
+    expect(report).toMatchObject({ outcome: "failed", exitCode: 0 });
+    expect(report?.error).toContain("nothing shows that its copy was complete");
+    expect(report?.error).toContain(seen);
   });
 
   test.each(["stopped", "draining", "paused"] as const)(
