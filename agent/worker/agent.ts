@@ -12,6 +12,7 @@ import type { DaemonHost } from "./daemon/daemon-host";
 import type { PortPool } from "./daemon/free-port";
 import type { DaemonQuirks } from "./daemon/quirks";
 import { type Drain, type DrainMode, type DrainSource, quiesceAt, tightened } from "./drain";
+import { retryAfterMs } from "./heartbeats";
 import type { JobSource } from "./jobs/job-source";
 import { JobSupervisor } from "./jobs/job-supervisor";
 import { type HandedLease, LeaseKeeper } from "./lease-keeper";
@@ -313,8 +314,10 @@ class WorkerAgent implements AgentView {
     const { jobs, leaving, session, ports } = this;
     const nap = new Nap();
     const cpuMillicores = cpuMeter();
+    let waitMs = 0;
     for (;;) {
-      await nap.sleep(this.intervals.metricsMs, leaving.signal);
+      await nap.sleep(Math.max(this.intervals.metricsMs, waitMs), leaving.signal);
+      waitMs = 0;
       if (leaving.signal.aborted) return;
       if (!session.open || !session.token) continue;
       const host = { memoryBytes: process.memoryUsage.rss(), cpuMillicores: cpuMillicores() };
@@ -322,6 +325,7 @@ class WorkerAgent implements AgentView {
         const message = { jobs: await jobs.metrics(), host };
         await ports.controlPlane.post("metrics", message, session.token, { signal: leaving.signal });
       } catch (error) {
+        waitMs = retryAfterMs(error);
         ports.log.warn("figures not pushed", { reason: reason(error) });
       }
     }

@@ -49,6 +49,7 @@ export function controlPlaneClient(baseUrl: string): ControlPlaneClient {
     async post(name, message, token, { timeoutMs = TIMEOUT_MS, signal } = {}) {
       const url = baseUrl.replace(/\/$/, "") + WORKER_PATH + name;
       let status = 0;
+      let waitMs = 0;
       try {
         const response = await fetch(url, {
           method: "POST",
@@ -58,16 +59,26 @@ export function controlPlaneClient(baseUrl: string): ControlPlaneClient {
           signal: AbortSignal.any([AbortSignal.timeout(Math.ceil(timeoutMs)), ...(signal ? [signal] : [])]),
         });
         status = response.status;
+        waitMs = headerMs(response.headers.get("retry-after"));
         const answer = await response.json();
         if (response.ok) return checkAnswer(name, answer);
         const { error } = checkAnswer("refusal", answer);
         const { code, retryAfterMs } = error;
-        throw new ControlPlaneError(`${name}: ${status} ${code}: ${error.message}`, status, retryAfterMs, code);
+        const longest = Math.max(retryAfterMs, waitMs);
+        throw new ControlPlaneError(`${name}: ${status} ${code}: ${error.message}`, status, longest, code);
       } catch (error) {
         if (error instanceof ControlPlaneError) throw error;
-        // An error page of something in between has no body that the protocol knows.
-        throw new ControlPlaneError(`${name}: ${status || "no answer"} from ${url}`, status, 0, "", { cause: error });
+        // An error page of something in between has no body that the protocol knows, but may have the header.
+        const what = `${name}: ${status || "no answer"} from ${url}`;
+        throw new ControlPlaneError(what, status, waitMs, "", { cause: error });
       }
     },
   };
+}
+
+/** Seconds, or the date of an end: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after. 0 where it is neither. */
+function headerMs(retryAfter: string | null): number {
+  if (retryAfter === null) return 0;
+  const ms = /^\d+$/.test(retryAfter) ? Number(retryAfter) * 1_000 : Date.parse(retryAfter) - Date.now();
+  return Math.max(0, ms || 0);
 }

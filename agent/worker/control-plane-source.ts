@@ -3,6 +3,7 @@ import { type Answer, type Grant, type MessageName, type Request, refOf } from "
 import { type Log, reason } from "../host/log";
 import { fullJitterMs, sleep } from "../host/waiting";
 import { type ControlPlaneClient, ControlPlaneError } from "./control-plane-client";
+import { retryAfterMs } from "./heartbeats";
 import type { JobSource } from "./jobs/job-source";
 import type { Orders } from "./orders";
 import type { SessionState } from "./session";
@@ -43,7 +44,7 @@ export function controlPlaneSource(props: ControlPlaneSourceProps): JobSource {
       try {
         return await controlPlane.post(name, message, token);
       } catch (error) {
-        const { status, code, retryAfterMs } = asRefusal(error);
+        const { status, code } = asRefusal(error);
         // A session that another one of this worker has followed meanwhile may have left its jobs to that.
         const isClosed = code === "session_closed" && token === session.token;
         if (code === "fenced" || isClosed) return "fenced";
@@ -52,7 +53,7 @@ export function controlPlaneSource(props: ControlPlaneSourceProps): JobSource {
           return undefined;
         }
         log.warn("not heard", { message: name, attempt, reason: reason(error) });
-        await sleep(Math.max(fullJitterMs(attempt, BACKOFF), retryAfterMs), ending);
+        await sleep(Math.max(fullJitterMs(attempt, BACKOFF), retryAfterMs(error)), ending);
       }
     }
     return undefined;
@@ -74,20 +75,19 @@ export function controlPlaneSource(props: ControlPlaneSourceProps): JobSource {
         return answer.grants;
       } catch (error) {
         if (signal.aborted) return [];
-        const { retryAfterMs } = asRefusal(error);
         log.warn("no answer to a claim", { reason: reason(error) });
-        await sleep(Math.max(fullJitterMs(++failures, BACKOFF), retryAfterMs), signal);
+        await sleep(Math.max(fullJitterMs(++failures, BACKOFF), retryAfterMs(error)), signal);
         return [];
       }
     },
     async started(ref) {
-      if (!session.token) return undefined;
+      if (!session.token) return 0;
       try {
         await controlPlane.post("started", ref, session.token);
         return "taken";
       } catch (error) {
         log.warn("start not confirmed", { ...ref, reason: reason(error) });
-        return asRefusal(error).code === "fenced" ? "fenced" : undefined;
+        return asRefusal(error).code === "fenced" ? "fenced" : retryAfterMs(error);
       }
     },
     async progress(ref, checkpoint, lastConfirmed) {
@@ -108,6 +108,6 @@ export function controlPlaneSource(props: ControlPlaneSourceProps): JobSource {
 
 const takenBy = (answer: object | "fenced" | undefined) => (typeof answer === "object" ? "taken" : answer);
 
-function asRefusal(error: unknown): Pick<ControlPlaneError, "status" | "code" | "retryAfterMs"> {
-  return error instanceof ControlPlaneError ? error : { status: 0, code: "", retryAfterMs: 0 };
+function asRefusal(error: unknown): Pick<ControlPlaneError, "status" | "code"> {
+  return error instanceof ControlPlaneError ? error : { status: 0, code: "" };
 }

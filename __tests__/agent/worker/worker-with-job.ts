@@ -46,6 +46,7 @@ export async function workerWithJob({
   copyLastWords = async (): Promise<void> => {},
   machineStops = async (_signal: AbortSignal): Promise<boolean> => false,
   watchdogPeriodMs = undefined as number | undefined,
+  metricsMs = 60_000,
 } = {}) {
   const metadata = new Map([[STATE, "InService"]]);
   const events: Event[] = [];
@@ -107,7 +108,7 @@ export async function workerWithJob({
   const post: ControlPlaneClient["post"] = (name, message, token, { signal } = {}) => {
     note(name === "heartbeat" ? `heartbeat ${(message as { state: string }).state}` : name);
     const answers: Readonly<Record<string, object>> = {
-      register: { protocol: 1, token: `session ${sessions}`, progressMs: 30_000, metricsMs: 60_000 },
+      register: { protocol: 1, token: `session ${sessions}`, progressMs: 30_000, metricsMs },
       heartbeat: { leaseMs: LEASE_MS, nextMs: 10_000, actions },
     };
     if (refusal) return Promise.reject(refusal);

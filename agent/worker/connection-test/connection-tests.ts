@@ -2,6 +2,7 @@ import { type Log, reason } from "../../host/log";
 import { type Backoff, fullJitterMs, sleep } from "../../host/waiting";
 import type { ControlPlaneClient } from "../control-plane-client";
 import type { DaemonQuirks } from "../daemon/quirks";
+import { retryAfterMs } from "../heartbeats";
 import type { SessionState } from "../session";
 import type { TestResult, WantedTest } from "./check";
 import { testConnection } from "./test-connection";
@@ -53,11 +54,13 @@ async function tell(
   { controlPlane, session, log }: ConnectionTestPorts,
 ): Promise<void> {
   for (let attempt = 1; performance.now() < expiresAt; attempt++) {
+    let waitMs = 0;
     try {
       if (session.token) return void (await controlPlane.post("connection-test", { testId, ...result }, session.token));
     } catch (error) {
+      waitMs = retryAfterMs(error);
       log.warn("connection test not heard", { testId, attempt, reason: reason(error) });
     }
-    await sleep(fullJitterMs(attempt, BACKOFF));
+    await sleep(Math.max(fullJitterMs(attempt, BACKOFF), waitMs));
   }
 }

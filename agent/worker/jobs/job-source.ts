@@ -13,8 +13,8 @@ export type Taken = "taken" | "fenced";
 export interface JobSource {
   /** Waits for work, for at most so many jobs. */
   claim(freeSlots: number, signal: AbortSignal): Promise<readonly Grant[]>;
-  /** Asks before the daemon of a grant is started; one attempt. */
-  started(ref: JobRef): Promise<Taken | undefined>;
+  /** Asks before the daemon of a grant is started; one attempt. @returns also for how many milliseconds not to ask again, where it was not heard. */
+  started(ref: JobRef): Promise<Taken | number>;
   /** @returns the number of the newest checkpoint that the source holds; one that is no newer changed nothing. */
   progress(ref: JobRef, checkpoint: Checkpoint, lastConfirmed?: string): Promise<number | "fenced" | undefined>;
   report(ref: JobRef, report: TerminalReport): Promise<Taken | undefined>;

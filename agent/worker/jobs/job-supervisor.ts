@@ -1,5 +1,6 @@
 import type { Grant, JobRef, Request } from "../../../control-plane/protocol";
 import { reason } from "../../host/log";
+import { sleep } from "../../host/waiting";
 import type { DaemonHost, DaemonProcess, DaemonRecord } from "../daemon/daemon-host";
 import { secretsOf } from "../daemon/daemon-secrets";
 import { type DaemonEnvironment, daemonEnvironment, JobSettingsError } from "../daemon/environment";
@@ -214,7 +215,8 @@ export class JobSupervisor {
         job.stop({ mode: "kill", cause: "fenced" });
         return false;
       }
-      await new Promise((resolve) => setTimeout(resolve, STARTED_RETRY_MS));
+      const againAt = Math.min(deadlineAt, performance.now() + Math.max(STARTED_RETRY_MS, answer));
+      while (!overtaken() && performance.now() < againAt) await sleep(STARTED_RETRY_MS);
     }
     return false;
   }

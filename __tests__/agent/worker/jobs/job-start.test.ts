@@ -165,7 +165,7 @@ test("R25: of a job that is somebody else's by the time its daemon cannot be sta
 test("R24: a start that is refused, or never confirmed, starts no daemon; what is somebody else's by then is not given back", async () => {
   const { host, jobs, source, idle } = worker();
   const [unheard, fenced] = [grantOf({ deadlineMs: 1 }), grantOf()];
-  source.started = async ({ jobId }) => (jobId === fenced.jobId ? "fenced" : undefined);
+  source.started = async ({ jobId }) => (jobId === fenced.jobId ? "fenced" : 0);
   for (const grant of [unheard, fenced]) jobs.start(grant, 0);
   await idle();
 

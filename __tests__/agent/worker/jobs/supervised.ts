@@ -26,7 +26,7 @@ export class RecordingSource implements JobSource {
   /** Number of the newest checkpoint that was taken. */
   newest = -1;
   claim = async () => [];
-  started = async (ref: JobRef): Promise<Taken | undefined> => {
+  started = async (ref: JobRef): Promise<Taken | number> => {
     this.words.push({ kind: "started", ref });
     return "taken";
   };
