@@ -16,6 +16,7 @@ import { heartbeatsInThread } from "./heartbeat-thread";
 import { type Instance, instance } from "./instance";
 import { PATHS, TOKEN_CREDENTIAL } from "./paths";
 import { HeldMessages } from "./queue/held-messages";
+import { LastPositions } from "./queue/last-positions";
 import { queueControlPlane } from "./queue/queue-control-plane";
 import release from "./release.json";
 import { daemonVersion, instanceUpgrades } from "./upgrade/instance-upgrades";
@@ -90,6 +91,7 @@ function controlPlaneOf({ config, identity, aws, dnsSuffix }: Instance, log: Log
       queueUrl: `https://sqs.${region}.${dnsSuffix}/${account}/${name}`,
       visibilitySeconds: queue.visibilitySeconds,
       held: new HeldMessages(`${PATHS.state}/queue.json`),
+      positions: new LastPositions(`${PATHS.state}/queue-positions.json`, log),
       log,
     }),
   };

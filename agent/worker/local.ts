@@ -13,6 +13,7 @@ import { daemonQuirks } from "./daemon/quirks";
 import { heartbeatsInThread } from "./heartbeat-thread";
 import type { LocalConfig } from "./local-config";
 import { HeldMessages } from "./queue/held-messages";
+import { LastPositions } from "./queue/last-positions";
 import { queueControlPlane } from "./queue/queue-control-plane";
 import release from "./release.json";
 import { localUpgrades } from "./upgrade/local-upgrades";
@@ -72,5 +73,6 @@ function controlPlaneOf({ controlPlaneUrl = "", queue }: LocalConfig, directory:
   const { url: queueUrl, region, visibilitySeconds } = queue;
   const aws = awsClient({ region, credentials: roleCredentials(imdsClient()) });
   const held = new HeldMessages(join(directory, "queue.json"));
-  return { controlPlane: queueControlPlane({ aws, queueUrl, visibilitySeconds, held, log }) };
+  const positions = new LastPositions(join(directory, "queue-positions.json"), log);
+  return { controlPlane: queueControlPlane({ aws, queueUrl, visibilitySeconds, held, positions, log }) };
 }

@@ -82,7 +82,7 @@ const DEFAULT_FLUSH_INTERVAL_MS = 5_000;
  * @throws JobSettingsError
  */
 export function daemonEnvironment(grant: Grant, port: number, quirks: DaemonQuirks): DaemonEnvironment {
-  const { jobId, fence, spec } = grant;
+  const { jobId, fence, resume, spec } = grant;
   const faults: string[] = [];
   const settings = settingsOf(spec);
   for (const [name, value] of Object.entries(settings)) {
@@ -102,7 +102,8 @@ export function daemonEnvironment(grant: Grant, port: number, quirks: DaemonQuir
   }
   if (faults.length > 0) throw new JobSettingsError(`the job's settings are not usable: ${faults.join("; ")}`);
 
-  const restart = fence > 1;
+  // A queue's count of receipts, which is its fence, is approximate.
+  const restart = fence > 1 || resume !== null;
   const slotLost = restart && quirks.inactiveSlotDropped && /^postgres/.test(spec.source.engine);
   const { SINK_DATABASE: database = databaseOf(spec.sink), ...given } = withoutTls(settings);
   const variables: Record<string, string> = {

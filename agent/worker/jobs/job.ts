@@ -126,7 +126,7 @@ export class SupervisedJob {
     if (gapAfter !== undefined) {
       this.checkpoint = { seq: record.seq + 1, phase: "init", position: gapAfter };
       this.voice.progress(this.checkpoint, gapAfter);
-      this.ports.log.warn("changes may be missing", { ...this.ref, lastConfirmed: gapAfter });
+      this.ports.log.warn("changes may be missing", { ...this.ref, lastConfirmed: gapAfter || "not known" });
     }
     const failure = await this.watch(daemon, api);
     const end = await daemon.ended;

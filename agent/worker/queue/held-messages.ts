@@ -1,5 +1,6 @@
 import type { JobRef } from "../../../control-plane/protocol";
-import { readText, unlessMissing, writeFileAtomic } from "../../host/files";
+import { readText, unlessMissing } from "../../host/files";
+import { LatestWrite } from "./latest-write";
 
 /** A message that was received and is this worker's for as long as its time is extended. */
 export interface HeldMessage extends JobRef {
@@ -17,12 +18,11 @@ export class HeldMessages {
   private readonly byJob = new Map<string, HeldMessage>();
   /** Held as soon as they are written down. */
   private readonly coming = new Map<string, HeldMessage>();
-  private writing: Promise<void> = Promise.resolve();
-  /** The write after the one under way: it takes along what changes until it begins. */
-  private next: Promise<void> | undefined;
+  private readonly file: LatestWrite;
 
   /** @throws Error when the file is there and cannot be read: what runs here would be taken for unknown, and ended. */
-  constructor(private readonly path: string) {
+  constructor(path: string) {
+    this.file = new LatestWrite(path, () => JSON.stringify([...new Map([...this.byJob, ...this.coming]).values()]));
     const text = unlessMissing(path, readText, UNREADABLE);
     if (text === undefined) return;
     try {
@@ -48,7 +48,7 @@ export class HeldMessages {
 
   /** @throws Error when nothing more could be written down: the disk is full, or not there. */
   async requireWritable(): Promise<void> {
-    await this.write();
+    await this.file.save();
   }
 
   /**
@@ -61,7 +61,7 @@ export class HeldMessages {
     const isComing = () => this.coming.get(jobId) === message;
     this.coming.set(jobId, message);
     try {
-      await this.write();
+      await this.file.save();
       if (isComing()) this.byJob.set(jobId, message);
     } finally {
       if (isComing()) this.coming.delete(jobId);
@@ -73,17 +73,6 @@ export class HeldMessages {
     if (this.byJob.get(jobId)?.fence !== fence) return;
     this.byJob.delete(jobId);
     this.coming.delete(jobId);
-    await this.write();
-  }
-
-  private write(): Promise<void> {
-    this.next ??= this.writing.then(() => {
-      this.next = undefined;
-      const messages = new Map([...this.byJob, ...this.coming]).values();
-      const written = writeFileAtomic(this.path, JSON.stringify([...messages]), 0o600);
-      this.writing = written.catch(() => {});
-      return written;
-    });
-    return this.next;
+    await this.file.save();
   }
 }

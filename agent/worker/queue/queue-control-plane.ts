@@ -12,6 +12,7 @@ import { type Log, reason } from "../../host/log";
 import { listOf } from "../../host/xml";
 import { type ControlPlaneClient, ControlPlaneError, type PostOptions } from "../control-plane-client";
 import type { HeldMessage, HeldMessages } from "./held-messages";
+import type { LastPositions } from "./last-positions";
 import hold from "./message-hold.json";
 import { jobSpecOf, parseQueueMessage } from "./queue-message";
 
@@ -19,6 +20,8 @@ export interface QueueProps {
   readonly aws: Pick<Aws, "call">;
   readonly queueUrl: string;
   readonly held: HeldMessages;
+  /** How far jobs got that ran here. @default - of a job that comes back it is not known */
+  readonly positions?: Pick<LastPositions, "of" | "keep" | "forget">;
   readonly log: Log;
   /** How long a message stays invisible to others after its time was extended; the bounds are those of `message-hold.json`. @default 120 */
   readonly visibilitySeconds?: number;
@@ -91,10 +94,11 @@ function handlersOf(
     aws,
     queueUrl,
     held,
+    positions,
     log,
     visibilitySeconds,
     longestJobMs,
-  }: Required<QueueProps> & { readonly longestJobMs: number },
+  }: Omit<QueueProps, "visibilitySeconds"> & { readonly longestJobMs: number; readonly visibilitySeconds: number },
   polls: Set<Promise<unknown>>,
 ): Handlers {
   const call = (action: string, params: Parameters<Aws["call"]>[2]) =>
@@ -176,7 +180,17 @@ function handlersOf(
       const spec = await jobSpecOf(aws, parseQueueMessage(String(message["Body"])));
       signal.throwIfAborted();
       await held.hold({ jobId, fence, receipt });
-      return { jobId, fence, attempt: fence, deadlineMs: GRANT_MS, spec, resume: null };
+      if (fence === 1 && !spec.snapshot) {
+        log.warn(
+          "a job begins without a copy: if it ran under another message before a redrive, changes since are missing",
+          {
+            jobId,
+            job: spec.name,
+          },
+        );
+      }
+      const resume = positions?.of(jobId) ?? null;
+      return { jobId, fence, attempt: fence, deadlineMs: GRANT_MS, spec, resume };
     } catch (error) {
       if (!signal.aborted) {
         log.error("message not usable", { messageId: jobId, receipts: fence, reason: reason(error) });
@@ -254,19 +268,28 @@ function handlersOf(
     },
     progress: async ({ checkpoint, ...ref }) => {
       if (!held.of(ref)) throw fenced(ref);
+      await positions?.keep(ref.jobId, checkpoint);
       return { seq: checkpoint.seq };
     },
-    report: async ({ outcome, error, ...ref }) => {
+    report: async ({ outcome, error, checkpoint, ...ref }) => {
       const message = held.of(ref);
       if (!message) throw fenced(ref);
       log.info("job ended", { jobId: ref.jobId, receipts: ref.fence, outcome, ...(error && { error }) });
-      if (outcome === "failed") await giveBack(ref, Math.min(RETRY_CAP_SECONDS, 2 ** ref.fence));
-      else await ignoringLost(call("DeleteMessage", { ReceiptHandle: message.receipt }));
+      if (outcome === "failed") {
+        await positions?.keep(ref.jobId, checkpoint);
+        await giveBack(ref, Math.min(RETRY_CAP_SECONDS, 2 ** ref.fence));
+      } else {
+        await ignoringLost(call("DeleteMessage", { ReceiptHandle: message.receipt }));
+        await positions?.forget(ref.jobId);
+      }
       await held.forget(ref);
       return {};
     },
     release: async ({ jobs }) => {
-      for (const ref of jobs) await giveBack(ref, 0);
+      for (const { checkpoint, ...ref } of jobs) {
+        if (held.of(ref)) await positions?.keep(ref.jobId, checkpoint);
+        await giveBack(ref, 0);
+      }
       return {};
     },
     deregister: async () => {
