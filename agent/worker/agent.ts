@@ -67,6 +67,11 @@ const SHUTDOWN_MS = 60_000;
 const LEASE_TICK_MS = 250;
 const IDLE_LOOK_MS = 1_000;
 const REFUSED_PAUSE_MS = 10_000;
+/**
+ * From a drain's begin until the parked claim is hung up: the control plane has heard of the drain by then. What it has granted before is
+ * given back at once, where an answer that nobody reads would hold its jobs for as long as a grant may wait.
+ */
+const HANG_UP_MS = 1_000;
 const DEFAULT_INTERVALS = { progressMs: 30_000, metricsMs: 60_000 };
 
 /**
@@ -87,8 +92,10 @@ class WorkerAgent implements AgentView {
   private readonly beats = new Nap();
   private readonly changes = new Nap();
   private readonly claims = new Nap();
-  /** No more claims; aborts the one that is parked. */
+  /** No more claims. */
   private readonly full = new AbortController();
+  /** Nobody waits any more for the answer to the one that is parked. */
+  private readonly hungUp = new AbortController();
   /** The loops end. */
   private readonly leaving = new AbortController();
   /** Nothing more is said. */
@@ -190,6 +197,7 @@ class WorkerAgent implements AgentView {
     this.ports.log.info(what, { source, mode: next.mode, seconds });
     this.draining = next;
     this.full.abort();
+    setTimeout(() => this.hungUp.abort(), HANG_UP_MS).unref();
     this.beats.wake();
     this.changes.wake();
   }
@@ -264,13 +272,14 @@ class WorkerAgent implements AgentView {
   private async claimJobs(): Promise<void> {
     const { jobs, lease, session, source } = this;
     const ended = AbortSignal.any([this.full.signal, this.leaving.signal]);
+    const hungUp = AbortSignal.any([this.hungUp.signal, this.leaving.signal]);
     while (!ended.aborted) {
       if (!session.open || !lease.valid || jobs.free === 0 || performance.now() < this.claimAfter) {
         await this.claims.sleep(IDLE_LOOK_MS, ended);
         continue;
       }
       const { lapses } = lease;
-      for (const grant of await source.claim(jobs.free, ended)) {
+      for (const grant of await source.claim(jobs.free, hungUp)) {
         if (ended.aborted) jobs.decline(grant);
         else jobs.start(grant, lapses);
       }

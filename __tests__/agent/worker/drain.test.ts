@@ -1,4 +1,5 @@
 import { type Drain, QUIESCE_MS, quiesceAt, tightened } from "../../../agent/worker/drain";
+import { grantOf } from "./jobs/supervised";
 import { HOOK_TIMEOUT_SECONDS, REBALANCE, SPOT, STATE, workerWithJob } from "./worker-with-job";
 
 beforeEach(() => {
@@ -73,6 +74,20 @@ describe("R32:", () => {
 
     expect(at("asked to stop") - told).toBeGreaterThanOrEqual(600_000 - QUIESCE_MS);
     expect(at("daemon gone") - told).toBeLessThanOrEqual(605_000);
+  });
+
+  test("what a parked claim is given before the drain is heard of is given back at once, and never started", async () => {
+    const late = grantOf();
+    const { at, metadata, of, pass, running, stop } = await workerWithJob({ lateGrants: [late] });
+    metadata.set(REBALANCE, JSON.stringify({ noticeTime: "2026-01-02T03:04:05Z" }));
+    await pass(60_000);
+
+    expect(at(`released ${late.jobId}`) - at("heartbeat draining")).toBeLessThanOrEqual(1_000);
+    expect(of("daemon started")).toHaveLength(1);
+    expect(of("started")).toHaveLength(1);
+    stop();
+    await pass(20_000);
+    await running;
   });
 
   test("a rebalance recommendation drains, gives protection up and waits for the group's word", async () => {

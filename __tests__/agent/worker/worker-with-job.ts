@@ -8,7 +8,7 @@ import type { CdcStatus, DaemonApi, Figures } from "../../../agent/worker/daemon
 import type { DaemonEnd, DaemonHost } from "../../../agent/worker/daemon/daemon-host";
 import { daemonQuirks } from "../../../agent/worker/daemon/quirks";
 import type { DrainMode } from "../../../agent/worker/drain";
-import type { Action } from "../../../control-plane/protocol";
+import type { Action, Grant, Request } from "../../../control-plane/protocol";
 import { INSTANCE, INSTANCE_CONFIG } from "./instance-config";
 import { grantOf } from "./jobs/supervised";
 
@@ -47,6 +47,8 @@ export async function workerWithJob({
   machineStops = async (_signal: AbortSignal): Promise<boolean> => false,
   watchdogPeriodMs = undefined as number | undefined,
   metricsMs = 60_000,
+  /** What the control plane gives to the claim that is parked, just before it hears of the drain. */
+  lateGrants = [] as Grant[],
 } = {}) {
   const metadata = new Map([[STATE, "InService"]]);
   const events: Event[] = [];
@@ -56,6 +58,7 @@ export async function workerWithJob({
   const grants = [grantOf({ spec: { onDisconnect } })];
   let refusal: ControlPlaneError | undefined;
   let hangUp = (_: ControlPlaneError) => {};
+  let answerClaim = (_: readonly Grant[]) => {};
   let actions: readonly Action[] = [];
   let sessions = 0;
   let leaving: AbortSignal | undefined;
@@ -106,7 +109,12 @@ export async function workerWithJob({
     },
   };
   const post: ControlPlaneClient["post"] = (name, message, token, { signal } = {}) => {
-    note(name === "heartbeat" ? `heartbeat ${(message as { state: string }).state}` : name);
+    if (name === "heartbeat") {
+      const { state, released } = message as Request<"heartbeat">;
+      note(`heartbeat ${state}`);
+      for (const { jobId } of released) note(`released ${jobId}`);
+      if (state === "draining") answerClaim(lateGrants);
+    } else note(name);
     const answers: Readonly<Record<string, object>> = {
       register: { protocol: 1, token: `session ${sessions}`, progressMs: 30_000, metricsMs },
       heartbeat: { leaseMs: LEASE_MS, nextMs: 10_000, actions },
@@ -128,7 +136,8 @@ export async function workerWithJob({
     if (name !== "claim") return Promise.resolve((answers[name] ?? {}) as never);
     const given = grants.splice(0);
     if (given.length > 0) return Promise.resolve({ grants: given, nextMs: 1, actions: [] } as never);
-    return new Promise((_, reject) => {
+    return new Promise((resolve, reject) => {
+      answerClaim = (late) => late.length > 0 && resolve({ grants: late, nextMs: 1, actions: [] } as never);
       hangUp = reject;
       signal?.addEventListener("abort", () => {
         note("claim hung up");
