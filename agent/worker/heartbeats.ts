@@ -44,9 +44,12 @@ export type SendHeartbeats = (
 /** No server may ask for a longer wait, and no backoff grows beyond it. */
 export const LONGEST_PAUSE_MS = 60_000;
 
-/** Between two heartbeats of which the first was not answered: a lease may be at stake. */
+/** Between two heartbeats of which the first was not answered. */
 const BACKOFF = { baseMs: 500, capMs: 10_000 };
 const FIRST_TIMEOUT_MS = 10_000;
+
+/** Of what is left of the lease: how long to wait after a heartbeat that was not answered. The last of them leave shortly before its end. */
+const WAITED = 1 / 3;
 
 /** Of a period: what a heartbeat makes up for that left late. More would hurry the next one after a machine that stood still. */
 const MADE_UP = 0.05;
@@ -58,6 +61,7 @@ export const sendHeartbeats: SendHeartbeats = async (session, ports, leaving) =>
   let dueAt = now();
   let periodMs = 0;
   let failures = 0;
+  let leaseEndsAt = Number.NEGATIVE_INFINITY;
   // A lost heartbeat must leave time for two more within the lease.
   let timeoutMs = FIRST_TIMEOUT_MS;
   for (let seq = 1; ; seq++) {
@@ -71,6 +75,7 @@ export const sendHeartbeats: SendHeartbeats = async (session, ports, leaving) =>
       answered = true;
       beat.answered(answer);
       periodMs = answer.nextMs;
+      leaseEndsAt = sentAt + answer.leaseMs;
       // The period grows neither by what the answer takes nor by what the machine is late each time.
       dueAt = sentAt + periodMs - Math.min(Math.max(0, sentAt - dueAt), periodMs * MADE_UP);
       timeoutMs = Math.max(1_000, Math.min(FIRST_TIMEOUT_MS, answer.leaseMs / 3));
@@ -80,7 +85,10 @@ export const sendHeartbeats: SendHeartbeats = async (session, ports, leaving) =>
       log.warn("heartbeat failed", { seq, reason: reason(error) });
       await status(`heartbeat failed: ${reason(error)}`);
       if (isRefused(error)) return { answered, closed: isClosed(error) };
-      dueAt = now() + Math.max(periodMs, fullJitterMs(++failures, BACKOFF, random), retryAfterMs(error));
+      const patientMs = Math.max(periodMs, fullJitterMs(++failures, BACKOFF, random));
+      const leftMs = leaseEndsAt - now();
+      const waitMs = leftMs > 0 ? Math.min(patientMs, Math.max(BACKOFF.baseMs, leftMs * WAITED)) : patientMs;
+      dueAt = now() + Math.max(waitMs, retryAfterMs(error));
     }
   }
 };

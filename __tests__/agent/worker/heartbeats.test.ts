@@ -1,6 +1,8 @@
-import type { ControlPlaneClient } from "../../../agent/worker/control-plane-client";
+import { type ControlPlaneClient, ControlPlaneError } from "../../../agent/worker/control-plane-client";
 import { sendHeartbeats } from "../../../agent/worker/heartbeats";
+import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
 import type { Answer } from "../../../control-plane/protocol";
+import { seededRandom } from "../../../scripts/seeded-random";
 
 const PERIOD_MS = 2_000;
 const ANSWER_MS = 40;
@@ -64,4 +66,53 @@ test("the period counts anew from one that leaves early", async () => {
 
   expect(seen[early - 1]).toBe(ANSWER_MS + 100);
   expect(new Set(seen.slice(early))).toEqual(new Set([PERIOD_MS]));
+});
+
+/** The longest time between the departures of two heartbeats that were answered, with a control plane that is down for a while. */
+async function longestSilence(downFrom: number, downMs: number, random: () => number): Promise<number> {
+  const { heartbeatMs, workerLeaseMs } = DEFAULT_TIMING;
+  const leaving = new AbortController();
+  let clock = 0;
+  let answeredAt = 0;
+  let longest = 0;
+  const post = async () => {
+    if (clock > downFrom + downMs + 2 * workerLeaseMs) leaving.abort();
+    if (clock >= downFrom && clock < downFrom + downMs) throw new ControlPlaneError("no answer", 0, 0, "");
+    longest = Math.max(longest, clock - answeredAt);
+    answeredAt = clock;
+    clock += ANSWER_MS;
+    return { leaseMs: workerLeaseMs, nextMs: Math.round(heartbeatMs * (0.8 + 0.4 * random())), actions: [] };
+  };
+  await sendHeartbeats(
+    { protocol: 1, token: "session-token", progressMs: 30_000, metricsMs: 60_000 },
+    {
+      controlPlane: { post } as unknown as ControlPlaneClient,
+      log: { warn: () => {} },
+      beat: () => ({ message: { state: "active", running: [], released: [] }, answered: () => {} }),
+      sleep: async (delayMs) => {
+        clock += delayMs;
+        return false;
+      },
+      turn: () => {},
+      random,
+      now: () => clock,
+      status: async () => {},
+    },
+    leaving.signal,
+  );
+  return longest;
+}
+
+test("control-plane 12: a control plane that is down for half a lease, whenever that begins, costs no worker its own", async () => {
+  const { workerLeaseMs } = DEFAULT_TIMING;
+  const random = seededRandom(12);
+
+  const silences: number[] = [];
+  for (let downFrom = 30_000; downFrom < 50_000; downFrom += 20) {
+    silences.push(await longestSilence(downFrom, workerLeaseMs / 2, random));
+  }
+
+  expect(Math.max(...silences)).toBeLessThan(workerLeaseMs);
+  // The worst one had lost its heartbeat in the outage's first moment.
+  expect(Math.max(...silences)).toBeGreaterThan(workerLeaseMs * 0.8);
 });
