@@ -122,6 +122,7 @@ class RecordedDaemon {
       tables: [...this.record.tables],
       snapshot_active: false,
       snapshot_chunks_done: 0,
+      snapshot_chunks_total: 0,
     }),
     figures: async () => undefined,
     pause: async () => {

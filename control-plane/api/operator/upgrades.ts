@@ -1,5 +1,12 @@
 import * as z from "zod";
-import { advanceUpgrades, createUpgrade, listUpgrades, stepUpgrade, UPGRADE_STEPS, type UpgradeStep } from "../../store/upgrades";
+import {
+  advanceUpgrades,
+  createUpgrade,
+  listUpgrades,
+  stepUpgrade,
+  UPGRADE_STEPS,
+  type UpgradeStep,
+} from "../../store/upgrades";
 import type { ApiContext } from "../context";
 import type { Routes } from "../routes";
 import { actorOf, conflictsRefused, DEPLOYMENT, done, listing, name, notFound, reachable, withId } from "./reach";
