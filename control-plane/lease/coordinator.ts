@@ -45,6 +45,9 @@ export interface Orders {
 
 export type Closed = "session_closed";
 
+/** Why nothing changed; undefined where something did, or had before. */
+export type Told = Refused | undefined;
+
 export function newCoordinator(timing: LeaseTiming, nowMs: number): Coordinator {
   return { timing, jobs: new Map(), sessions: new Map(), grants: new Map(), upSinceMs: nowMs, lastEpoch: 0 };
 }
@@ -128,8 +131,16 @@ export function started(state: Coordinator, nowMs: number, by: Holder, jobId: st
 }
 
 /** A terminal report, a release, or an undelivered grant. */
-export function tell(state: Coordinator, jobId: string, event: JobEvent): Refused | undefined {
+export function tell(state: Coordinator, jobId: string, event: JobEvent): Told {
   return apply(state, jobId, event);
+}
+
+/** Ends a session whose daemons are all gone; what it held is free at once. */
+export function deregister(state: Coordinator, sessionId: string): void {
+  const session = state.sessions.get(sessionId);
+  if (!session || session.state === "closed") return;
+  state.sessions.set(sessionId, { ...session, state: "closed" });
+  for (const [jobId] of heldBy(state, sessionId)) apply(state, jobId, { type: "gone" });
 }
 
 /** Takes jobs from sessions whose lease ran out, and grants that nobody took up. Gives the ids of the jobs that moved. */
@@ -156,7 +167,7 @@ function heldBy(state: Coordinator, sessionId: string): [string, Job][] {
   return [...state.jobs].filter(([, job]) => job.session === sessionId);
 }
 
-function apply(state: Coordinator, jobId: string, event: JobEvent): Refused | undefined {
+function apply(state: Coordinator, jobId: string, event: JobEvent): Told {
   const job = state.jobs.get(jobId);
   if (!job) return "fenced";
   const next = transition(job, event);

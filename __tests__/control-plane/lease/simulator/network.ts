@@ -2,6 +2,9 @@ import type { Machine } from "./machine";
 import type { Server } from "./server";
 import type { World } from "./world";
 
+/** Whose messages are carried. */
+type Peer = Pick<Machine, "life" | "cutOffUntilMs" | "agentAfter">;
+
 /** Messages are lost, late by up to half a minute, and delivered twice. */
 export class Network {
   constructor(
@@ -20,13 +23,13 @@ export class Network {
   }
 
   /** A request and its answer; either may never arrive. */
-  ask<T>(machine: Machine, request: (server: Server) => T, answered: (answer: T) => void): void {
+  ask<T>(machine: Peer, request: (server: Server) => T, answered: (answer: T) => void): void {
     this.askParked(machine, (server, answer: (value: T) => void) => answer(request(server)), answered);
   }
 
   /** The same for a request that is answered later. */
   askParked<T>(
-    machine: Machine,
+    machine: Peer,
     request: (server: Server, answer: (value: T) => void) => void,
     answered: (answer: T) => void,
   ): void {
@@ -41,7 +44,7 @@ export class Network {
     });
   }
 
-  private carry(machine: Machine, deliver: () => void): void {
+  private carry(machine: Peer, deliver: () => void): void {
     const { world } = this;
     const rarely = (probability: number): boolean => this.unreliable && world.chance(probability);
     if (world.nowMs < machine.cutOffUntilMs || rarely(0.03)) return;

@@ -91,14 +91,23 @@ export class Server {
     return coordinator.started(this.state, this.world.nowMs, by, ref.jobId) === "started";
   }
 
-  report(sessionId: string, ref: coordinator.Ref, outcome: "completed" | "failed"): void {
+  report(sessionId: string, ref: coordinator.Ref, outcome: "completed" | "stopped" | "failed"): coordinator.Told {
     let by = { session: sessionId, fence: ref.fence };
     const job = this.state.jobs.get(ref.jobId);
     if (this.mutant === "unfenced complete" && job?.session) by = { session: job.session, fence: job.fence };
     if (this.mutant === "late report overturns" && job && isEnded(job)) {
       this.jobs.set(ref.jobId, { ...job, state: "pending" });
     }
-    this.tell(ref.jobId, { type: "report", by, outcome });
+    return this.tell(ref.jobId, { type: "report", by, outcome });
+  }
+
+  release(sessionId: string, ref: coordinator.Ref): coordinator.Told {
+    return this.tell(ref.jobId, { type: "release", by: { session: sessionId, fence: ref.fence } });
+  }
+
+  deregister(sessionId: string): void {
+    coordinator.deregister(this.state, sessionId);
+    this.wake();
   }
 
   /** The operator wants ended jobs to run again. */
@@ -118,9 +127,10 @@ export class Server {
     if (moved.length > 0) this.wake();
   }
 
-  private tell(jobId: string, event: JobEvent): void {
-    coordinator.tell(this.state, jobId, event);
+  private tell(jobId: string, event: JobEvent): coordinator.Told {
+    const refused = coordinator.tell(this.state, jobId, event);
     this.wake();
+    return refused;
   }
 
   private wake(): void {

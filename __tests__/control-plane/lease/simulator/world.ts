@@ -18,16 +18,28 @@ export class World {
   }
 
   after(delayMs: number, happen: () => void): void {
-    this.push({ atMs: this.nowMs + delayMs, order: this.order++, happen });
+    this.at(this.nowMs + delayMs, happen);
+  }
+
+  at(atMs: number, happen: () => void): void {
+    this.push({ atMs, order: this.order++, happen });
   }
 
   runUntil(endMs: number): void {
-    for (let next = this.heap[0]; next && next.atMs <= endMs; next = this.heap[0]) {
-      this.pop();
-      this.nowMs = next.atMs;
-      next.happen();
+    while (this.step(endMs));
+  }
+
+  /** Lets the next thing happen. False when there is none until `endMs`; then that is the time. */
+  step(endMs: number): boolean {
+    const next = this.heap[0];
+    if (!next || next.atMs > endMs) {
+      this.nowMs = endMs;
+      return false;
     }
-    this.nowMs = endMs;
+    this.pop();
+    this.nowMs = next.atMs;
+    next.happen();
+    return true;
   }
 
   chance(probability: number): boolean {
