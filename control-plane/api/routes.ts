@@ -23,6 +23,8 @@ export interface Route<Body extends z.ZodType, Answer extends z.ZodType> {
   readonly path: string;
   readonly summary: string;
   readonly token: TokenKind;
+  /** What may be asked for behind a question mark; the handler parses it. */
+  readonly query?: z.ZodObject;
   /**
    * The handler has the database check the token together with what it writes, so that a holder who is remembered will do.
    * @default false - the database is asked first
@@ -213,6 +215,7 @@ export class Routes {
         ...(parameters.length > 0 && {
           params: z.object(Object.fromEntries(parameters.map((name) => [name, z.uuid()]))),
         }),
+        ...(route.query && { query: route.query }),
         ...(route.body && { body: { required: true, content: { "application/json": { schema: route.body } } } }),
       },
       responses: {

@@ -3,19 +3,40 @@ import type { Prepared, Queryable } from "./database";
 
 type Listed = Record<string, unknown>;
 
+/** A part of a list: at most so many of those that come after one. */
+export interface Page {
+  /** What the list is in the order of, of the last one of the part before; empty: from the first on. */
+  readonly after: string;
+  readonly limit: number;
+}
+
+const EVERYTHING: Page = { after: "", limit: Number.MAX_SAFE_INTEGER };
+
+/** As a literal, so that a plan is made for so many and not for a share of all there are. @throws Error for what is no number */
+function limited({ limit }: Page): string {
+  if (!Number.isSafeInteger(limit)) throw new Error(`a page has so many entries, not ${limit}`);
+  return `limit ${limit}`;
+}
+
+/** What belongs to a job is looked up for each one that is shown, never read as a whole. */
 const JOB = `
   select j.id, j.name, j.pool, j.labels, j.priority, j.state, j.desired, j.fence, j.failures, j.max_retries as "maxRetries",
-    j.on_disconnect as "onDisconnect", s.worker_id as "workerId", j.checkpoint_phase as phase, j.checkpoint_position as position,
-    source.name as source, sink.name as sink, j.tables, j.gap_after as "gapAfter", j.last_error as "lastError", m.figures as metrics,
+    j.on_disconnect as "onDisconnect", (select worker_id from sessions where id = j.session_id) as "workerId",
+    j.checkpoint_phase as phase, j.checkpoint_position as position,
+    (select name from datasources where id = j.source_id) as source, (select name from datasources where id = j.sink_id) as sink,
+    j.tables, j.gap_after as "gapAfter", j.last_error as "lastError", m.figures as metrics,
     (extract(epoch from now() - m.measured_at) * 1000)::bigint as "metricsAgeMs"
-  from jobs j join datasources source on source.id = j.source_id join datasources sink on sink.id = j.sink_id
-    left join sessions s on s.id = j.session_id left join job_metrics m on m.job_id = j.id and m.fence = j.fence
+  from jobs j left join lateral (
+    select figures, measured_at from job_metrics where job_id = j.id and fence = j.fence limit 1
+  ) m on true
   where j.deployment_id = $1 and j.deleted_at is null`;
 
-export async function listDeployments(db: Queryable, only: string | null): Promise<Listed[]> {
-  const { rows } = await db.query("select id, name from deployments where $1::uuid is null or id = $1 order by name", [
-    only,
-  ]);
+/** In the order of names. */
+export async function listDeployments(db: Queryable, only: string | null, page = EVERYTHING): Promise<Listed[]> {
+  const { rows } = await db.query(
+    `select id, name from deployments where ($1::uuid is null or id = $1) and name > $2 order by name ${limited(page)}`,
+    [only, page.after],
+  );
   return rows;
 }
 
@@ -32,19 +53,31 @@ export function findDeployments(db: Queryable): (id: string) => Promise<boolean>
   };
 }
 
-/** Whatever is secret stays out; `version` counts the passwords. */
-export async function listDatasources(db: Queryable, deploymentId: string): Promise<Listed[]> {
+/** In the order of names. Whatever is secret stays out; `version` counts the passwords. */
+export async function listDatasources(db: Queryable, deploymentId: string, page = EVERYTHING): Promise<Listed[]> {
   const { rows } = await db.query(
-    `select d.id, d.name, d.engine, d.url, d.username as user, d.options, d.version, d.created_at as "createdAt",
-       (select count(*) from jobs j where d.id in (j.source_id, j.sink_id) and j.deleted_at is null) as jobs
-     from datasources d where d.deployment_id = $1 and d.deleted_at is null order by d.name`,
-    [deploymentId],
+    `with shown as materialized (
+       select * from datasources where deployment_id = $1 and deleted_at is null and name > $2 order by name ${limited(page)}
+     ), uses as (
+       select id, count(*) as jobs from (
+         select source_id as id from jobs where deployment_id = $1 and deleted_at is null
+         union all select sink_id from jobs where deployment_id = $1 and deleted_at is null and sink_id <> source_id
+       ) used group by id
+     )
+     select d.id, d.name, d.engine, d.url, d.username as user, d.options, d.version, d.created_at as "createdAt",
+       coalesce(u.jobs, 0) as jobs
+     from shown d left join uses u on u.id = d.id order by d.name`,
+    [deploymentId, page.after],
   );
   return rows;
 }
 
-export async function listJobs(db: Queryable, deploymentId: string): Promise<Listed[]> {
-  const { rows } = await db.query(`${JOB} order by j.name limit 10000`, [deploymentId]);
+/** In the order of names. */
+export async function listJobs(db: Queryable, deploymentId: string, page = EVERYTHING): Promise<Listed[]> {
+  const { rows } = await db.query(`${JOB} and j.name > $2 order by j.name ${limited(page)}`, [
+    deploymentId,
+    page.after,
+  ]);
   return rows;
 }
 
@@ -53,16 +86,19 @@ export async function readJob(db: Queryable, deploymentId: string, jobId: string
   return rows[0];
 }
 
-/** Workers whose session is open. `silentMs` is how long ago their lease ran out, by the database's clock; 0 when it is valid. */
-export async function listWorkers(db: Queryable, deploymentId: string): Promise<Listed[]> {
+/**
+ * Workers whose session is open, in the order of their ids. `silentMs` is how long ago their lease ran out, by the database's clock;
+ * 0 when it is valid.
+ */
+export async function listWorkers(db: Queryable, deploymentId: string, page = EVERYTHING): Promise<Listed[]> {
   const { rows } = await db.query(
     `select s.id as "sessionId", s.worker_id as "workerId", s.pool, s.labels, s.slots, s.draining,
        s.agent_version as "agentVersion", s.daemon_version as "daemonVersion",
        greatest(0, extract(epoch from now() - l.expires_at) * 1000)::bigint as "silentMs",
        (select count(*) from jobs where session_id = s.id) as jobs
-     from sessions s join leases l on l.session_id = s.id
-     where s.deployment_id = $1 and s.state = 'open' order by s.worker_id`,
-    [deploymentId],
+     from sessions s join lateral (select expires_at from leases where session_id = s.id limit 1) l on true
+     where s.deployment_id = $1 and s.state = 'open' and s.worker_id > $2 order by s.worker_id ${limited(page)}`,
+    [deploymentId, page.after],
   );
   return rows;
 }

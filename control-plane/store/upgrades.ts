@@ -26,13 +26,16 @@ export const OWES_UPGRADE = `exists (
   where w.worker_id = s.worker_id and w.settled_at is null and u.deployment_id = s.deployment_id and u.state = 'running'
     and 'upgrade' = any(s.features))`;
 
-/** Throws a `CatalogConflict` while another upgrade of the same program runs in the pool. */
+/**
+ * Begins an upgrade with its first wave, and gives the sessions that were asked. Throws a `CatalogConflict` while another upgrade of the
+ * same program runs in the pool.
+ */
 export async function createUpgrade(
   pool: Pool,
   deploymentId: string,
   wanted: NewUpgrade,
   actor: Actor,
-): Promise<string> {
+): Promise<{ id: string; asked: readonly string[] }> {
   return await transaction(pool, async (tx) => {
     const { rows } = await tx.query<{ id: string }>(
       `insert into upgrades (deployment_id, pool, program, version, url, sha256, signature, downgrade, wave_size, soak, deadline)
@@ -56,9 +59,10 @@ export async function createUpgrade(
     if (!id)
       throw new CatalogConflict(`an upgrade of the ${wanted.program} runs in pool ${wanted.pool}: abort it first`);
     const { pool: workers, program, version } = wanted;
+    const asked = await askNext(tx, id, wanted.waveSize);
     const detail = { pool: workers, program, version };
     recordAudit(tx, { deploymentId, actor, action: "upgrade.create", subject: id, detail });
-    return id;
+    return { id, asked };
   });
 }
 

@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import * as z from "zod";
 import { type ControlPlaneApi, controlPlaneApi } from "./control-plane";
+import { listNamed } from "./list-all";
 import { OperatorError } from "./operator-error";
 import { readSecret } from "./secret";
 import { shownAs } from "./table";
@@ -108,7 +109,7 @@ function connect(flags: OperatorFlags, environment: OperatorSurroundings["enviro
 }
 
 async function chosenDeployment({ api, flags, environment }: OperatorContext): Promise<Listed> {
-  const all = await api.get("/api/v1/deployments", z.array(Listed));
+  const all = await listNamed(api, "/api/v1/deployments", Listed);
   const wanted = flags.deployment ?? environment["HOLDFAST_DEPLOYMENT"];
   if (wanted !== undefined) return oneOf(all, "deployment", wanted, "holdfast deployment list");
   const [only, another] = all;

@@ -151,6 +151,20 @@ it("control-plane 27: verifies an audit log part by part, says how far it is, an
   ]);
 });
 
+it("lists and finds what comes in several parts", async () => {
+  await shop();
+  await pool.query(
+    `insert into jobs (deployment_id, name, source_id, sink_id, tables, snapshot, pool)
+     select deployment_id, 'job-' || lpad(n::text, 5, '0'), source_id, sink_id, tables, false, 'default'
+     from jobs, generate_series(1, 2100) n`,
+  );
+
+  const listed = JSON.parse(await done("job list --json"));
+  expect(new Set(listed.map(({ name }: { name: string }) => name)).size).toBe(2_101);
+  expect(JSON.parse(await done("deployment show shop --json"))).toMatchObject({ jobs: { pending: 1, created: 2_100 } });
+  expect(await done("job show job-02099")).toMatch(/^name: +job-02099$/m);
+});
+
 it("names the slot that a job may leave in its source when it is deleted while nobody runs it", async () => {
   await shop();
   await done("token create --kind deployment --out {}/deployment-token");

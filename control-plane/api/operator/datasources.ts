@@ -4,6 +4,7 @@ import { changeDatasource, deleteDatasource } from "../../store/datasources";
 import { listDatasources } from "../../store/inventory";
 import type { ApiContext } from "../context";
 import type { Routes } from "../routes";
+import { PageQuery, pageOf } from "./page";
 import {
   actorOf,
   conflictsRefused,
@@ -54,10 +55,11 @@ export function addDatasourceRoutes(routes: Routes, api: ApiContext): void {
   routes.add({
     method: "get",
     path: datasources,
-    summary: "List datasources",
+    summary: "List datasources, by name",
     token: "operator",
+    query: PageQuery,
     answer: listing,
-    handle: async (call) => await listDatasources(pool, await reachable(api, call)),
+    handle: async (call) => await listDatasources(pool, await reachable(api, call), pageOf(call)),
   });
   routes.add({
     method: "post",

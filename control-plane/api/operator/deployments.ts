@@ -3,6 +3,7 @@ import { createDeployment } from "../../store/catalog";
 import { listDeployments } from "../../store/inventory";
 import type { ApiContext } from "../context";
 import type { Routes } from "../routes";
+import { PageQuery, pageOf } from "./page";
 import { actorOf, conflictsRefused, listing, name, ofAllDeployments, withId } from "./reach";
 
 export function addDeploymentRoutes(routes: Routes, { pool }: ApiContext): void {
@@ -21,9 +22,10 @@ export function addDeploymentRoutes(routes: Routes, { pool }: ApiContext): void 
   routes.add({
     method: "get",
     path: "/api/v1/deployments",
-    summary: "List deployments",
+    summary: "List deployments, by name",
     token: "operator",
+    query: PageQuery,
     answer: listing,
-    handle: async ({ holder }) => await listDeployments(pool, holder.deploymentId),
+    handle: async (call) => await listDeployments(pool, call.holder.deploymentId, pageOf(call)),
   });
 }

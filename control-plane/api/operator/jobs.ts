@@ -6,6 +6,7 @@ import { wishOfJob } from "../../store/jobs";
 import type { ApiContext } from "../context";
 import { RequestRefused, tokenInvalid } from "../refusal";
 import { type Call, type Routes, uuid } from "../routes";
+import { PageQuery, pageOf } from "./page";
 import {
   actorOf,
   conflictsRefused,
@@ -73,10 +74,11 @@ export function addJobRoutes(routes: Routes, api: ApiContext): void {
   routes.add({
     method: "get",
     path: `${DEPLOYMENT}/jobs`,
-    summary: "List jobs",
+    summary: "List jobs, by name",
     token: "operator",
+    query: PageQuery,
     answer: listing,
-    handle: async (call) => await listJobs(pool, await reachable(api, call)),
+    handle: async (call) => await listJobs(pool, await reachable(api, call), pageOf(call)),
   });
   routes.add({
     method: "get",

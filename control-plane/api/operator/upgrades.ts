@@ -1,12 +1,5 @@
 import * as z from "zod";
-import {
-  advanceUpgrades,
-  createUpgrade,
-  listUpgrades,
-  stepUpgrade,
-  UPGRADE_STEPS,
-  type UpgradeStep,
-} from "../../store/upgrades";
+import { createUpgrade, listUpgrades, stepUpgrade, UPGRADE_STEPS, type UpgradeStep } from "../../store/upgrades";
 import type { ApiContext } from "../context";
 import type { Routes } from "../routes";
 import { actorOf, conflictsRefused, DEPLOYMENT, done, listing, name, notFound, reachable, withId } from "./reach";
@@ -39,10 +32,6 @@ const SUMMARIES: Readonly<Record<UpgradeStep, string>> = {
 
 export function addUpgradeRoutes(routes: Routes, api: ApiContext): void {
   const { pool, waker } = api;
-  /** The first workers need not wait for the next round of those steps. */
-  const advance = async (): Promise<void> => {
-    for (const session of await advanceUpgrades(pool)) waker.sessionTouched(session);
-  };
   routes.add({
     method: "post",
     path: `${DEPLOYMENT}/upgrades`,
@@ -52,8 +41,9 @@ export function addUpgradeRoutes(routes: Routes, api: ApiContext): void {
     answer: withId,
     handle: async (call) => {
       const deploymentId = await reachable(api, call);
-      const id = await conflictsRefused(createUpgrade(pool, deploymentId, call.body, actorOf(call.holder)));
-      await advance();
+      const creation = createUpgrade(pool, deploymentId, call.body, actorOf(call.holder));
+      const { id, asked } = await conflictsRefused(creation);
+      for (const session of asked) waker.sessionTouched(session);
       return { id };
     },
   });
@@ -77,7 +67,6 @@ export function addUpgradeRoutes(routes: Routes, api: ApiContext): void {
         const deploymentId = await reachable(api, call);
         const stepped = await stepUpgrade(pool, deploymentId, id, step, actorOf(call.holder));
         if (!stepped) throw notFound(`${step === "resume" ? "paused" : "running"} upgrade`, id);
-        if (step === "resume") await advance();
         return {};
       },
     });

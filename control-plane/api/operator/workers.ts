@@ -7,6 +7,7 @@ import { revokeSessionTokens } from "../../store/tokens";
 import type { ApiContext } from "../context";
 import { RequestRefused } from "../refusal";
 import type { Routes } from "../routes";
+import { PageQuery, pageOf } from "./page";
 import { actorOf, DEPLOYMENT, done, listing, notFound, reachable } from "./reach";
 
 /** Jobs that the worker held and others may have now. */
@@ -17,10 +18,11 @@ export function addWorkerRoutes(routes: Routes, api: ApiContext): void {
   routes.add({
     method: "get",
     path: `${DEPLOYMENT}/workers`,
-    summary: "List workers whose session is open",
+    summary: "List workers whose session is open, by worker id",
     token: "operator",
+    query: PageQuery,
     answer: listing,
-    handle: async (call) => await listWorkers(pool, await reachable(api, call)),
+    handle: async (call) => await listWorkers(pool, await reachable(api, call), pageOf(call)),
   });
   routes.add({
     method: "post",

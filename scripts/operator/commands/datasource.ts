@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import * as z from "zod";
+import { listNamed } from "../list-all";
 import {
   cells,
   collectPair,
@@ -81,7 +82,7 @@ Examples:
     group.command("list").description("list datasources"),
     surroundings,
     async ({ api, print }, base) => {
-      const all = await api.get(`${base}/datasources`, z.array(Listed));
+      const all = await listNamed(api, `${base}/datasources`, Listed);
       const rows = all.map((each) => cells(each, "name", "engine", "url", "user", "jobs"));
       print(all, table(["NAME", "ENGINE", "URL", "USER", "JOBS"], rows));
     },
@@ -144,6 +145,6 @@ function passwordOf({ flags, environment }: OperatorContext): string {
 }
 
 async function found({ api }: OperatorContext, base: string, wanted: string): Promise<Listed> {
-  const all = await api.get(`${base}/datasources`, z.array(Listed));
+  const all = await listNamed(api, `${base}/datasources`, Listed);
   return oneOf(all, "datasource", wanted, "holdfast datasource list");
 }

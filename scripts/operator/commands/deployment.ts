@@ -1,10 +1,15 @@
 import { Command } from "commander";
 import * as z from "zod";
+import { listAll, listNamed } from "../list-all";
 import { cells, Listed, type OperatorSurroundings, oneOf, operatorAction } from "../operator-command";
 import { facts, table } from "../table";
 
 const DEPLOYMENTS = "/api/v1/deployments";
-const Counted = z.array(z.looseObject({ state: z.string().optional() }));
+const Counted = z.object({
+  state: z.string().optional(),
+  name: z.string().optional(),
+  workerId: z.string().nullish(),
+});
 
 export function deploymentCommand(surroundings: OperatorSurroundings): Command {
   const group = new Command("deployment")
@@ -34,7 +39,7 @@ Examples:
   );
 
   operatorAction(group.command("list").description("list deployments"), surroundings, async ({ api, print }) => {
-    const all = await api.get(DEPLOYMENTS, z.array(Listed));
+    const all = await listNamed(api, DEPLOYMENTS, Listed);
     print(
       all,
       table(
@@ -48,10 +53,12 @@ Examples:
     group.command("show").description("sum a deployment up").argument("<name>", "name or id"),
     surroundings,
     async ({ api, args: [wanted = ""], print }) => {
-      const all = await api.get(DEPLOYMENTS, z.array(Listed));
+      const all = await listNamed(api, DEPLOYMENTS, Listed);
       const { id, name } = oneOf(all, "deployment", wanted, "holdfast deployment list");
       const [jobs, workers, datasources] = await Promise.all(
-        ["jobs", "workers", "datasources"].map((what) => api.get(`${DEPLOYMENTS}/${id}/${what}`, Counted)),
+        ["jobs", "workers", "datasources"].map((what) =>
+          listAll(api, `${DEPLOYMENTS}/${id}/${what}`, Counted, ({ name, workerId }) => name ?? workerId ?? ""),
+        ),
       );
       const byState: Record<string, number> = {};
       for (const { state = "" } of jobs ?? []) byState[state] = (byState[state] ?? 0) + 1;

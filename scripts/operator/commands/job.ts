@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import * as z from "zod";
+import { listNamed } from "../list-all";
 import {
   cells,
   collectPair,
@@ -70,7 +71,7 @@ Examples:
         args: [name = ""],
         print,
       } = context;
-      const datasources = await api.get(`${base}/datasources`, z.array(Listed));
+      const datasources = await listNamed(api, `${base}/datasources`, Listed);
       const idOf = (wanted: unknown) => oneOf(datasources, "datasource", String(wanted), "holdfast datasource list").id;
       const wanted = {
         name,
@@ -92,7 +93,7 @@ Examples:
   );
 
   deploymentAction(group.command("list").description("list jobs"), surroundings, async ({ api, print }, base) => {
-    const all = await api.get(`${base}/jobs`, z.array(Job));
+    const all = await listNamed(api, `${base}/jobs`, Job);
     const rows = all.map((job) => [
       ...cells(job, "name", "state", "phase", "workerId", "source", "sink"),
       job.metrics?.lagMs === undefined ? "" : `${job.metrics.lagMs} ms`,
@@ -136,7 +137,7 @@ replication slot ${slot} may be left in ${source}, which then keeps its log for 
 }
 
 async function found({ api, args: [wanted = ""] }: OperatorContext, base: string): Promise<z.output<typeof Job>> {
-  return oneOf(await api.get(`${base}/jobs`, z.array(Job)), "job", wanted, "holdfast job list");
+  return oneOf(await listNamed(api, `${base}/jobs`, Job), "job", wanted, "holdfast job list");
 }
 
 function parseList(text: string): string[] {

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import * as z from "zod";
 import { formatDuration } from "../../rolling-update/cli/duration";
+import { listNamed } from "../list-all";
 import { cells, deploymentAction, type OperatorContext, type OperatorSurroundings, oneOf } from "../operator-command";
 import { OperatorError } from "../operator-error";
 import { facts, table } from "../table";
@@ -28,7 +29,7 @@ Examples:
   );
 
   deploymentAction(group.command("list").description("list workers"), surroundings, async ({ api, print }, base) => {
-    const all = await api.get(`${base}/workers`, z.array(Worker));
+    const all = await listNamed(api, `${base}/workers`, Worker);
     const rows = all.map((worker) => [...cells(worker, "name", "state", "pool", "jobs", "slots", "agentVersion")]);
     print(all, table(["WORKER", "STATE", "POOL", "JOBS", "SLOTS", "AGENT"], rows));
   });
@@ -105,7 +106,7 @@ Examples:
 }
 
 async function found({ api, args: [wanted = ""] }: OperatorContext, base: string): Promise<z.output<typeof Worker>> {
-  return oneOf(await api.get(`${base}/workers`, z.array(Worker)), "worker", wanted, "holdfast worker list");
+  return oneOf(await listNamed(api, `${base}/workers`, Worker), "worker", wanted, "holdfast worker list");
 }
 
 function stateOf({ draining, silentMs }: { draining: boolean; silentMs: number }): string {

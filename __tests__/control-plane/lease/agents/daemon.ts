@@ -97,6 +97,7 @@ export class Daemon {
       tables,
       snapshot_active: false,
       snapshot_chunks_done: 0,
+      snapshot_chunks_total: 0,
     };
   }
 
