@@ -7,9 +7,12 @@ import { synth } from "./bench/synth";
 import { claims } from "./bench-control-plane/claims";
 import { createdToTold } from "./bench-control-plane/created-to-told";
 import { heartbeats } from "./bench-control-plane/heartbeats";
+import { lists } from "./bench-control-plane/lists";
 import { notifications } from "./bench-control-plane/notifications";
 import { parkedPolls } from "./bench-control-plane/parked-polls";
 import { pinnedHorizon } from "./bench-control-plane/pinned-horizon";
+import { reconnectStorm } from "./bench-control-plane/reconnect-storm";
+import { rewrap } from "./bench-control-plane/rewrap";
 import { smallFleet } from "./bench-control-plane/small-fleet";
 import { bundles } from "./bench-fleet/bundles";
 import { fleet } from "./bench-fleet/fleet";
@@ -29,8 +32,11 @@ const BENCHES: readonly Bench[] = [
   createdToTold,
   heartbeats,
   parkedPolls,
+  reconnectStorm,
   smallFleet,
+  lists,
   notifications,
+  rewrap,
   pinnedHorizon,
   labDensity,
 ];

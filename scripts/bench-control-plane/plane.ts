@@ -14,8 +14,10 @@ import { controlPlaneProgram } from "../chaos/control-plane-program";
 import { type ServerProcess, startServerProcess } from "../chaos/server-process";
 import { fieldsFromState } from "../proc-stat";
 
-const KEYRING = `k1:${"11".repeat(32)}`;
-const TIMING = { heartbeatMs: 10_000, workerLeaseMs: 40_000, serverLeaseMs: 60_000 };
+/** Under which everything is sealed. */
+export const KEYRING = `k1:${"11".repeat(32)}`;
+/** As large fleets have it. */
+export const TIMING = { heartbeatMs: 10_000, workerLeaseMs: 40_000, serverLeaseMs: 60_000 };
 const HOUR_SECONDS = 3_600;
 
 /** A PostgreSQL of its own, durable as it is delivered, with the control plane's schema and one deployment. */
@@ -79,10 +81,13 @@ function serverProcesses(cluster: string): number[] {
 }
 
 /** A copy of the control plane. @param port to listen on. @default - a free one */
-export async function startCopy({ url, directory }: BenchStore, port = 0): Promise<ServerProcess> {
+export async function startCopy(
+  { url, directory }: BenchStore,
+  { port = 0, keyring = KEYRING }: { readonly port?: number; readonly keyring?: string } = {},
+): Promise<ServerProcess> {
   return await startServerProcess({
     name: "the control plane",
-    ...controlPlaneProgram({ databaseUrl: url, keyring: KEYRING, port, timing: TIMING }),
+    ...controlPlaneProgram({ databaseUrl: url, keyring, port, timing: TIMING }),
     logFile: join(directory, "control-plane.log"),
   });
 }

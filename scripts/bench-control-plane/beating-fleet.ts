@@ -1,0 +1,110 @@
+import { setMaxListeners } from "node:events";
+import { setTimeout as pause } from "node:timers/promises";
+import { until } from "../chaos/until";
+import { type Address, Connections } from "./connections";
+import { BEAT_TIMEOUT_MS, beatAgainMs } from "./worker-pace";
+
+const PATIENCE_MS = 300_000;
+
+interface BeatAnswer {
+  readonly leaseMs: number;
+  readonly nextMs: number;
+}
+
+/** A worker's lease: from when the heartbeat was sent that was answered last. */
+interface Lease {
+  sentAt: number;
+  runsOut: boolean;
+}
+
+/** Workers that renew their leases when the control plane wants it, and as agents do where it does not answer. */
+export class BeatingFleet {
+  /** From a heartbeat to its answer. */
+  readonly ackMs: number[] = [];
+  /** Longest from a heartbeat that was answered to the answer of the next. */
+  longestUnrenewedMs = 0;
+  private readonly connections: readonly Connections[];
+  private readonly leases: Lease[] = [];
+  private readonly loops: Promise<void>[] = [];
+  private readonly over = new AbortController();
+
+  /** @param pools of connections; where there is one for each worker, so is a connection, as agents have it */
+  constructor(roads: readonly Address[], pools: number) {
+    setMaxListeners(0, this.over.signal);
+    this.connections = Array.from(
+      { length: pools },
+      (_, index) => new Connections(roads[index % roads.length] as Address),
+    );
+  }
+
+  /** How many connections were made so far. */
+  get connectionsMade(): number {
+    return this.connections.reduce((sum, { made }) => sum + made, 0);
+  }
+
+  /** Workers whose lease ran out, if only for a moment. */
+  get leasesLost(): number {
+    return this.leases.filter(({ runsOut }) => runsOut).length;
+  }
+
+  /** The first heartbeats of all are spread over so long. */
+  begin(tokens: readonly string[], overMs: number): void {
+    for (const [index, token] of tokens.entries()) {
+      const connection = this.connections[index % this.connections.length] as Connections;
+      this.loops.push(this.beats(token, connection, (index * overMs) / tokens.length));
+    }
+  }
+
+  /** Waits until each worker has an answer to a heartbeat that it sent after this moment. @param since of performance.now */
+  async allRenewed(since: number): Promise<void> {
+    await until("every lease is renewed", PATIENCE_MS, async () =>
+      this.leases.length === this.loops.length && this.leases.every(({ sentAt }) => sentAt > since) ? true : undefined,
+    );
+  }
+
+  /** Forgets what was measured so far, but for the connections. */
+  forget(): void {
+    this.ackMs.length = 0;
+    this.longestUnrenewedMs = 0;
+    for (const lease of this.leases) lease.runsOut = false;
+  }
+
+  async stop(): Promise<void> {
+    this.over.abort();
+    for (const connection of this.connections) connection.close();
+    await Promise.all(this.loops);
+  }
+
+  private async beats(token: string, connection: Connections, firstAfterMs: number): Promise<void> {
+    let lease: Lease | undefined;
+    let periodMs = 0;
+    let failures = 0;
+    let dueAt = performance.now() + firstAfterMs;
+    for (let seq = 1; ; seq++) {
+      await pause(Math.max(0, dueAt - performance.now()), undefined, this.over).catch(() => undefined);
+      if (this.over.signal.aborted) return;
+      const sentAt = performance.now();
+      try {
+        const body = { seq, state: "active", running: [], released: [] };
+        const said = await connection.post("heartbeat", token, body, { timeoutMs: BEAT_TIMEOUT_MS });
+        const { leaseMs, nextMs } = JSON.parse(said) as BeatAnswer;
+        const at = performance.now();
+        this.ackMs.push(at - sentAt);
+        if (lease) {
+          this.longestUnrenewedMs = Math.max(this.longestUnrenewedMs, at - lease.sentAt);
+          lease.runsOut ||= at - lease.sentAt >= leaseMs;
+          lease.sentAt = sentAt;
+        } else {
+          lease = { sentAt, runsOut: false };
+          this.leases.push(lease);
+        }
+        periodMs = nextMs;
+        dueAt = sentAt + periodMs;
+        failures = 0;
+      } catch {
+        failures += 1;
+        dueAt = performance.now() + beatAgainMs(failures, periodMs);
+      }
+    }
+  }
+}
