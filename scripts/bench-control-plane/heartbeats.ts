@@ -5,16 +5,19 @@ import { usageOf } from "../bench-fleet/usage";
 import { type ServerProcess, startServerProcess } from "../chaos/server-process";
 import { Connections } from "./connections";
 import { quantile } from "./figures";
+import { connectionsWithin } from "./open-files";
 import { type BenchSession, type BenchStore, openSessions, startCopy, startStore } from "./plane";
 
 const WORKERS = 10_000;
 const PERIOD_MS = 10_000;
 const PERIODS = 3;
+/** Each worker has its own, as far as one process may have so many. */
+const CONNECTIONS = connectionsWithin(WORKERS);
 
 /** What a large fleet costs that does nothing but live. */
 export const heartbeats: Bench = {
   name: "heartbeats",
-  about: `${WORKERS} workers that beat every ${PERIOD_MS / 1_000} s over HTTP: what one copy and its PostgreSQL use of one processor, and how soon a heartbeat is answered; beside a server of node:http that reads the same requests and answers as many bytes`,
+  about: `${WORKERS} workers that beat every ${PERIOD_MS / 1_000} s over HTTP, each with a connection of its own: what one copy and its PostgreSQL use of one processor, and how soon a heartbeat is answered; beside a server of node:http that reads the same requests and answers as many bytes`,
   run: async () => {
     const store = await startStore();
     try {
@@ -56,14 +59,15 @@ async function startBareServer({ directory }: BenchStore, answerBytes: number): 
 
 /** Measures a server, after one period to warm it up, and ends it. */
 async function beatAt(server: ServerProcess, store: BenchStore, sessions: readonly BenchSession[]) {
-  const connections = new Connections(server);
+  const connections = Array.from({ length: CONNECTIONS }, () => new Connections(server));
   try {
     const ackMs: number[] = [];
     let answerBytes = 0;
     let unanswered = 0;
-    const beat = async (token: string, seq: number): Promise<void> => {
+    const beat = async (worker: number, token: string, seq: number): Promise<void> => {
+      const connection = connections[worker % CONNECTIONS] as Connections;
       const at = performance.now();
-      const answer = await connections.post("heartbeat", token, { seq, state: "active", running: [], released: [] });
+      const answer = await connection.post("heartbeat", token, { seq, state: "active", running: [], released: [] });
       ackMs.push(performance.now() - at);
       answerBytes = Buffer.byteLength(answer);
     };
@@ -74,7 +78,7 @@ async function beatAt(server: ServerProcess, store: BenchStore, sessions: readon
           for (let seq = 0; seq < periods; seq++) {
             const dueMs = (index / WORKERS + seq) * PERIOD_MS;
             await pause(Math.max(0, startedAt + dueMs - performance.now()));
-            await beat(token, seq).catch(() => {
+            await beat(index, token, seq).catch(() => {
               unanswered += 1;
             });
           }
@@ -98,7 +102,7 @@ async function beatAt(server: ServerProcess, store: BenchStore, sessions: readon
     };
     return { answerBytes, nodeMsPerBeat: (after.node - before.node) / ackMs.length, figures };
   } finally {
-    connections.close();
+    for (const connection of connections) connection.close();
     await server.stop();
   }
 }

@@ -33,7 +33,7 @@ export const reconnectStorm: Bench = {
       await steadily(WORKERS / COMING_SECONDS, tokens, async (token) => waiting.wait(token));
       await waiting.allParked(PARKED);
       progress("claims are parked");
-      living.begin(tokens, TIMING.heartbeatMs);
+      living.begin(tokens, COMING_SECONDS * 1_000);
       await living.allRenewed(0);
       await pause(TIMING.heartbeatMs);
       progress("leases are renewed, the copy is started again");
