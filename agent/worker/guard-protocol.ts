@@ -13,7 +13,8 @@ const Lease = z.strictObject({
 
 /**
  * What the agent may ask of its guard, one request per connection. The guard runs as root and the agent does not: nothing here
- * names a program, a path or a property of a unit.
+ * names a program, a path or a property of a unit. The guard is of the boot's version for good: an upgraded agent may ask more than it
+ * knows, as a kind of its own, and must do without an answer; the kinds below stay as they are.
  */
 export const GuardRequest = z.discriminatedUnion("kind", [
   /** Daemons may run until its end. */
@@ -44,6 +45,9 @@ export type GuardRequest = z.infer<typeof GuardRequest>;
 
 /** A request as the guard takes it up. */
 export type StartRequest = Extract<GuardRequest, { kind: "start" }>;
+
+/** How a guard of an earlier version begins its answer to what it does not know. */
+export const UNKNOWN_REQUEST = "the request is not usable";
 
 /** By unit. */
 export type DaemonSecrets = Readonly<Record<string, readonly string[]>>;

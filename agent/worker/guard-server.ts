@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { type Log, reason } from "../host/log";
-import { type GuardAnswer, GuardRequest, MAX_REQUEST_BYTES } from "./guard-protocol";
+import { type GuardAnswer, GuardRequest, MAX_REQUEST_BYTES, UNKNOWN_REQUEST } from "./guard-protocol";
 
 /**
  * Answers what is asked at a socket, one request per connection. Resolves once it can be asked; a connection that cannot be accepted
@@ -46,7 +46,7 @@ function parseRequest(text: string): GuardRequest {
   }
   const parsed = GuardRequest.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw new Error(`the request is not usable: ${parsed.error.issues.map(({ path }) => path.join(".")).join(", ")}`);
+  throw new Error(`${UNKNOWN_REQUEST}: ${parsed.error.issues.map(({ path }) => path.join(".")).join(", ")}`);
 }
 
 function received(connection: Socket): Promise<string> {

@@ -2,8 +2,11 @@ import type { Server } from "node:net";
 import { join } from "node:path";
 import { createLog } from "../../../agent/host/log";
 import { guardClient } from "../../../agent/worker/guard-client";
+import type { GuardRequest } from "../../../agent/worker/guard-protocol";
 import { serveGuard } from "../../../agent/worker/guard-server";
+import { eventually } from "../../support/eventually";
 import { useScratch } from "../../support/scratch";
+import { recordOf } from "./daemon/daemon-record";
 
 const scratch = useScratch();
 let server: Server | undefined;
@@ -25,4 +28,37 @@ test("one that may not listen there says so", async () => {
   const path = join(scratch.path, "none", "socket");
 
   await expect(serveGuard(path, async () => ({}), createLog())).rejects.toThrow(path);
+});
+
+test("what an agent asks stays as it is: the guard of its instance is of the boot's version, whatever the agent was upgraded to", async () => {
+  const { jobId, fence } = recordOf();
+  const ref = { jobId, fence };
+  const lease = { sentAt: { monotonicMs: 1, wallMs: 2 }, leaseMs: 3 };
+  const daemon = { bound: true, variables: {}, files: {}, limits: { memoryBytes: 1, cpuPercent: 100 } };
+  const asked: GuardRequest[] = [];
+  const path = join(scratch.path, "socket");
+  server = await serveGuard(
+    path,
+    async (request) => {
+      asked.push(request);
+      return {};
+    },
+    createLog(),
+  );
+
+  const client = guardClient(path);
+  client.holdLease(lease);
+  await eventually(async () => (asked.length > 0 ? true : undefined));
+  await client.start({ ...ref, ...daemon });
+  await client.signal(ref, "SIGTERM");
+  await client.secrets();
+  await client.forget(ref);
+
+  expect(asked).toEqual([
+    { kind: "lease", lease },
+    { kind: "start", lease, ...ref, ...daemon },
+    { kind: "signal", ...ref, signal: "SIGTERM" },
+    { kind: "secrets" },
+    { kind: "forget", ...ref },
+  ]);
 });

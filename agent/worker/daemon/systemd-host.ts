@@ -1,8 +1,9 @@
 import { rm } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
+import { reason } from "../../host/log";
 import { type Backoff, retry } from "../../host/waiting";
 import type { GuardClient } from "../guard-client";
-import type { DaemonSecrets } from "../guard-protocol";
+import { type DaemonSecrets, UNKNOWN_REQUEST } from "../guard-protocol";
 import { daemonFolders, makeDaemonFolder } from "./daemon-folders";
 import type { DaemonEnd, DaemonHost, DaemonProcess, DaemonRecord } from "./daemon-host";
 import { secretsOf } from "./daemon-secrets";
@@ -56,26 +57,34 @@ export function systemdHost({ directory, guard, limits }: SystemdHostProps): Dae
     },
     async survivors() {
       // The guard may be at work on a start that the agent's earlier life asked for, and answers after it: then systemd knows of the
-      // unit. Of the boot's version, it may know less than this agent.
-      const secrets = await guard.secrets().catch((): DaemonSecrets => ({}));
+      // unit.
+      const secrets = await guard.secrets().catch(noneIfUnknown);
       const [folders, states] = [daemonFolders(directory), await unitStates(UNIT_PATTERN)];
       const running = new Map(states.filter(({ running }) => running).map((state) => [state.unit, state]));
       const alive: DaemonProcess[] = [];
+      const ended: Promise<void>[] = [];
       for (const { record, folder } of folders) {
         const state = running.get(unitName(record));
         if (state) alive.push(taken(record, secrets[unitName(record)] ?? [], folder, state));
         // What cannot be removed is tried again by the agent's next life.
-        else await forget({ record, folder }).catch(() => {});
+        else ended.push(forget({ record, folder }).catch(() => {}));
         running.delete(unitName(record));
       }
       // Nobody would know what they are for.
       for (const unit of running.keys()) {
         const ref = refOf(unit);
-        if (ref) await guard.forget(ref);
+        if (ref) ended.push(guard.forget(ref));
       }
+      await Promise.all(ended);
       return alive;
     },
   };
+}
+
+/** The guard is of the boot's version, and may know less than this agent. Where it says nothing, a start may still be under way. */
+function noneIfUnknown(error: unknown): DaemonSecrets {
+  if (!reason(error).startsWith(UNKNOWN_REQUEST)) throw error;
+  return {};
 }
 
 function daemonProcess(

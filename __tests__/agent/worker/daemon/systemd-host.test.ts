@@ -1,11 +1,13 @@
 import { spawn } from "node:child_process";
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { DeadlineError } from "../../../../agent/host/waiting";
 import type { DaemonRecord } from "../../../../agent/worker/daemon/daemon-host";
 import { unitName } from "../../../../agent/worker/daemon/daemon-unit";
 import { systemdHost } from "../../../../agent/worker/daemon/systemd-host";
 import type { GuardClient } from "../../../../agent/worker/guard-client";
+import { UNKNOWN_REQUEST } from "../../../../agent/worker/guard-protocol";
 import { useScratch } from "../../../support/scratch";
 import { recordOf } from "./daemon-record";
 
@@ -104,6 +106,58 @@ test("a daemon that lives is taken up although what an ended one has left cannot
   const found = await systemdHost({ directory, guard, limits: LIMITS }).survivors();
 
   expect(found.map(({ record }) => record)).toEqual([alive]);
+});
+
+test("R30: a hundred daemons are found with one question to the guard and one to systemd, and what others have left is removed side by side", async () => {
+  // GIVEN a guard that is done with none until it was asked for all
+  const records = Array.from({ length: 150 }, () => recordOf({ snapshotOnly: true }));
+  const [alive, left] = [records.slice(0, 100), records.slice(100)];
+  const directory = join(scratch.path, "jobs");
+  for (const record of records) scratch.write(`jobs/${record.jobId}/job.json`, JSON.stringify(record));
+  systemctlAnswers([alive.map(running).join("\n")]);
+  const questions: string[] = [];
+  const all = new EventEmitter();
+  const asked = once(all, "asked");
+  const guard: GuardClient = {
+    ...GUARD,
+    secrets: async () => {
+      questions.push("secrets");
+      return {};
+    },
+    forget: async ({ jobId }) => {
+      if (questions.push(jobId) > left.length) all.emit("asked");
+      await asked;
+    },
+  };
+
+  // WHEN
+  const found = await systemdHost({ directory, guard, limits: LIMITS }).survivors();
+
+  // THEN systemctl has no second answer
+  expect(found.map(({ record }) => record.jobId).sort()).toEqual(alive.map(({ jobId }) => jobId).sort());
+  expect(questions.slice(1).sort()).toEqual(left.map(({ jobId }) => jobId).sort());
+});
+
+test("a guard of an earlier version, which cannot tell its daemons' secrets, is asked nothing else for them", async () => {
+  const record = recordOf();
+  scratch.write(`jobs/${record.jobId}/job.json`, JSON.stringify(record));
+  systemctlAnswers([running(record)]);
+  const guard = { ...GUARD, secrets: () => Promise.reject(new Error(`${UNKNOWN_REQUEST}: kind`)) };
+
+  const found = await systemdHost({ directory: join(scratch.path, "jobs"), guard, limits: LIMITS }).survivors();
+
+  expect(found.map(({ record, secrets }) => ({ record, secrets }))).toEqual([{ record, secrets: [] }]);
+});
+
+test("while a guard does not say that no start is under way, nobody goes on as if it had: what it starts would be nobody's", async () => {
+  const record = recordOf();
+  scratch.write(`jobs/${record.jobId}/job.json`, JSON.stringify(record));
+  systemctlAnswers([running(record)]);
+  const guard = { ...GUARD, secrets: () => Promise.reject(new DeadlineError("ask the guard: not within 60 s")) };
+
+  const found = systemdHost({ directory: join(scratch.path, "jobs"), guard, limits: LIMITS }).survivors();
+
+  await expect(found).rejects.toThrow("ask the guard");
 });
 
 test("a daemon's end that systemd did not tell when it was first asked is told when it is asked again", async () => {
