@@ -43,9 +43,11 @@ const OUTPUT_LOOK_MS = 5_000;
 /**
  * Writes its own pid and start down and becomes the daemon, so that there is no moment at which a daemon runs unrecorded, or
  * without its leash where there is to be one. What cannot be written down ends with EX_CANTCREAT of sysexits.h; so does what a later
- * life of the agent has come before (ln(1) replaces nothing).
+ * life of the agent has come before (ln(1) replaces nothing). A core would hold the daemon's credentials: for the limit of one byte see
+ * `HARDENING`.
  */
 const LAUNCHER = `umask 077
+prlimit --pid=$$ --core=1 2>/dev/null || ulimit -c 0
 { echo $$ && { cat /proc/$$/stat 2>/dev/null || LC_ALL=C ps -o lstart= -p $$; }; } >${PROCESS}.partial &&
 ln ${PROCESS}.partial ${PROCESS} || exit 73
 if [ -p ${PIPE} ]; then

@@ -294,6 +294,15 @@ test("R34: a private key is a file that only its daemon's user may read, and goe
   expect(() => statSync(join(scratch.path, daemon.record.jobId))).toThrow("ENOENT");
 });
 
+test("R34: a daemon that crashes leaves no core of its credentials, not even to a program that takes all cores", async () => {
+  const host = hostOf("sleep", "600");
+  host.holdLease(leaseOf(600_000));
+
+  const pid = await runs(await start(host), "sleep");
+
+  expect(readFileSync(`/proc/${pid}/limits`, "utf8")).toMatch(/^Max core file size +1 +1 /m);
+});
+
 test("R34: a private key whose daemon could not be started is not left behind", async () => {
   const host = hostOf("sleep", "600");
   host.holdLease(leaseOf(600_000));
