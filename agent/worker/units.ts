@@ -27,9 +27,12 @@ export const STOP_SECONDS = 90;
 export const JOBS_MEMORY_PERCENT = 85;
 
 /**
- * What none of the programs needs; a core would hold secrets. MemoryDenyWriteExecute is absent, and memory protection keys
- * are allowed: Node.js compiles to memory as it runs. A call outside the filter fails instead of killing: libuv tries new
- * ones and does without them.
+ * What none of the programs needs. MemoryDenyWriteExecute is absent, and memory protection keys are allowed: Node.js compiles to
+ * memory as it runs. A call outside the filter fails instead of killing: libuv tries new ones and does without them.
+ *
+ * A core would hold secrets. To a program that takes cores (core_pattern with a pipe, see core(5)) Linux hands them whatever the limit,
+ * and systemd-coredump writes the environment of the process into the journal even where it keeps no core; a limit of one byte alone
+ * keeps Linux from that, too (do_coredump of fs/coredump.c).
  * https://www.freedesktop.org/software/systemd/man/latest/systemd.exec.html
  */
 export const HARDENING = `NoNewPrivileges=yes
@@ -53,7 +56,7 @@ SystemCallFilter=@system-service @pkey
 SystemCallErrorNumber=EPERM
 CapabilityBoundingSet=
 UMask=0077
-LimitCORE=0
+LimitCORE=1
 `;
 
 /** Heartbeats leave and leases end in time, whatever journald and others of the system have to do. */
@@ -67,6 +70,11 @@ StateDirectoryMode=0711
 /** Of the rule that keeps daemons from the metadata service: before those of the system, which are from 32766 on. */
 const RULE = 1_000;
 const JOB_USERS = "61184-65519";
+
+/** A rule that is there is left: a guard that starts anew opens no way to daemons that have outlived the one before. */
+const keptFrom = (address: string, ip: string) =>
+  `${ip} rule list pref ${RULE} | grep -q ${address} || ` +
+  `${ip} rule add pref ${RULE} to ${address} uidrange ${JOB_USERS} prohibit`;
 
 /** The agent's units and user, by path. */
 export function unitFiles(node: string): Readonly<Record<string, string>> {
@@ -154,8 +162,8 @@ StartLimitIntervalSec=0
 [Service]
 Type=notify
 NotifyAccess=all
-ExecStartPre=+/bin/sh -c 'ip rule del pref ${RULE} 2>/dev/null; ip rule add pref ${RULE} to 169.254.169.254 uidrange ${JOB_USERS} prohibit'
-ExecStartPre=-+/bin/sh -c 'ip -6 rule del pref ${RULE} 2>/dev/null; ip -6 rule add pref ${RULE} to fd00:ec2::254 uidrange ${JOB_USERS} prohibit'
+ExecStartPre=+/bin/sh -c '${keptFrom("169.254.169.254", "ip")}'
+ExecStartPre=-+/bin/sh -c '${keptFrom("fd00:ec2::254", "ip -6")}'
 ExecStart=${node} ${PATHS.agent} guard
 ExecStopPost=-/bin/sh -c 'u=$$(systemctl show --value -p BoundBy ${GUARD_UNIT}); [ -z "$$u" ] || systemctl stop --no-block --job-mode=ignore-dependencies $$u'
 StandardOutput=append:${PATHS.agentLog}
