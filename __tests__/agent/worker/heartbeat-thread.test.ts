@@ -137,12 +137,12 @@ test("R23: the thread comes before others where the system allows that, and take
 });
 
 inLongForm(() =>
-  test("R23: another process sees them keep their period within 10 % while 100 jobs log 10 MB/s and every core is busy, wherever a program that does nothing else can", async () => {
-    const beyond = (await heartbeatPeriod.run(() => {})).map(({ figures }) => figures["beyond 10 %"] ?? Number.NaN);
-    expect(beyond.length).toBeGreaterThanOrEqual(4);
-    // After each row of the agent's comes one of the program's.
-    for (let row = 0; row < beyond.length; row += 2)
-      expect(beyond[row]).toBeLessThanOrEqual(beyond[row + 1] ?? Number.NaN);
+  test("R23: another process sees them keep their period within 10 % while 100 jobs log 10 MB/s and every core is busy", async () => {
+    const beyond = (await heartbeatPeriod.run(() => {})).map(({ figures }) => figures["beyond 10 %"]);
+    expect(beyond.length).toBeGreaterThanOrEqual(8);
+    // After each row of the agent's comes one of a program that does nothing else: where that one cannot, the machine is not fit to tell.
+    const rows = (first: number) => beyond.filter((_, row) => row % 2 === first);
+    expect({ bare: rows(1), agent: rows(0) }).toEqual({ bare: rows(1).map(() => 0), agent: rows(0).map(() => 0) });
   }, 900_000),
 );
 

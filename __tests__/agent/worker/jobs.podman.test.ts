@@ -128,6 +128,9 @@ test("each job is a unit of its own in the jobs' slice, limited to a slot's shar
   expect(await property(unit, "Slice")).toBe("holdfast-jobs.slice");
   expect(Number(await property(unit, "MemoryMax"))).toBe(limits.memoryBytes);
   expect(await property(unit, "CPUQuotaPerSecUSec")).toBe(`${limits.cpuPercent / 100}s`);
+  // The slice beside the system's, in which agent and guard come first.
+  const weights = [AGENT, GUARD, "system.slice", "holdfast-jobs.slice"].map((name) => property(name, "CPUWeight"));
+  expect(await Promise.all(weights)).toEqual(["1000", "1000", "[not set]", "50"]);
   // Not of none: Linux would hand a core to a program that takes cores all the same.
   for (const crashing of [unit, AGENT, GUARD]) expect(await property(crashing, "LimitCORE")).toBe("1");
   expect(await worker.exec("grep", "Max core file size", `/proc/${pid}/limits`)).toMatch(/size\s+1\s+1\s/);

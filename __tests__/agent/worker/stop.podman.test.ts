@@ -1,4 +1,6 @@
 import { readFileSync } from "node:fs";
+import { machineInstant } from "../../../agent/worker/lease-keeper";
+import { jobsMovedAfterMs, LeaseTiming } from "../../../control-plane/lease/timing";
 import { type FakeAws, startAws } from "../../support/fake-aws";
 import { type FakeControlPlane, startControlPlane } from "../../support/fake-control-plane";
 import { type RunningServer, startHttpServer } from "../../support/http-server";
@@ -8,6 +10,7 @@ import { useLab } from "../../support/instance/lab";
 import { MINIMAL_WORKER, SECRET_ARN } from "../../support/user-data";
 import { releaseObjects, startWorkerInstance, workerBoot } from "../../support/worker-boot";
 import { grantOf } from "./jobs/supervised";
+import { unitsThatAre } from "./unit-moments";
 
 const TOKEN = "canary-deployment-token-51c0";
 const WORKER = "holdfast-worker.service";
@@ -113,19 +116,28 @@ test("R24: while a stop lasts, daemons end with the guard, and not after the age
   await worker.until("the agent has left", async () => (await property(WORKER, "ActiveState")) === "inactive");
 });
 
-test("R24: while the machine's stop waits for an agent that stands still, daemons end with the lease", async () => {
+test("R24: while the machine's stop waits for an agent that stands still, daemons end with the lease, before their jobs may be another's", async () => {
   const job = await runJob("TimeoutStopSec=infinity\nWatchdogSec=10");
-  controlPlane.leaseMs = 8_000;
+  const timing = LeaseTiming.parse({ heartbeatMs: 1_000, workerLeaseMs: 5_000 });
+  let heardAt = Number.NaN;
+  controlPlane.leaseMs = timing.workerLeaseMs;
+  controlPlane.intercept = ({ name }) => {
+    if (name === "heartbeat") heardAt = machineInstant().monotonicMs;
+    return undefined;
+  };
   await worker.until("the guard holds it", async () => /^\d(\.\d+)?s$/.test(await property(GUARD, "WatchdogUSec")));
 
   // WHEN all of them are to stop at once; systemd has a process that stands still go on, to hear of its stop
   await worker.exec("systemctl", "stop", "--no-block", WORKER, ORDER, job);
   await worker.exec("systemctl", "kill", "--kill-whom=main", "--signal=STOP", WORKER);
-  await worker.until("the daemon is asked to end", () => words.length > 0);
+  const movedAt = heardAt + jobsMovedAfterMs(timing);
+  await worker.until("the daemon has ended", async () => (await unitsThatAre("stopped", worker)).has(job));
 
+  expect((await unitsThatAre("stopped", worker)).get(job)).toBeLessThan(movedAt);
   expect(await property(WORKER, "ActiveState")).toBe("deactivating");
   expect(words).toEqual(["SIGTERM"]);
   controlPlane.leaseMs = 30_000;
+  controlPlane.intercept = undefined;
   await worker.exec("systemctl", "kill", "--kill-whom=main", "--signal=KILL", WORKER);
 });
 

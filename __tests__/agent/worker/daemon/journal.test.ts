@@ -1,6 +1,6 @@
 import { chmodSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { lastLinesOf } from "../../../../agent/worker/daemon/journal";
+import { followJournal, lastLinesOf } from "../../../../agent/worker/daemon/journal";
 import { useScratch } from "../../../support/scratch";
 
 const scratch = useScratch();
@@ -65,4 +65,25 @@ test("R27: of a daemon that ended well systemd says nothing: what is there is gi
 test("R27: there are no last lines where the journal cannot be read", async () => {
   timeFor(2);
   expect(await lastLinesOf("unit", 50, join(scratch.path, "none"))).toEqual([]);
+});
+
+test("R23: of a flood the agent reads no more than 64 KiB at a time, ten times a second: the rest waits in the journal", async () => {
+  const line = JSON.stringify({ __CURSOR: "c", __REALTIME_TIMESTAMP: "1", MESSAGE: "x".repeat(1_000) });
+  const path = scratch.write("journalctl", `#!/bin/sh\nexec yes '${line}'\n`);
+  chmodSync(path, 0o755);
+  const ended = new AbortController();
+  const READS = 6;
+
+  const startedAt = performance.now();
+  let [reads, bytes] = [0, 0];
+  for await (const entries of followJournal({ slice: "slice", journalctl: path, ended: ended.signal })) {
+    bytes += entries.length * (line.length + 1);
+    reads += 1;
+    if (reads === READS) break;
+  }
+
+  expect(reads).toBe(READS);
+  expect(bytes).toBeLessThanOrEqual(READS * 64 * 1_024);
+  // A timer may be a millisecond early, and never more.
+  expect(performance.now() - startedAt).toBeGreaterThanOrEqual((READS - 1) * 99);
 });

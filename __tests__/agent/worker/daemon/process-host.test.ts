@@ -6,6 +6,7 @@ import fs, {
   promises,
   readdirSync,
   readFileSync,
+  readlinkSync,
   statSync,
   symlinkSync,
   utimesSync,
@@ -265,6 +266,17 @@ test("R23: a daemon yields to the agent that started it, by itself and as a sess
       expect(readFileSync(session, "utf8")).toMatch(/ nice 10\n$/),
     );
   }
+});
+
+test("R23: what a daemon says goes into its file by itself: however much it is, the agent has nothing to do with it", async () => {
+  const host = hostOf("sleep", "600");
+  host.holdLease(leaseOf(600_000));
+  const daemon = await start(host);
+
+  const pid = await runs(daemon, "sleep");
+
+  const output = join(scratch.path, daemon.record.jobId, "output.log");
+  expect([1, 2].map((descriptor) => readlinkSync(`/proc/${pid}/fd/${descriptor}`))).toEqual([output, output]);
 });
 
 test("without a lease nothing is started; one that is to be kept has no leash", async () => {
