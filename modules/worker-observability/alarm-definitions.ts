@@ -56,6 +56,12 @@ export const ALARM_NAMES = [
 ] as const;
 export type AlarmName = (typeof ALARM_NAMES)[number];
 
+/** Job-minutes by which a period was worse than the one before. */
+const UNHEALTHY_RISE = "FILL(DIFF(FILL(unhealthy, REPEAT)), 0)";
+
+/** From this share of a pool's jobs on it is the release that ails them, and not each its own source or sink. */
+const RELEASE_AT_FAULT = 0.1;
+
 /** Group metrics arrive a minute late at times: their last value stands until then. */
 const known = (id: string) => `FILL(FILL(${id}, REPEAT), 0)`;
 
@@ -75,6 +81,7 @@ export function alarmDefinitions(
     statistic: "Minimum",
   };
   const unhealthy: MathTerm = { metric: poolMetric(subject, "JobsUnhealthy"), statistic: "Sum" };
+  const used: MathTerm = { metric: poolMetric(subject, "SlotsUsed"), statistic: "Sum" };
   const bootFailed: MathTerm = { metric: poolMetric(subject, "BootFailed"), statistic: "Sum" };
   const backlogAge: MathTerm =
     subject.backlog.kind === "sqs"
@@ -186,9 +193,9 @@ export function alarmDefinitions(
       watches: {
         label: "signs of a bad release",
         expression:
-          `IF(FILL(boot_failed, 0) > 0 OR ` +
-          `FILL(DIFF(FILL(unhealthy, REPEAT)), 0) / 5 >= ${literal(unhealthyJobs)}, 1, 0)`,
-        terms: { boot_failed: bootFailed, unhealthy },
+          `IF(FILL(boot_failed, 0) > 0 OR (${UNHEALTHY_RISE} / 5 >= ${literal(unhealthyJobs)} AND ` +
+          `${UNHEALTHY_RISE} >= FILL(FILL(used, REPEAT), 0) * ${RELEASE_AT_FAULT}), 1, 0)`,
+        terms: { boot_failed: bootFailed, unhealthy, used },
       },
       periodSeconds: 300,
       breaching: 1,
@@ -196,8 +203,9 @@ export function alarmDefinitions(
       threshold: 1,
       missingData: "notBreaching",
       description:
-        "Within five minutes a boot failed or the number of unhealthy jobs rose; an instance refresh under way rolls back. It looks " +
-        "at the rise, so a pool that is ill already can still be given its cure. No data means that nothing failed.",
+        "Within five minutes a boot failed or unhealthy jobs rose by a tenth of the pool's; an instance refresh under way rolls " +
+        "back. It looks at the rise, so a pool that is ill already can still be given its cure, and at the share, so single jobs that " +
+        "fail do not stop it. No data means that nothing failed.",
     },
   };
 }

@@ -207,6 +207,23 @@ describe.each(READINGS)("when CloudWatch reads gaps as %o", (reading) => {
       }),
     ).toBe(-1);
   });
+
+  test.each([
+    ["free of single jobs that fail once each", 40, 1, -1],
+    ["rolled back when a tenth of the jobs stays unhealthy", 40, 4, 64],
+    ["rolled back when as many fail once each in a pool of few jobs", 5, 1, 64],
+    ["rolled back although nobody tells how many jobs there are", null, 1, 64],
+  ])("a refresh is %s", (_, used, unhealthy, minute) => {
+    const fails = {
+      SlotsUsed: [[120, used]] as const,
+      JobsUnhealthy: [
+        [60, 0],
+        [5, unhealthy],
+        [55, 0],
+      ] as const,
+    };
+    expect(onSince("refresh-guard", fails)).toBe(minute);
+  });
 });
 
 test("defect 9: of all alarms, only the heartbeat tells of a dead agent: its host is well, and its jobs report nothing", () => {
