@@ -4,14 +4,18 @@ export type WantedTest = Extract<Action, { kind: "test_connection" }>;
 export type TestResult = Omit<Request<"connection-test">, "testId">;
 export type StepResult = TestResult["steps"][number];
 
-/** What a check found where nothing stands in a job's way; a text alone means that all is well. */
-export type Finding = string | { readonly result: "warning"; readonly detail: string };
+/** What a check found where nothing stands in a job's way; a text alone means that all is well, `skipped` that nobody looked, and why. */
+export type Finding = string | { readonly result: "warning" | "skipped"; readonly detail: string };
 
 /** One step. It throws what stands in a job's way. */
 export interface Check {
   readonly step: StepResult["step"];
   readonly look: (signal: AbortSignal) => Promise<Finding>;
 }
+
+/** Steps that cannot be tried, or not without a trace. */
+export const unchecked = (steps: readonly StepResult["step"][], why: string): readonly Check[] =>
+  steps.map((step) => ({ step, look: async () => ({ result: "skipped", detail: `not checked: ${why}` }) }));
 
 /** The steps of one kind of database. */
 export interface Checks {

@@ -1,16 +1,18 @@
 import type { Connection as Session } from "mysql2/promise";
 import type { Connection } from "../../../control-plane/protocol";
-import type { Check, Checks, Finding, TestProps } from "./check";
+import { type Check, type Checks, type Finding, type TestProps, unchecked } from "./check";
 import { type Address, connected, firstBytes } from "./reach";
 
 export interface MysqlProps extends Pick<TestProps, "role" | "connection"> {
   readonly address: Address;
+  /** Steps of a sink that speaks MySQL's protocol. @default - nothing of a sink is tried beyond the login */
+  readonly sinkChecks?: (ask: Ask) => readonly Check[];
 }
 
 type Login = { readonly usesTls: boolean } & ({ readonly session: Session } | { readonly error: unknown });
 
 /** A MySQL server is tried as a daemon would use it: TLS where it offers any, login, and what reading its binary log takes. */
-export function mysqlChecks({ role, connection, address }: MysqlProps): Checks {
+export function mysqlChecks({ role, connection, address, sinkChecks = untried }: MysqlProps): Checks {
   const isVerified = connection.options["MYSQL_TLS_SKIP_VERIFY"] !== "true";
   const open = new Set<Session>();
   let login: Promise<Login> | undefined;
@@ -47,7 +49,7 @@ export function mysqlChecks({ role, connection, address }: MysqlProps): Checks {
     steps: [
       { step: "tls", look: tls },
       { step: "auth", look: auth },
-      ...(role === "source" ? sourceChecks(ask, connection) : []),
+      ...(role === "source" ? sourceChecks(ask, connection) : sinkChecks(ask)),
     ],
     close: () => {
       for (const session of open) session.destroy();
@@ -107,7 +109,10 @@ const codeOf = (error: unknown): string => String((error as { code?: unknown }).
 /** The server has answered, and means no. */
 const isRefusal = (error: unknown): boolean => codeOf(error).startsWith("ER_");
 
-type Ask = <Row extends object>(text: string) => Promise<Row[]>;
+const untried = () => unchecked(["privileges", "write"], "no daemon writes to MySQL");
+
+/** Rows of a query; throws what the login did. */
+export type Ask = <Row extends object>(text: string) => Promise<Row[]>;
 
 /** What a user needs to read the binary log, and what the second is called by MariaDB. */
 const PRIVILEGES = [/^REPLICATION SLAVE$/, /^(REPLICATION CLIENT|BINLOG MONITOR|SUPER)$/];
@@ -129,7 +134,7 @@ function sourceChecks(ask: Ask, { options }: Connection): readonly Check[] {
   };
   const replication = async (): Promise<Finding> => {
     const rows = await ask<{ Variable_name: string; Value: string }>(
-      "show global variables where variable_name in ('log_bin', 'binlog_format', 'binlog_row_image', 'gtid_mode')",
+      "show global variables where variable_name in ('log_bin', 'binlog_format', 'binlog_row_image', 'gtid_mode', 'server_id')",
     );
     const set = new Map(rows.map(({ Variable_name: name, Value }) => [name.toLowerCase(), Value.toUpperCase()]));
     if (set.get("log_bin") !== "ON") throw new Error("the server writes no binary log: start it with log_bin");
@@ -139,6 +144,9 @@ function sourceChecks(ask: Ask, { options }: Connection): readonly Check[] {
     ] as const) {
       if (set.get(name) !== wanted) throw new Error(`${name} = ${set.get(name)}: set it to ${wanted}`);
     }
+    const id = set.get("server_id");
+    if (id === "0") throw new Error("server_id = 0: set it to another number, the server turns replicas away");
+    if (id === options["MYSQL_SERVER_ID"]) throw new Error(`server_id = ${id}: give the job another MYSQL_SERVER_ID`);
     const usesGtids = options["MYSQL_GTID_ENABLED"] !== "false";
     if (!usesGtids || set.get("gtid_mode") === "ON")
       return `rows in full, ${usesGtids ? "with GTIDs" : "without GTIDs"}`;

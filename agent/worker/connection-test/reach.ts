@@ -28,8 +28,8 @@ export function addressOf({ url }: Connection): Address | undefined {
   return { host: hostname.replace(/^\[(.*)\]$/, "$1"), port: number };
 }
 
-/** Whether the name leads somewhere, and whether somebody listens there. */
-export function reachChecks(address: Address): readonly Check[] {
+/** Whether the name leads somewhere, and whether somebody listens there, and on the host's `morePorts`. */
+export function reachChecks(address: Address, ...morePorts: readonly number[]): readonly Check[] {
   return [
     {
       step: "dns",
@@ -39,15 +39,17 @@ export function reachChecks(address: Address): readonly Check[] {
         return found.map((entry) => entry.address).join(", ");
       },
     },
-    {
-      step: "tcp",
-      look: async (signal) => {
-        const socket = await connected(address, signal);
-        const from = `${socket.localAddress}`;
-        socket.destroy();
-        return `${address.host}:${address.port} from ${from}`;
-      },
-    },
+    ...[address.port, ...morePorts].map(
+      (port): Check => ({
+        step: "tcp",
+        look: async (signal) => {
+          const socket = await connected({ host: address.host, port }, signal);
+          const from = `${socket.localAddress}`;
+          socket.destroy();
+          return `${address.host}:${port} from ${from}`;
+        },
+      }),
+    ),
   ];
 }
 

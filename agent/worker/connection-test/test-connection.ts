@@ -1,10 +1,11 @@
 import { reason } from "../../host/log";
 import { withDeadline } from "../../host/waiting";
 import { withoutSecrets } from "../without-secrets";
-import type { Checks, Finding, StepResult, TestProps, TestResult } from "./check";
+import { type Checks, type StepResult, type TestProps, type TestResult, unchecked } from "./check";
 import { mysqlChecks } from "./mysql";
 import { postgresChecks } from "./postgres";
 import { addressOf, reachChecks } from "./reach";
+import { starrocksChecks } from "./starrocks";
 
 /** Half a second short of ten: the answer has a way to go. */
 const TIMEOUT_MS = 9_500;
@@ -49,6 +50,7 @@ function checksOf({ role, connection, plainConnectionsOnly }: TestProps): Checks
     const look = () => Promise.reject(new Error("the datasource's url is not one with a host: correct it"));
     return { steps: [{ step: "dns", look }], close: () => {} };
   }
+  if (connection.engine === "starrocks") return starrocksChecks({ connection, address });
   const reach = reachChecks(address);
   const { steps, close } = /^postgres/.test(connection.engine)
     ? postgresChecks({ role, connection, address, plainConnectionsOnly })
@@ -59,9 +61,6 @@ function checksOf({ role, connection, plainConnectionsOnly }: TestProps): Checks
 }
 
 function unknownChecks(engine: string): Checks {
-  const look = async (): Promise<Finding> => ({
-    result: "warning",
-    detail: `not tried: of ${engine} only the address is tested`,
-  });
-  return { steps: [{ step: "auth", look }], close: () => {} };
+  const steps = unchecked(["auth", "privileges", "write"], `of ${engine} only the address is tried`);
+  return { steps, close: () => {} };
 }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { testConnection } from "../../../../agent/worker/connection-test/test-connection";
 import { certificateAuthority } from "../../../support/certificates";
+import { type HttpAnswer, type HttpRequest, type RunningServer, startHttpServer } from "../../../support/http-server";
 import { startTestMariadb, type TestMariadb } from "../../../support/mariadb";
 
 jest.setTimeout(120_000);
@@ -123,8 +124,101 @@ test.each([
   expect(result.detail).toBe(`${name} = ${value}: set it to ${wanted}`);
 });
 
-test("R35: as a sink a MySQL server is tried as far as the login", async () => {
+test("R35: as a sink a MySQL server is tried as far as the login, and what is not checked says so", async () => {
   const result = await tested({ role: "sink", user: "reader" });
 
-  expect(result.outcome).toEqual(["dns ok", "tcp ok", "tls ok", "auth ok"]);
+  expect(result.outcome).toEqual(["dns ok", "tcp ok", "tls ok", "auth ok", "privileges skipped", "write skipped"]);
+  expect(result.ok).toBe(true);
+  expect(result.steps.at(-1)?.detail).toBe("not checked: no daemon writes to MySQL");
+});
+
+test("R35: a source whose server_id the job has, too, is refused", async () => {
+  await server.admin.query("set global server_id = 7");
+  const result = await tested({ options: { MYSQL_SERVER_ID: "7" } });
+  await server.admin.query("set global server_id = 1");
+
+  expect(result.outcome).toEqual(reached("replication", "failed"));
+  expect(result.detail).toBe("server_id = 7: give the job another MYSQL_SERVER_ID");
+});
+
+describe("R35: a StarRocks sink", () => {
+  let frontend: RunningServer;
+  let answer: (request: HttpRequest) => HttpAnswer;
+  const asked: HttpRequest[] = [];
+  const state = (): HttpAnswer => ({ status: 200, body: '{"status":"OK","state":"UNKNOWN"}' });
+
+  beforeAll(async () => {
+    frontend = await startHttpServer(
+      (request) => {
+        asked.push(request);
+        return answer(request);
+      },
+      { host: server.host },
+    );
+    await server.admin.query(`create user loader identified by '${PASSWORD}'`);
+    await server.admin.query("grant insert, alter on shop.* to loader");
+  });
+  afterAll(() => frontend.close());
+  beforeEach(() => {
+    asked.length = 0;
+    answer = state;
+  });
+
+  async function loaded({ user = "loader", password = PASSWORD, port = server.port, database = "shop" } = {}) {
+    const options = { SINK_PORT: `${port}`, SINK_DATABASE: database };
+    const connection = { engine: "starrocks", url: frontend.endpoint, user, password, options };
+    const result = await testConnection({ role: "sink", connection, plainConnectionsOnly: true });
+    return { ...result, outcome: result.steps.map(({ step, result: how }) => `${step} ${how}`) };
+  }
+
+  const REACHED = ["dns ok", "tcp ok", "tcp ok", "tls ok", "auth ok"];
+
+  test("is tried on both ports, by MySQL's protocol and over HTTP, and nothing is loaded", async () => {
+    const result = await loaded();
+
+    expect(result.outcome).toEqual([...REACHED, "privileges ok", "auth ok", "write skipped"]);
+    expect(result.ok).toBe(true);
+    expect(result.steps.at(-1)?.detail).toBe("not checked: a stream load would leave a row");
+    expect(asked.map(({ method, url }) => `${method} ${url.pathname}`)).toEqual(["GET /api/shop/get_load_state"]);
+    const login = Buffer.from(`loader:${PASSWORD}`).toString("base64");
+    expect(asked[0]?.headers["authorization"]).toBe(`Basic ${login}`);
+    expect(JSON.stringify(result)).not.toContain("canary");
+  });
+
+  test("whose user may only read is warned of, since a role may hold the rest", async () => {
+    const result = await loaded({ user: "reader" });
+
+    expect(result.outcome).toEqual([...REACHED, "privileges warning", "auth ok", "write skipped"]);
+    expect(result.steps[5]?.detail).toContain("GRANT ALTER, INSERT ON ALL TABLES IN DATABASE shop");
+  });
+
+  test.each<[string, number, Parameters<typeof loaded>[0], RegExp]>([
+    ["its MySQL port is closed", 2, { port: 1 }, /ECONNREFUSED/],
+    ["the password is wrong", 4, { password: "canary-wrong" }, /Access denied/],
+    ["there is no such database", 4, { database: "nope" }, /nope/],
+  ])("fails where %s", async (_, at, wanted, detail) => {
+    const result = await loaded(wanted);
+
+    expect([result.ok, result.steps.findIndex(({ result: how }) => how === "failed")]).toEqual([false, at]);
+    expect(result.steps[at]?.detail).toMatch(detail);
+    expect(JSON.stringify(result)).not.toContain("canary");
+  });
+
+  test.each<[string, HttpAnswer, string, RegExp]>([
+    ["refuses the login", { status: 401 }, "failed", /refuses the login over HTTP: 401/],
+    [
+      "leads to another frontend, with the login in its address",
+      { status: 307, headers: { location: `http://loader:${PASSWORD.replaceAll("/", "%2F")}@leader:8030/api` } },
+      "ok",
+      /led by leader:8030$/,
+    ],
+    ["is a backend's", { status: 404 }, "skipped", /no frontend's HTTP port/],
+    ["knows no such database", { status: 200, body: '{"status":"FAILED","msg":"unknown"}' }, "failed", /unknown/],
+  ])("is told what its HTTP port says: one that %s", async (_, given, how, detail) => {
+    answer = () => given;
+    const result = await loaded();
+
+    expect(result.steps[6]).toMatchObject({ step: "auth", result: how, detail: expect.stringMatching(detail) });
+    expect(JSON.stringify(result)).not.toContain("canary");
+  });
 });
