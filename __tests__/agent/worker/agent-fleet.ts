@@ -9,6 +9,7 @@ import type { LeaseTiming } from "../../../control-plane/lease/timing";
 import type { Answer, MessageName, Request } from "../../../control-plane/protocol";
 import { Operator, startCopy } from "../../control-plane/api/clients";
 import { layCable } from "../../support/cable";
+import { longForm } from "../../support/long-form";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres";
 import { INSTANCE_CONFIG } from "./instance-config";
 import { RecordedDaemons, RecordedSink } from "./recorded-daemons";
@@ -66,7 +67,7 @@ export interface AgentFleet {
 
 /** Gives the tests of a file fleets on one PostgreSQL; what a test leaves running is ended after it. */
 export function useAgentFleets(): { freshFleet(timing: LeaseTiming): Promise<AgentFleet> } {
-  jest.setTimeout(3_600_000);
+  jest.setTimeout(longForm(120_000, 3_600_000));
   let postgres: TestPostgres;
   let closing: (() => Promise<void>)[] = [];
   beforeAll(async () => {
