@@ -5,6 +5,7 @@ import type { DaemonEnd, DaemonProcess } from "../../../agent/worker/daemon/daem
 import { PortPool } from "../../../agent/worker/daemon/free-port";
 import { daemonQuirks } from "../../../agent/worker/daemon/quirks";
 import { JobSupervisor } from "../../../agent/worker/jobs/job-supervisor";
+import { streamingStatus } from "../../support/streaming-status";
 import { recordOf } from "./daemon/daemon-record";
 import { RecordingSource } from "./jobs/supervised";
 
@@ -48,15 +49,7 @@ function slowApi(port: number): DaemonApi {
   return {
     health: () => answer({ status: "serving", stage: "cdc", stage_detail: "", error_detail: "" }),
     status: () =>
-      answer({
-        state: "running",
-        confirmed_lsn: 1n,
-        pending_events: 0,
-        slot_name: port === FOREIGN ? "another" : `slot-${port}`,
-        tables: ["orders"],
-        snapshot_active: false,
-        snapshot_chunks_done: 0,
-      }),
+      answer(streamingStatus({ slot_name: port === FOREIGN ? "another" : `slot-${port}`, tables: ["orders"] })),
     figures: () => answer(undefined),
     pause: () => answer(true),
     stop: () => answer(true),

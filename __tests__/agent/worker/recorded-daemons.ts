@@ -1,5 +1,6 @@
 import type { DaemonApi } from "../../../agent/worker/daemon/daemon-api";
 import type { DaemonEnd, DaemonHost, DaemonProcess, DaemonRecord } from "../../../agent/worker/daemon/daemon-host";
+import { streamingStatus } from "../../support/streaming-status";
 
 /** One life of a stand-in daemon, on the clock of `performance.now()`. */
 export interface DaemonLife {
@@ -114,16 +115,13 @@ class RecordedDaemon {
 
   readonly api: DaemonApi = {
     health: async () => ({ status: "serving", stage: "cdc", stage_detail: "", error_detail: "" }),
-    status: async () => ({
-      state: this.state,
-      confirmed_lsn: this.life.written,
-      pending_events: 0,
-      slot_name: this.record.slotName,
-      tables: [...this.record.tables],
-      snapshot_active: false,
-      snapshot_chunks_done: 0,
-      snapshot_chunks_total: 0,
-    }),
+    status: async () =>
+      streamingStatus({
+        state: this.state,
+        confirmed_lsn: this.life.written,
+        slot_name: this.record.slotName,
+        tables: [...this.record.tables],
+      }),
     figures: async () => undefined,
     pause: async () => {
       this.state = "paused";

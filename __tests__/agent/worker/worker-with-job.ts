@@ -4,11 +4,12 @@ import { createLog } from "../../../agent/host/log";
 import { runAgent } from "../../../agent/worker/agent";
 import { ec2Cloud } from "../../../agent/worker/cloud";
 import { type ControlPlaneClient, ControlPlaneError } from "../../../agent/worker/control-plane-client";
-import type { CdcStatus, DaemonApi, Figures } from "../../../agent/worker/daemon/daemon-api";
+import type { DaemonApi, Figures } from "../../../agent/worker/daemon/daemon-api";
 import type { DaemonEnd, DaemonHost } from "../../../agent/worker/daemon/daemon-host";
 import { daemonQuirks } from "../../../agent/worker/daemon/quirks";
 import type { DrainMode } from "../../../agent/worker/drain";
 import type { Action, Grant, Request } from "../../../control-plane/protocol";
+import { streamingStatus } from "../../support/streaming-status";
 import { INSTANCE, INSTANCE_CONFIG } from "./instance-config";
 import { grantOf } from "./jobs/supervised";
 
@@ -71,13 +72,7 @@ export async function workerWithJob({
       resolve(end);
     };
   });
-  const status = {
-    state: "running",
-    confirmed_lsn: 1n,
-    pending_events: 0,
-    snapshot_chunks_total: 0,
-    snapshot_chunks_done: 0,
-  } as const;
+  const status = streamingStatus({});
   const host: DaemonHost = {
     survivors: async () => [],
     start: async ({ record }) => {
@@ -99,7 +94,7 @@ export async function workerWithJob({
   };
   const api: DaemonApi = {
     health: async () => ({ status: "serving", stage: "cdc", stage_detail: "", error_detail: "" }),
-    status: async () => status as unknown as CdcStatus,
+    status: async () => status,
     figures: async () => (lagMs === undefined ? undefined : ({ replication_lag_ms: lagMs } as Figures)),
     pause: async () => true,
     stop: async () => {

@@ -5,6 +5,7 @@ import type { DaemonApi } from "../../../agent/worker/daemon/daemon-api";
 import type { DaemonEnd, DaemonHost, DaemonRecord } from "../../../agent/worker/daemon/daemon-host";
 import { PortPool } from "../../../agent/worker/daemon/free-port";
 import { daemonQuirks } from "../../../agent/worker/daemon/quirks";
+import { streamingStatus } from "../../support/streaming-status";
 
 /** Daemons that only exist: they are alive from their start until they are signalled. */
 class VirtualHost implements DaemonHost {
@@ -41,16 +42,7 @@ class VirtualHost implements DaemonHost {
     const { slotName: slot_name = "", tables = [] } = this.byPort.get(port) ?? {};
     return {
       health: async () => ({ status: "serving", stage: "cdc", stage_detail: "", error_detail: "" }),
-      status: async () => ({
-        state: "running",
-        confirmed_lsn: 1n,
-        pending_events: 0,
-        slot_name,
-        tables,
-        snapshot_active: false,
-        snapshot_chunks_total: 0,
-        snapshot_chunks_done: 0,
-      }),
+      status: async () => streamingStatus({ slot_name, tables }),
       figures: async () => undefined,
       pause: async () => true,
       stop: async () => true,

@@ -1,5 +1,6 @@
 import type { CdcStatus, DaemonApi } from "../../../../agent/worker/daemon/daemon-api";
 import type { DaemonEnd, DaemonProcess, DaemonRecord } from "../../../../agent/worker/daemon/daemon-host";
+import { streamingStatus } from "../../../support/streaming-status";
 import type { Machine } from "./machine";
 
 /** How soon an agent sees that a daemon has ended. */
@@ -89,16 +90,7 @@ export class Daemon {
 
   private status(): CdcStatus {
     const { slotName: slot_name, tables } = this.record;
-    return {
-      state: "running",
-      confirmed_lsn: BigInt(Math.floor(this.machine.world.nowMs / 1_000)),
-      pending_events: 0,
-      slot_name,
-      tables,
-      snapshot_active: false,
-      snapshot_chunks_done: 0,
-      snapshot_chunks_total: 0,
-    };
+    return streamingStatus({ confirmed_lsn: BigInt(Math.floor(this.machine.world.nowMs / 1_000)), slot_name, tables });
   }
 
   private answer<Answer>(answer: Answer): Answer {
