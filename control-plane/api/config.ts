@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import * as z from "zod";
 import { LeaseTiming } from "../lease/timing";
 import { type Keyring, parseKeyring } from "../store/seal";
@@ -56,12 +57,17 @@ export interface Configuration {
   readonly timing: LeaseTiming;
 }
 
+type Variables = Readonly<Record<string, string | undefined>>;
+
+/** What may be in a file instead, named by the variable with `_FILE` behind it: an environment is inherited by every child. */
+const SECRETS = ["DATABASE_URL", "HOLDFAST_KEYRING"];
+
 /**
  * Reads the environment. Throws an error with one line per fault, each naming its variable and what to write; intervals under
  * which a lease would not be safe are faults too.
  */
-export function readConfiguration(environment: Readonly<Record<string, string | undefined>>): Configuration {
-  const parsed = Environment.safeParse(environment);
+export function readConfiguration(environment: Variables): Configuration {
+  const parsed = Environment.safeParse({ ...environment, ...secretsInFiles(environment) });
   if (!parsed.success) throw faults(parsed.error, (path) => path);
   const { data } = parsed;
   const timing = LeaseTiming.safeParse({
@@ -85,7 +91,26 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
   };
 }
 
-function faults(error: z.ZodError, variable: (path: string) => string): Error {
-  const lines = error.issues.map(({ path, message }) => `${variable(path.join("."))}: ${message}`);
-  return new Error(`the control plane's configuration is not usable\n  ${lines.join("\n  ")}`);
+/** A line break at the end does not belong to a secret. */
+function secretsInFiles(environment: Variables): Variables {
+  const named = SECRETS.flatMap((secret) => {
+    const file = environment[`${secret}_FILE`];
+    return file === undefined ? [] : [{ secret, file, variable: `${secret}_FILE` }];
+  });
+  const read = named.map(({ secret, file, variable }) => {
+    if (environment[secret] !== undefined) throw unusable([`${variable}: ${secret} is set too: leave one of them`]);
+    try {
+      return [secret, readFileSync(file, "utf8").replace(/\r?\n$/, "")];
+    } catch (error) {
+      throw unusable([`${variable}: ${(error as Error).message}: name a file that can be read`]);
+    }
+  });
+  return Object.fromEntries(read);
 }
+
+function faults(error: z.ZodError, variable: (path: string) => string): Error {
+  return unusable(error.issues.map(({ path, message }) => `${variable(path.join("."))}: ${message}`));
+}
+
+const unusable = (lines: readonly string[]): Error =>
+  new Error(`the control plane's configuration is not usable\n  ${lines.join("\n  ")}`);

@@ -3,7 +3,7 @@ import type { HttpBindings } from "@hono/node-server";
 import type { Placement } from "../lease/placement";
 import { isSameRef, refOf } from "../protocol/job-ref";
 import { PROTOCOL_VERSION } from "../protocol/limits";
-import type { Action, Grant, MessageName, Request, Response } from "../protocol/messages";
+import type { Action, JobRef, MessageName, Request, Response } from "../protocol/messages";
 import { openGrants } from "../store/claim";
 import { answerTest, readOwedTests } from "../store/connection-tests";
 import { transaction } from "../store/database";
@@ -111,7 +111,7 @@ export const HANDLERS = {
         const grants = granted.map(({ jobId, fence, assignment }) => {
           return { jobId, fence, ...assignment, deadlineMs: api.timing.grantMs };
         });
-        takeBackUndelivered(api, sender, grants);
+        takeBackUndelivered(api, sender, grants.map(refOf));
         api.telemetry.claimed(grants.length);
         return { grants, nextMs: 1, actions };
       }
@@ -199,8 +199,11 @@ async function owed(
   return owesUpgrade ? [...tests, ...(await readOwedUpgrades(pool, sessionId))] : tests;
 }
 
-/** A grant that did not reach its worker goes to somebody else at once instead of waiting for its deadline. One that was started stays. */
-function takeBackUndelivered(api: ApiContext, { gone, outgoing, sessionId }: Sender, grants: readonly Grant[]): void {
+/**
+ * A grant that did not reach its worker goes to somebody else at once instead of waiting for its deadline. One that was started stays. It
+ * is waited for without the credentials that grants hold.
+ */
+function takeBackUndelivered(api: ApiContext, { gone, outgoing, sessionId }: Sender, grants: readonly JobRef[]): void {
   if (grants.length === 0) return;
   const takeBack = (): void => {
     const ungranted = grants.map((grant) => ungrantJob(api.pool, sessionId, grant));

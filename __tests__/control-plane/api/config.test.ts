@@ -2,6 +2,7 @@ import { Writable } from "node:stream";
 import { readConfiguration } from "../../../control-plane/api/config";
 import { createLogger } from "../../../control-plane/api/logger";
 import { RateLimit } from "../../../control-plane/api/rate-limit";
+import { useScratch } from "../../support/scratch";
 
 const ENVIRONMENT = { DATABASE_URL: "postgres://u:p@db/holdfast", HOLDFAST_KEYRING: `k1:${"11".repeat(32)}` };
 
@@ -20,6 +21,30 @@ describe("the control plane's configuration", () => {
     [{ HOLDFAST_SERVER_LEASE_MS: "18000" }, "HOLDFAST_SERVER_LEASE_MS: jobs would move after 17640 ms"],
   ])("control-plane 3: refuses to start with %p", (change, message) => {
     expect(() => readConfiguration({ ...ENVIRONMENT, ...change })).toThrow(message);
+  });
+});
+
+describe("secrets in files", () => {
+  const scratch = useScratch();
+  const named = (files: object) => readConfiguration({ ...ENVIRONMENT, DATABASE_URL: undefined, ...files });
+
+  it("are taken without the line break at their end", () => {
+    const DATABASE_URL_FILE = scratch.write("url", "postgres://u:p@elsewhere/holdfast\n");
+    const HOLDFAST_KEYRING_FILE = scratch.write("keyring", `k2:${"22".repeat(32)}\n`);
+
+    const { databaseUrl, keyring } = named({ DATABASE_URL_FILE, HOLDFAST_KEYRING_FILE, HOLDFAST_KEYRING: undefined });
+    expect([databaseUrl, keyring.current]).toEqual(["postgres://u:p@elsewhere/holdfast", "k2"]);
+  });
+
+  it("are refused where they cannot be read, or are set beside", () => {
+    const missing = `${scratch.path}/missing`;
+    expect(() => named({ DATABASE_URL_FILE: missing })).toThrow(
+      /DATABASE_URL_FILE: ENOENT.*: name a file that can be read/,
+    );
+    const DATABASE_URL_FILE = scratch.write("url", "postgres://u:p@elsewhere/holdfast");
+    expect(() => readConfiguration({ ...ENVIRONMENT, DATABASE_URL_FILE })).toThrow(
+      "DATABASE_URL_FILE: DATABASE_URL is set too: leave one of them",
+    );
   });
 });
 
