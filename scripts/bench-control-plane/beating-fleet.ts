@@ -29,11 +29,11 @@ export class BeatingFleet {
   private readonly over = new AbortController();
 
   /** @param pools of connections; where there is one for each worker, so is a connection, as agents have it */
-  constructor(roads: readonly Address[], pools: number) {
+  constructor(roads: readonly Address[], pools: number, mostOfEach?: number) {
     setMaxListeners(0, this.over.signal);
     this.connections = Array.from(
       { length: pools },
-      (_, index) => new Connections(roads[index % roads.length] as Address),
+      (_, index) => new Connections(roads[index % roads.length] as Address, mostOfEach),
     );
   }
 

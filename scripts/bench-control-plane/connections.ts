@@ -26,10 +26,14 @@ export class Connections {
   /** How many connections were made, handshake included. */
   made = 0;
 
-  constructor(private readonly to: Address) {
+  /** @param most of them at a time; what is asked beyond waits. @default - as many as are asked for */
+  constructor(
+    private readonly to: Address,
+    most = Number.POSITIVE_INFINITY,
+  ) {
     const { url, secureContext } = to;
     const isSecure = url.startsWith("https:");
-    const kept = { keepAlive: true, maxFreeSockets: Number.POSITIVE_INFINITY };
+    const kept = { keepAlive: true, maxSockets: most, maxFreeSockets: Number.POSITIVE_INFINITY };
     // No worker resumes another's session.
     this.agent = isSecure ? new TlsAgent({ ...kept, maxCachedSessions: 0, secureContext }) : new Agent(kept);
     this.send = isSecure ? tlsRequest : request;

@@ -59,7 +59,7 @@ async function startBareServer({ directory }: BenchStore, answerBytes: number): 
 
 /** Measures a server, after one period to warm it up, and ends it. */
 async function beatAt(server: ServerProcess, store: BenchStore, sessions: readonly BenchSession[]) {
-  const connections = Array.from({ length: CONNECTIONS }, () => new Connections(server));
+  const connections = Array.from({ length: CONNECTIONS }, () => new Connections(server, 1));
   try {
     const ackMs: number[] = [];
     let answerBytes = 0;

@@ -26,7 +26,7 @@ export const reconnectStorm: Bench = {
     const port = Number(new URL(copy.url).port);
     const front = await startTlsFront(copy, WORKERS + beating, store.directory);
     const waiting = new ParkedFleet(copy, front.addresses);
-    const living = new BeatingFleet(front.addresses, beating);
+    const living = new BeatingFleet(front.addresses, beating, 1);
     try {
       const sessions = await openSessions(store, WORKERS);
       const tokens = sessions.map(({ token }) => token);
