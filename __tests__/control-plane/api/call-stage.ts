@@ -42,7 +42,7 @@ export const RELEASE = {
 /** Ways to what a mutating call needs. */
 export class Stage {
   private made = 0;
-  constructor(private readonly plane: Pick<TestControlPlane, "url" | "operator" | "pool" | "worker">) {}
+  constructor(private readonly plane: TestControlPlane) {}
 
   /** The token with which its workers register. */
   get deployment(): { readonly token: string } {
