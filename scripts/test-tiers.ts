@@ -84,6 +84,11 @@ export const TEST_TIERS: readonly TestTier[] = [
   },
   { name: "postgres", proves: "a real PostgreSQL server", commands: ["initdb", "postgres", "openssl"] },
   {
+    name: "dump",
+    proves: "that a dump of the control plane's database tells no secret",
+    commands: ["initdb", "postgres", "openssl", "pg_dump"],
+  },
+  {
     name: "chromium",
     proves: "the status page in a real browser",
     commands: ["chromium", "initdb", "postgres", "openssl"],
