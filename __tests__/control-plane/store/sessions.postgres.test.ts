@@ -257,9 +257,20 @@ describe("the sweeper", () => {
     const worker = await fleet.worker("w");
     const [grant] = await fleet.claim(worker);
     if (!grant) throw new Error("no grant");
+    const sinceStep = async (action: string, column: string): Promise<number> => {
+      const { rows } = await fleet.pool.query(
+        `select extract(epoch from j.${column} - a.at)::float as seconds from jobs j join audit_log a on a.subject = j.id::text
+         where j.id = $1 and a.action = $2`,
+        [jobId, action],
+      );
+      return rows[0].seconds;
+    };
+    expect(await sinceStep("job.claim", "grant_expires_at")).toBe(10);
     await fleet.pool.query("update jobs set grant_expires_at = now() - interval '1 second' where id = $1", [jobId]);
 
     expect(await sweep(fleet.pool, DEFAULT_TIMING)).toBe(1);
+    // It may be claimed from that moment on.
+    expect(await sinceStep("job.ungrant", "not_before")).toBe(0);
 
     expect(await fleet.row(jobId)).toMatchObject({ state: "pending", session_id: null, claim_id: null });
     expect(await fleet.start({ sessionId: worker, ...grant })).toBe("fenced");
