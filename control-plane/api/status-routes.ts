@@ -1,7 +1,7 @@
 import { type DeploymentStatus, type JobStatus, statusPage, type WorkerStatus } from "../portal/status-page";
 import { STATUS_SCRIPT } from "../portal/status-script";
 import { STATUS_STYLE } from "../portal/status-style";
-import { listDeployments, listJobs, listWorkers } from "../store/inventory";
+import { listDeployments, surveyJobs, surveyWorkers } from "../store/inventory";
 import type { ApiContext } from "./context";
 import type { Routes } from "./routes";
 
@@ -29,8 +29,8 @@ export function addStatusRoutes(routes: Routes, { pool }: ApiContext, access: St
       deployments.map(
         async ({ id, name }): Promise<DeploymentStatus> => ({
           name: String(name),
-          jobs: (await listJobs(pool, String(id))) as unknown as JobStatus[],
-          workers: (await listWorkers(pool, String(id))) as unknown as WorkerStatus[],
+          jobs: (await surveyJobs(pool, String(id))) as unknown as JobStatus[],
+          workers: (await surveyWorkers(pool, String(id))) as unknown as WorkerStatus[],
         }),
       ),
     );

@@ -127,7 +127,7 @@ export class Injector {
       });
       return state === "failed" ? "the old version serves on" : "done";
     } catch {
-      await operator.cancelUpgrade(id);
+      await operator.abortUpgrade(id);
       return "held to the deadline";
     }
   }

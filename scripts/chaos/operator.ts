@@ -99,8 +99,8 @@ export class Operator {
     return upgrades.find((upgrade) => upgrade.id === id)?.state;
   }
 
-  async cancelUpgrade(id: string): Promise<void> {
-    await this.ask(async (api) => await api.post(`${this.base}/upgrades/${id}/cancel`, {}, z.looseObject({})));
+  async abortUpgrade(id: string): Promise<void> {
+    await this.ask(async (api) => await api.post(`${this.base}/upgrades/${id}/abort`, {}, z.looseObject({})));
   }
 
   /** Number of the first entry of the audit log that does not fit to the one before; null when all fit. */

@@ -2,7 +2,7 @@ import type { JobEvent } from "../../../control-plane/lease/job";
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
 import { type JobStatus, statusPage, type WorkerStatus } from "../../../control-plane/portal/status-page";
 import { transaction } from "../../../control-plane/store/database";
-import { listJobs, listWorkers } from "../../../control-plane/store/inventory";
+import { surveyJobs, surveyWorkers } from "../../../control-plane/store/inventory";
 import { applyToJob } from "../../../control-plane/store/jobs";
 import { sweep } from "../../../control-plane/store/sweeper";
 import { seededRandom } from "../../../scripts/seeded-random";
@@ -72,8 +72,8 @@ it(`control-plane 30: after each of ${STEPS} random steps the page says of every
         [
           {
             name: "shop",
-            jobs: (await listJobs(pool, deploymentId)) as unknown as JobStatus[],
-            workers: (await listWorkers(pool, deploymentId)) as unknown as WorkerStatus[],
+            jobs: (await surveyJobs(pool, deploymentId)) as unknown as JobStatus[],
+            workers: (await surveyWorkers(pool, deploymentId)) as unknown as WorkerStatus[],
           },
         ],
         "now",
