@@ -85,13 +85,13 @@ it("control-plane 27: what a copy does by itself needs no more than was granted"
 
   const sessionId = await fleet.worker("i-1", { features: ["upgrade"] });
   const upgrade = { pool: "default", program: "agent", version: "2.0.0", url: "https://x", sha256: "s" } as const;
-  await createUpgrade(
+  const { asked } = await createUpgrade(
     app,
     fleet.deploymentId,
     { ...upgrade, signature: "s", downgrade: false, waveSize: 1, soakMs: 0, deadlineMs: 1 },
     "test",
   );
-  expect(await advanceUpgrades(app)).toEqual([sessionId]);
+  expect([asked, await advanceUpgrades(app)]).toEqual([[sessionId], []]);
   expect(await readBacklog(app)).toMatchObject([{ deployment: "shop", pool: "default" }]);
   expect(await takeDuty(app, "role", 60)).toBe(true);
   await fleet.job("orders");

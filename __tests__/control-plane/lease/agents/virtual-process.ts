@@ -29,12 +29,17 @@ function running(): VirtualProcess {
   return turn;
 }
 
-interface Timer {
-  isCleared: boolean;
+class Timer {
+  isCleared = false;
+
+  /** A process of virtual time ends when it is told to. */
+  unref(): this {
+    return this;
+  }
 }
 
 const setTimer = (happen: () => void, delayMs = 0): Timer => {
-  const timer = { isCleared: false };
+  const timer = new Timer();
   running().agentAfter(Math.max(1, delayMs), () => {
     if (!timer.isCleared) happen();
   });
@@ -42,7 +47,7 @@ const setTimer = (happen: () => void, delayMs = 0): Timer => {
 };
 
 const setRepeating = (happen: () => void, periodMs: number): Timer => {
-  const timer = { isCleared: false };
+  const timer = new Timer();
   const { agentAfter } = running();
   const next = (): void =>
     agentAfter(periodMs, () => {
