@@ -197,7 +197,9 @@ class WorkerAgent implements AgentView {
     this.ports.log.info(what, { source, mode: next.mode, seconds });
     this.draining = next;
     this.full.abort();
-    setTimeout(() => this.hungUp.abort(), HANG_UP_MS).unref();
+    const hangUp = (): void => this.hungUp.abort();
+    if (this.ports.controlPlane.givesBackLateGrants) hangUp();
+    else setTimeout(hangUp, HANG_UP_MS).unref();
     this.beats.wake();
     this.changes.wake();
   }

@@ -20,6 +20,8 @@ export class ControlPlaneError extends Error {
 export interface ControlPlaneClient {
   /** A job can be this worker's for no longer: it is let go before. @default - as long as it takes */
   readonly longestJobMs?: number;
+  /** What a claim brings after its signal was aborted is given back by itself: nobody need wait for it. @default false */
+  readonly givesBackLateGrants?: boolean;
   /** Resolves when nothing is under way any more that the process must stay for. @default - nothing ever is */
   readonly settled?: () => Promise<void>;
   /**

@@ -73,6 +73,7 @@ export function queueControlPlane(props: QueueProps): ControlPlaneClient {
   const handlers = handlersOf({ ...props, visibilitySeconds, longestJobMs }, polls);
   return {
     longestJobMs,
+    givesBackLateGrants: true,
     settled: async () => void (await Promise.allSettled(polls)),
     async post<Name extends MessageName>(name: Name, message: Request<Name>, _token: string, options?: PostOptions) {
       try {
