@@ -21,8 +21,10 @@ export interface JournalEntry {
   readonly text: string;
 }
 
-/** Between two reads, of 64 KiB at most: what is written faster waits in the journal, and the agent's other work does not. */
+/** Between two reads: what is written faster waits in the journal, and the agent's other work does not. */
 const PAUSE_MS = 100;
+/** Of one read. Node.js itself brings up to twice as many bytes from Node 22 on. */
+const MOST_BYTES = 65_536;
 /** What daemons say last reaches the journal a moment after they have ended. */
 const LAST_WORDS_MS = 1_000;
 const REMEMBERED_ERROR = 1_000;
@@ -58,8 +60,8 @@ export async function* followJournal(reading: JournalReading): AsyncGenerator<re
   else ended.addEventListener("abort", stop);
   try {
     let rest: Buffer = Buffer.alloc(0);
-    for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
-      const lines = Buffer.concat([rest, chunk]);
+    for await (const part of inParts(child.stdout)) {
+      const lines = Buffer.concat([rest, part]);
       const end = lines.lastIndexOf("\n") + 1;
       rest = lines.subarray(end);
       if (end > 0) yield lines.toString("utf8", 0, end).trimEnd().split("\n").map(entryOf);
@@ -71,6 +73,12 @@ export async function* followJournal(reading: JournalReading): AsyncGenerator<re
     ended.removeEventListener("abort", stop);
     clearTimeout(stopping);
     child.kill("SIGKILL");
+  }
+}
+
+async function* inParts(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  for await (const chunk of stream) {
+    for (let at = 0; at < chunk.length; at += MOST_BYTES) yield chunk.subarray(at, at + MOST_BYTES);
   }
 }
 
