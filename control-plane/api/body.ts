@@ -14,16 +14,17 @@ export function isDeclaredShort({ headers }: IncomingMessage): boolean {
 
 const UTF8 = new TextDecoder();
 
-/** Reads the body of a request that is declared short; a parked claim's request stays for a minute, without it. @throws Error when the asker leaves before its end, or has left */
+/**
+ * Reads the body of a request that is declared short, and keeps nothing of it: a parked claim's request stays for a minute.
+ *
+ * @throws Error when the asker leaves before its end, or has left
+ */
 export async function textOf(incoming: IncomingMessage): Promise<string> {
   if (incoming.destroyed) throw incoming.errored ?? new Error("the asker has left");
   const parts: Buffer[] = [];
   return await new Promise((resolve, reject) => {
     incoming.on("data", (part: Buffer) => parts.push(part));
-    incoming.once("end", () => {
-      const [first, ...more] = parts.splice(0);
-      resolve(UTF8.decode(more.length === 0 ? first : Buffer.concat([first as Buffer, ...more])));
-    });
+    incoming.once("end", () => resolve(UTF8.decode(Buffer.concat(parts.splice(0)))));
     incoming.once("error", reject);
   });
 }

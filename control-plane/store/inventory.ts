@@ -18,6 +18,10 @@ function limited({ limit }: Page): string {
   return `limit ${limit}`;
 }
 
+const METRICS_AGE_MS = `(extract(epoch from now() - m.measured_at) * 1000)::bigint as "metricsAgeMs"`;
+/** How long ago a lease ran out, by the database's clock; 0 when it is valid. */
+const SILENT_MS = `greatest(0, extract(epoch from now() - l.expires_at) * 1000)::bigint as "silentMs"`;
+
 /** What belongs to a job is looked up for each one that is shown, never read as a whole. */
 const JOB = `
   select j.id, j.name, j.pool, j.labels, j.priority, j.state, j.desired, j.fence, j.failures, j.max_retries as "maxRetries",
@@ -25,7 +29,7 @@ const JOB = `
     j.checkpoint_phase as phase, j.checkpoint_position as position,
     (select name from datasources where id = j.source_id) as source, (select name from datasources where id = j.sink_id) as sink,
     j.tables, j.gap_after as "gapAfter", j.last_error as "lastError", m.figures as metrics,
-    (extract(epoch from now() - m.measured_at) * 1000)::bigint as "metricsAgeMs"
+    ${METRICS_AGE_MS}
   from jobs j left join lateral (
     select figures, measured_at from job_metrics where job_id = j.id and fence = j.fence limit 1
   ) m on true
@@ -86,15 +90,12 @@ export async function readJob(db: Queryable, deploymentId: string, jobId: string
   return rows[0];
 }
 
-/**
- * Workers whose session is open, in the order of their ids. `silentMs` is how long ago their lease ran out, by the database's clock;
- * 0 when it is valid.
- */
+/** Workers whose session is open, in the order of their ids. */
 export async function listWorkers(db: Queryable, deploymentId: string, page = EVERYTHING): Promise<Listed[]> {
   const { rows } = await db.query(
     `select s.id as "sessionId", s.worker_id as "workerId", s.pool, s.labels, s.slots, s.draining,
        s.agent_version as "agentVersion", s.daemon_version as "daemonVersion",
-       greatest(0, extract(epoch from now() - l.expires_at) * 1000)::bigint as "silentMs",
+       ${SILENT_MS},
        (select count(*) from jobs where session_id = s.id) as jobs
      from sessions s join lateral (select expires_at from leases where session_id = s.id limit 1) l on true
      where s.deployment_id = $1 and s.state = 'open' and s.worker_id > $2 order by s.worker_id ${limited(page)}`,
@@ -108,7 +109,7 @@ export async function surveyJobs(db: Queryable, deploymentId: string): Promise<L
   const { rows } = await db.query(
     `select j.name, j.state, j.desired, j.failures, j.gap_after as "gapAfter", j.last_error as "lastError", j.checkpoint_phase as phase,
        s.worker_id as "workerId", source.name as source, sink.name as sink, m.figures as metrics,
-       (extract(epoch from now() - m.measured_at) * 1000)::bigint as "metricsAgeMs"
+       ${METRICS_AGE_MS}
      from jobs j
        join datasources source on source.id = j.source_id join datasources sink on sink.id = j.sink_id
        left join sessions s on s.id = j.session_id
@@ -126,7 +127,7 @@ export async function surveyWorkers(db: Queryable, deploymentId: string): Promis
        select session_id, count(*) as jobs from jobs where deployment_id = $1 and session_id is not null group by session_id
      )
      select s.worker_id as "workerId", s.pool, s.slots, s.draining, s.agent_version as "agentVersion",
-       greatest(0, extract(epoch from now() - l.expires_at) * 1000)::bigint as "silentMs", coalesce(held.jobs, 0) as jobs
+       ${SILENT_MS}, coalesce(held.jobs, 0) as jobs
      from sessions s join leases l on l.session_id = s.id left join held on held.session_id = s.id
      where s.deployment_id = $1 and s.state = 'open' order by s.worker_id`,
     [deploymentId],

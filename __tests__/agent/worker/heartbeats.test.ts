@@ -6,6 +6,15 @@ import { seededRandom } from "../../../scripts/seeded-random";
 
 const PERIOD_MS = 2_000;
 const ANSWER_MS = 40;
+const SESSION = { protocol: 1, token: "session-token", progressMs: 30_000, metricsMs: 60_000 };
+
+/** A worker that has nothing to say, and hears nothing of what is answered. */
+const IDLE = {
+  log: { warn: () => {} },
+  beat: () => ({ message: { state: "active" as const, running: [], released: [] }, answered: () => {} }),
+  turn: () => {},
+  status: async () => {},
+};
 
 /** When heartbeats leave by a clock that only sleeps and answers move. @param sleepMs what becomes of the nth sleep. */
 async function departures(count: number, sleepMs: (delayMs: number, nth: number) => number): Promise<number[]> {
@@ -20,20 +29,17 @@ async function departures(count: number, sleepMs: (delayMs: number, nth: number)
     return answer;
   };
   await sendHeartbeats(
-    { protocol: 1, token: "session-token", progressMs: 30_000, metricsMs: 60_000 },
+    SESSION,
     {
       controlPlane: { post } as unknown as ControlPlaneClient,
-      log: { warn: () => {} },
-      beat: () => ({ message: { state: "active", running: [], released: [] }, answered: () => {} }),
+      ...IDLE,
       sleep: async (delayMs) => {
         if (sentAt.length === count) leaving.abort();
         clock += sleepMs(delayMs, sleeps++);
         return false;
       },
-      turn: () => {},
       random: () => 1,
       now: () => clock,
-      status: async () => {},
     },
     leaving.signal,
   );
@@ -84,19 +90,16 @@ async function longestSilence(downFrom: number, downMs: number, random: () => nu
     return { leaseMs: workerLeaseMs, nextMs: Math.round(heartbeatMs * (0.8 + 0.4 * random())), actions: [] };
   };
   await sendHeartbeats(
-    { protocol: 1, token: "session-token", progressMs: 30_000, metricsMs: 60_000 },
+    SESSION,
     {
       controlPlane: { post } as unknown as ControlPlaneClient,
-      log: { warn: () => {} },
-      beat: () => ({ message: { state: "active", running: [], released: [] }, answered: () => {} }),
+      ...IDLE,
       sleep: async (delayMs) => {
         clock += delayMs;
         return false;
       },
-      turn: () => {},
       random,
       now: () => clock,
-      status: async () => {},
     },
     leaving.signal,
   );

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type MessageName, WORKER_PATH } from "../../../control-plane/protocol";
 import { MESSAGES } from "../../../control-plane/protocol/schemas";
+import { registrationOf } from "../../support/registration";
 import type { MutatingCall, Ready, Ref, Stage } from "./call-stage";
 import { send, type TestWorker } from "./clients";
 
@@ -21,10 +22,10 @@ export function messageCalls(stage: Stage): Record<string, readonly MutatingCall
         prepare: async () => {
           const { url, sessionId } = await stage.registered();
           const { token } = stage.deployment;
-          const message = registration(stage.unique("i"), randomUUID());
+          const message = registrationOf(stage.unique("i"), randomUUID());
           return {
             ask: async () => await send(url, `${WORKER_PATH}register`, token, message),
-            refused: async () => await send(url, `${WORKER_PATH}register`, token, registration("other", sessionId)),
+            refused: async () => await send(url, `${WORKER_PATH}register`, token, registrationOf("other", sessionId)),
           };
         },
       },
@@ -170,18 +171,4 @@ async function ofRunning(
   const worker = await stage.worker();
   const [one, other] = await stage.running(worker);
   return stage.message(worker, name, messageOf([one, other]), messageOf([stale(one), stale(other)]));
-}
-
-function registration(workerId: string, sessionId: string): object {
-  return {
-    protocols: [1],
-    workerId,
-    sessionId,
-    agentVersion: "1.0.0",
-    daemonVersion: "1.0.0",
-    pool: "default",
-    labels: {},
-    slots: 4,
-    features: [],
-  };
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { MessageName, Request } from "../../../control-plane/protocol";
+import { registrationOf } from "../../support/registration";
 import { messageOf, type Operation } from "./operations";
 
 /** What the requests are about. */
@@ -21,17 +22,7 @@ export function sampleMessages({ workerId, sessionId, jobId, fence, testId, upgr
   const checkpoint = { seq: 9, phase: "streaming", position: "0/9" } as const;
   const figures = { lagBytes: 5, lagMs: 9, eventsPerSecond: 1.5, eventsTotal: 3, memoryBytes: 1, cpuMillicores: 2 };
   return {
-    register: {
-      protocols: [1],
-      workerId,
-      sessionId,
-      agentVersion: "1.0.0",
-      daemonVersion: "1.0.0",
-      pool: "default",
-      labels: { disk: "ssd" },
-      slots: 4,
-      features: ["stop", "drain"],
-    },
+    register: registrationOf(workerId, sessionId, { labels: { disk: "ssd" }, features: ["stop", "drain"] }),
     heartbeat: {
       seq: 1,
       state: "active",

@@ -20,6 +20,7 @@ import { type Keyring, parseKeyring } from "../../../control-plane/store/seal";
 import { openSession, type Ref, registerSession } from "../../../control-plane/store/sessions";
 import { issueToken } from "../../../control-plane/store/tokens";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres";
+import { registrationOf } from "../../support/registration";
 
 export const KEYRING = parseKeyring(`k1:${"11".repeat(32)}`);
 
@@ -102,18 +103,7 @@ export class TestFleet {
 
   async register(workerId: string, props: Partial<Request<"register">> = {}): Promise<string> {
     const sessionId = randomUUID();
-    const wanted = {
-      protocols: [1],
-      workerId,
-      sessionId,
-      agentVersion: "1.0.0",
-      daemonVersion: "1.0.0",
-      pool: "default",
-      labels: {},
-      slots: 10,
-      features: [],
-      ...props,
-    };
+    const wanted = registrationOf(workerId, sessionId, { slots: 10, ...props });
     const { deploymentId } = this;
     const { id } = await transaction(this.pool, async (tx) => {
       await registerSession(tx, deploymentId, wanted);
