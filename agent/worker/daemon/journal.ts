@@ -83,26 +83,37 @@ async function* inParts(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
 }
 
 /**
- * The last lines of a unit whose process has ended, oldest first, with systemd's own on it. What it said last, and systemd of its end,
- * comes to the journal a moment later and in no order: the journal is read until it has the end and nothing more comes, or
- * for two seconds. None where it cannot be read.
+ * The last lines of a unit whose process has ended, oldest first, with systemd's word on that end. What it said last, and that word,
+ * come to the journal a moment later and in no order: the journal is read until it has the word and nothing more comes, or
+ * for two seconds, and a word that came before all of these lines is put last. None where it cannot be read.
  */
 export async function lastLinesOf(unit: string, count: number, journalctl = "journalctl"): Promise<readonly string[]> {
-  const fields = "--output-fields=MESSAGE,MESSAGE_ID";
-  const wanted = ["--quiet", "--all", "--output=json", fields, `--lines=${count}`, `--unit=${unit}`];
-  const read = () => run(journalctl, wanted, { timeoutMs: READ_TIMEOUT_MS }).catch(() => "");
+  const options = ["--quiet", "--all", "--output=json", "--output-fields=MESSAGE"];
+  const read = async (lines: number, ...matches: string[]) => {
+    const args = [...options, `--lines=${lines}`, ...matches];
+    return await run(journalctl, args, { timeoutMs: READ_TIMEOUT_MS }).catch(() => "");
+  };
+  const readEnd = () => read(1, "_PID=1", `UNIT=${unit}`, `MESSAGE_ID=${PROCESS_EXIT}`);
   const deadline = performance.now() + END_WORD_MS;
-  let [last, isWhole] = [await read(), false];
+  let [end, last, isWhole] = ["", await read(count, `--unit=${unit}`), false];
   while (!isWhole && performance.now() < deadline) {
     await sleep(LOOK_MS);
-    const next = await read();
-    isWhole = next === last && next.includes(PROCESS_EXIT);
+    end ||= await readEnd();
+    const next = await read(count, `--unit=${unit}`);
+    isWhole = next === last && end !== "";
     last = next || last;
   }
-  const entries = last.split("\n").filter(Boolean).map(entryOf);
-  const lines = entries.flatMap(({ text }) => text.split("\n")).filter((line) => line !== "");
-  return lines.slice(-count);
+  const lines = linesOf(last).slice(-count);
+  const unsaid = linesOf(end).filter((word) => !lines.includes(word));
+  return [...lines, ...unsaid].slice(-count);
 }
+
+const linesOf = (entries: string) =>
+  entries
+    .split("\n")
+    .filter(Boolean)
+    .flatMap((entry) => entryOf(entry).text.split("\n"))
+    .filter((line) => line !== "");
 
 /** https://systemd.io/JOURNAL_EXPORT_FORMATS/#journal-json-format */
 function entryOf(line: string): JournalEntry {

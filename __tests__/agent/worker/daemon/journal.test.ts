@@ -19,15 +19,24 @@ const exited = JSON.stringify({
   MESSAGE_ID: "98e322203f7a4ed290d09fe03c09fe15",
 });
 
-/** A journalctl that finds what is given, one part after the other and then the last again; undefined is a failure. */
+/**
+ * A journalctl that finds what is given, one part after the other and then the last again; undefined is a failure. Of the lines it
+ * gives the last that are asked for; of systemd's words on an end the last it has found by then.
+ */
 function journalctl(...answers: (readonly string[] | undefined)[]): string {
   for (const [at, lines] of answers.entries()) if (lines) scratch.write(`answer-${at + 1}`, `${lines.join("\n")}\n`);
   const script = `#!/bin/sh
 cd ${scratch.path}
+for word; do
+  case $word in
+    --lines=*) lines=\${word#*=} ;;
+    MESSAGE_ID=*) grep --no-messages "\${word#*=}" answer-$(cat asked 2>/dev/null || echo 0) | tail -n $lines; exit ;;
+  esac
+done
 number=$(($(cat asked 2>/dev/null || echo 0) + 1))
 [ $number -gt ${answers.length} ] && number=${answers.length}
 echo $number >asked
-cat answer-$number
+tail -n $lines answer-$number
 `;
   const path = scratch.write("journalctl", script);
   chmodSync(path, 0o755);
@@ -50,6 +59,16 @@ test("R27: the last lines are those that come after the end of the process, and 
     "fatal:",
     "two lines",
     "\u001b[m",
+  ]);
+});
+
+test("R27: systemd's word on the end is among the last lines even if it came to the journal before all of them", async () => {
+  const words = Array.from({ length: 9 }, (_, at) => said(`word ${at + 1}`));
+  timeFor(3);
+  expect(await lastLinesOf("unit", 3, journalctl([started], [started, exited, ...words]))).toEqual([
+    "word 8",
+    "word 9",
+    "Main process exited, code=exited, status=3",
   ]);
 });
 
