@@ -7,6 +7,8 @@ import { type Asking, type Ending, Parking, type Ready } from "./parking";
 /** For jobs whose time has come. */
 const LOOK_EVERY_MS = 1_000;
 const LOOKS_BETWEEN_NOTIFICATIONS = 3;
+/** What another copy needs to take up a claim that was parked here, with a new connection for it. */
+const MOVE_MS = 3;
 
 /** What is known of jobs that are ready. */
 interface Known extends Ready {
@@ -37,6 +39,8 @@ export class Waker {
   private lookAtAll = true;
   /** What waited is to be answered as it is. */
   stopped = false;
+  /** Claims are asked to come again within so long. */
+  private againWithinMs = 1;
 
   constructor(
     database: Pool,
@@ -68,6 +72,7 @@ export class Waker {
 
   async stop(): Promise<void> {
     this.stopped = true;
+    this.againWithinMs = Math.max(1, MOVE_MS * this.parking.size);
     clearInterval(this.lookTimer);
     clearTimeout(this.lookLater);
     this.parking.close();
@@ -77,6 +82,11 @@ export class Waker {
   /** Whether there may be work: a claim that is told there is none may park and will be woken. */
   mayHaveWork(worker: Placement): boolean {
     return !this.ready || [...this.ready.values()].some(({ placement }) => mayTake(worker, placement));
+  }
+
+  /** After how long, in ms, a claim that is answered now may ask anew: at once, but where this copy stops, not all of them together. */
+  askAgainMs(): number {
+    return 1 + Math.floor(Math.random() * this.againWithinMs);
   }
 
   /** Waits until woken, until the time is up, or until the asker has gone. */

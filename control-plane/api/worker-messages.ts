@@ -113,12 +113,12 @@ export const HANDLERS = {
         });
         takeBackUndelivered(api, sender, grants.map(refOf));
         api.telemetry.claimed(grants.length);
-        return { grants, nextMs: 1, actions };
+        return { grants, nextMs: waker.askAgainMs(), actions };
       }
       if (!asks && waker.mayHaveWork(placement)) continue;
       seen = session;
       woken = await waker.park({ ...placement, sessionId }, leftMs, sender.gone());
-      if (woken.why === "over") return { grants: [], nextMs: 1, actions: [] };
+      if (woken.why === "over") return { grants: [], nextMs: waker.askAgainMs(), actions: [] };
     }
   },
 

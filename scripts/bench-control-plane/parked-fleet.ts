@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setMaxListeners } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 import type { ServerProcess } from "../chaos/server-process";
 import { until } from "../chaos/until";
@@ -8,6 +9,7 @@ import { CLAIM_TIMEOUT_MS, claimAgainMs, PARK_MS } from "./worker-pace";
 const PATIENCE_MS = 300_000;
 
 interface ClaimAnswer {
+  readonly nextMs: number;
   readonly grants: readonly {
     readonly jobId: string;
     readonly fence: number;
@@ -26,13 +28,14 @@ export class ParkedFleet {
   private readonly roads: readonly Connections[];
   private readonly news = new Map<string, News>();
   private readonly loops: Promise<void>[] = [];
-  private over = false;
+  private readonly over = new AbortController();
 
   /** @param roads by which workers reach the copy, in turn. @default - without detour */
   constructor(
     private readonly copy: Pick<ServerProcess, "url">,
     roads: readonly Address[] = [copy],
   ) {
+    setMaxListeners(0, this.over.signal);
     this.roads = roads.map((road) => new Connections(road));
   }
 
@@ -69,7 +72,7 @@ export class ParkedFleet {
   }
 
   async stop(): Promise<void> {
-    this.over = true;
+    this.over.abort();
     for (const road of this.roads) road.close();
     await Promise.all(this.loops);
   }
@@ -87,7 +90,7 @@ export class ParkedFleet {
   }
 
   private async claims(token: string, road: Connections): Promise<void> {
-    for (let failures = 0; !this.over; ) {
+    for (let failures = 0; !this.over.signal.aborted; ) {
       try {
         const body = { claimId: randomUUID(), freeSlots: 1, waitMs: PARK_MS };
         const answer = JSON.parse(
@@ -104,9 +107,10 @@ export class ParkedFleet {
           this.newsOf(token).heard(at);
           return;
         }
+        await pause(answer.nextMs, undefined, this.over).catch(() => undefined);
       } catch {
         failures += 1;
-        if (!this.over) await pause(claimAgainMs(failures));
+        await pause(claimAgainMs(failures), undefined, this.over).catch(() => undefined);
       }
     }
   }

@@ -5,6 +5,7 @@ import { NOTIFY_EVERY_MS } from "../../../control-plane/api/notifications";
 import { Waker } from "../../../control-plane/api/waker";
 import { HANDLERS, type Sender } from "../../../control-plane/api/worker-messages";
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
+import type { Answer } from "../../../control-plane/protocol";
 import { PICK } from "../../../control-plane/store/claim";
 import type { Prepared } from "../../../control-plane/store/database";
 import { READY, type ReadyGroup, ReadyJobs } from "../../../control-plane/store/ready-jobs";
@@ -32,6 +33,16 @@ const SOMEBODY = { deploymentId: "d", pool: "default", labels: {}, sessionId: "s
 const NOWHERE = "postgres://127.0.0.1:1/none";
 const wakerOf = (pool: Pool): Waker => new Waker(pool, NOWHERE, new ReadyJobs(pool));
 let waker: Waker;
+
+/** A worker's claim as it comes over HTTP. */
+async function claim(pool: Pool, sessionId: string): Promise<Answer<"claim">> {
+  const telemetry = { claimed() {} };
+  const api = { pool, waker, telemetry, timing: DEFAULT_TIMING } as unknown as ApiContext;
+  const { signal } = new AbortController();
+  const sender = { sessionId, placement: SOMEBODY, holder: { tokenId: "t" }, gone: () => signal } as unknown as Sender;
+  return await HANDLERS.claim(api, sender, { claimId: randomUUID(), freeSlots: 4, waitMs: 45_000 });
+}
+
 beforeEach(() => jest.useFakeTimers({ doNotFake: ["nextTick", "queueMicrotask", "setImmediate"] }));
 afterEach(async () => {
   await waker.stop();
@@ -42,16 +53,11 @@ it("control-plane 16: 10,000 idle workers cause at most 5 claim queries a second
   const { pool, count } = idleDatabase();
   waker = wakerOf(pool);
   waker.start();
-  const telemetry = { claimed() {} };
-  const api = { pool, waker, telemetry, timing: DEFAULT_TIMING } as unknown as ApiContext;
   let answers = 0;
   let over = false;
   const worker = async (sessionId: string): Promise<void> => {
-    const { signal } = new AbortController();
-    const gone = () => signal;
-    const sender = { sessionId, placement: SOMEBODY, holder: { tokenId: "t" }, gone } as unknown as Sender;
     while (!over) {
-      const { grants } = await HANDLERS.claim(api, sender, { claimId: randomUUID(), freeSlots: 4, waitMs: 45_000 });
+      const { grants } = await claim(pool, sessionId);
       answers += grants.length === 0 ? 1 : Number.NaN;
     }
   };
@@ -70,6 +76,32 @@ it("control-plane 16: 10,000 idle workers cause at most 5 claim queries a second
   await waker.stop();
   await Promise.all(workers);
 }, 600_000);
+
+it.each([1, 10_000])(
+  "control-plane 17: what %i claims, answered as their copy stops, ask of the next one is spread over 3 ms for each",
+  async (claims) => {
+    const { pool } = idleDatabase();
+    waker = wakerOf(pool);
+    waker.start();
+    await jest.advanceTimersByTimeAsync(1_000);
+    const answers = Array.from({ length: claims }, (_, index) => claim(pool, `session-${index}`));
+    await jest.advanceTimersByTimeAsync(0);
+    expect(waker.size).toBe(claims);
+
+    await waker.stop();
+    const late = await claim(pool, "late");
+
+    const comeBackMs = (await Promise.all(answers)).map(({ nextMs }) => nextMs);
+    const tenths = Array.from({ length: 10 }, (_, tenth) => {
+      const [from, to] = [0, 1].map((more) => ((tenth + more) * 3 * claims) / 10) as [number, number];
+      return comeBackMs.filter((ms) => ms > from && ms <= to).length;
+    });
+    expect(tenths.reduce((sum, count) => sum + count)).toBe(claims);
+    // Of so many each tenth has its share within six times the standard deviation.
+    for (const count of tenths) expect(Math.abs(count - claims / 10)).toBeLessThan(6 * Math.sqrt(claims * 0.09) + 1);
+    expect(late.nextMs).toBeLessThanOrEqual(3 * claims);
+  },
+);
 
 it("control-plane 25: what a session is to be told ends its parked claim in the same instant, and other copies hear of it within 50 ms", async () => {
   const told: { atMs: number; sessions: string[] }[] = [];
