@@ -34,8 +34,9 @@ export class Connections {
     const { url, secureContext } = to;
     const isSecure = url.startsWith("https:");
     const kept = { keepAlive: true, maxSockets: most, maxFreeSockets: Number.POSITIVE_INFINITY };
-    // No worker resumes another's session.
-    this.agent = isSecure ? new TlsAgent({ ...kept, maxCachedSessions: 0, secureContext }) : new Agent(kept);
+    // As an agent's `fetch`, a worker resumes its TLS session, and no other's.
+    const maxCachedSessions = most === 1 ? 1 : 0;
+    this.agent = isSecure ? new TlsAgent({ ...kept, maxCachedSessions, secureContext }) : new Agent(kept);
     this.send = isSecure ? tlsRequest : request;
   }
 

@@ -25,7 +25,7 @@ interface News {
 
 /** Workers that wait for work at one copy, and say of what they get that it starts. */
 export class ParkedFleet {
-  private readonly roads: readonly Connections[];
+  private readonly connections: Connections[] = [];
   private readonly news = new Map<string, News>();
   private readonly loops: Promise<void>[] = [];
   private readonly over = new AbortController();
@@ -33,20 +33,21 @@ export class ParkedFleet {
   /** @param roads by which workers reach the copy, in turn. @default - without detour */
   constructor(
     private readonly copy: Pick<ServerProcess, "url">,
-    roads: readonly Address[] = [copy],
+    private readonly roads: readonly Address[] = [copy],
   ) {
     setMaxListeners(0, this.over.signal);
-    this.roads = roads.map((road) => new Connections(road));
   }
 
   /** How many connections were made so far. */
   get connectionsMade(): number {
-    return this.roads.reduce((sum, { made }) => sum + made, 0);
+    return this.connections.reduce((sum, { made }) => sum + made, 0);
   }
 
   wait(token: string): void {
-    const road = this.roads[this.loops.length % this.roads.length] as Connections;
-    this.loops.push(this.claims(token, road));
+    const road = this.roads[this.connections.length % this.roads.length] as Address;
+    const connection = new Connections(road, 1);
+    this.connections.push(connection);
+    this.loops.push(this.claims(token, connection));
   }
 
   /** When the claim was answered that got the job of this name, or that brought the order to drain to the worker with this token. */
@@ -73,7 +74,7 @@ export class ParkedFleet {
 
   async stop(): Promise<void> {
     this.over.abort();
-    for (const road of this.roads) road.close();
+    for (const connection of this.connections) connection.close();
     await Promise.all(this.loops);
   }
 
@@ -89,18 +90,18 @@ export class ParkedFleet {
     return news;
   }
 
-  private async claims(token: string, road: Connections): Promise<void> {
+  private async claims(token: string, connection: Connections): Promise<void> {
     for (let failures = 0; !this.over.signal.aborted; ) {
       try {
         const body = { claimId: randomUUID(), freeSlots: 1, waitMs: PARK_MS };
         const answer = JSON.parse(
-          await road.post("claim", token, body, { timeoutMs: CLAIM_TIMEOUT_MS }),
+          await connection.post("claim", token, body, { timeoutMs: CLAIM_TIMEOUT_MS }),
         ) as ClaimAnswer;
         const at = performance.now();
         failures = 0;
         for (const { jobId, fence, spec } of answer.grants) {
           this.newsOf(spec.name).heard(at);
-          await road.post("started", token, { jobId, fence });
+          await connection.post("started", token, { jobId, fence });
           this.newsOf(startOf(spec.name)).heard(performance.now());
         }
         if (answer.actions.some(({ kind }) => kind === "drain")) {
