@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { limitsOfSlot } from "../../../agent/worker/daemon/daemon-unit";
+import { matchesOfEnd } from "../../../agent/worker/daemon/journal";
 import { machineInstant } from "../../../agent/worker/lease-keeper";
 import { jobsMovedAfterMs, LeaseTiming } from "../../../control-plane/lease/timing";
 import type { Grant, Request } from "../../../control-plane/protocol";
@@ -235,6 +236,9 @@ test("R27: the last lines of a daemon that ended unasked are reported, to the ve
   expect(logTail).toHaveLength(LAST_LINES);
   expect(logTail).toContain("word 500");
   expect(logTail.join("\n")).toContain("Main process exited, code=exited, status=3");
+  // And would be even if they had all come to the journal after it.
+  const word = await worker.exec("journalctl", "--quiet", "--output=cat", ...matchesOfEnd(unit));
+  expect(logTail).toContain(word.trim());
 });
 
 describe("R24: daemons end with the lease, whatever has become of the agent, and before their jobs may be another's; those that are to be kept stay", () => {

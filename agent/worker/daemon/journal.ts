@@ -32,8 +32,8 @@ const LOOK_MS = 250;
 /** How long systemd's word on the end of a unit's process is waited for: it says none of a status of 0. */
 const END_WORD_MS = 2_000;
 const READ_TIMEOUT_MS = 10_000;
-/** MESSAGE_ID of that word (SD_MESSAGE_UNIT_PROCESS_EXIT of sd-messages.h). */
-const PROCESS_EXIT = "98e322203f7a4ed290d09fe03c09fe15";
+/** What a journal has of systemd's word on the end of a unit's process (SD_MESSAGE_UNIT_PROCESS_EXIT of sd-messages.h). */
+export const matchesOfEnd = (unit: string) => ["_PID=1", `UNIT=${unit}`, "MESSAGE_ID=98e322203f7a4ed290d09fe03c09fe15"];
 
 /**
  * Follows the journal, see journalctl(1), and gives its entries in parts.
@@ -93,7 +93,7 @@ export async function lastLinesOf(unit: string, count: number, journalctl = "jou
     const args = [...options, `--lines=${lines}`, ...matches];
     return await run(journalctl, args, { timeoutMs: READ_TIMEOUT_MS }).catch(() => "");
   };
-  const readEnd = () => read(1, "_PID=1", `UNIT=${unit}`, `MESSAGE_ID=${PROCESS_EXIT}`);
+  const readEnd = () => read(1, ...matchesOfEnd(unit));
   const deadline = performance.now() + END_WORD_MS;
   let [end, last, isWhole] = ["", await read(count, `--unit=${unit}`), false];
   while (!isWhole && performance.now() < deadline) {
