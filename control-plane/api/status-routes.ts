@@ -1,9 +1,12 @@
-import { type DeploymentStatus, type JobStatus, statusPage, type WorkerStatus } from "../portal/status-page";
+import type { Pool } from "pg";
+import { type DeploymentStatus, statusPage } from "../portal/status-page";
 import { STATUS_SCRIPT } from "../portal/status-script";
 import { STATUS_STYLE } from "../portal/status-style";
-import { listDeployments, surveyJobs, surveyWorkers } from "../store/inventory";
+import { listDeployments } from "../store/inventory";
+import { surveyJobs, surveyWorkers } from "../store/survey";
 import type { ApiContext } from "./context";
 import type { Routes } from "./routes";
+import { shared } from "./shared";
 
 /** Who may see the status page: nobody, whoever gives an operator's token as the password, or whoever reaches the port. */
 export type StatusPageAccess = "off" | "token" | "open";
@@ -17,29 +20,36 @@ const HEADERS = {
   "cache-control": "no-store",
 };
 
+/**
+ * Whoever asks within so long after another is shown the same. An open page asks again {@link RENEWAL_MS} after an answer: what it shows
+ * is then at most two seconds old, with half a second for the next answer and its way.
+ */
+const SHARED_MS = 500;
+
 /** Mounts the status page on `/`. An operator of one deployment sees that one. */
 export function addStatusRoutes(routes: Routes, { pool }: ApiContext, access: StatusPageAccess): void {
   if (access === "off") return;
-  routes.addPage("/", access === "open", async (c, holder) => {
-    const clock = await pool.query<{ at: string }>(
-      "select to_char(now() at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS UTC') as at",
-    );
-    const deployments = await listDeployments(pool, holder?.deploymentId ?? null);
-    const shown = await Promise.all(
-      deployments.map(
-        async ({ id, name }): Promise<DeploymentStatus> => ({
-          name: String(name),
-          jobs: (await surveyJobs(pool, String(id))) as unknown as JobStatus[],
-          workers: (await surveyWorkers(pool, String(id))) as unknown as WorkerStatus[],
-        }),
-      ),
-    );
-    return c.html(statusPage(shown, clock.rows[0]?.at ?? ""), 200, HEADERS);
-  });
+  const pageOf = shared(SHARED_MS, async (only: string | null) => await readPage(pool, only));
+  routes.addPage("/", access === "open", async (c, holder) =>
+    c.html(await pageOf(holder?.deploymentId ?? null), 200, HEADERS),
+  );
   for (const [path, text, type] of [
     ["/status.css", STATUS_STYLE, "text/css"],
     ["/status.js", STATUS_SCRIPT, "text/javascript"],
   ] as const) {
     routes.app.get(path, (c) => c.text(text, 200, { ...HEADERS, "content-type": `${type}; charset=utf-8` }));
   }
+}
+
+/** @param only a deployment's id; null: all of them */
+async function readPage(pool: Pool, only: string | null): Promise<string> {
+  const clock = await pool.query<{ at: string }>(
+    "select to_char(now() at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS UTC') as at",
+  );
+  const deployments = await listDeployments(pool, only);
+  const shown = deployments.map(async ({ id, name }): Promise<DeploymentStatus> => {
+    const [jobs, workers] = await Promise.all([surveyJobs(pool, String(id)), surveyWorkers(pool, String(id))]);
+    return { name: String(name), jobs, workers };
+  });
+  return String(await statusPage(await Promise.all(shown), clock.rows[0]?.at ?? ""));
 }

@@ -1,5 +1,5 @@
 /** How long after an answer an open page asks for itself again: what it shows is at most two seconds old, the answer's way included. */
-const RENEWAL_MS = 1_500;
+export const RENEWAL_MS = 1_000;
 
 /**
  * Renews an open page in place, so that whoever reads it keeps the place, the selection and the focus, and may pause it

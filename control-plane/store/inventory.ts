@@ -18,7 +18,8 @@ function limited({ limit }: Page): string {
   return `limit ${limit}`;
 }
 
-const METRICS_AGE_MS = `(extract(epoch from now() - m.measured_at) * 1000)::bigint as "metricsAgeMs"`;
+/** Of rows `m` of job_metrics. */
+export const METRICS_AGE_MS = `(extract(epoch from now() - m.measured_at) * 1000)::bigint as "metricsAgeMs"`;
 /** How long ago a lease ran out, by the database's clock; 0 when it is valid. */
 const SILENT_MS = `greatest(0, extract(epoch from now() - l.expires_at) * 1000)::bigint as "silentMs"`;
 
@@ -100,37 +101,6 @@ export async function listWorkers(db: Queryable, deploymentId: string, page = EV
      from sessions s join lateral (select expires_at from leases where session_id = s.id limit 1) l on true
      where s.deployment_id = $1 and s.state = 'open' and s.worker_id > $2 order by s.worker_id ${limited(page)}`,
     [deploymentId, page.after],
-  );
-  return rows;
-}
-
-/** What the status page says of each job, in the order of names. All are read: tables are joined as wholes, and only what is shown. */
-export async function surveyJobs(db: Queryable, deploymentId: string): Promise<Listed[]> {
-  const { rows } = await db.query(
-    `select j.name, j.state, j.desired, j.failures, j.gap_after as "gapAfter", j.last_error as "lastError", j.checkpoint_phase as phase,
-       s.worker_id as "workerId", source.name as source, sink.name as sink, m.figures as metrics,
-       ${METRICS_AGE_MS}
-     from jobs j
-       join datasources source on source.id = j.source_id join datasources sink on sink.id = j.sink_id
-       left join sessions s on s.id = j.session_id
-       left join job_metrics m on m.job_id = j.id and m.fence = j.fence
-     where j.deployment_id = $1 and j.deleted_at is null order by j.name`,
-    [deploymentId],
-  );
-  return rows;
-}
-
-/** What the status page says of each worker whose session is open, in the order of their ids. */
-export async function surveyWorkers(db: Queryable, deploymentId: string): Promise<Listed[]> {
-  const { rows } = await db.query(
-    `with held as (
-       select session_id, count(*) as jobs from jobs where deployment_id = $1 and session_id is not null group by session_id
-     )
-     select s.worker_id as "workerId", s.pool, s.slots, s.draining, s.agent_version as "agentVersion",
-       ${SILENT_MS}, coalesce(held.jobs, 0) as jobs
-     from sessions s join leases l on l.session_id = s.id left join held on held.session_id = s.id
-     where s.deployment_id = $1 and s.state = 'open' order by s.worker_id`,
-    [deploymentId],
   );
   return rows;
 }

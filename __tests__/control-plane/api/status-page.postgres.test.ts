@@ -1,8 +1,11 @@
 import { issueToken } from "../../../control-plane/store/tokens";
 import { send } from "./clients";
+import { restBetweenRequests } from "./resting-clock";
 import { useControlPlane } from "./use-control-plane";
 
 const plane = useControlPlane();
+
+afterEach(() => jest.restoreAllMocks());
 
 async function page(token = plane.operator.token, scheme = "Basic"): Promise<Response> {
   const credentials = scheme === "Basic" ? Buffer.from(`me:${token}`).toString("base64") : token;
@@ -10,9 +13,11 @@ async function page(token = plane.operator.token, scheme = "Basic"): Promise<Res
 }
 
 it("control-plane 30: shows jobs and workers as they are, and a job of a silent worker as in trouble", async () => {
+  const rest = restBetweenRequests();
   await plane.operator.createJob("orders");
   const worker = await plane.worker("i-1").open();
   expect(await (await page()).text()).toMatch(/orders<\/th><td class="warn">pending</);
+  rest();
   const [grant] = (await worker.claim()).grants;
   const ref = { jobId: grant?.jobId ?? "", fence: grant?.fence ?? 0 };
   await worker.ask("started", ref);
@@ -26,6 +31,7 @@ it("control-plane 30: shows jobs and workers as they are, and a job of a silent 
 
   await plane.pool.query("update leases set expires_at = now() - interval '9 seconds'");
   await plane.pool.query("update job_metrics set measured_at = now() - interval '10 minutes'");
+  rest();
   const silent = await (await page()).text();
   expect(silent).toContain("<title>1 in trouble");
   expect(silent).toContain("running, but its worker is silent");
@@ -73,4 +79,19 @@ it("is for operators, each of whom sees the own deployments", async () => {
     401,
     expect.stringContaining("Basic realm="),
   ]);
+});
+
+it("control-plane 30: those who look at the same time are shown the same, each for the own token, and who looks later what is true then", async () => {
+  const rest = restBetweenRequests();
+  const { token, id } = await issueToken(plane.pool, { kind: "operator", deploymentId: null });
+  expect(await (await page()).text()).not.toContain("orders");
+  await plane.operator.createJob("orders");
+  await plane.pool.query("update tokens set revoked_at = now() where id = $1", [id]);
+
+  expect(await (await page()).text()).not.toContain("orders");
+  expect((await page(token)).status).toBe(401);
+  rest();
+  const later = await Promise.all(Array.from({ length: 8 }, async () => await (await page()).text()));
+  expect(later[0]).toContain("orders");
+  expect(new Set(later).size).toBe(1);
 });

@@ -1,9 +1,9 @@
 import type { JobEvent } from "../../../control-plane/lease/job";
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
-import { type JobStatus, statusPage, type WorkerStatus } from "../../../control-plane/portal/status-page";
+import { statusPage } from "../../../control-plane/portal/status-page";
 import { transaction } from "../../../control-plane/store/database";
-import { surveyJobs, surveyWorkers } from "../../../control-plane/store/inventory";
 import { applyToJob } from "../../../control-plane/store/jobs";
+import { surveyJobs, surveyWorkers } from "../../../control-plane/store/survey";
 import { sweep } from "../../../control-plane/store/sweeper";
 import { seededRandom } from "../../../scripts/seeded-random";
 import { longForm } from "../../support/long-form";
@@ -67,18 +67,9 @@ it(`control-plane 30: after each of ${STEPS} random steps the page says of every
   const seen = new Set<string>();
   for (let done = 0; done < STEPS || seen.size < LEVELS; done++) {
     await step();
-    const page = String(
-      statusPage(
-        [
-          {
-            name: "shop",
-            jobs: (await surveyJobs(pool, deploymentId)) as unknown as JobStatus[],
-            workers: (await surveyWorkers(pool, deploymentId)) as unknown as WorkerStatus[],
-          },
-        ],
-        "now",
-      ),
-    );
+    const jobs = await surveyJobs(pool, deploymentId);
+    const workers = await surveyWorkers(pool, deploymentId);
+    const page = String(statusPage([{ name: "shop", jobs, workers }], "now"));
     for (const { name, well, failed } of (await pool.query(TRUTH)).rows) {
       const [, level = ""] = new RegExp(`${name}</th><td class="(\\w+)">`).exec(page) ?? [];
       expect([done, name, level === "good"]).toEqual([done, name, well]);
