@@ -24,7 +24,7 @@ const HEADERS = {
  * Whoever asks within so long after another is shown the same. An open page asks again {@link RENEWAL_MS} after an answer: what it shows
  * is then at most two seconds old, with half a second for the next answer and its way.
  */
-const SHARED_MS = 500;
+export const SHARED_MS = 500;
 
 /** Mounts the status page on `/`. An operator of one deployment sees that one. */
 export function addStatusRoutes(routes: Routes, { pool }: ApiContext, access: StatusPageAccess): void {

@@ -1,7 +1,7 @@
 /** What operators see. Nothing sealed is ever selected here. */
 import type { Prepared, Queryable } from "./database";
 
-type Listed = Record<string, unknown>;
+export type Listed = Record<string, unknown>;
 
 /** A part of a list: at most so many of those that come after one. */
 export interface Page {
@@ -10,10 +10,10 @@ export interface Page {
   readonly limit: number;
 }
 
-const EVERYTHING: Page = { after: "", limit: Number.MAX_SAFE_INTEGER };
+export const EVERYTHING: Page = { after: "", limit: Number.MAX_SAFE_INTEGER };
 
 /** As a literal, so that a plan is made for so many and not for a share of all there are. @throws Error for what is no number */
-function limited({ limit }: Page): string {
+export function limited({ limit }: Page): string {
   if (!Number.isSafeInteger(limit)) throw new Error(`a page has so many entries, not ${limit}`);
   return `limit ${limit}`;
 }

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { Labels } from "../lease/placement";
 import type { Prepared, Queryable } from "./database";
+import { EVERYTHING, type Listed, limited } from "./inventory";
 
 export type TokenKind = "operator" | "deployment" | "worker";
 
@@ -95,12 +96,17 @@ export async function findTokenHolders(db: Queryable, tokens: readonly string[])
   return holders;
 }
 
-/** Tokens that may still be used, without those of workers' sessions; for operators of all deployments when null. */
-export async function listTokens(db: Queryable, deploymentId: string | null): Promise<Record<string, unknown>[]> {
+/**
+ * Tokens that may still be used, the oldest first, without those of workers' sessions; for operators of all deployments when null.
+ * A page is of those after the one with an id.
+ */
+export async function listTokens(db: Queryable, deploymentId: string | null, page = EVERYTHING): Promise<Listed[]> {
   const { rows } = await db.query(
     `select id, kind, created_at as "createdAt", expires_at as "expiresAt" from tokens
-     where deployment_id is not distinct from $1 and kind <> 'worker' and ${VALID} order by created_at, id`,
-    [deploymentId],
+     where deployment_id is not distinct from $1 and kind <> 'worker' and ${VALID}
+       and ($2::uuid is null or (created_at, id) > (select created_at, id from tokens where id = $2))
+     order by created_at, id ${limited(page)}`,
+    [deploymentId, page.after || null],
   );
   return rows;
 }

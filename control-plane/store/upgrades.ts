@@ -4,6 +4,7 @@ import type { Action, Request } from "../protocol/messages";
 import { recordAudit } from "./audit";
 import { CatalogConflict } from "./catalog";
 import { type Queryable, type Transaction, transaction } from "./database";
+import { EVERYTHING, type Listed, limited } from "./inventory";
 import type { Actor } from "./jobs";
 
 export interface NewUpgrade {
@@ -103,13 +104,35 @@ export async function stepUpgrade(
   });
 }
 
-export async function listUpgrades(db: Queryable, deploymentId: string): Promise<Record<string, unknown>[]> {
+/** The newest first, each with how many workers were asked and how many of them are healthy. A page is of those after the one with an id. */
+export async function listUpgrades(db: Queryable, deploymentId: string, page = EVERYTHING): Promise<Listed[]> {
   const { rows } = await db.query(
     `select u.id, u.pool, u.program, u.version, u.state, u.detail, u.wave_size as "waveSize", u.created_at as "createdAt",
-       coalesce((select jsonb_agg(jsonb_build_object('workerId', w.worker_id, 'state', w.state, 'detail', w.detail) order by w.worker_id)
-         from upgrade_workers w where w.upgrade_id = u.id), '[]') as workers
-     from upgrades u where u.deployment_id = $1 order by u.created_at desc limit 100`,
-    [deploymentId],
+       w.asked, w.healthy
+     from upgrades u, lateral (
+       select count(*) as asked, count(*) filter (where state = 'healthy') as healthy from upgrade_workers where upgrade_id = u.id
+     ) w
+     where u.deployment_id = $1
+       and ($2::uuid is null or (u.created_at, u.id) < (select created_at, id from upgrades where id = $2))
+     order by u.created_at desc, u.id desc ${limited(page)}`,
+    [deploymentId, page.after || null],
+  );
+  return rows;
+}
+
+/** The workers that an upgrade asked, in the order of their ids. */
+export async function listUpgradeWorkers(
+  db: Queryable,
+  deploymentId: string,
+  id: string,
+  page = EVERYTHING,
+): Promise<Listed[] | "not_found"> {
+  const upgrade = await db.query("select 1 from upgrades where id = $1 and deployment_id = $2", [id, deploymentId]);
+  if (upgrade.rows.length === 0) return "not_found";
+  const { rows } = await db.query(
+    `select worker_id as "workerId", state, detail from upgrade_workers
+     where upgrade_id = $1 and worker_id > $2 order by worker_id ${limited(page)}`,
+    [id, page.after],
   );
   return rows;
 }

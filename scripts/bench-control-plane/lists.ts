@@ -1,3 +1,5 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { RENEWAL_MS } from "../../control-plane/portal/status-script";
 import type { Bench, Measurement, Progress } from "../bench/bench";
 import { BeatingFleet } from "./beating-fleet";
 import { Connections } from "./connections";
@@ -14,7 +16,7 @@ const LIMIT_MS = 200;
 /** What those who look see of a large fleet, and how soon. */
 export const lists: Bench = {
   name: "lists",
-  about: `the status page and every list, up to ${ROUNDS} times each, one after the other, of ${WORKERS} workers that beat every ${TIMING.heartbeatMs / 1_000} s and run a job each, from a datasource each, after one upgrade of all: how soon each is whole, how large it is, and how long the copy answers nobody else meanwhile`,
+  about: `the status page and every list, up to ${ROUNDS} times each, one after the other, the page as often as one that is open asks, of ${WORKERS} workers that beat every ${TIMING.heartbeatMs / 1_000} s and run a job each, from a datasource each, after one upgrade of all: how soon each is whole, how large it is, and how long the copy answers nobody else meanwhile`,
   run: async (progress) => {
     const store = await startStore();
     const copy = await startCopy(store);
@@ -30,8 +32,9 @@ export const lists: Bench = {
       );
       await living.allRenewed(0);
       const measurements: Measurement[] = [];
-      for (const { name, path, authorization } of pagesOf(store)) {
-        measurements.push(await measure(name, progress, () => looking.get(path, authorization), looking));
+      for (const { name, path, authorization, restMs } of pagesOf(store)) {
+        const look = () => looking.get(path, authorization);
+        measurements.push(await measure(name, progress, look, restMs, looking));
       }
       return [
         ...measurements,
@@ -51,6 +54,8 @@ interface Page {
   readonly name: string;
   readonly path: string;
   readonly authorization: string;
+  /** Between two looks. */
+  readonly restMs: number;
 }
 
 function pagesOf({ deploymentId, operatorToken }: BenchStore): readonly Page[] {
@@ -58,9 +63,14 @@ function pagesOf({ deploymentId, operatorToken }: BenchStore): readonly Page[] {
   const deployment = `/api/v1/deployments/${deploymentId}`;
   const ofDeployment = ["jobs", "workers", "datasources", "tokens", "upgrades", "audit", "audit/verify"];
   return [
-    { name: "status page", path: "/", authorization: `Basic ${Buffer.from(`:${operatorToken}`).toString("base64")}` },
-    { name: "deployments", path: "/api/v1/deployments", authorization: bearer },
-    ...ofDeployment.map((name) => ({ name, path: `${deployment}/${name}`, authorization: bearer })),
+    {
+      name: "status page",
+      path: "/",
+      authorization: `Basic ${Buffer.from(`:${operatorToken}`).toString("base64")}`,
+      restMs: RENEWAL_MS,
+    },
+    { name: "deployments", path: "/api/v1/deployments", authorization: bearer, restMs: 0 },
+    ...ofDeployment.map((name) => ({ name, path: `${deployment}/${name}`, authorization: bearer, restMs: 0 })),
   ];
 }
 
@@ -68,6 +78,7 @@ async function measure(
   name: string,
   progress: Progress,
   look: () => Promise<string>,
+  restMs: number,
   connections: Connections,
 ): Promise<Measurement> {
   const stallMs = async () =>
@@ -76,6 +87,7 @@ async function measure(
   let seen = "";
   let refused = 0;
   const lookOnce = async () => {
+    await pause(restMs);
     const at = performance.now();
     try {
       seen = await look();

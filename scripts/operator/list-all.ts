@@ -25,6 +25,13 @@ export async function listAll<Entry extends z.ZodType>(
   }
 }
 
+/** As `listAll`, of what is listed in the order in which it was made. */
+export const listById = async <Entry extends z.ZodType<{ readonly id: string }>>(
+  api: ControlPlaneApi,
+  path: string,
+  entry: Entry,
+): Promise<z.output<Entry>[]> => await listAll(api, path, entry, ({ id }) => id);
+
 /** As `listAll`, of what is listed by its name. */
 export const listNamed = async <Entry extends z.ZodType<{ readonly name: string }>>(
   api: ControlPlaneApi,

@@ -26,28 +26,72 @@ it("control-plane 30: a list comes in parts of 500, or of as many as are wanted 
   expect(await namesOf(`?after=${second.at(-1)}`)).toEqual([]);
 });
 
-it("refuses a part that cannot be", async () => {
+/** The lists of a control plane, as its OpenAPI document tells of them, and what each may be asked for. */
+async function lists(): Promise<{ readonly path: string; readonly asked: readonly string[] }[]> {
+  const { body } = await send(plane.url, "/openapi.json", "", undefined, "GET");
+  return Object.entries<Methods>(body.paths).flatMap(([path, { get }]) =>
+    get?.responses[200].content["application/json"]?.schema.type === "array"
+      ? [{ path, asked: (get.parameters ?? []).flatMap((one) => (one.in === "query" ? [one.name] : [])) }]
+      : [],
+  );
+}
+
+interface Methods {
+  readonly get?: {
+    readonly parameters?: readonly { readonly in: string; readonly name: string }[];
+    readonly responses: { readonly 200: { readonly content: Record<string, { readonly schema: { type?: string } }> } };
+  };
+}
+
+/** Its entries are numbered and come 500 at a time. */
+const isAudit = ({ path }: { readonly path: string }): boolean => path.endsWith("/audit");
+
+it("refuses a part that cannot be, of every list", async () => {
+  const upgrade = { program: "agent", version: "2", url: "https://releases.internal/a", signature: "c2ln" };
+  const { body } = await plane.operator.post("/upgrades", { ...upgrade, sha256: "0".repeat(64) });
+  const ids: Readonly<Record<string, string>> = { deploymentId: plane.operator.deploymentId, upgradeId: body.id };
   for (const [query, where] of [
     ["?limit=0", "limit"],
     ["?limit=1001", "limit"],
     ["?limit=many", "limit"],
     [`?after=${"a".repeat(300)}`, "after"],
   ]) {
-    for (const list of ["/jobs", "/workers", "/datasources"]) {
-      const { status, body } = await plane.operator.get(`${list}${query}`);
-      expect([query, status, body.error.message.split(":")[0]]).toEqual([query, 400, where]);
+    for (const { path } of (await lists()).filter((list) => !isAudit(list))) {
+      const address = `${path.replace(/\{(\w+)\}/g, (_, name: string) => ids[name] ?? "")}${query}`;
+      const { status, body } = await send(plane.url, address, plane.operator.token, undefined, "GET");
+      expect([address, status, body.error?.message.split(":")[0]]).toEqual([address, 400, where]);
     }
   }
   expect((await plane.operator.get("/jobs?after=%00")).status).toBe(400);
 });
 
-it("the OpenAPI document says how lists are read in parts", async () => {
-  const document = await send(plane.url, "/openapi.json", "", undefined, "GET");
-  for (const list of ["", "/{deploymentId}/jobs", "/{deploymentId}/workers", "/{deploymentId}/datasources"]) {
-    const { parameters } = document.body.paths[`/api/v1/deployments${list}`].get;
-    const names = parameters
-      .filter(({ in: where }: { in: string }) => where === "query")
-      .map(({ name }: { name: string }) => name);
-    expect([list, names]).toEqual([list, ["after", "limit"]]);
-  }
+it("the OpenAPI document says of every list how it is read in parts", async () => {
+  const all = (await lists()).filter((list) => !isAudit(list));
+  expect(all.length).toBeGreaterThanOrEqual(8);
+  for (const { path, asked } of all) expect([path, asked]).toEqual([path, ["after", "limit"]]);
+});
+
+it("tokens come the oldest first, and upgrades the newest, in parts after the id of the last of the part before", async () => {
+  const { deploymentId } = plane.operator;
+  for (let issued = 0; issued < 3; issued++) await plane.operator.post("/tokens", { kind: "operator" });
+  await plane.pool.query(
+    `insert into upgrades (deployment_id, pool, program, version, url, sha256, signature, downgrade, wave_size, soak, deadline, state, created_at)
+     select $1, 'default', 'agent', n::text, '', '', '', false, 1, '0', '0', 'done', now() + n * interval '1 minute' from generate_series(1, 600) n`,
+    [deploymentId],
+  );
+  const upgrades = (await plane.operator.get("/upgrades")).body;
+  expect([upgrades.length, upgrades[0].version]).toEqual([500, "600"]);
+  const older = (await plane.operator.get(`/upgrades?limit=1000&after=${upgrades.at(-1).id}`)).body;
+  expect(older.map(({ version }: { version: string }) => version)).toEqual(
+    Array.from({ length: 100 }, (_, index) => `${100 - index}`),
+  );
+
+  const tokens = (await plane.operator.get("/tokens")).body;
+  const parts = [
+    ...(await plane.operator.get("/tokens?limit=2")).body,
+    ...(await plane.operator.get(`/tokens?limit=2&after=${tokens[1].id}`)).body,
+  ];
+  expect(parts).toEqual(tokens.slice(0, 4));
+  const times = tokens.map(({ createdAt }: { createdAt: string }) => createdAt);
+  expect(times).toEqual([...times].sort());
 });

@@ -64,7 +64,10 @@ it("control-plane 29: asks at most a wave of workers at once, the next when thos
     await (await worker(name, "2.0.0")).beat({ upgrade: { campaignId, state: "healthy" } });
   }
   await advanceUpgrades(plane.pool);
-  expect(await shown()).toMatchObject({ state: "done", detail: null });
+  expect(await shown()).toMatchObject({ state: "done", detail: null, asked: 3, healthy: 3 });
+  expect((await plane.operator.get(`/upgrades/${campaignId}/workers?after=i-1`)).body).toEqual(
+    ["i-2", "i-3"].map((workerId) => ({ workerId, state: "healthy", detail: null })),
+  );
 });
 
 it("control-plane 29: asks no more than a wave, however many copies take an upgrade a step further at once", async () => {

@@ -337,6 +337,21 @@ it("control-plane 25: rotates a token with an overlap and revokes one at once", 
   await done("deployment list", third);
 });
 
+it("lists all tokens and upgrades, however many parts they come in", async () => {
+  await done("deployment create shop");
+  await pool.query(
+    "insert into tokens (kind, hash) select 'operator', sha256(convert_to(n::text, 'UTF8')) from generate_series(1, 1200) n",
+  );
+  await pool.query(
+    `insert into upgrades (deployment_id, pool, program, version, url, sha256, signature, downgrade, wave_size, soak, deadline, state)
+     select id, 'default', 'agent', '2', '', '', '', false, 1, '0', '0', 'done' from deployments, generate_series(1, 1200)`,
+  );
+
+  expect(JSON.parse(await done("token list --all-deployments --json"))).toHaveLength(1_201);
+  const upgrades = JSON.parse(await done("upgrade status --json"));
+  expect(new Set(upgrades.map(({ id }: { id: string }) => id)).size).toBe(1_200);
+});
+
 it("names what is wrong, where, and what to do next", async () => {
   expect(await holdfast("job list")).toMatchObject({
     code: 1,

@@ -59,7 +59,7 @@ export function addDatasourceRoutes(routes: Routes, api: ApiContext): void {
     token: "operator",
     query: PageQuery,
     answer: listing,
-    handle: async (call) => await listDatasources(pool, await reachable(api, call), pageOf(call)),
+    handle: async (call) => await listDatasources(pool, await reachable(api, call), pageOf(call, PageQuery)),
   });
   routes.add({
     method: "post",

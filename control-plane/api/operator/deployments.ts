@@ -26,6 +26,6 @@ export function addDeploymentRoutes(routes: Routes, { pool }: ApiContext): void 
     token: "operator",
     query: PageQuery,
     answer: listing,
-    handle: async (call) => await listDeployments(pool, call.holder.deploymentId, pageOf(call)),
+    handle: async (call) => await listDeployments(pool, call.holder.deploymentId, pageOf(call, PageQuery)),
   });
 }

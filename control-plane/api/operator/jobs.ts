@@ -78,7 +78,7 @@ export function addJobRoutes(routes: Routes, api: ApiContext): void {
     token: "operator",
     query: PageQuery,
     answer: listing,
-    handle: async (call) => await listJobs(pool, await reachable(api, call), pageOf(call)),
+    handle: async (call) => await listJobs(pool, await reachable(api, call), pageOf(call, PageQuery)),
   });
   routes.add({
     method: "get",

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import type { Page } from "../../store/inventory";
 import { RequestRefused } from "../refusal";
-import type { Call } from "../routes";
+import { type Call, uuid } from "../routes";
 
 /** Most that one answer holds; what is asked for where nothing is said. */
 const MOST = 1_000;
@@ -15,9 +15,12 @@ export const PageQuery = z.object({
   limit: z.coerce.number().int().min(1).max(MOST).default(USUAL),
 });
 
+/** Of a list in the order in which its entries were made: `after` is the id of the last entry of the part before. */
+export const PageByIdQuery = PageQuery.extend({ after: z.literal("").or(uuid).default("") });
+
 /** The part of a list that a query asks for. @throws RequestRefused for one that cannot be */
-export function pageOf({ query }: Pick<Call<unknown>, "query">): Page {
-  const page = PageQuery.safeParse(query);
+export function pageOf({ query }: Pick<Call<unknown>, "query">, asked: typeof PageQuery | typeof PageByIdQuery): Page {
+  const page = asked.safeParse(query);
   if (page.success) return page.data;
   const [issue] = page.error.issues;
   throw new RequestRefused(400, "invalid_message", `${issue?.path.join(".")}: ${issue?.message}`);

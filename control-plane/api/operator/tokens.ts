@@ -4,6 +4,7 @@ import { transaction } from "../../store/database";
 import { issueToken, listTokens, revokeToken, rotateToken } from "../../store/tokens";
 import type { ApiContext } from "../context";
 import type { Call, Routes } from "../routes";
+import { PageByIdQuery, pageOf } from "./page";
 import { actorOf, DEPLOYMENT, done, listing, notFound, ofAllDeployments, reachable } from "./reach";
 
 const MAX_LIFE_MS = 315_576_000_000;
@@ -77,10 +78,11 @@ function addTokensOf(routes: Routes, { pool }: ApiContext, { path, of, body, sco
   routes.add({
     method: "get",
     path,
-    summary: `List tokens of ${of}, never the tokens themselves`,
+    summary: `List valid tokens of ${of}, oldest first, never the tokens themselves`,
     token: "operator",
+    query: PageByIdQuery,
     answer: listing,
-    handle: async (call) => await listTokens(pool, await scope(call)),
+    handle: async (call) => await listTokens(pool, await scope(call), pageOf(call, PageByIdQuery)),
   });
   routes.add({
     method: "post",

@@ -1,7 +1,15 @@
 import * as z from "zod";
-import { createUpgrade, listUpgrades, stepUpgrade, UPGRADE_STEPS, type UpgradeStep } from "../../store/upgrades";
+import {
+  createUpgrade,
+  listUpgrades,
+  listUpgradeWorkers,
+  stepUpgrade,
+  UPGRADE_STEPS,
+  type UpgradeStep,
+} from "../../store/upgrades";
 import type { ApiContext } from "../context";
 import type { Routes } from "../routes";
+import { PageByIdQuery, PageQuery, pageOf } from "./page";
 import { actorOf, conflictsRefused, DEPLOYMENT, done, listing, name, notFound, reachable, withId } from "./reach";
 
 const MAX_MS = 86_400_000;
@@ -50,10 +58,25 @@ export function addUpgradeRoutes(routes: Routes, api: ApiContext): void {
   routes.add({
     method: "get",
     path: `${DEPLOYMENT}/upgrades`,
-    summary: "List upgrades, newest first, with the workers that were asked",
+    summary: "List upgrades, newest first, with how many workers were asked and are healthy",
     token: "operator",
+    query: PageByIdQuery,
     answer: listing,
-    handle: async (call) => await listUpgrades(pool, await reachable(api, call)),
+    handle: async (call) => await listUpgrades(pool, await reachable(api, call), pageOf(call, PageByIdQuery)),
+  });
+  routes.add({
+    method: "get",
+    path: `${DEPLOYMENT}/upgrades/{upgradeId}/workers`,
+    summary: "List the workers that an upgrade asked, by worker id",
+    token: "operator",
+    query: PageQuery,
+    answer: listing,
+    handle: async (call) => {
+      const id = call.params["upgradeId"] ?? "";
+      const workers = await listUpgradeWorkers(pool, await reachable(api, call), id, pageOf(call, PageQuery));
+      if (workers === "not_found") throw notFound("upgrade", id);
+      return workers;
+    },
   });
   for (const step of UPGRADE_STEPS) {
     routes.add({

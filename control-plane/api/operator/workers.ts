@@ -22,7 +22,7 @@ export function addWorkerRoutes(routes: Routes, api: ApiContext): void {
     token: "operator",
     query: PageQuery,
     answer: listing,
-    handle: async (call) => await listWorkers(pool, await reachable(api, call), pageOf(call)),
+    handle: async (call) => await listWorkers(pool, await reachable(api, call), pageOf(call, PageQuery)),
   });
   routes.add({
     method: "post",

@@ -2,6 +2,7 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
 import * as z from "zod";
 import { parseDuration } from "../../rolling-update/cli/duration";
+import { listById } from "../list-all";
 import { cells, deploymentAction, type OperatorContext, type OperatorSurroundings } from "../operator-command";
 import { OperatorError } from "../operator-error";
 import { table } from "../table";
@@ -74,7 +75,7 @@ Examples:
     group.command("list").description("list valid tokens, never the tokens themselves"),
     surroundings,
     async ({ api, print }, base) => {
-      const all = await api.get(`${base}/tokens`, z.array(z.looseObject({ id: z.string() })));
+      const all = await listById(api, `${base}/tokens`, z.looseObject({ id: z.string() }));
       const rows = all.map((token) => cells(token, "id", "kind", "createdAt", "expiresAt"));
       print(all, table(["ID", "KIND", "CREATED", "EXPIRES"], rows));
     },

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import * as z from "zod";
 import { parseDuration } from "../../rolling-update/cli/duration";
+import { listAll, listById } from "../list-all";
 import { cells, deploymentAction, type OperatorContext, type OperatorSurroundings } from "../operator-command";
 import { OperatorError } from "../operator-error";
 import { facts, table } from "../table";
@@ -11,9 +12,10 @@ const Upgrade = z.looseObject({
   program: z.string(),
   version: z.string(),
   pool: z.string(),
-  workers: z.array(z.looseObject({ workerId: z.string(), state: z.string(), detail: z.string().nullable() })),
 });
 type Upgrade = z.output<typeof Upgrade>;
+
+const Asked = z.looseObject({ workerId: z.string(), state: z.string(), detail: z.string().nullable() });
 
 const OPEN = ["running", "paused"];
 
@@ -90,7 +92,8 @@ Examples:
         context.print(all, table(["ID", "STATE", "PROGRAM", "VERSION", "POOL", "ASKED", "HEALTHY"], all.map(row)));
         return;
       }
-      const { workers, ...upgrade } = withId(all, id);
+      const upgrade = withId(all, id);
+      const workers = await listAll(context.api, `${base}/upgrades/${id}/workers`, Asked, ({ workerId }) => workerId);
       const asked = workers.map((worker) => cells(worker, "workerId", "state", "detail"));
       context.print({ ...upgrade, workers }, `${facts(upgrade)}\n\n${table(["WORKER", "STATE", "DETAIL"], asked)}`);
     },
@@ -114,13 +117,11 @@ Examples:
 }
 
 async function list({ api }: OperatorContext, base: string): Promise<Upgrade[]> {
-  return await api.get(`${base}/upgrades`, z.array(Upgrade));
+  return await listById(api, `${base}/upgrades`, Upgrade);
 }
 
-function row({ workers, ...upgrade }: Upgrade): string[] {
-  const healthy = workers.filter(({ state }) => state === "healthy").length;
-  return [...cells(upgrade, "id", "state", "program", "version", "pool"), `${workers.length}`, `${healthy}`];
-}
+const row = (upgrade: Upgrade): string[] =>
+  cells(upgrade, "id", "state", "program", "version", "pool", "asked", "healthy");
 
 function chosen(all: readonly Upgrade[], id: string | undefined): Upgrade {
   if (id !== undefined) return withId(all, id);

@@ -50,7 +50,10 @@ class Manager {
   }
 }
 
-const campaign = async () => (await machine.operator.get("/upgrades")).body[0];
+const campaign = async () => {
+  const [newest] = (await machine.operator.get("/upgrades")).body;
+  return { ...newest, workers: (await machine.operator.get(`/upgrades/${newest.id}/workers`)).body };
+};
 const ended = () =>
   eventually(
     "the upgrade has ended",
