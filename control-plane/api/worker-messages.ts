@@ -1,6 +1,7 @@
 /** What the control plane answers to each message of the worker protocol. */
 import type { HttpBindings } from "@hono/node-server";
 import type { Placement } from "../lease/placement";
+import { grantLastsMs } from "../lease/timing";
 import { isSameRef, refOf } from "../protocol/job-ref";
 import { PROTOCOL_VERSION } from "../protocol/limits";
 import type { Action, JobRef, MessageName, Request, Response } from "../protocol/messages";
@@ -78,10 +79,10 @@ export const HANDLERS = {
     const { tokenId } = holder;
     const { claimId, freeSlots: slots } = request;
     const { waker } = api;
+    const grantMs = grantLastsMs(api.timing);
     const endsAt = performance.now() + Math.min(request.waitMs, api.timing.claimWaitMs);
     const ask = async (woken?: Ending, seen?: SessionState) => {
       const answered = waker.asks(placement, woken);
-      const grantMs = api.timing.grantMs;
       const claim = { ...placement, sessionId, tokenId, claimId, slots, grantMs, seen };
       const claimed = await api.jobWrites.claim(claim);
       if (claimed === "refused") throw tokenInvalid();
@@ -109,7 +110,7 @@ export const HANDLERS = {
       const actions = [...stopOrders(session.unwanted), ...drain, ...(await owed(api, sessionId, session))];
       if (granted.length > 0 || actions.length > 0 || ending || leftMs <= 0) {
         const grants = granted.map(({ jobId, fence, assignment }) => {
-          return { jobId, fence, ...assignment, deadlineMs: api.timing.grantMs };
+          return { jobId, fence, ...assignment, deadlineMs: grantMs };
         });
         takeBackUndelivered(api, sender, grants.map(refOf));
         api.telemetry.claimed(grants.length);

@@ -4,7 +4,7 @@
  */
 import { isSameRef } from "../protocol/job-ref";
 import { type Holder, type Job, type JobEvent, type Refused, transition } from "./job";
-import type { LeaseTiming } from "./timing";
+import { grantLastsMs, type LeaseTiming } from "./timing";
 
 export interface Session {
   readonly id: string;
@@ -116,7 +116,7 @@ export function claim(state: Coordinator, nowMs: number, sessionId: string, slot
     if (grants.length === slots) break;
     if (job.state !== "pending") continue;
     apply(state, jobId, { type: "claim", session: sessionId });
-    state.grants.set(jobId, nowMs + state.timing.grantMs);
+    state.grants.set(jobId, nowMs + grantLastsMs(state.timing));
     grants.push({ jobId, fence: job.fence + 1 });
   }
   return grants;

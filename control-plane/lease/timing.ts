@@ -18,7 +18,7 @@ export const LeaseTiming = z
     watchdogMs: durationMs.default(5_000),
     /** How far a clock's rate may be off, as a fraction. */
     clockRateError: z.number().min(0).max(0.5).default(0.02),
-    /** How long a grant waits for the worker to say that it starts. */
+    /** Within how long a job is back that was granted and not started, the sweep that takes it back included. */
     grantMs: durationMs.default(10_000),
     /** How often the control plane looks for leases that ran out. */
     sweepMs: durationMs.default(1_000),
@@ -46,6 +46,14 @@ export function daemonsGoneAfterMs(timing: LeaseTiming): number {
 /** The shortest, in true time, that the control plane waits before it gives a silent worker's jobs to others. */
 export function jobsMovedAfterMs(timing: LeaseTiming): number {
   return timing.serverLeaseMs * (1 - timing.clockRateError);
+}
+
+/**
+ * How long a worker has to say that it starts what it was granted: two sweeps less than `grantMs`, so that the job is back by then even where
+ * one of them is late or fails. Half of it where sweeps are rarer than that.
+ */
+export function grantLastsMs({ grantMs, sweepMs }: Pick<LeaseTiming, "grantMs" | "sweepMs">): number {
+  return grantMs - Math.min(2 * sweepMs, Math.floor(grantMs / 2));
 }
 
 function timingFaults(timing: LeaseTiming): Fault[] {

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Pool } from "pg";
 import type { Placement } from "../../../control-plane/lease/placement";
-import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
+import { DEFAULT_TIMING, grantLastsMs } from "../../../control-plane/lease/timing";
 import { type Request, refOf } from "../../../control-plane/protocol";
 import {
   type Assignment,
@@ -133,7 +133,7 @@ export class TestFleet {
   }
 
   async claim(sessionId: string, slots = 1, claimId = randomUUID()): Promise<Ref[]> {
-    const { grantMs } = DEFAULT_TIMING;
+    const grantMs = grantLastsMs(DEFAULT_TIMING);
     const claimed = await this.writes.claim({ ...this.registration(sessionId), sessionId, claimId, slots, grantMs });
     return claimed === "refused" ? [] : claimed.granted.map(refOf);
   }

@@ -265,7 +265,7 @@ describe("the sweeper", () => {
       );
       return rows[0].seconds;
     };
-    expect(await sinceStep("job.claim", "grant_expires_at")).toBe(10);
+    expect(await sinceStep("job.claim", "grant_expires_at")).toBe(8);
     await fleet.pool.query("update jobs set grant_expires_at = now() - interval '1 second' where id = $1", [jobId]);
 
     expect(await sweep(fleet.pool, DEFAULT_TIMING)).toBe(1);

@@ -1,6 +1,6 @@
 import { type ControlPlaneClient, ControlPlaneError } from "../../../../agent/worker/control-plane-client";
 import type * as coordinator from "../../../../control-plane/lease/coordinator";
-import type { LeaseTiming } from "../../../../control-plane/lease/timing";
+import { grantLastsMs, type LeaseTiming } from "../../../../control-plane/lease/timing";
 import type {
   Action,
   Answer,
@@ -139,7 +139,7 @@ export class Wire {
     const onDisconnect = server.jobs.get(jobId)?.onDisconnect ?? "stop";
     const options: Record<string, string> = { FLUSH_INTERVAL_MS: "50" };
     if (this.copies.has(jobId)) options["INITIAL_SNAPSHOT_ONLY"] = "true";
-    const { grantMs: deadlineMs } = this.timing;
+    const deadlineMs = grantLastsMs(this.timing);
     const resume = this.checkpoints.get(jobId) ?? null;
     return grantOf({ jobId, fence, deadlineMs, resume, spec: { onDisconnect, options } });
   }
