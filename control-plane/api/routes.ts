@@ -11,7 +11,7 @@ import type { TokenHolder, TokenKind } from "../store/tokens";
 import { Admission, BASIC } from "./admission";
 import { BODY_LIMIT_BYTES, isDeclaredShort, textOf, tooLarge } from "./body";
 import type { ApiContext } from "./context";
-import { signalOfLeaving } from "./delivery";
+import { type Leaving, LeavingAsker } from "./delivery";
 import { protocolUnsupported, type RequestRefused as Refused, RequestRefused, toRefusal } from "./refusal";
 
 type Bindings = { Bindings: HttpBindings };
@@ -40,8 +40,7 @@ export interface Call<Body> {
   readonly params: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string>>;
   readonly body: Body;
-  /** Aborted when the asker has gone. */
-  readonly gone: () => AbortSignal;
+  readonly gone: Leaving;
   readonly outgoing: ServerResponse;
 }
 
@@ -179,7 +178,7 @@ export class Routes {
         params: ids,
         query,
         body,
-        gone: signalOfLeaving(outgoing),
+        gone: new LeavingAsker(outgoing),
         outgoing,
       });
       this.api.telemetry.answered(route.path, 200, (performance.now() - startedAt) / 1_000);

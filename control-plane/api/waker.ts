@@ -1,6 +1,7 @@
 import type { Pool } from "pg";
 import { keyOf, mayTake, type Placement } from "../lease/placement";
 import type { ReadyJobs } from "../store/ready-jobs";
+import type { Leaving } from "./delivery";
 import { NOTIFY_EVERY_MS, Notifications } from "./notifications";
 import { type Asking, type Ending, Parking, type Ready } from "./parking";
 
@@ -90,8 +91,8 @@ export class Waker {
   }
 
   /** Waits until woken, until the time is up, or until the asker has gone. */
-  async park(asking: Asking, waitMs: number, gone: AbortSignal): Promise<Ending> {
-    return await this.parking.park(asking, waitMs, gone);
+  park(asking: Asking, waitMs: number, gone: Leaving): Promise<Ending> {
+    return this.parking.park(asking, waitMs, gone);
   }
 
   /**

@@ -20,7 +20,7 @@ import {
 import { issueToken, readValidTokens, type TokenHolder } from "../store/tokens";
 import { noteUpgrade, readOwedUpgrades } from "../store/upgrades";
 import type { ApiContext } from "./context";
-import { whenUndelivered } from "./delivery";
+import { type Leaving, whenUndelivered } from "./delivery";
 import type { Ending } from "./parking";
 import { fenced, protocolUnsupported, RequestRefused, sessionClosed, tokenInvalid } from "./refusal";
 
@@ -31,8 +31,7 @@ export interface Sender {
   /** The session of a worker's token. Empty for `register`, which comes with a deployment's. */
   readonly sessionId: string;
   readonly placement: Placement;
-  /** Aborted when the sender has gone. */
-  readonly gone: () => AbortSignal;
+  readonly gone: Leaving;
   readonly outgoing: HttpBindings["outgoing"];
 }
 
@@ -102,7 +101,7 @@ export const HANDLERS = {
     let seen: SessionState | undefined;
     for (let woken: Ending | undefined; ; ) {
       const leftMs = endsAt - performance.now();
-      const ending = sender.gone().aborted || waker.stopped;
+      const ending = sender.gone.aborted || waker.stopped;
       const asks = !ending && (leftMs <= 0 || woken?.why === "jobs" || waker.mayHaveWork(placement));
       const { session, granted } = asks ? await ask(woken, seen) : await look();
       if (!session || session.state === "closed") throw sessionClosed();
@@ -118,7 +117,7 @@ export const HANDLERS = {
       }
       if (!asks && waker.mayHaveWork(placement)) continue;
       seen = session;
-      woken = await waker.park({ ...placement, sessionId }, leftMs, sender.gone());
+      woken = await waker.park(sender, leftMs, sender.gone);
       if (woken.why === "over") return { grants: [], nextMs: waker.askAgainMs(), actions: [] };
     }
   },
@@ -213,6 +212,6 @@ function takeBackUndelivered(api: ApiContext, { gone, outgoing, sessionId }: Sen
       (error) => api.logger.warn({ error: String(error), sessionId }, "undelivered grants wait for their deadline"),
     );
   };
-  if (gone().aborted) takeBack();
+  if (gone.aborted) takeBack();
   else whenUndelivered(outgoing, api.timing.grantMs, takeBack);
 }

@@ -1,6 +1,6 @@
 import { IncomingMessage, ServerResponse } from "node:http";
 import { Socket } from "node:net";
-import { whenUndelivered } from "../../../control-plane/api/delivery";
+import { LeavingAsker, whenUndelivered } from "../../../control-plane/api/delivery";
 
 beforeEach(() => jest.useFakeTimers());
 afterEach(() => jest.useRealTimers());
@@ -56,4 +56,30 @@ it("control-plane 11: an answer that was not written to its end was not delivere
   whenUndelivered(answer, GRANT_MS, undelivered);
   answer.emit("close");
   expect(undelivered).toHaveBeenCalledTimes(1);
+});
+
+it("control-plane 11: an asker has left whose answer is over before it was written to its end, and who listens no more is not told", () => {
+  const socket = new Socket();
+  const [left, answered, forgotten] = [
+    answerOn(socket),
+    new ServerResponse(new IncomingMessage(socket)),
+    new ServerResponse(new IncomingMessage(socket)),
+  ];
+  const [told, untold] = [jest.fn(), jest.fn()];
+  const leaving = new LeavingAsker(left);
+  leaving.addEventListener("abort", told);
+  new LeavingAsker(forgotten).addEventListener("abort", untold);
+  new LeavingAsker(forgotten).removeEventListener("abort", untold);
+  expect(leaving.aborted).toBe(false);
+
+  left.destroy();
+  left.emit("close");
+  forgotten.emit("close");
+  answered.destroyed = true;
+  Object.defineProperty(answered, "writableFinished", { value: true });
+
+  expect(leaving.aborted).toBe(true);
+  expect(told).toHaveBeenCalledTimes(1);
+  expect(untold).not.toHaveBeenCalled();
+  expect(new LeavingAsker(answered).aborted).toBe(false);
 });

@@ -29,7 +29,7 @@ function idleDatabase() {
   return { pool, count: (...of: Prepared[]) => asked.filter((one) => of.includes(one as Prepared)).length };
 }
 
-const SOMEBODY = { deploymentId: "d", pool: "default", labels: {}, sessionId: "s" };
+const SOMEBODY = { deploymentId: "d", pool: "default", labels: {} };
 const NOWHERE = "postgres://127.0.0.1:1/none";
 const wakerOf = (pool: Pool): Waker => new Waker(pool, NOWHERE, new ReadyJobs(pool));
 let waker: Waker;
@@ -39,7 +39,7 @@ async function claim(pool: Pool, sessionId: string): Promise<Answer<"claim">> {
   const telemetry = { claimed() {} };
   const api = { pool, waker, telemetry, timing: DEFAULT_TIMING } as unknown as ApiContext;
   const { signal } = new AbortController();
-  const sender = { sessionId, placement: SOMEBODY, holder: { tokenId: "t" }, gone: () => signal } as unknown as Sender;
+  const sender = { sessionId, placement: SOMEBODY, holder: { tokenId: "t" }, gone: signal } as unknown as Sender;
   return await HANDLERS.claim(api, sender, { claimId: randomUUID(), freeSlots: 4, waitMs: 45_000 });
 }
 
@@ -114,7 +114,7 @@ it("control-plane 25: what a session is to be told ends its parked claim in the 
   waker = wakerOf(pool);
   const { signal } = new AbortController();
   const parked = ["first", "second"].map(async (sessionId) => {
-    const ending = await waker.park({ ...SOMEBODY, sessionId }, 45_000, signal);
+    const ending = await waker.park({ sessionId, placement: SOMEBODY }, 45_000, signal);
     return { ...ending, atMs: performance.now() };
   });
   await jest.advanceTimersByTimeAsync(10_000);
@@ -162,7 +162,8 @@ function databaseWith(ready: ReadyGroup[]) {
   return { query } as unknown as Pool;
 }
 
-const park = (labels = {}) => waker.park({ ...SOMEBODY, labels }, 60_000, new AbortController().signal);
+const park = (labels = {}) =>
+  waker.park({ sessionId: "s", placement: { ...SOMEBODY, labels } }, 60_000, new AbortController().signal);
 const turn = (): Promise<void> => jest.advanceTimersByTimeAsync(10);
 
 it("control-plane 14: wakes one claim for each job, however often it looks before that claim has asked", async () => {
@@ -197,6 +198,42 @@ it("control-plane 14: a job that comes to be at this copy wakes a claim of a wor
   expect(woken).toEqual(["able"]);
   expect(waker.mayHaveWork({ ...needy, labels: { zone: "a" } })).toBe(false);
   expect(waker.mayHaveWork(needy)).toBe(true);
+});
+
+it("control-plane 14: of claims of differently labelled workers those are woken that have waited longest", async () => {
+  const ready = { ...SOMEBODY, jobs: 0 };
+  waker = wakerOf(databaseWith([ready]));
+  const woken: number[] = [];
+  for (let index = 0; index < 9; index++) void park({ zone: "abc"[index % 3] }).then(() => woken.push(index));
+  await turn();
+
+  waker.jobComing(SOMEBODY);
+  await turn();
+  Object.assign(ready, { jobs: 4 });
+  waker.jobsReady();
+  await turn();
+
+  expect(woken).toEqual([0, 1, 2, 3, 4]);
+  expect(waker.size).toBe(4);
+});
+
+it("control-plane 16: a job that no worker of a large fleet may take is held against each kind of worker once", async () => {
+  waker = wakerOf(databaseWith([{ ...SOMEBODY, labels: { gpu: "yes" }, jobs: 1 }]));
+  let asked = 0;
+  const labels = () =>
+    new Proxy({} as Record<string, string>, {
+      get: () => {
+        asked += 1;
+        return undefined;
+      },
+    });
+  for (let index = 0; index < 1_000; index++) void park(labels());
+
+  waker.jobsReady();
+  await turn();
+
+  expect(waker.size).toBe(1_000);
+  expect(asked).toBe(1);
 });
 
 it("control-plane 14: a job that is about to come to be wakes one claim for it, and is not said to be ready", async () => {
