@@ -13,6 +13,8 @@ const MOVE_MS = 3;
 
 /** What is known of jobs that are ready. */
 interface Known extends Ready {
+  /** How many there were when they were read, and those told of since. */
+  jobs: number;
   /** The number of the news that told of them last. */
   news: number;
 }
@@ -20,7 +22,7 @@ interface Known extends Ready {
 /**
  * Wakes parked claims: for a job that becomes ready here, for what a notification from another copy or the look finds that is taken once
  * a second for jobs whose time has come. A parked claim itself asks the database nothing, nor does one that comes while nothing is
- * known to be ready that its worker could take.
+ * known to be ready that its worker could take, or claims are awake for all of it: in a large fleet hundreds come each second.
  */
 export class Waker {
   private readonly parking = new Parking();
@@ -82,7 +84,7 @@ export class Waker {
 
   /** Whether there may be work: a claim that is told there is none may park and will be woken. */
   mayHaveWork(worker: Placement): boolean {
-    return !this.ready || [...this.ready.values()].some(({ placement }) => mayTake(worker, placement));
+    return !this.ready || this.leftFor(worker) !== undefined;
   }
 
   /** After how long, in ms, a claim that is answered now may ask anew: at once, but where this copy stops, not all of them together. */
@@ -103,8 +105,11 @@ export class Waker {
    */
   asks(worker: Placement, woken: Ending | undefined): (isMore: boolean) => void {
     const asOf = this.news;
+    const left = woken?.why === "jobs" ? undefined : this.leftFor(worker);
+    if (left) left.awake += 1;
+    const ready = woken?.why === "jobs" ? woken.ready : left;
     return (isMore) => {
-      if (woken?.why === "jobs") woken.ready.awake = Math.max(0, woken.ready.awake - 1);
+      if (ready) ready.awake = Math.max(0, ready.awake - 1);
       if (isMore) this.lookSoon();
       else this.forget(worker, asOf);
       if (this.leftToAwake) void this.look();
@@ -121,7 +126,10 @@ export class Waker {
     this.news += 1;
     this.lookAgain = this.looking;
     const known = this.ready && this.tellOf(placement, this.ready);
-    if (known) this.parking.wakeFor(known, known.awake + 1);
+    if (known) {
+      known.jobs += 1;
+      this.parking.wakeFor(known, known.awake + 1);
+    }
     this.notifications.tell();
   }
 
@@ -139,10 +147,16 @@ export class Waker {
 
   private tellOf(placement: Placement, ready: Map<string, Known>): Known {
     const key = keyOf(placement);
-    const known = this.ready?.get(key) ?? { placement, awake: 0, news: 0 };
+    const known = this.ready?.get(key) ?? { placement, awake: 0, jobs: 0, news: 0 };
     known.news = this.news;
     ready.set(key, known);
     return known;
+  }
+
+  /** What is ready that a worker could take and for which no claim is awake. */
+  private leftFor(worker: Placement): Known | undefined {
+    const known = [...(this.ready?.values() ?? [])];
+    return known.find(({ placement, awake, jobs }) => awake < jobs && mayTake(worker, placement));
   }
 
   /** A claim that asked after this news found nothing more that its worker could take. */
@@ -177,10 +191,10 @@ export class Waker {
       const rows = all ? await this.readyJobs.readAll() : await this.readyJobs.read();
       this.news += 1;
       const ready = new Map<string, Known>();
-      const found = rows.map(({ jobs, ...placement }) => ({ jobs, known: this.tellOf(placement, ready) }));
+      const found = rows.map(({ jobs, ...placement }) => Object.assign(this.tellOf(placement, ready), { jobs }));
       this.ready = ready;
-      this.leftToAwake = found.some(({ known }) => known.awake > 0);
-      for (const { jobs, known } of found) this.parking.wakeFor(known, jobs);
+      this.leftToAwake = found.some(({ awake }) => awake > 0);
+      for (const known of found) this.parking.wakeFor(known, known.jobs);
     } catch {
       // Nobody knows then: claims ask for themselves until the next look, a second later.
       this.ready = undefined;

@@ -196,6 +196,8 @@ it("control-plane 14: a job that comes to be at this copy wakes a claim of a wor
   await new Promise(setImmediate);
 
   expect(woken).toEqual(["able"]);
+  expect(waker.mayHaveWork(needy)).toBe(false);
+  waker.jobReady(needy);
   expect(waker.mayHaveWork({ ...needy, labels: { zone: "a" } })).toBe(false);
   expect(waker.mayHaveWork(needy)).toBe(true);
 });
@@ -234,6 +236,28 @@ it("control-plane 16: a job that no worker of a large fleet may take is held aga
 
   expect(waker.size).toBe(1_000);
   expect(asked).toBe(1);
+});
+
+it("control-plane 16: a claim that comes while others are awake for all jobs that are ready waits as well", async () => {
+  waker = wakerOf(databaseWith([{ ...SOMEBODY, jobs: 2 }]));
+  const parked = park();
+  waker.jobsReady();
+  await turn();
+  const woken = await parked;
+  expect(woken).toMatchObject({ why: "jobs" });
+  expect(waker.mayHaveWork(SOMEBODY)).toBe(true);
+
+  const first = waker.asks(SOMEBODY, woken);
+  expect(waker.mayHaveWork(SOMEBODY)).toBe(true);
+  const second = waker.asks(SOMEBODY, undefined);
+  expect(waker.mayHaveWork(SOMEBODY)).toBe(false);
+  second(true);
+  expect(waker.mayHaveWork(SOMEBODY)).toBe(true);
+  waker.asks(SOMEBODY, undefined);
+  expect(waker.mayHaveWork(SOMEBODY)).toBe(false);
+  waker.jobReady(SOMEBODY);
+  expect(waker.mayHaveWork(SOMEBODY)).toBe(true);
+  first(false);
 });
 
 it("control-plane 14: a job that is about to come to be wakes one claim for it, and is not said to be ready", async () => {
