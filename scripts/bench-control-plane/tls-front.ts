@@ -30,7 +30,7 @@ export async function startTlsFront(server: ServerProcess, connections: number, 
     Array.from({ length: processesFor(connections * FILES_PER_CONNECTION) }, async (_, index) =>
       startServerProcess({
         name: "what ends TLS",
-        args: ["--import", "tsx", resolve(__dirname, "tls-gate.ts")],
+        args: ["--require", "tsx/cjs", resolve(__dirname, "tls-gate.ts")],
         cwd: resolve("."),
         environment,
         logFile: join(directory, `tls-gate-${index}.log`),

@@ -35,8 +35,9 @@ async function started(): Promise<{
   const database = new URL(url);
   database.username = role;
   database.password = DATABASE_PASSWORD;
-  const node = ["--heapsnapshot-signal=SIGUSR2", `--diagnostic-dir=${scratch.path}`, "--import", "tsx"];
-  program = spawn(process.execPath, [...node, "control-plane/main.ts"], {
+  const [, start = ""] = /`node (.*control-plane\/main\.ts)`/.exec(readFileSync("docs/control-plane.md", "utf8")) ?? [];
+  const snapshots = ["--heapsnapshot-signal=SIGUSR2", `--diagnostic-dir=${scratch.path}`];
+  program = spawn(process.execPath, [...snapshots, ...start.split(" ")], {
     env: {
       ...process.env,
       DATABASE_URL_FILE: scratch.write("database-url", `${database.href}\n`),
