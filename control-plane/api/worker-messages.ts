@@ -62,7 +62,9 @@ export const HANDLERS = {
     const renewal = await api.heartbeats.beat({ tokenId, sessionId }, state, request);
     if (renewal === "refused") throw (await isValid(api, tokenId)) ? sessionClosed() : tokenInvalid();
     if (request.state === "draining" && !renewal.draining) await markDraining(api.pool, sessionId);
-    if (request.released.length > 0 || state === "registered") api.waker.jobsReady();
+    const unheard = request.state === "draining" ? unheardOf(renewal.held, request.running) : [];
+    for (const grant of unheard) await ungrantJob(api.pool, sessionId, grant);
+    if (request.released.length + unheard.length > 0 || state === "registered") api.waker.jobsReady();
     const strangers = request.running.filter((ref) => !renewal.held.some((job) => isSameRef(job, ref)));
     const kills: Action[] = strangers.map(({ jobId, fence }) => ({ kind: "stop", mode: "kill", jobId, fence }));
     const drain = renewal.drainOrdered || (renewal.draining && request.state !== "draining") ? [DRAIN] : [];
@@ -177,6 +179,13 @@ export const HANDLERS = {
 
 const isValid = async ({ pool }: ApiContext, tokenId: string): Promise<boolean> =>
   (await readValidTokens(pool, [tokenId])).has(tokenId);
+
+/**
+ * Grants that did not reach their worker, which drains: it lists what it is about to start, and takes nothing up any more. A `started` that
+ * is on its way is either heard before, and then the job stays, or comes with a stale fence.
+ */
+const unheardOf = (held: readonly HeldJob[], running: readonly JobRef[]): readonly HeldJob[] =>
+  held.filter((job) => job.state === "starting" && !running.some((ref) => isSameRef(job, ref)));
 
 function stopOrders(held: readonly HeldJob[]): Action[] {
   return held

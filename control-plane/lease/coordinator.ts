@@ -34,6 +34,8 @@ export interface Ref {
 export interface Beat {
   readonly running: readonly Ref[];
   readonly released: readonly Ref[];
+  /** The worker takes nothing up any more: what it was granted and does not list it never heard of. @default false */
+  readonly draining?: boolean;
 }
 
 export interface Orders {
@@ -73,6 +75,10 @@ export function heartbeat(state: Coordinator, nowMs: number, sessionId: string, 
   if (session.state === "registered" && !open(state, session, beat)) return "session_closed";
   state.sessions.set(sessionId, { ...session, state: "open", expiresAtMs: nowMs + state.timing.serverLeaseMs });
   for (const ref of beat.released) apply(state, ref.jobId, { type: "release", by: { session: sessionId, ...ref } });
+  for (const [jobId, { fence }] of beat.draining ? heldBy(state, sessionId) : []) {
+    if (beat.running.some((ref) => isSameRef(ref, { jobId, fence }))) continue;
+    apply(state, jobId, { type: "ungrant", by: { session: sessionId, fence } });
+  }
   return orders(state, sessionId, beat.running);
 }
 

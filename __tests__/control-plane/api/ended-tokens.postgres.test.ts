@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { LeaseTiming } from "../../../control-plane/lease/timing";
 import type { MessageName } from "../../../control-plane/protocol";
+import { deletePast } from "../../../control-plane/store/retention";
 import { issueToken, type TokenKind } from "../../../control-plane/store/tokens";
 import { send } from "./clients";
 import { digestOfAll } from "./everything";
@@ -108,4 +109,20 @@ it("control-plane 9: every message of a worker's life that another one has follo
   expect(told).toEqual(
     names.flatMap((name) => [1, 2].map(() => [name, 410, expect.stringMatching(/^session_closed$|^fenced$/)])),
   );
+});
+
+it("control-plane 9: a life of a worker that was followed, and deleted for its age since, is answered 401, and changes nothing", async () => {
+  const { subjects } = await holder();
+  const former = await plane.worker(subjects.workerId).open();
+  await plane.worker(subjects.workerId).open();
+  expect(await deletePast(plane.pool, 0)).toBe(2);
+  const before = await digestOfAll(plane.pool);
+
+  const messages = Object.entries(sampleMessages(subjects)).filter(([name]) => name !== "register");
+  for (const [name, message] of messages) {
+    const reply = await former.send(name as MessageName, message);
+    expect([name, reply]).toMatchObject([name, { status: 401, body: { error: { code: "token_invalid" } } }]);
+  }
+  expect(messages.length).toBeGreaterThan(7);
+  expect(await digestOfAll(plane.pool)).toEqual(before);
 });

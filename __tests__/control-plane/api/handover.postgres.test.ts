@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { LeaseTiming } from "../../../control-plane/lease/timing";
-import { WORKER_PATH } from "../../../control-plane/protocol";
+import { type JobRef, WORKER_PATH } from "../../../control-plane/protocol";
 import { eventually } from "../../support/eventually";
 import { longForm } from "../../support/long-form";
 import type { TestWorker } from "./clients";
@@ -84,6 +84,27 @@ it(`control-plane 11: a job whose claim was cut at any of ${CUTS} places in the 
   ]);
   expect((await (await plane.worker("i-2").open()).claim()).grants).toMatchObject([{ jobId, fence: fence + 1 }]);
 }, 3_600_000);
+
+it("control-plane 8: what a worker was granted and does not list once it drains is another's with that heartbeat, what it lists stays", async () => {
+  for (const name of ["orders", "customers"]) await plane.operator.createJob(name);
+  const worker = await plane.worker("i-1").open();
+  const [lost, begun] = [(await worker.claim()).grants[0], (await worker.claim()).grants[0]].map((grant) => {
+    return { jobId: grant?.jobId ?? "", fence: grant?.fence ?? 0 };
+  }) as [JobRef, JobRef];
+  const running = [{ ...begun, status: "starting", phase: "init" } as const];
+
+  await worker.beat({ running });
+  expect(await stateOf(lost.jobId)).toEqual({ state: "starting", fence: 1 });
+  await worker.beat({ running, state: "draining" });
+
+  expect(await stateOf(lost.jobId)).toEqual({ state: "pending", fence: 1 });
+  expect(await worker.send("started", lost)).toMatchObject({ status: 410 });
+  await worker.ask("started", begun);
+  await worker.beat({ state: "draining" });
+  expect(await stateOf(begun.jobId)).toEqual({ state: "running", fence: 1 });
+  const { grants } = await (await plane.worker("i-2").open()).claim();
+  expect(grants).toMatchObject([{ jobId: lost.jobId, fence: 2 }]);
+});
 
 it("control-plane 11: a reset after the answer takes back what was not started, and nothing that was", async () => {
   const jobs = [await plane.operator.createJob("orders"), await plane.operator.createJob("customers")];

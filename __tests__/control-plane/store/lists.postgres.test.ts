@@ -17,7 +17,7 @@ const fleets = useFleets();
 const MANY = 10_000;
 const PAGE = 100;
 
-/** So many workers and jobs: each worker runs one, with figures. */
+/** So many workers and jobs: each worker runs one, with figures, and has had two sessions before. */
 async function large(fleet: TestFleet): Promise<void> {
   const { pool, deploymentId, datasourceId } = fleet;
   await pool.query(
@@ -32,6 +32,11 @@ async function large(fleet: TestFleet): Promise<void> {
     [deploymentId, datasourceId],
   );
   await pool.query(`insert into job_metrics (job_id, fence, figures) select id, 1, '{"lagMs":1}' from jobs`);
+  await pool.query(
+    `insert into sessions (id, deployment_id, worker_id, state, closed_at, pool, labels, slots, features, agent_version, daemon_version)
+     select gen_random_uuid(), deployment_id, worker_id, 'closed', now(), pool, labels, slots, features, agent_version, daemon_version
+     from sessions, generate_series(1, 2)`,
+  );
   await pool.query("analyze");
 }
 

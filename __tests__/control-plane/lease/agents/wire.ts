@@ -93,10 +93,10 @@ export class Wire {
         return { protocol: 1, token: sessionId, progressMs: PROGRESS_MS, metricsMs: METRICS_MS };
       }
       case "heartbeat": {
-        const { running, released } = message as Request<"heartbeat">;
+        const { running, released, state } = message as Request<"heartbeat">;
         const { leftOut } = machine;
         const heard = leftOut === "release report" ? [] : released;
-        const orders = server.heartbeat(session, { running, released: heard });
+        const orders = server.heartbeat(session, { running, released: heard, draining: state === "draining" });
         if (orders === "session_closed") return closed(name);
         const actions: Action[] = orders.kill.map((ref) => ({ kind: "stop", mode: "kill", ...refOf(ref) }));
         return {
