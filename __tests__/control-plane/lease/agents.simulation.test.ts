@@ -4,6 +4,7 @@ import { type Outcome, runSchedule } from "./agents/schedule";
 import { useVirtualProcesses } from "./agents/virtual-process";
 
 const SCHEDULES = longForm(250, 100_000);
+const LEAVING = longForm(60, 10_000);
 
 /** What goes wrong where a rule is left out, and the schedule to begin with: where that is rare, one just before it. */
 const NOTICED: Readonly<Record<LeftOut, { readonly by: "overlaps" | "lost"; readonly from: number }>> = {
@@ -44,6 +45,14 @@ describe("agents as they are shipped, before the coordinator", () => {
     expect(seen.starts).toBeGreaterThan(5 * SCHEDULES);
     expect(seen.ends).toBeGreaterThan(SCHEDULES / 10);
     expect(seen.lives).toBeGreaterThan(4 * SCHEDULES);
+  }, 7_200_000);
+
+  it(`control-plane 8: nor in ${LEAVING} in which agents are asked to go every few seconds`, async () => {
+    for (let seed = 0; seed < LEAVING; seed++) {
+      const outcome = await runSchedule(seed, undefined, 4_000);
+      const faults = faultsOf(outcome);
+      if (faults.length > 0) throw new Error(`in schedule ${seed} ${faults.join("; ")}\n${outcome.story()}`);
+    }
   }, 7_200_000);
 
   it.each(LEFT_OUT)(

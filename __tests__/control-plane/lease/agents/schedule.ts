@@ -62,9 +62,13 @@ export interface Outcome {
   readonly story: () => string;
 }
 
-/** Agents as they are shipped, on machines and over a network that fail, before the coordinator; then without faults until every job is accounted for. */
-export async function runSchedule(seed: number, leftOut?: LeftOut): Promise<Outcome> {
-  const fleet = new Fleet(new World(seed), leftOut);
+/**
+ * Agents as they are shipped, on machines and over a network that fail, before the coordinator; then without faults until every job is accounted for.
+ *
+ * @param leaveAfterMs how long an agent's life lasts, on average, until it is asked to go
+ */
+export async function runSchedule(seed: number, leftOut?: LeftOut, leaveAfterMs = 60_000): Promise<Outcome> {
+  const fleet = new Fleet(new World(seed), leftOut, leaveAfterMs);
   await fleet.run(FAULTY_MS);
   fleet.heal();
   const endMs = FAULTY_MS + CALM_MS;
@@ -87,6 +91,7 @@ class Fleet {
   constructor(
     readonly world: World,
     leftOut: LeftOut | undefined,
+    private readonly leaveAfterMs: number,
   ) {
     const mutant = leftOut && SERVER_MUTANTS[leftOut];
     const rules = mutant === "no margin" ? { ...TIMING, serverLeaseMs: TIMING.workerLeaseMs } : TIMING;
@@ -182,7 +187,7 @@ class Fleet {
         { stop: stop.signal, handOver: handOver.signal },
       );
       // It is asked to go now and then: for an upgrade, or to be stopped and started again.
-      worker.agentAfter(world.exponential(60_000), () => {
+      worker.agentAfter(world.exponential(this.leaveAfterMs), () => {
         if (!this.isHealed) (world.chance(0.7) ? handOver : stop).abort();
       });
       void ended.then(
