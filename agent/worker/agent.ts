@@ -13,6 +13,7 @@ import type { PortPool } from "./daemon/free-port";
 import type { DaemonQuirks } from "./daemon/quirks";
 import { type Drain, type DrainMode, type DrainSource, quiesceAt, tightened } from "./drain";
 import { retryAfterMs } from "./heartbeats";
+import type { StopOrder } from "./jobs/job";
 import type { JobSource } from "./jobs/job-source";
 import { JobSupervisor } from "./jobs/job-supervisor";
 import { type HandedLease, LeaseKeeper } from "./lease-keeper";
@@ -64,6 +65,8 @@ export type AgentEnd = "asked" | "restart";
 const GOODBYE_TIMEOUT_MS = 10_000;
 /** What the jobs have of the time that the machine's stop leaves to the agent (`STOP_SECONDS`). */
 const SHUTDOWN_MS = 60_000;
+/** A job is paused 30 s after its operator wants it at the latest; a heartbeat tells of it within six of them. */
+const PAUSE_MS = 24_000;
 const LEASE_TICK_MS = 250;
 const IDLE_LOOK_MS = 1_000;
 const REFUSED_PAUSE_MS = 10_000;
@@ -130,7 +133,7 @@ class WorkerAgent implements AgentView {
     });
     const { upgrades } = this;
     this.orders = ordersTo({
-      stop: ({ mode, ...ref }) => this.jobs.stop(ref, { mode, cause: mode === "kill" ? "fenced" : "order" }),
+      stop: ({ mode, ...ref }) => this.jobs.stop(ref, orderOf(mode, performance.now())),
       drain: ({ mode, deadlineMs }) => this.drain("control plane", mode, deadlineMs),
       test_connection: connectionTests({ ...ports, session: this.session }),
       ...(upgrades && { upgrade: (wanted) => upgrades.obey(wanted) }),
@@ -362,6 +365,12 @@ class WorkerAgent implements AgentView {
       log.warn("not deregistered", { reason: reason(error) });
     }
   }
+}
+
+/** As a heartbeat brings it, again and again until it is carried out: the first counts. */
+function orderOf(mode: StopOrder["mode"], now: number): StopOrder {
+  if (mode === "kill") return { mode, cause: "fenced" };
+  return { mode, cause: "order", ...(mode === "quiesce" && { deadlineAt: now + PAUSE_MS }) };
 }
 
 function onAbort(signal: AbortSignal, until: AbortSignal, act: () => void): void {

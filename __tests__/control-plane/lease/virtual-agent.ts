@@ -1,7 +1,7 @@
 import { createLog } from "../../../agent/host/log";
 import { runAgent } from "../../../agent/worker/agent";
 import type { ControlPlaneClient } from "../../../agent/worker/control-plane-client";
-import type { DaemonApi } from "../../../agent/worker/daemon/daemon-api";
+import type { CdcStatus, DaemonApi } from "../../../agent/worker/daemon/daemon-api";
 import type { DaemonEnd, DaemonHost, DaemonRecord } from "../../../agent/worker/daemon/daemon-host";
 import { PortPool } from "../../../agent/worker/daemon/free-port";
 import { daemonQuirks } from "../../../agent/worker/daemon/quirks";
@@ -9,6 +9,9 @@ import { streamingStatus } from "../../support/streaming-status";
 
 /** Daemons that only exist: they are alive from their start until they are signalled. */
 class VirtualHost implements DaemonHost {
+  /** @param says what a daemon's status has that is not of one with nothing to do */
+  constructor(private readonly says: () => Partial<CdcStatus>) {}
+
   readonly alive = new Set<string>();
   readonly started: string[] = [];
   private readonly byPort = new Map<number, DaemonRecord>();
@@ -37,12 +40,12 @@ class VirtualHost implements DaemonHost {
   };
   survivors: DaemonHost["survivors"] = async () => [];
 
-  /** A daemon that streams, and has nothing to do. */
+  /** A daemon that streams. */
   api = (port: number): DaemonApi => {
     const { slotName: slot_name = "", tables = [] } = this.byPort.get(port) ?? {};
     return {
       health: async () => ({ status: "serving", stage: "cdc", stage_detail: "", error_detail: "" }),
-      status: async () => streamingStatus({ slot_name, tables }),
+      status: async () => streamingStatus({ slot_name, tables, ...this.says() }),
       figures: async () => undefined,
       pause: async () => true,
       stop: async () => true,
@@ -50,9 +53,12 @@ class VirtualHost implements DaemonHost {
   };
 }
 
-/** An agent as it is shipped, on the clock of jest's fake timers: all that is not itself is made up. */
-export function startVirtualAgent(post: ControlPlaneClient["post"]) {
-  const host = new VirtualHost();
+/**
+ * An agent as it is shipped, on the clock of jest's fake timers: all that is not itself is made up.
+ * @param says what the status of each daemon has that is not of one with nothing to do
+ */
+export function startVirtualAgent(post: ControlPlaneClient["post"], says: () => Partial<CdcStatus> = () => ({})) {
+  const host = new VirtualHost(says);
   const handOver = new AbortController();
   const ended = runAgent(
     {
