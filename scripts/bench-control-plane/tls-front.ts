@@ -10,11 +10,13 @@ export interface TlsFront {
   /** One for each process, among which connections are divided. */
   readonly addresses: readonly Address[];
   readonly pids: readonly number[];
+  /** In PEM: who vouches for its certificate. */
+  readonly authority: string;
   stop(): Promise<void>;
 }
 
 /** A connection through it is two. */
-const FILES_PER_CONNECTION = 2;
+export const FILES_PER_CONNECTION = 2;
 
 /**
  * Starts as many processes as so many connections need: Node.js's own TLS, a certificate with a P-256 key, each connection led on over one of
@@ -30,7 +32,7 @@ export async function startTlsFront(server: ServerProcess, connections: number, 
     Array.from({ length: processesFor(connections * FILES_PER_CONNECTION) }, async (_, index) =>
       startServerProcess({
         name: "what ends TLS",
-        args: ["--require", "tsx/cjs", resolve(__dirname, "tls-gate.ts")],
+        args: ["--max-semi-space-size=4", "--require", "tsx/cjs", resolve(__dirname, "tls-gate.ts")],
         cwd: resolve("."),
         environment,
         logFile: join(directory, `tls-gate-${index}.log`),
@@ -40,6 +42,7 @@ export async function startTlsFront(server: ServerProcess, connections: number, 
   return {
     addresses: gates.map(({ url }) => ({ url: url.replace("http:", "https:"), secureContext })),
     pids: gates.map(({ pid }) => pid),
+    authority: tls.certificate,
     stop: async () => {
       await Promise.all(gates.map((gate) => gate.stop()));
     },

@@ -1,0 +1,23 @@
+/** Workers that wait for work at one copy, as a process of their own. It ends when whoever began it disconnects. */
+import { createSecureContext } from "node:tls";
+import type { Orders, Word } from "./fleet-process";
+import { ParkedFleet } from "./parked-fleet";
+import { steadily } from "./steadily";
+
+const say = (word: Word): void => void process.send?.(word);
+
+process.once("message", async ({ url, roads, authority, tokens, perSecond, parked }: Orders) => {
+  const trust = authority === undefined ? {} : { secureContext: createSecureContext({ ca: authority }) };
+  const fleet = new ParkedFleet(
+    { url },
+    roads.map((road) => ({ url: road, ...trust })),
+  );
+  process.on("message", async (name: string) => {
+    const at = await fleet.told(name);
+    say({ told: name, agoMs: performance.now() - at, saidAt: `${process.hrtime.bigint()}` });
+  });
+  process.once("disconnect", () => void fleet.stop());
+  await steadily(perSecond, tokens, async (token) => fleet.wait(token));
+  await fleet.allParked(parked);
+  say("parked");
+});
