@@ -58,6 +58,8 @@ async function holdersOf(pool: Pool): Promise<number> {
     if (action === "job.claim") {
       expect([from, holders.get(job)]).toEqual(["pending", undefined]);
       holders.set(job, { actor, fence });
+    } else if (action === "job.ungrant") {
+      expect([from, fence]).toEqual(["starting", holders.get(job)?.fence]);
     } else if (actor.startsWith("session:")) expect({ actor, fence }).toEqual(holders.get(job));
     if (to !== "starting" && to !== "running") holders.delete(job);
   }
@@ -86,6 +88,30 @@ describe("control-plane 4: fencing on every write", () => {
       expect(await write?.(second, current)).not.toBe("fenced");
     },
   );
+
+  it("control-plane 4: a grant is taken back only from the session that it was given to, under its fence, and before it is started", async () => {
+    const jobId = await fleet.job("granted");
+    const first = await fleet.worker("first");
+    const stale = await fleet.run(first);
+    await holder.releaseJobs(fleet.pool, first, [stale]);
+    const second = await fleet.worker("second");
+    const [current] = await fleet.claim(second);
+    if (!current) throw new Error("no grant");
+    const before = await fleet.row(jobId);
+
+    await holder.ungrantJob(fleet.pool, first, stale);
+    await holder.ungrantJob(fleet.pool, first, current);
+    await holder.ungrantJob(fleet.pool, second, stale);
+    expect(await fleet.row(jobId)).toEqual(before);
+
+    await holder.ungrantJob(fleet.pool, second, current);
+    expect(await fleet.row(jobId)).toMatchObject({ state: "pending", session_id: null, grant_expires_at: null });
+    expect(await fleet.start({ sessionId: second, ...current })).toBe("fenced");
+    const again = await fleet.run(second);
+    const running = await fleet.row(jobId);
+    await holder.ungrantJob(fleet.pool, second, again);
+    expect(await fleet.row(jobId)).toEqual(running);
+  });
 
   it("control-plane 26: credentials are given to the holder of the current fence alone", async () => {
     const jobId = await fleet.job("secret");
@@ -159,6 +185,8 @@ describe("control-plane 4: fencing on every write", () => {
     const random = seededRandom(4);
     const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
     const started = new Map<string, string>();
+    const ungrants = async (): Promise<number> =>
+      (await pool.query("select from audit_log where action = 'job.ungrant'")).rowCount ?? 0;
     const granted: { sessionId: string; ref: Ref }[] = [];
     const step = async (): Promise<void> => {
       const sessionId = pick(sessions);
@@ -172,7 +200,9 @@ describe("control-plane 4: fencing on every write", () => {
           expect(started.get(key) ?? known.sessionId).toBe(known.sessionId);
           started.set(key, known.sessionId);
         }
-      } else if (roll < 0.75 && known) {
+      } else if (roll < 0.66 && known) {
+        await holder.ungrantJob(pool, known.sessionId, known.ref);
+      } else if (roll < 0.77 && known) {
         await fleet.report({ sessionId: known.sessionId, ...known.ref, outcome: "stopped", logTail: [] });
       } else if (roll < 0.85 && known) {
         await holder.releaseJobs(pool, known.sessionId, [known.ref]);
@@ -194,7 +224,7 @@ describe("control-plane 4: fencing on every write", () => {
     do {
       for (let round = 0; round < 100; round++) await Promise.all([step(), step(), step(), step()]);
       steps += 400;
-    } while (steps < STEPS || started.size < 50 || Math.min(...(await fences())) <= 10);
+    } while (steps < STEPS || started.size < 50 || Math.min(...(await fences())) <= 10 || (await ungrants()) < 10);
     expect(await holdersOf(pool)).toBeGreaterThan(30);
   }, 3_600_000);
 });
