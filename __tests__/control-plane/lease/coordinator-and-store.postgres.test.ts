@@ -6,7 +6,7 @@ import { transaction } from "../../../control-plane/store/database";
 import { Heartbeats } from "../../../control-plane/store/heartbeats";
 import { releaseJobs, ungrantJob } from "../../../control-plane/store/holder";
 import { applyToJob } from "../../../control-plane/store/jobs";
-import { deregisterSession, type Ref } from "../../../control-plane/store/sessions";
+import { declareGone, deregisterSession, type Ref } from "../../../control-plane/store/sessions";
 import { sweep } from "../../../control-plane/store/sweeper";
 import { seededRandom } from "../../../scripts/seeded-random";
 import { longForm } from "../../support/long-form";
@@ -132,6 +132,21 @@ class Pair {
     return "done";
   }
 
+  /** An operator says that a session's worker is gone. @param isGrace the control plane has only just come up */
+  async declareGone(session: string, isGrace: boolean): Promise<string> {
+    const { pool, deploymentId } = this.fleet;
+    const timing = { ...TIMING, serverLeaseMs: isGrace ? EVER_MS : 1 };
+    const freed = await declareGone(pool, timing, { deploymentId, sessionId: session }, "test");
+    const known = this.model.sessions.get(session);
+    const isOpen = known?.state === "open";
+    const isAlive = isOpen && known.expiresAtMs > NOW_MS;
+    const held = [...this.model.jobs.values()].filter((job) => job.session === session).length;
+    expect(freed).toBe(!isOpen ? "not_found" : isAlive ? "alive" : isGrace ? "unjudged" : held);
+    if (typeof freed === "string") return freed;
+    coordinator.deregister(this.model, session);
+    return "freed";
+  }
+
   async expireLease(session: string): Promise<string> {
     await this.fleet.expireLease(session);
     const held = this.model.sessions.get(session);
@@ -204,6 +219,7 @@ async function step(pair: Pair, random: () => number): Promise<string> {
     [10, "wish", () => pair.wish(pick(pair.jobs), pick(["run", "run", "run", "run", "pause", "stop"] as const))],
     [0.5, "replace", () => pair.replace(pick(pair.jobs), pick(["keep", "stop"] as const))],
     [0.7, "deregister", () => pair.deregister(id)],
+    [2, "declareGone", () => pair.declareGone(id, chance(0.2))],
     [4, "expireLease", () => pair.expireLease(id)],
     [3, "expireGrant", () => pair.expireGrant(known.ref.jobId)],
     [6, "sweep", () => pair.sweep(chance(0.2))],
@@ -223,6 +239,8 @@ const TELLING = [
   "beat: renewed",
   "claim: granted",
   "claim: nothing",
+  "declareGone: alive",
+  "declareGone: freed",
   "started: fenced",
   "started: started",
   "report: fenced",
@@ -230,6 +248,8 @@ const TELLING = [
   "release: fenced",
   "release: released",
   "sweep: moved",
+  "ungrant: conflict",
+  "ungrant: taken back",
   "wish: conflict",
   "wish: run",
 ];
