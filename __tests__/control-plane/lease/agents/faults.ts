@@ -12,12 +12,7 @@ export interface Faults {
 /** What befalls a machine, each kind once in so many milliseconds on average: more in half a minute than in many a year. */
 export function injectFaults(worker: Worker, faults: Faults): void {
   const { world } = worker;
-  const onceIn = (meanMs: number, happen: () => void): void =>
-    world.after(world.exponential(meanMs), () => {
-      if (world.nowMs >= faults.untilMs) return;
-      happen();
-      onceIn(meanMs, happen);
-    });
+  const onceIn = (meanMs: number, happen: () => void): void => world.repeat(meanMs, happen, faults.untilMs);
   const startLater = (leastMs: number, mostMs: number): void =>
     world.after(world.between(leastMs, mostMs), faults.startAgent);
 

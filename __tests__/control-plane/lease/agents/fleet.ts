@@ -1,19 +1,21 @@
 import { runAgent } from "../../../../agent/worker/agent";
 import { daemonQuirks } from "../../../../agent/worker/daemon/quirks";
+import type { Ref } from "../../../../control-plane/lease/coordinator";
 import type { Job } from "../../../../control-plane/lease/job";
 import { LeaseTiming } from "../../../../control-plane/lease/timing";
-import { isEnded } from "../simulator/job-ledger";
-import type { Mutant } from "../simulator/mutants";
+import { isAtRest, isEnded } from "../simulator/job-ledger";
+import type { Mutant, OrderMutant } from "../simulator/mutants";
 import { Network } from "../simulator/network";
 import { Server } from "../simulator/server";
 import { queuedJob } from "../simulator/simulate";
-import { World } from "../simulator/world";
+import type { World } from "../simulator/world";
 import type { Daemon } from "./daemon";
 import { injectFaults } from "./faults";
 import { apiOn, hostOf } from "./host";
+import { Operator } from "./operator";
 import type { LeftOut } from "./rules";
 import { endTurn } from "./virtual-process";
-import { Wire } from "./wire";
+import { type Acked, Wire } from "./wire";
 import { Worker } from "./worker";
 
 /** Short leases, with no more room between worker and control plane than the arithmetic asks for. */
@@ -31,28 +33,30 @@ export const TIMING = LeaseTiming.parse({
 const WORKERS = 3;
 const JOBS = 4;
 const DESCRIPTION = { agentVersion: "1.0.0", daemonVersion: "1.0.0", pool: "default", labels: {}, slots: 2 };
-const FAULTY_MS = 30_000;
-/** Once no more faults happen, by then every job has ended or runs. */
-const CALM_MS = 300_000;
-const CALM_LOOK_MS = 500;
 /** After a suspension: a guard's look, and systemd's patience. */
 const WAKING_MS = 1_400;
 
-const SERVER_MUTANTS: { readonly [Rule in LeftOut]?: Mutant } = {
+const SERVER_MUTANTS: { readonly [Rule in LeftOut]?: Mutant | OrderMutant } = {
   margin: "no margin",
   "restart grace": "no restart grace",
   "fence of reports": "unfenced complete",
+  "no work for the drained": "work for the drained",
+  "lease of the gone": "gone while alive",
 };
 
 export interface Outcome {
   /** What ran twice, and where. */
   readonly overlaps: readonly string[];
-  /** Jobs that, long after the last fault, have neither ended nor run under their holder's lease. */
+  /** Jobs that, long after the last fault, have neither ended nor run under their holder's lease, nor rest as they are to. */
   readonly lost: readonly string[];
   /** Daemons that then run though the control plane knows nothing of it. */
   readonly strays: readonly string[];
-  /** Ends that did not last. */
+  /** Ends, rests and wishes that did not last. */
   readonly overturned: number;
+  /** What was done against an operator's order, or not done of one. */
+  readonly unheeded: readonly string[];
+  /** What began from a checkpoint before one that a worker had been told was kept. */
+  readonly setBack: readonly string[];
   /** What an agent ended with; none may. */
   readonly failures: readonly string[];
   readonly starts: number;
@@ -62,36 +66,30 @@ export interface Outcome {
   readonly story: () => string;
 }
 
-/**
- * Agents as they are shipped, on machines and over a network that fail, before the coordinator; then without faults until every job is accounted for.
- *
- * @param leaveAfterMs how long an agent's life lasts, on average, until it is asked to go
- */
-export async function runSchedule(seed: number, leftOut?: LeftOut, leaveAfterMs = 60_000): Promise<Outcome> {
-  const fleet = new Fleet(new World(seed), leftOut, leaveAfterMs);
-  await fleet.run(FAULTY_MS);
-  fleet.heal();
-  const endMs = FAULTY_MS + CALM_MS;
-  while (fleet.unsettled() && fleet.world.nowMs < endMs) await fleet.run(fleet.world.nowMs + CALM_LOOK_MS);
-  return fleet.outcome();
-}
-
-class Fleet {
-  private readonly server: Server;
+/** Agents as they are shipped, on machines and over a network that fail until they are healed, before the coordinator. */
+export class Fleet {
+  readonly server: Server;
+  readonly workers: readonly Worker[];
   private readonly network: Network;
   private readonly wire: Wire;
-  private readonly workers: readonly Worker[];
+  private readonly operator: Operator;
+  /** Asks the agents that live now to go. */
+  private readonly stops = new Map<Worker, () => void>();
+  /** Checkpoints that a worker was told are kept. */
+  private readonly acked: Acked[] = [];
   private readonly overlaps: string[] = [];
+  private readonly setBack: string[] = [];
   private readonly failures: string[] = [];
   private readonly story: [atMs: number, who: string, what: string, fields: object | undefined][] = [];
   private starts = 0;
   private lives = 0;
   private isHealed = false;
 
+  /** @param leaveAfterMs how long an agent's life lasts, on average, until it is asked to go */
   constructor(
     readonly world: World,
     leftOut: LeftOut | undefined,
-    private readonly leaveAfterMs: number,
+    private readonly leaveAfterMs = 60_000,
   ) {
     const mutant = leftOut && SERVER_MUTANTS[leftOut];
     const rules = mutant === "no margin" ? { ...TIMING, serverLeaseMs: TIMING.workerLeaseMs } : TIMING;
@@ -101,32 +99,40 @@ class Fleet {
     for (const [index, id] of ids.entries()) {
       this.server.jobs.set(id, { ...queuedJob(index === JOBS - 1 ? "keep" : "stop"), maxRetries: 3 });
     }
-    this.wire = new Wire(this.network, TIMING, new Set(ids.slice(0, 1)));
+    const acked = (one: Acked) => void this.acked.push(one);
+    const granted = (sessionId: string, ref: Ref) => this.operator.granted(sessionId, ref);
+    this.wire = new Wire(this.network, TIMING, new Set(ids.slice(0, 1)), { acked, granted });
     this.workers = Array.from({ length: WORKERS }, (_, index) => {
       const { clockRateError: error } = TIMING;
       const rate = 1 + world.between(-error, error);
       const id = `worker-${index}`;
-      const tell: Worker["tell"] = (what, fields) => this.story.push([world.nowMs, id, what, fields]);
-      return new Worker({ world, id, rate, leftOut, tell, spawned: (daemon) => this.spawned(daemon) });
+      return new Worker({ world, id, rate, leftOut, tell: this.teller(id), spawned: (daemon) => this.spawned(daemon) });
     });
-    for (const worker of this.workers) {
-      world.after(world.between(0, 1_000), () => this.startAgent(worker));
-      injectFaults(worker, {
-        untilMs: FAULTY_MS,
-        wakingMs: WAKING_MS,
-        startAgent: () => this.startAgent(worker),
-        awake: () => this.checkAwake(worker),
-      });
+    const { workers, wire, server } = this;
+    const restart = (worker: Worker): void => this.stops.get(worker)?.();
+    this.operator = new Operator({ world, server, wire, workers, restart, tell: this.teller("operator") });
+    for (const worker of workers) world.after(world.between(0, 1_000), () => this.startAgent(worker));
+  }
+
+  /** From now on whatever can go wrong does, until that time. */
+  trouble(untilMs: number): void {
+    const { world, server, workers } = this;
+    for (const worker of workers) {
+      const startAgent = () => this.startAgent(worker);
+      injectFaults(worker, { untilMs, wakingMs: WAKING_MS, startAgent, awake: () => this.checkAwake(worker) });
     }
-    const restart = (): void =>
-      world.after(world.exponential(15_000), () => {
-        if (this.isHealed) return;
-        const downMs = world.between(200, 8_000);
-        this.story.push([world.nowMs, "control plane", "down", { downMs }]);
-        this.server.restart(downMs);
-        restart();
-      });
-    restart();
+    const tell = this.teller("control plane");
+    const restart = (): void => {
+      const downMs = world.between(200, 8_000);
+      tell("down", { downMs });
+      server.restart(downMs);
+    };
+    world.repeat(15_000, restart, untilMs);
+  }
+
+  /** The same of an operator's orders. */
+  order(untilMs: number): void {
+    this.operator.begin(untilMs);
   }
 
   async run(untilMs: number): Promise<void> {
@@ -138,18 +144,20 @@ class Fleet {
     this.network.heal();
     this.server.heal();
     for (const worker of this.workers) worker.cutOffUntilMs = this.world.nowMs;
+    this.operator.end();
   }
 
   /** Whether anything is not yet as it is to be in the end. */
   unsettled(): boolean {
-    return this.lost().length + this.strays().length > 0;
+    return this.lost().length + this.strays().length + this.operator.unheeded().length > 0;
   }
 
   outcome(): Outcome {
-    const { overlaps, failures, starts, lives, server } = this;
+    const { overlaps, setBack, failures, starts, lives, server, operator } = this;
     const { overturned, ends } = server.jobs;
-    const left = { lost: this.lost(), strays: this.strays() };
-    return { overlaps, ...left, overturned, failures, starts, ends, lives, story: () => this.told() };
+    const unheeded = [...operator.disobeyed, ...operator.unheeded()];
+    const left = { lost: this.lost(), strays: this.strays(), unheeded };
+    return { overlaps, setBack, ...left, overturned, failures, starts, ends, lives, story: () => this.told() };
   }
 
   private startAgent(worker: Worker): void {
@@ -160,6 +168,9 @@ class Fleet {
     const { life } = worker;
     worker.agentAfter(0, () => {
       const [stop, handOver] = [new AbortController(), new AbortController()];
+      this.stops.set(worker, () => {
+        if (life === worker.life) worker.agentAfter(0, () => stop.abort());
+      });
       const ended = runAgent(
         {
           worker: { ...DESCRIPTION, workerId: worker.id },
@@ -202,11 +213,16 @@ class Fleet {
 
   private spawned(daemon: Daemon): void {
     this.starts += 1;
-    this.checkAlone(daemon.record.jobId);
+    this.operator.began(daemon);
+    const { jobId, fence, seq, snapshotOnly } = daemon.record;
+    this.checkAlone(jobId);
+    const isBefore = (one: Acked): boolean => one.jobId === jobId && one.fence < fence;
+    const acked = Math.max(-1, ...this.acked.filter(isBefore).map((one) => one.seq));
+    if (seq < acked) this.setBack.push(`${jobId} (fence ${fence}) began from checkpoint ${seq}, and ${acked} was kept`);
     const { world } = this;
-    world.after(world.exponential(60_000), () => {
-      const isCopy = daemon.record.snapshotOnly && world.chance(0.7);
-      if (!daemon.machine.isFrozen) daemon.exit({ status: isCopy ? 0 : 1, signal: null });
+    world.after(world.exponential(snapshotOnly ? 20_000 : 60_000), () => {
+      const isCopy = snapshotOnly && world.chance(0.7);
+      if (!daemon.machine.isFrozen && !this.isHealed) daemon.exit({ status: isCopy ? 0 : 1, signal: null });
     });
   }
 
@@ -227,7 +243,9 @@ class Fleet {
   }
 
   private lost(): string[] {
-    return [...this.server.jobs].flatMap(([jobId, job]) => (isEnded(job) || this.runs(jobId, job) ? [] : jobId));
+    const isWhereItBelongs = (jobId: string, job: Job): boolean =>
+      isEnded(job) || isAtRest(job) || this.runs(jobId, job);
+    return [...this.server.jobs].flatMap(([jobId, job]) => (isWhereItBelongs(jobId, job) ? [] : jobId));
   }
 
   private strays(): string[] {
@@ -237,6 +255,10 @@ class Fleet {
     };
     const strays = this.workers.flatMap(({ daemons }) => [...daemons]).filter((daemon) => !isKnown(daemon));
     return strays.map(({ record, machine }) => `${record.jobId} (fence ${record.fence}) on ${machine.id}`);
+  }
+
+  private teller(who: string): Worker["tell"] {
+    return (what, fields) => this.story.push([this.world.nowMs, who, what, fields]);
   }
 
   private told(): string {

@@ -9,6 +9,8 @@ const LOOK_MS = 250;
 const WATCHDOG_MARGIN_MS = 1_000;
 const STOP_MS = 1_000;
 const LONGEST_START_MS = 300;
+/** Four of the schedules' server leases: within an outage of five. */
+const OUTAGE_MS = 30_800;
 
 /**
  * The lease guard and systemd around it: the lease that was handed to it is the shipped code's, by the machine's clocks; that its end
@@ -16,10 +18,13 @@ const LONGEST_START_MS = 300;
  */
 export class Guard {
   private lease: GuardedLease;
+  private heldAtMs = Number.POSITIVE_INFINITY;
   private watchdogAtMs = Number.POSITIVE_INFINITY;
   private stalledUntilMs = 0;
   /** What the agent said and the guard has not read. */
   private unread: HandedLease | undefined;
+  /** The newest that the agent said: what it asks for comes with it. */
+  private said: HandedLease | undefined;
   /** How often it ended: a start that was under way then comes to nothing. */
   private ends = 0;
   private starting = 0;
@@ -34,6 +39,7 @@ export class Guard {
   }
 
   holdLease(lease: HandedLease): void {
+    this.said = lease;
     this.machine.after(1, () => {
       if (this.isStalled) this.unread = lease;
       else this.hold(lease);
@@ -43,6 +49,7 @@ export class Guard {
   /** The agent's connections break: nothing more is read from them. */
   agentEnded(): void {
     this.unread = undefined;
+    this.said = undefined;
   }
 
   /**
@@ -61,7 +68,8 @@ export class Guard {
 
   /** What it has been asked it does, also when whoever asked is gone; not what it had not begun with when it ended. */
   start(record: DaemonRecord, started: (daemon: Daemon) => void, failed: (why: string) => void): void {
-    const { ends, machine } = this;
+    const { ends, machine, said } = this;
+    const isOver = (): boolean => this.lease.remainingMs() <= 0 || !said || this.isOver(said);
     this.starting += 1;
     const over = (then: () => void): void => {
       this.starting -= 1;
@@ -71,7 +79,7 @@ export class Guard {
     const admit = (): void => {
       if (ends !== this.ends) refuse("the guard has ended");
       else if (this.isStalled) machine.after(LOOK_MS, admit);
-      else if (this.lease.remainingMs() <= 0 && machine.leftOut !== "lease guard") refuse("the lease is over");
+      else if (isOver() && machine.leftOut !== "lease guard") refuse("the lease is over");
       else launch(machine.world.nowMs);
     };
     const launch = (admittedAtMs: number): void =>
@@ -88,12 +96,23 @@ export class Guard {
     else this.machine.after(LOOK_MS, () => this.startsOver(then));
   }
 
+  get isStarting(): boolean {
+    return this.starting > 0;
+  }
+
   get isStalled(): boolean {
     return this.machine.world.nowMs < this.stalledUntilMs;
   }
 
+  private isOver(said: HandedLease): boolean {
+    const lease = new GuardedLease(this.machine.instant);
+    lease.hold(said);
+    return lease.remainingMs() <= 0;
+  }
+
   private hold(lease: HandedLease): void {
     this.lease.hold(lease);
+    this.heldAtMs = this.machine.monotonicMs;
     const leftMs = this.lease.remainingMs();
     this.watchdogAtMs = leftMs > 0 ? this.machine.monotonicMs + leftMs + WATCHDOG_MARGIN_MS : Number.POSITIVE_INFINITY;
   }
@@ -105,6 +124,8 @@ export class Guard {
       this.unread = undefined;
       if (this.lease.isOver) this.end();
     }
+    const isLongOver = this.machine.monotonicMs - this.heldAtMs >= OUTAGE_MS;
+    if (isLongOver && this.machine.leftOut === "keep") for (const daemon of this.daemons) daemon.signal("SIGKILL");
     this.machine.after(LOOK_MS, () => this.look());
   }
 

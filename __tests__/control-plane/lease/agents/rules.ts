@@ -18,6 +18,19 @@ export const LEFT_OUT = [
   "restart grace",
   /** A report counts whoever holds the job. */
   "fence of reports",
+  /** Nobody tells a worker that the operator wants a job of its at rest. */
+  "orders to stop",
+  /** A job that its worker lets go is anybody's, whatever the operator wants of it. */
+  "wish at the end",
+  /** Nobody tells a worker that it is to hand over what it runs. */
+  "orders to drain",
+  /** Who is to hand over what it runs is given more. */
+  "no work for the drained",
+  /** The checkpoint that comes with a worker's last word of a job is not kept. */
+  "last checkpoint",
+  /** Who calls a worker gone is believed while its lease is valid. */
+  "lease of the gone",
 ] as const;
 
-export type LeftOut = (typeof LEFT_OUT)[number];
+/** `keep`: a job that is kept ends too, once the control plane was away for five of its leases. Schedules are shorter than that. */
+export type LeftOut = (typeof LEFT_OUT)[number] | "keep";

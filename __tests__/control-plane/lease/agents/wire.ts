@@ -20,21 +20,45 @@ const TIMEOUT_MS = 10_000;
 const PROGRESS_MS = 4_000;
 const METRICS_MS = 15_000;
 
+/** As `worker-messages.ts` has it. */
+const DRAIN: Action = { kind: "drain", mode: "handoff", deadlineMs: 600_000 };
+
 const fenced = (name: MessageName) => new ControlPlaneError(`${name}: fenced`, 410, 0, "fenced");
+const refused = (name: MessageName) => new ControlPlaneError(`${name}: token`, 401, 0, "token_invalid");
 const closed = (name: MessageName) => new ControlPlaneError(`${name}: closed`, 410, 0, "session_closed");
+
+/** The number of a checkpoint, and the claim under which its worker was told that it is kept. */
+export interface Acked extends JobRef {
+  readonly seq: number;
+}
+
+/** Told what agents have heard and may rely on, and what is given to a session. */
+export interface Watch {
+  acked(acked: Acked): void;
+  granted(sessionId: string, ref: coordinator.Ref): void;
+}
 
 type Reply = (answer: object | ControlPlaneError) => void;
 
 /** Answers the protocol's messages from the coordinator, as `control-plane/api` does from the store. */
 export class Wire {
   private readonly checkpoints = new Map<string, Checkpoint>();
+  /** Sessions by the tokens that are valid for them. */
+  private readonly tokens = new Map<string, string>();
+  private issued = 0;
 
   constructor(
     private readonly network: Network,
     private readonly timing: LeaseTiming,
     /** Jobs that end once their tables are copied. */
     private readonly copies: ReadonlySet<string>,
+    private readonly watch: Watch,
   ) {}
+
+  /** None of a session's tokens is valid any more. */
+  revoke(sessionId: string): void {
+    for (const [token, session] of this.tokens) if (session === sessionId) this.tokens.delete(token);
+  }
 
   /** The client of an agent's life: one attempt that may never be answered, be answered late, or be answered though it gave up. */
   client(machine: Machine): ControlPlaneClient {
@@ -60,65 +84,95 @@ export class Wire {
           (server, reply: Reply) => this.handle(server, machine, name, message, token, reply),
           (answer) => {
             over();
-            if (answer instanceof ControlPlaneError) reject(answer);
-            else resolve(answer);
+            if (answer instanceof ControlPlaneError) return reject(answer);
+            this.noteAcked(name, message, answer);
+            resolve(answer);
           },
+          unanswered,
         );
       });
     return { post: post as ControlPlaneClient["post"] };
   }
 
+  private noteAcked(name: MessageName, message: never, answer: object): void {
+    const note = (ref: JobRef, seq?: number) => seq !== undefined && this.watch.acked({ ...refOf(ref), seq });
+    if (name === "progress") note(message, (answer as Answer<"progress">).seq);
+    if (name === "report") note(message, (message as Request<"report">).checkpoint?.seq);
+    if (name === "release") for (const job of (message as Request<"release">).jobs) note(job, job.checkpoint?.seq);
+  }
+
   private handle(server: Server, machine: Machine, name: MessageName, message: never, token: string, reply: Reply) {
-    if (name !== "claim") return reply(this.answer(server, machine, name, message, token));
+    if (name === "register") return reply(this.register(server, machine, message));
+    const session = this.tokens.get(token);
+    if (!session) return reply(refused(name));
+    if (name !== "claim") return reply(this.answer(server, machine, name, message, session));
     const { claimId, freeSlots } = message as Request<"claim">;
-    server.claim(claimId, token, freeSlots, (granted) => {
+    server.claim(claimId, session, freeSlots, (granted) => {
       if (granted === "session_closed") return reply(closed(name));
+      for (const ref of granted) this.watch.granted(session, ref);
       const grants = granted.map((ref) => this.grant(server, ref));
-      reply({ grants, nextMs: 1, actions: [] } satisfies Answer<"claim">);
+      reply({ grants, nextMs: 1, actions: this.orders(server, machine, session) } satisfies Answer<"claim">);
     });
+  }
+
+  private register(server: Server, machine: Machine, { sessionId }: Request<"register">): object | ControlPlaneError {
+    if (server.register(sessionId, machine.id) === "session_closed") return closed("register");
+    const token = `${sessionId}/${this.issued++}`;
+    this.tokens.set(token, sessionId);
+    return { protocol: 1, token, progressMs: PROGRESS_MS, metricsMs: METRICS_MS };
   }
 
   private answer(
     server: Server,
     machine: Machine,
-    name: Exclude<MessageName, "claim">,
+    name: Exclude<MessageName, "claim" | "register">,
     message: never,
     session: string,
   ): object | ControlPlaneError {
     const refusedOr = (told: coordinator.Told) => (told ? fenced(name) : {});
+    const isHeld = ({ jobId, fence }: JobRef): boolean => {
+      const job = server.jobs.get(jobId);
+      return job?.session === session && job.fence === fence;
+    };
+    const { leftOut } = machine;
     switch (name) {
-      case "register": {
-        const { sessionId } = message as Request<"register">;
-        if (server.register(sessionId, machine.id) === "session_closed") return closed(name);
-        return { protocol: 1, token: sessionId, progressMs: PROGRESS_MS, metricsMs: METRICS_MS };
-      }
       case "heartbeat": {
         const { running, released, state } = message as Request<"heartbeat">;
-        const { leftOut } = machine;
         const heard = leftOut === "release report" ? [] : released;
         const orders = server.heartbeat(session, { running, released: heard, draining: state === "draining" });
         if (orders === "session_closed") return closed(name);
-        const actions: Action[] = orders.kill.map((ref) => ({ kind: "stop", mode: "kill", ...refOf(ref) }));
+        const kills: Action[] = orders.kill.map((ref) => ({ kind: "stop", mode: "kill", ...refOf(ref) }));
+        const actions = [
+          ...(leftOut === "orders to kill" ? [] : kills),
+          ...this.orders(server, machine, session, state === "draining"),
+        ];
+        if (state === "draining") server.drain(session, "said");
         return {
           leaseMs: this.timing.workerLeaseMs,
           nextMs: this.timing.heartbeatMs * this.network.world.between(0.8, 1.2),
-          actions: leftOut === "orders to kill" ? [] : actions,
+          actions,
         };
       }
       case "started":
         return server.started(session, message as JobRef) ? {} : fenced(name);
       case "progress": {
         const { checkpoint, ...ref } = message as Request<"progress">;
-        const job = server.jobs.get(ref.jobId);
-        if (job?.session !== session || job.fence !== ref.fence) return fenced(name);
-        return { seq: this.keep(ref.jobId, checkpoint) };
+        return isHeld(ref) ? { seq: this.keep(ref.jobId, checkpoint) } : fenced(name);
       }
       case "report": {
-        const { outcome, ...ref } = message as Request<"report">;
-        return refusedOr(server.report(session, ref, outcome));
+        const { outcome, checkpoint, ...ref } = message as Request<"report">;
+        if (isHeld(ref)) this.keepLast(machine, ref, checkpoint);
+        const told = server.report(session, ref, outcome);
+        if (!told) this.forgetWish(server, machine, ref);
+        return refusedOr(told);
       }
       case "release": {
-        const told = (message as Request<"release">).jobs.map((ref) => server.release(session, ref));
+        const told = (message as Request<"release">).jobs.map(({ checkpoint, ...ref }) => {
+          if (isHeld(ref)) this.keepLast(machine, ref, checkpoint);
+          const told = server.release(session, ref);
+          if (!told) this.forgetWish(server, machine, ref);
+          return told;
+        });
         return refusedOr(told.find((refused) => refused !== undefined));
       }
       case "deregister":
@@ -129,10 +183,30 @@ export class Wire {
     }
   }
 
+  /** As `worker-messages.ts` has them, for a heartbeat or a claim. */
+  private orders(server: Server, { leftOut }: Machine, session: string, saysSo = false): Action[] {
+    const stops = server.unwanted(session).map(([jobId, { fence, desired }]): Action => {
+      return { kind: "stop", mode: desired === "delete" ? "cleanup" : "quiesce", jobId, fence };
+    });
+    const draining = server.draining.get(session);
+    const drains = draining === "ordered" || (draining && !saysSo) ? [DRAIN] : [];
+    return [...(leftOut === "orders to stop" ? [] : stops), ...(leftOut === "orders to drain" ? [] : drains)];
+  }
+
   private keep(jobId: string, checkpoint: Checkpoint): number {
     const held = this.checkpoints.get(jobId);
     if (!held || held.seq < checkpoint.seq) this.checkpoints.set(jobId, checkpoint);
     return Math.max(held?.seq ?? -1, checkpoint.seq);
+  }
+
+  private keepLast({ leftOut }: Machine, { jobId }: JobRef, checkpoint: Checkpoint | undefined): void {
+    if (checkpoint && leftOut !== "last checkpoint") this.keep(jobId, checkpoint);
+  }
+
+  private forgetWish(server: Server, { leftOut }: Machine, { jobId }: JobRef): void {
+    const job = server.jobs.get(jobId);
+    if (leftOut !== "wish at the end" || !job || job.desired === "run") return;
+    server.jobs.set(jobId, { ...job, desired: "run", state: "pending" });
   }
 
   private grant(server: Server, { jobId, fence }: coordinator.Ref): Grant {

@@ -13,3 +13,6 @@ export const MUTANTS = [
 ] as const;
 
 export type Mutant = (typeof MUTANTS)[number];
+
+/** Rules of what operators order, of which only simulations with an operator know. */
+export type OrderMutant = "work for the drained" | "gone while alive";

@@ -13,7 +13,7 @@ export class Network {
     private unreliable: boolean,
   ) {}
 
-  /** From now on every message arrives, once and soon. */
+  /** From now on every message arrives, once and soon; what a server would get that is down is refused. */
   heal(): void {
     this.unreliable = false;
   }
@@ -32,15 +32,16 @@ export class Network {
     machine: Peer,
     request: (server: Server, answer: (value: T) => void) => void,
     answered: (answer: T) => void,
+    refused: () => void = () => {},
   ): void {
     const life = machine.life;
-    this.carry(machine, () => {
-      if (!this.server.up) return;
-      request(this.server, (value) => {
-        this.carry(machine, () => {
-          if (life === machine.life) machine.agentAfter(0, () => answered(value));
-        });
+    const back = (happen: () => void): void =>
+      this.carry(machine, () => {
+        if (life === machine.life) machine.agentAfter(0, happen);
       });
+    this.carry(machine, () => {
+      if (this.server.up) request(this.server, (value) => back(() => answered(value)));
+      else if (!this.unreliable) back(refused);
     });
   }
 

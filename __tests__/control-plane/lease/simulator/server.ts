@@ -1,8 +1,8 @@
 import * as coordinator from "../../../../control-plane/lease/coordinator";
-import type { Job, JobEvent } from "../../../../control-plane/lease/job";
+import type { Desired, Job, JobEvent } from "../../../../control-plane/lease/job";
 import type { LeaseTiming } from "../../../../control-plane/lease/timing";
 import { isEnded, JobLedger } from "./job-ledger";
-import type { Mutant } from "./mutants";
+import type { Mutant, OrderMutant } from "./mutants";
 import type { World } from "./world";
 
 /** Renewals may be lost when the database fails over to a replica that lags this far. */
@@ -19,6 +19,8 @@ export class Server {
   readonly jobs = new JobLedger();
   readonly state: coordinator.Coordinator;
   upAtMs = 0;
+  /** Sessions that are to hand over what they hold, and are given nothing. */
+  readonly draining = new Map<string, "ordered" | "said">();
   private parked: ParkedClaim[] = [];
   private readonly answered = new Map<string, coordinator.Ref[] | coordinator.Closed>();
   private renewals = new Map<string, number>();
@@ -26,7 +28,7 @@ export class Server {
   constructor(
     private readonly world: World,
     timing: LeaseTiming,
-    private readonly mutant: Mutant | undefined,
+    private readonly mutant: Mutant | OrderMutant | undefined,
   ) {
     this.state = { ...coordinator.newCoordinator(timing, 0), jobs: this.jobs };
     this.every(timing.sweepMs, () => this.sweep());
@@ -81,6 +83,7 @@ export class Server {
     };
     this.parked.push(claim);
     this.wake();
+    this.touch(sessionId);
     this.world.after(this.state.timing.claimWaitMs, () => {
       if (this.parked.includes(claim)) this.answer(claim, []);
     });
@@ -118,6 +121,50 @@ export class Server {
     this.wake();
   }
 
+  /** What an operator wants of a job, told to its holder at once where that has a claim parked. */
+  wish(jobId: string, desired: Desired): coordinator.Told {
+    const refused = this.jobs.byOperator(() => coordinator.tell(this.state, jobId, { type: desired }));
+    const session = this.jobs.get(jobId)?.session;
+    if (session) this.touch(session);
+    else this.wake();
+    return refused;
+  }
+
+  /** A session is to be given nothing more; by an operator's order also to be told so, whatever it says of itself. */
+  drain(sessionId: string, by: "ordered" | "said"): void {
+    if (this.draining.get(sessionId) !== "ordered") this.draining.set(sessionId, by);
+    if (by === "ordered") this.touch(sessionId);
+  }
+
+  /** An operator says that a session's worker is gone. Not believed while its lease is valid, or may be for all that is known. */
+  declareGone(sessionId: string): boolean {
+    const session = this.state.sessions.get(sessionId);
+    const { nowMs } = this.world;
+    const isUnjudged = nowMs - this.state.upSinceMs < this.state.timing.serverLeaseMs;
+    const mayBeAlive = isUnjudged || !session || session.expiresAtMs > nowMs;
+    if (session?.state !== "open" || (mayBeAlive && this.mutant !== "gone while alive")) return false;
+    this.deregister(sessionId);
+    return true;
+  }
+
+  /** Something may be owed to a session: then a parked claim of its is answered with nothing but that. */
+  touch(sessionId: string): void {
+    for (const claim of this.parked.filter((one) => one.sessionId === sessionId)) {
+      if (this.owes(sessionId)) this.answer(claim, []);
+    }
+  }
+
+  /** Jobs that a session runs and the operator wants at rest. */
+  unwanted(sessionId: string): [jobId: string, job: Job][] {
+    return [...this.jobs].filter(
+      ([, { session, state, desired }]) => session === sessionId && state === "running" && desired !== "run",
+    );
+  }
+
+  private owes(sessionId: string): boolean {
+    return this.draining.has(sessionId) || this.unwanted(sessionId).length > 0;
+  }
+
   private sweep(): void {
     if (!this.up) return;
     const moved = coordinator.sweep(this.state, this.world.nowMs);
@@ -136,6 +183,7 @@ export class Server {
   private wake(): void {
     for (const claim of this.parked) {
       if (!this.anyPending()) return;
+      if (this.draining.has(claim.sessionId) && this.mutant !== "work for the drained") continue;
       const grants = coordinator.claim(this.state, this.world.nowMs, claim.sessionId, claim.slots);
       if (grants.length > 0) this.answer(claim, grants);
     }

@@ -73,8 +73,8 @@ export function simulate(simulation: Simulation): Outcome {
     injectFaults(world, machine, faults, bringUp);
   }
   const restart = (): void => server.restart(world.between(500, 60_000));
-  if (everyFault) repeat(world, (20 * MINUTE) / faults.rate, restart, faults.untilMs);
-  repeat(world, 2 * MINUTE, () => server.runEndedAgain());
+  if (everyFault) world.repeat((20 * MINUTE) / faults.rate, restart, faults.untilMs);
+  world.repeat(2 * MINUTE, () => server.runEndedAgain());
 
   world.runUntil(faults.untilMs);
   network.heal();
@@ -94,7 +94,7 @@ interface Faults {
 
 function injectFaults(world: World, machine: Machine, faults: Faults, bringUp: (machine: Machine) => void): void {
   const onceIn = (meanMs: number, happen: () => void): void =>
-    repeat(world, meanMs / faults.rate, happen, faults.untilMs);
+    world.repeat(meanMs / faults.rate, happen, faults.untilMs);
   onceIn(10 * HOUR, () => {
     machine.vanish();
     const { life } = machine;
@@ -134,14 +134,6 @@ function crash(world: World, machine: Machine, bringUp: (machine: Machine) => vo
   const { life } = machine;
   machine.after(world.chance(0.8) ? world.between(1_000, 10_000) : world.between(MINUTE, 3 * MINUTE), () => {
     if (machine.life === life) bringUp(machine);
-  });
-}
-
-function repeat(world: World, meanMs: number, happen: () => void, untilMs = Number.POSITIVE_INFINITY): void {
-  world.after(world.exponential(meanMs), () => {
-    if (world.nowMs >= untilMs) return;
-    happen();
-    repeat(world, meanMs, happen, untilMs);
   });
 }
 

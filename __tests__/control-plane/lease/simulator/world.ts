@@ -55,6 +55,19 @@ export class World {
     return -Math.log(1 - this.random()) * meanMs;
   }
 
+  pick<Item>(items: readonly Item[]): Item {
+    return items[Math.floor(this.random() * items.length)] as Item;
+  }
+
+  /** Lets something happen once per `meanMs` on average, until that time. */
+  repeat(meanMs: number, happen: () => void, untilMs = Number.POSITIVE_INFINITY): void {
+    this.after(this.exponential(meanMs), () => {
+      if (this.nowMs >= untilMs) return;
+      happen();
+      this.repeat(meanMs, happen, untilMs);
+    });
+  }
+
   private push(event: Event): void {
     const heap = this.heap;
     let index = heap.length;
