@@ -1,10 +1,16 @@
-import { type Instant, remainingMs, type SteadyClock, ticked } from "../../control-plane/protocol/worker-lease";
+import {
+  type Instant,
+  remainingMs,
+  type SteadyClock,
+  ticked,
+  type WorkerLease,
+} from "../../control-plane/protocol/worker-lease";
 import type { HandedLease } from "./lease-keeper";
 
 /** The lease by the clock of whoever it was handed to: that only ever shortens what it says. */
 export class GuardedLease {
   private clock: SteadyClock;
-  private held: { readonly sentAtMs: number; readonly leaseMs: number } | undefined;
+  private held: WorkerLease | undefined;
   /** Whether one was valid when it was taken up: a daemon may have been started under it. */
   private wasValid = false;
 
@@ -12,13 +18,18 @@ export class GuardedLease {
     this.clock = { elapsedMs: 0, lastTick: now() };
   }
 
-  /** Takes a lease up, whichever was held before: the agent hands on none that is older. */
-  hold({ sentAt, leaseMs }: HandedLease): void {
+  /**
+   * Takes a lease up, whichever was held before: the agent hands on none that is older.
+   * @returns whether that very lease is not over yet, whichever has been taken up since: what was asked for under it goes by it
+   */
+  hold({ sentAt, leaseMs }: HandedLease): () => boolean {
     const now = this.now();
     this.clock = ticked(this.clock, now);
     const agedMs = Math.max(0, now.monotonicMs - sentAt.monotonicMs, now.wallMs - sentAt.wallMs);
-    this.held = { sentAtMs: this.clock.elapsedMs, leaseMs: leaseMs - agedMs };
+    const held = { sentAtMs: this.clock.elapsedMs, leaseMs: leaseMs - agedMs };
+    this.held = held;
     this.wasValid ||= leaseMs > agedMs;
+    return () => this.leftOf(held) > 0;
   }
 
   /** Whether a lease was held and none is any more, also where nobody looked while it was. */
@@ -28,7 +39,11 @@ export class GuardedLease {
 
   /** How long daemons may still run; zero or less when they must stop. Due at least once a second. */
   remainingMs(): number {
+    return this.held ? this.leftOf(this.held) : 0;
+  }
+
+  private leftOf(lease: WorkerLease): number {
     this.clock = ticked(this.clock, this.now());
-    return this.held ? remainingMs(this.held, this.clock) : 0;
+    return remainingMs(lease, this.clock);
   }
 }

@@ -31,21 +31,21 @@ export async function runGuard({ directory, socket, daemon }: GuardProps, log: L
   const lease = new GuardedLease(machineInstant);
   const sign = signsOfLife(lease, log);
   const units = new GuardedUnits({ directory, daemon });
-  const admitted = async () => {
-    // The watchdog knows of the lease before there is a daemon that needs it.
-    await sign();
-    if (lease.remainingMs() <= 0) throw new Error("the lease is over");
-  };
   const handle = async (request: GuardRequest): Promise<GuardAnswer> => {
     switch (request.kind) {
       case "lease":
         lease.hold(request.lease);
         await sign();
         return {};
-      case "start":
-        lease.hold(request.lease);
-        await units.start(request, admitted);
+      case "start": {
+        const isAskedInTime = lease.hold(request.lease);
+        await units.start(request, async () => {
+          // The watchdog knows of the lease before there is a daemon that needs it.
+          await sign();
+          if (!isAskedInTime() || lease.remainingMs() <= 0) throw new Error("the lease is over");
+        });
         return {};
+      }
       case "signal":
         await units.signal(request, request.signal);
         return {};

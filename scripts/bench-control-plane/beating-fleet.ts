@@ -1,4 +1,3 @@
-import { setMaxListeners } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 import { until } from "../chaos/until";
 import { type Address, Connections } from "./connections";
@@ -25,12 +24,11 @@ export class BeatingFleet {
   longestUnrenewedMs = 0;
   private readonly connections: readonly Connections[];
   private readonly leases: Lease[] = [];
-  private readonly loops: Promise<void>[] = [];
-  private readonly over = new AbortController();
+  private workers = 0;
+  private over = false;
 
   /** @param pools of connections; where there is one for each worker, so is a connection, as agents have it */
   constructor(roads: readonly Address[], pools: number, mostOfEach?: number) {
-    setMaxListeners(0, this.over.signal);
     this.connections = Array.from(
       { length: pools },
       (_, index) => new Connections(roads[index % roads.length] as Address, mostOfEach),
@@ -49,16 +47,17 @@ export class BeatingFleet {
 
   /** The first heartbeats of all are spread over so long. */
   begin(tokens: readonly string[], overMs: number): void {
+    this.workers += tokens.length;
     for (const [index, token] of tokens.entries()) {
       const connection = this.connections[index % this.connections.length] as Connections;
-      this.loops.push(this.beats(token, connection, (index * overMs) / tokens.length));
+      void this.beats(token, connection, (index * overMs) / tokens.length);
     }
   }
 
   /** Waits until each worker has an answer to a heartbeat that it sent after this moment. @param since of performance.now */
   async allRenewed(since: number): Promise<void> {
     await until("every lease is renewed", PATIENCE_MS, async () =>
-      this.leases.length === this.loops.length && this.leases.every(({ sentAt }) => sentAt > since) ? true : undefined,
+      this.leases.length === this.workers && this.leases.every(({ sentAt }) => sentAt > since) ? true : undefined,
     );
   }
 
@@ -69,10 +68,9 @@ export class BeatingFleet {
     for (const lease of this.leases) lease.runsOut = false;
   }
 
-  async stop(): Promise<void> {
-    this.over.abort();
+  stop(): void {
+    this.over = true;
     for (const connection of this.connections) connection.close();
-    await Promise.all(this.loops);
   }
 
   private async beats(token: string, connection: Connections, firstAfterMs: number): Promise<void> {
@@ -81,8 +79,8 @@ export class BeatingFleet {
     let failures = 0;
     let dueAt = performance.now() + firstAfterMs;
     for (let seq = 1; ; seq++) {
-      await pause(Math.max(0, dueAt - performance.now()), undefined, this.over).catch(() => undefined);
-      if (this.over.signal.aborted) return;
+      await pause(Math.max(0, dueAt - performance.now()), undefined, { ref: false });
+      if (this.over) return;
       const sentAt = performance.now();
       try {
         const body = { seq, state: "active", running: [], released: [] };

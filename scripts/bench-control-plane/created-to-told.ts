@@ -77,7 +77,7 @@ async function measureBareQueue(): Promise<{ readonly case: string; readonly fig
     const nobody = Array.from({ length: WORKERS }, (_, index) => `worker-${index}`);
     return { case: "bare queue", figures: await loadSteadily(store, [queue], operators, fleet, nobody) };
   } finally {
-    await fleet.stop();
+    fleet.stop();
     operators.close();
     await queue.stop();
     await store.stop();
@@ -120,7 +120,7 @@ async function measure(name: string, apart: boolean) {
       },
     };
   } finally {
-    await fleet.stop();
+    fleet.stop();
     operators.close();
     await other?.stop();
     await copy.stop();

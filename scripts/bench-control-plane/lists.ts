@@ -42,7 +42,7 @@ export const lists: Bench = {
         { case: "limit, each", figures: { "p95 ms": LIMIT_MS, "of limit": 1, refused: 0 } },
       ];
     } finally {
-      await living.stop();
+      living.stop();
       looking.close();
       await copy.stop();
       await store.stop();

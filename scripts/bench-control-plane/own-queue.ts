@@ -65,7 +65,7 @@ export async function ownQueue(store: BenchStore, clients: number): Promise<OwnQ
         }
         return tookMs;
       } finally {
-        await fleet.stop();
+        fleet.stop();
       }
     },
     stop: async () => {

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { setMaxListeners } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 import type { ServerProcess } from "../chaos/server-process";
 import { until } from "../chaos/until";
@@ -27,16 +26,13 @@ interface News {
 export class ParkedFleet {
   private readonly connections: Connections[] = [];
   private readonly news = new Map<string, News>();
-  private readonly loops: Promise<void>[] = [];
-  private readonly over = new AbortController();
+  private over = false;
 
   /** @param roads by which workers reach the copy, in turn. @default - without detour */
   constructor(
     private readonly copy: Pick<ServerProcess, "url">,
     private readonly roads: readonly Address[] = [copy],
-  ) {
-    setMaxListeners(0, this.over.signal);
-  }
+  ) {}
 
   /** How many connections were made so far. */
   get connectionsMade(): number {
@@ -47,7 +43,7 @@ export class ParkedFleet {
     const road = this.roads[this.connections.length % this.roads.length] as Address;
     const connection = new Connections(road, 1);
     this.connections.push(connection);
-    this.loops.push(this.claims(token, connection));
+    void this.claims(token, connection);
   }
 
   /** When the claim was answered that got the job of this name, or that brought the order to drain to the worker with this token. */
@@ -72,10 +68,9 @@ export class ParkedFleet {
     return Number(new RegExp(`^${name} (\\S+)`, "m").exec(text)?.[1]);
   }
 
-  async stop(): Promise<void> {
-    this.over.abort();
+  stop(): void {
+    this.over = true;
     for (const connection of this.connections) connection.close();
-    await Promise.all(this.loops);
   }
 
   private newsOf(what: string): News {
@@ -91,7 +86,7 @@ export class ParkedFleet {
   }
 
   private async claims(token: string, connection: Connections): Promise<void> {
-    for (let failures = 0; !this.over.signal.aborted; ) {
+    for (let failures = 0; !this.over; ) {
       try {
         const body = { claimId: randomUUID(), freeSlots: 1, waitMs: PARK_MS };
         const answer = JSON.parse(
@@ -108,10 +103,10 @@ export class ParkedFleet {
           this.newsOf(token).heard(at);
           return;
         }
-        await pause(answer.nextMs, undefined, this.over).catch(() => undefined);
+        await pause(answer.nextMs, undefined, { ref: false });
       } catch {
         failures += 1;
-        await pause(claimAgainMs(failures), undefined, this.over).catch(() => undefined);
+        await pause(claimAgainMs(failures), undefined, { ref: false });
       }
     }
   }

@@ -16,7 +16,7 @@ process.once("message", async ({ url, roads, authority, tokens, perSecond, parke
     const at = await fleet.told(name);
     say({ told: name, agoMs: performance.now() - at, saidAt: `${process.hrtime.bigint()}` });
   });
-  process.once("disconnect", () => void fleet.stop());
+  process.once("disconnect", () => fleet.stop());
   await steadily(perSecond, tokens, async (token) => fleet.wait(token));
   await fleet.allParked(parked);
   say("parked");

@@ -86,8 +86,8 @@ export const rewrap: Bench = {
         { case: "limit", figures: { "took s": LIMIT_SECONDS, "of limit": 1, wrapped: RECORDS, "left behind": 0 } },
       ];
     } finally {
-      await living.stop();
-      await waiting.stop();
+      living.stop();
+      waiting.stop();
       operators.close();
       keys.close();
       await copy.stop();

@@ -45,7 +45,7 @@ export const smallFleet: Bench = {
       over = true;
       await beats;
 
-      await fleet.stop();
+      fleet.stop();
       await copy.stop();
       const restartedAt = performance.now();
       copy = await startCopy(store);
@@ -64,7 +64,7 @@ export const smallFleet: Bench = {
         { case: "limit", figures: { "told p99 ms": 50, "stall ms": 50, "restart s": 1.5 } },
       ];
     } finally {
-      await fleet.stop();
+      fleet.stop();
       operators.close();
       connections.close();
       await copy.stop();

@@ -41,6 +41,19 @@ test("no daemon may run before the first answer, and from then on until a lease 
   expect([keeper.valid, ...lapses]).toEqual([false, 1]);
 });
 
+test("what was asked of the guard under a lease that is over does not go by the next one", () => {
+  const { now, guard, pass } = machine();
+  const isAskedInTime = guard.hold({ sentAt: now(), leaseMs: LEASE_MS });
+  pass(LEASE_MS - 1);
+  expect(isAskedInTime()).toBe(true);
+
+  // WHEN the guard hears of the next lease just after the end of the first
+  pass(1);
+  const isNextInTime = guard.hold({ sentAt: now(), leaseMs: LEASE_MS });
+
+  expect([isAskedInTime(), isNextInTime()]).toEqual([false, true]);
+});
+
 test("an answer that comes after the lease that it grants renews nothing", () => {
   const { keeper, guard, pass } = machine();
   const sending = keeper.sending();
