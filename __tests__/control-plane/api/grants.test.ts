@@ -3,6 +3,7 @@ import { IncomingMessage, ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import type { Pool } from "pg";
 import type { ApiContext } from "../../../control-plane/api/context";
+import { LeavingAsker } from "../../../control-plane/api/delivery";
 import { HANDLERS, type Sender } from "../../../control-plane/api/worker-messages";
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
 import type { Claim } from "../../../control-plane/store/claim";
@@ -29,7 +30,12 @@ function controlPlane() {
     claims.push(asked);
     return { session, granted: [{ ...REF, assignment: {} }], isMore: false };
   };
-  const waker = { asks: () => () => {}, mayHaveWork: () => true, jobsReady: () => done.push("told") };
+  const waker = {
+    asks: () => () => {},
+    mayHaveWork: () => true,
+    askAgainMs: () => 1,
+    jobsReady: () => done.push("told"),
+  };
   const telemetry = { claimed() {} };
   const api = { pool, waker, telemetry, timing: DEFAULT_TIMING, jobWrites: { claim } };
   return { api: api as unknown as ApiContext, done, claims };
@@ -40,8 +46,8 @@ async function claimOn(api: ApiContext) {
   const socket = new Socket();
   const outgoing = new ServerResponse(new IncomingMessage(socket));
   outgoing.assignSocket(socket);
-  const { signal } = new AbortController();
-  const sender = { sessionId: SESSION, placement: PLACEMENT, holder: { tokenId: "t" }, gone: () => signal, outgoing };
+  const gone = new LeavingAsker(outgoing);
+  const sender = { sessionId: SESSION, placement: PLACEMENT, holder: { tokenId: "t" }, gone, outgoing };
   const asked = { claimId: randomUUID(), freeSlots: 1, waitMs: 0 };
   const { grants } = await HANDLERS.claim(api, sender as unknown as Sender, asked);
   return { socket, outgoing, grants };
