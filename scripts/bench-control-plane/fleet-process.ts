@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { resolve } from "node:path";
+import { NODE_FOR_MANY_CLAIMS } from "../chaos/control-plane-program";
 
 /** What the process is to do. */
 export interface Orders {
@@ -25,9 +26,7 @@ export class FleetProcess {
   private readonly ended: Promise<unknown>;
 
   private constructor() {
-    this.child = fork(resolve(__dirname, "parked-workers.ts"), {
-      execArgv: ["--max-semi-space-size=4", "--require", "tsx/cjs"],
-    });
+    this.child = fork(resolve(__dirname, "parked-workers.ts"), { execArgv: NODE_FOR_MANY_CLAIMS });
     this.child.setMaxListeners(0);
     this.ended = once(this.child, "exit");
   }

@@ -1,9 +1,10 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
-import { type AddressInfo, connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { createSecureContext } from "node:tls";
+import { freePort } from "../../control-plane/store/private-cluster";
 import type { ServerProcess } from "../chaos/server-process";
 import { until } from "../chaos/until";
 import { certificateOf } from "../rehearse/fleet/gate";
@@ -83,15 +84,6 @@ http {
   }
 }
 `;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 async function isListening(port: number): Promise<boolean> {

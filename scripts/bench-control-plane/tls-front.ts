@@ -1,5 +1,6 @@
 import { join, resolve } from "node:path";
 import { createSecureContext } from "node:tls";
+import { NODE_FOR_MANY_CLAIMS } from "../chaos/control-plane-program";
 import { type ServerProcess, startServerProcess } from "../chaos/server-process";
 import { certificateOf } from "../rehearse/fleet/gate";
 import type { Address } from "./connections";
@@ -32,7 +33,7 @@ export async function startTlsFront(server: ServerProcess, connections: number, 
     Array.from({ length: processesFor(connections * FILES_PER_CONNECTION) }, async (_, index) =>
       startServerProcess({
         name: "what ends TLS",
-        args: ["--max-semi-space-size=4", "--require", "tsx/cjs", resolve(__dirname, "tls-gate.ts")],
+        args: [...NODE_FOR_MANY_CLAIMS, resolve(__dirname, "tls-gate.ts")],
         cwd: resolve("."),
         environment,
         logFile: join(directory, `tls-gate-${index}.log`),

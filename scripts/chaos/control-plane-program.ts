@@ -7,7 +7,7 @@ const REPOSITORY = resolve(__dirname, "../..");
  * Of Node.js. What each claim holds that waits is moved once by its young generation: one of 16 MiB, as it is otherwise, makes the copy stand
  * still for that and stays resident. tsx as a module loader, which nothing here needs, would be a second thread with 40 MiB.
  */
-const NODE = ["--max-semi-space-size=4", "--require", "tsx/cjs"];
+export const NODE_FOR_MANY_CLAIMS = ["--max-semi-space-size=4", "--require", "tsx/cjs"];
 
 export interface ControlPlaneProgramProps {
   readonly databaseUrl: string;
@@ -33,7 +33,7 @@ export function controlPlaneProgram(
 ): Pick<ProgramProps, "args" | "cwd" | "environment"> {
   const { databaseUrl, keyring, port = 0, operatorTokenFile, timing } = props;
   return {
-    args: [...NODE, join(REPOSITORY, "control-plane/main.ts")],
+    args: [...NODE_FOR_MANY_CLAIMS, join(REPOSITORY, "control-plane/main.ts")],
     cwd: REPOSITORY,
     environment: {
       DATABASE_URL: databaseUrl,
