@@ -42,10 +42,9 @@ export class Admission {
     scheme = BEARER,
   ): Promise<TokenHolder> {
     const token = tokenOf(incoming, scheme) ?? "";
-    const address = incoming.socket.remoteAddress ?? "unknown";
     const known = this.memory.get(token);
     if (known) refuseWhenLimited(this.perToken.take(known.tokenId));
-    const holder = known && mayBeRemembered ? known : await this.found(token, address, known);
+    const holder = known && mayBeRemembered ? known : await this.found(token, incoming, known);
     if (!known) refuseWhenLimited(this.perToken.take(holder.tokenId));
     if (holder.kind !== kind) {
       throw new RequestRefused(403, "token_scope", `this needs the token of a ${kind}, not of a ${holder.kind}`);
@@ -57,7 +56,12 @@ export class Admission {
    * Asks the database whose token it is: at once where it was right before, or few wrong ones came from the address; else together
    * with others, so that nobody who tries tokens makes work, nor locks out those who come from the same address.
    */
-  private async found(token: string, address: string, known: TokenHolder | undefined): Promise<TokenHolder> {
+  private async found(
+    token: string,
+    { socket }: IncomingMessage,
+    known: TokenHolder | undefined,
+  ): Promise<TokenHolder> {
+    const address = socket.remoteAddress ?? "unknown";
     const waitMs = known ? 0 : this.failures.take(address);
     const isSuspect = waitMs > 0;
     if (token === "" || (isSuspect && !this.suspects.hasRoom)) refuseWhenLimited(waitMs);

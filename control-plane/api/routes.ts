@@ -116,11 +116,7 @@ export class Routes {
     const [[first] = [], values = []] = this.writing.match(method, url);
     if (!first) return undefined;
     const [route, params] = first;
-    const textOfParam = (value: string | number) => (typeof value === "string" ? value : (values[value] ?? ""));
-    return {
-      route,
-      params: Object.fromEntries(Object.entries(params).map(([name, value]) => [name, textOfParam(value)])),
-    };
+    return { route, params: paramsOf(params, values) };
   }
 
   add<Body extends z.ZodType, Answer extends z.ZodType>(route: Route<Body, Answer>): void {
@@ -226,6 +222,12 @@ export class Routes {
       },
     });
   }
+}
+
+/** What the router found in a path: values, or where they stand among those of the match. */
+function paramsOf(found: Readonly<Record<string, string | number>>, values: readonly string[]): Asked["params"] {
+  const entries = Object.entries(found);
+  return Object.fromEntries(entries.map(([name, at]) => [name, typeof at === "string" ? at : (values[at] ?? "")]));
 }
 
 /** @throws RequestRefused for a parameter that is not an id */

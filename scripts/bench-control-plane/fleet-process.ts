@@ -18,7 +18,8 @@ export interface Orders {
   readonly parked: number;
 }
 
-export type Word = "parked" | { readonly told: string; readonly agoMs: number; readonly saidAt: string };
+/** When a claim was answered stands by the clock of `monotonicMs`. */
+export type Word = "parked" | { readonly told: string; readonly at: number };
 
 /** Workers that wait for work at one copy in a process of their own, whose own pauses to collect garbage are short. */
 export class FleetProcess {
@@ -48,7 +49,7 @@ export class FleetProcess {
   async told(name: string): Promise<number> {
     this.child.send(name);
     const word = await this.word((word) => typeof word === "object" && word.told === name);
-    return typeof word === "object" ? Number(BigInt(word.saidAt)) / 1e6 - word.agoMs : Number.NaN;
+    return typeof word === "object" ? word.at : Number.NaN;
   }
 
   async stop(): Promise<void> {

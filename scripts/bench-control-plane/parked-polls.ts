@@ -10,7 +10,7 @@ import { startTlsFront } from "./tls-front";
 import { PARK_MS } from "./worker-pace";
 
 const WORKERS = 10_000;
-const WAKES = 200;
+const WAKES = 600;
 const IDLE_MS = 20_000;
 /** Each comes again when its claim has been parked for its time: so they do evenly, as those of a fleet do that has been there for long. */
 const PER_SECOND = WORKERS / (PARK_MS / 1_000);
@@ -22,7 +22,7 @@ const SETTLE_MS = 2_000;
 /** What a large fleet costs that waits for work, and how soon one of it is woken. */
 export const parkedPolls: Bench = {
   name: "parked-polls",
-  about: `${WORKERS} claims parked at one copy, over HTTP, then with TLS that ends in front of it in Node.js, and where nginx is installed in that: memory, of both together, then what the idle fleet asks of PostgreSQL while all of them come again every ${PARK_MS / 1_000} s, how soon one is woken, and the memory after that; the workers are a process of their own, which is not counted`,
+  about: `${WORKERS} claims parked at one copy, over HTTP, then with TLS that ends in front of it in Node.js, and where nginx is installed in that: memory, of both together, then what the idle fleet asks of PostgreSQL while all of them come again every ${PARK_MS / 1_000} s, how soon after a notification one is woken, and the memory after that; the workers are a process of their own, which is not counted`,
   run: async (progress) => {
     requireConnections(WORKERS);
     if (!hasNginx()) progress("nginx is not installed: what it takes to end TLS is not measured");
@@ -78,8 +78,8 @@ async function measure(
 
     const wakeMs: number[] = [];
     for (let index = 0; index < WAKES; index++) {
-      const at = monotonicMs();
       await putJobs(store, `wake-${index}-`, 1);
+      const at = monotonicMs();
       await store.pool.query("notify holdfast_wake");
       wakeMs.push((await fleet.told(`wake-${index}-1`)) - at);
       await pause(50);

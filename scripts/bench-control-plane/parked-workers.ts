@@ -1,6 +1,6 @@
 /** Workers that wait for work at one copy, as a process of their own. It ends when whoever began it disconnects. */
 import { createSecureContext } from "node:tls";
-import type { Orders, Word } from "./fleet-process";
+import { monotonicMs, type Orders, type Word } from "./fleet-process";
 import { ParkedFleet } from "./parked-fleet";
 import { steadily } from "./steadily";
 
@@ -14,7 +14,7 @@ process.once("message", async ({ url, roads, authority, tokens, perSecond, parke
   );
   process.on("message", async (name: string) => {
     const at = await fleet.told(name);
-    say({ told: name, agoMs: performance.now() - at, saidAt: `${process.hrtime.bigint()}` });
+    say({ told: name, at: monotonicMs() - (performance.now() - at) });
   });
   process.once("disconnect", () => fleet.stop());
   await steadily(perSecond, tokens, async (token) => fleet.wait(token));

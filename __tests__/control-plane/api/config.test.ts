@@ -1,7 +1,6 @@
 import { Writable } from "node:stream";
 import { readConfiguration } from "../../../control-plane/api/config";
 import { createLogger } from "../../../control-plane/api/logger";
-import { RateLimit } from "../../../control-plane/api/rate-limit";
 import { useScratch } from "../../support/scratch";
 
 const ENVIRONMENT = { DATABASE_URL: "postgres://u:p@db/holdfast", HOLDFAST_KEYRING: `k1:${"11".repeat(32)}` };
@@ -60,17 +59,5 @@ describe("logs", () => {
 
     expect(lines.join()).toContain("shown");
     expect(lines.join()).not.toContain("hunter2");
-  });
-});
-
-describe("a rate limit", () => {
-  it("allows a burst, then so many a second, for each key by itself", () => {
-    let nowMs = 0;
-    const limit = new RateLimit(2, 3, () => nowMs);
-
-    expect([1, 2, 3, 4].map(() => limit.take("a"))).toEqual([0, 0, 0, 500]);
-    expect(limit.take("b")).toBe(0);
-    nowMs = 500;
-    expect([limit.take("a"), limit.take("a")]).toEqual([0, 500]);
   });
 });
