@@ -1,4 +1,5 @@
 import type { Prepared, Queryable, Transaction } from "./database";
+import type { Listed } from "./inventory";
 
 /** Stands for all deployments together; their chain of entries is one of its own. */
 export const ALL_DEPLOYMENTS = "00000000-0000-0000-0000-000000000000";
@@ -34,16 +35,16 @@ export function recordAudit(tx: Transaction, ...entries: readonly AuditEntry[]):
   tx.send(ADD, [JSON.stringify(rows)]);
 }
 
-/** Entries after the one with number `after`, oldest first, at most 500. */
+/** Entries after the one with number `after`, oldest first. */
 export async function listAudit(
   db: Queryable,
   deploymentId: string | null,
-  after: number,
-): Promise<Record<string, unknown>[]> {
+  { after, limit }: { readonly after: number; readonly limit: number } = { after: 0, limit: Number.MAX_SAFE_INTEGER },
+): Promise<Listed[]> {
   const { rows } = await db.query(
     `select seq, at, actor, action, subject, detail from audit_log
-     where deployment_id = $1 and seq > $2 order by seq limit 500`,
-    [deploymentId ?? ALL_DEPLOYMENTS, after],
+     where deployment_id = $1 and seq > $2 order by seq limit $3`,
+    [deploymentId ?? ALL_DEPLOYMENTS, after, limit],
   );
   return rows;
 }

@@ -12,6 +12,17 @@ export interface Page {
 
 export const EVERYTHING: Page = { after: "", limit: Number.MAX_SAFE_INTEGER };
 
+/** Whether there is an entry with an id in a list that has its parts by ids. */
+export async function isListed(
+  db: Queryable,
+  list: "tokens" | "upgrades",
+  deploymentId: string | null,
+  id: string,
+): Promise<boolean> {
+  const place = `select 1 from ${list} where id = $1 and deployment_id is not distinct from $2`;
+  return (await db.query(place, [id, deploymentId])).rows.length > 0;
+}
+
 /** As a literal, so that a plan is made for so many and not for a share of all there are. @throws Error for what is no number */
 export function limited({ limit }: Page): string {
   if (!Number.isSafeInteger(limit)) throw new Error(`a page has so many entries, not ${limit}`);

@@ -148,7 +148,7 @@ describe("control-plane 4: fencing on every write", () => {
     expect(await fleet.report({ sessionId, ...ref, outcome: "failed", error, logTail: [] })).toBe("reported");
 
     expect(await fleet.row(jobId)).toMatchObject({ state: "deleted" });
-    const [last] = (await listAudit(fleet.pool, fleet.deploymentId, 0)).filter(({ action }) => action === "job.report");
+    const [last] = (await listAudit(fleet.pool, fleet.deploymentId)).filter(({ action }) => action === "job.report");
     expect(last).toMatchObject({ subject: jobId, detail: { to: "deleted", error } });
   });
 

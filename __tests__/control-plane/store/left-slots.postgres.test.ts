@@ -23,7 +23,7 @@ const wish = async (jobId: string, desired: "pause" | "delete") => {
 
 /** What the audit log tells of the step that deleted the job. */
 async function deletionOf(jobId: string): Promise<unknown> {
-  const entries = await listAudit(fleet.pool, fleet.deploymentId, 0);
+  const entries = await listAudit(fleet.pool, fleet.deploymentId);
   const steps = entries.filter(({ subject }) => subject === jobId) as { action: string; detail: { to?: string } }[];
   return steps.find(({ detail }) => detail.to === "deleted");
 }

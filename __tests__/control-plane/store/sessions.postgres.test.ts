@@ -304,7 +304,7 @@ describe("a worker that an operator says is gone", () => {
     await fleet.run(dead);
     await transaction(fleet.pool, (tx) => applyToJob(tx, unwanted, { type: "delete" }, "test"));
     await fleet.expireLease(dead);
-    const { length: before } = await listAudit(fleet.pool, fleet.deploymentId, 0);
+    const { length: before } = await listAudit(fleet.pool, fleet.deploymentId);
 
     expect(await gone(dead)).toBe(2);
 
@@ -312,7 +312,7 @@ describe("a worker that an operator says is gone", () => {
     expect(await fleet.row(unwanted)).toMatchObject({ state: "deleted", session_id: null });
     expect(await heartbeats.beat(fleet.beating(dead), "open", NOTHING)).toBe("refused");
     expect(await fleet.report({ sessionId: dead, ...ref, outcome: "completed", logTail: [] })).toBe("fenced");
-    const entries = await listAudit(fleet.pool, fleet.deploymentId, before);
+    const entries = await listAudit(fleet.pool, fleet.deploymentId, { after: before, limit: 500 });
     expect(entries.slice(0, 3).map(({ action, actor, subject }) => [action, actor, subject])).toEqual([
       ...[kept, unwanted].sort().map((jobId) => ["job.gone", "operator:o", jobId]),
       ["worker.gone", "operator:o", dead],

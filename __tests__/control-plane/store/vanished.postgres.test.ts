@@ -27,7 +27,7 @@ const statesOf = async (...ids: readonly string[]): Promise<unknown[]> => {
   return ids.map((id) => states.get(id));
 };
 const closings = async (): Promise<unknown[]> =>
-  (await listAudit(fleet.pool, fleet.deploymentId, 0)).filter(({ action }) => action === "session.close");
+  (await listAudit(fleet.pool, fleet.deploymentId)).filter(({ action }) => action === "session.close");
 
 it("control-plane 21: closes sessions whose worker was not heard of for a day, portion by portion, each with its entry", async () => {
   const vanished = await Promise.all(["i-1", "i-2", "i-3"].map((id) => fleet.worker(id)));

@@ -4,6 +4,7 @@ import { type ChainLink, verifyAudit } from "../../store/verify-audit";
 import type { ApiContext } from "../context";
 import { RequestRefused } from "../refusal";
 import type { Call, Routes } from "../routes";
+import { PageByNumberQuery, pageOf } from "./page";
 import { DEPLOYMENT, listing, ofAllDeployments, reachable } from "./reach";
 
 /** With `tamperedAt` it is the last word. Without, the chain is whole so far, and `next` is to be asked for. */
@@ -12,6 +13,11 @@ const Verification = z.object({
   /** Numbers of the last entry that was read, and of the newest. */
   upTo: z.int().optional(),
   newest: z.int().optional(),
+  next: z.string().optional(),
+});
+
+const VerificationQuery = z.object({
+  /** What the part before was answered with. */
   next: z.string().optional(),
 });
 
@@ -33,19 +39,18 @@ function addAuditOf(
   routes.add({
     method: "get",
     path,
-    summary: `Read the audit log of ${of}, oldest first, 500 entries after the one numbered by the query's \`after\``,
+    summary: `Read the audit log of ${of}, oldest first`,
     token: "operator",
+    query: PageByNumberQuery,
     answer: listing,
-    handle: async (call) => {
-      const after = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).catch(0).parse(call.query["after"]);
-      return await listAudit(pool, await scope(call), after);
-    },
+    handle: async (call) => await listAudit(pool, await scope(call), pageOf(call, PageByNumberQuery)),
   });
   routes.add({
     method: "get",
     path: `${path}/verify`,
     summary: `Verify the chain of the audit log of ${of}, part by part; gives the number of the first entry that does not fit, or the \`next\` that a query goes on with`,
     token: "operator",
+    query: VerificationQuery,
     answer: Verification,
     handle: async (call) => {
       const verified = await verifyAudit(pool, await scope(call), linkOf(call.query["next"]));

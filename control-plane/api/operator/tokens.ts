@@ -4,7 +4,7 @@ import { transaction } from "../../store/database";
 import { issueToken, listTokens, revokeToken, rotateToken } from "../../store/tokens";
 import type { ApiContext } from "../context";
 import type { Call, Routes } from "../routes";
-import { PageByIdQuery, pageOf } from "./page";
+import { PageByIdQuery, pageByIdOf } from "./page";
 import { actorOf, DEPLOYMENT, done, listing, notFound, ofAllDeployments, reachable } from "./reach";
 
 const MAX_LIFE_MS = 315_576_000_000;
@@ -82,7 +82,10 @@ function addTokensOf(routes: Routes, { pool }: ApiContext, { path, of, body, sco
     token: "operator",
     query: PageByIdQuery,
     answer: listing,
-    handle: async (call) => await listTokens(pool, await scope(call), pageOf(call, PageByIdQuery)),
+    handle: async (call) => {
+      const deploymentId = await scope(call);
+      return await listTokens(pool, deploymentId, await pageByIdOf(call, pool, "tokens", deploymentId));
+    },
   });
   routes.add({
     method: "post",

@@ -9,7 +9,7 @@ import {
 } from "../../store/upgrades";
 import type { ApiContext } from "../context";
 import type { Routes } from "../routes";
-import { PageByIdQuery, PageQuery, pageOf } from "./page";
+import { PageByIdQuery, PageQuery, pageByIdOf, pageOf } from "./page";
 import { actorOf, conflictsRefused, DEPLOYMENT, done, listing, name, notFound, reachable, withId } from "./reach";
 
 const MAX_MS = 86_400_000;
@@ -62,7 +62,10 @@ export function addUpgradeRoutes(routes: Routes, api: ApiContext): void {
     token: "operator",
     query: PageByIdQuery,
     answer: listing,
-    handle: async (call) => await listUpgrades(pool, await reachable(api, call), pageOf(call, PageByIdQuery)),
+    handle: async (call) => {
+      const deploymentId = await reachable(api, call);
+      return await listUpgrades(pool, deploymentId, await pageByIdOf(call, pool, "upgrades", deploymentId));
+    },
   });
   routes.add({
     method: "get",
