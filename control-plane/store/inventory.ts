@@ -12,10 +12,13 @@ export interface Page {
 
 export const EVERYTHING: Page = { after: "", limit: Number.MAX_SAFE_INTEGER };
 
-/** Whether there is an entry with an id in a list that has its parts by ids. */
+/** Lists in the order in which their entries were made. */
+export type ListById = "tokens" | "upgrades";
+
+/** Whether a list has an entry with an id. */
 export async function isListed(
   db: Queryable,
-  list: "tokens" | "upgrades",
+  list: ListById,
   deploymentId: string | null,
   id: string,
 ): Promise<boolean> {

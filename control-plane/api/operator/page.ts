@@ -1,7 +1,7 @@
 /** How lists are read in parts. */
 import * as z from "zod";
 import type { Queryable } from "../../store/database";
-import { isListed, type Page } from "../../store/inventory";
+import { isListed, type ListById, type Page } from "../../store/inventory";
 import { RequestRefused } from "../refusal";
 import { type Call, uuid } from "../routes";
 
@@ -40,7 +40,7 @@ export function pageOf<Part>({ query }: Pick<Call<unknown>, "query">, asked: z.Z
 export async function pageByIdOf(
   { query }: Pick<Call<unknown>, "query">,
   db: Queryable,
-  list: Parameters<typeof isListed>[1],
+  list: ListById,
   deploymentId: string | null,
 ): Promise<Page> {
   const page = pageOf({ query }, PageByIdQuery);
