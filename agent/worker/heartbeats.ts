@@ -48,8 +48,12 @@ export const LONGEST_PAUSE_MS = 60_000;
 const BACKOFF = { baseMs: 500, capMs: 10_000 };
 const FIRST_TIMEOUT_MS = 10_000;
 
-/** Of what is left of the lease: how long to wait after a heartbeat that was not answered. The last of them leave shortly before its end. */
+/**
+ * Of what is left of the lease, after a heartbeat that was not answered: how long to wait before the next, and for its answer. The last of
+ * them leave shortly before its end, also where each vanishes without a word.
+ */
 const WAITED = 1 / 3;
+const SHORTEST_TIMEOUT_MS = 1_000;
 
 /** Of a period: what a heartbeat makes up for that left late. More would hurry the next one after a machine that stood still. */
 const MADE_UP = 0.05;
@@ -69,16 +73,17 @@ export const sendHeartbeats: SendHeartbeats = async (session, ports, leaving) =>
     const beat = leaving.aborted ? undefined : await ports.beat();
     if (!beat) return { answered, closed: false };
     const sentAt = now();
+    const patienceMs = failures > 0 ? hurriedMs(timeoutMs, leaseEndsAt - sentAt) : timeoutMs;
     try {
       const message = { seq, ...beat.message } satisfies Request<"heartbeat">;
-      const answer = await controlPlane.post("heartbeat", message, session.token, { timeoutMs });
+      const answer = await controlPlane.post("heartbeat", message, session.token, { timeoutMs: patienceMs });
       answered = true;
       beat.answered(answer);
       periodMs = answer.nextMs;
       leaseEndsAt = sentAt + answer.leaseMs;
       // The period grows neither by what the answer takes nor by what the machine is late each time.
       dueAt = sentAt + periodMs - Math.min(Math.max(0, sentAt - dueAt), periodMs * MADE_UP);
-      timeoutMs = Math.max(1_000, Math.min(FIRST_TIMEOUT_MS, answer.leaseMs / 3));
+      timeoutMs = Math.max(SHORTEST_TIMEOUT_MS, Math.min(FIRST_TIMEOUT_MS, answer.leaseMs / 3));
       failures = 0;
       void status(message.state);
     } catch (error) {
@@ -92,6 +97,11 @@ export const sendHeartbeats: SendHeartbeats = async (session, ports, leaving) =>
     }
   }
 };
+
+/** How long the answer is waited for after a heartbeat that was not answered. */
+function hurriedMs(timeoutMs: number, leftMs: number): number {
+  return leftMs > 0 ? Math.min(timeoutMs, Math.max(SHORTEST_TIMEOUT_MS, leftMs * WAITED)) : timeoutMs;
+}
 
 /** A sleep that whoever looks after the loops knows of. */
 export async function pause(
