@@ -50,12 +50,11 @@ class Manager {
   }
 }
 
-const campaign = async () => {
-  const [newest] = (await machine.operator.get("/upgrades")).body;
-  return { ...newest, workers: (await machine.operator.get(`/upgrades/${newest.id}/workers`)).body };
-};
-const ended = () =>
-  eventually(
+const campaign = async () => (await machine.operator.get("/upgrades")).body[0];
+
+/** With the workers that it asked. They are read once: an operator's token has fifty requests a second, most of which the looks take. */
+const ended = async () => {
+  const over = await eventually(
     "the upgrade has ended",
     async () => {
       const now = await campaign();
@@ -64,6 +63,8 @@ const ended = () =>
     },
     120_000,
   );
+  return { ...over, workers: (await machine.operator.get(`/upgrades/${over.id}/workers`)).body };
+};
 
 async function upgrade(release: object): Promise<void> {
   const { status, body } = await machine.operator.post("/upgrades", { ...release, soakMs: 0 });
