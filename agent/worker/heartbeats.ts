@@ -73,7 +73,7 @@ export const sendHeartbeats: SendHeartbeats = async (session, ports, leaving) =>
     const beat = leaving.aborted ? undefined : await ports.beat();
     if (!beat) return { answered, closed: false };
     const sentAt = now();
-    const patienceMs = failures > 0 ? hurriedMs(timeoutMs, leaseEndsAt - sentAt) : timeoutMs;
+    const patienceMs = failures > 0 ? hurriedMs(timeoutMs, leaseEndsAt - sentAt, SHORTEST_TIMEOUT_MS) : timeoutMs;
     try {
       const message = { seq, ...beat.message } satisfies Request<"heartbeat">;
       const answer = await controlPlane.post("heartbeat", message, session.token, { timeoutMs: patienceMs });
@@ -91,16 +91,15 @@ export const sendHeartbeats: SendHeartbeats = async (session, ports, leaving) =>
       await status(`heartbeat failed: ${reason(error)}`);
       if (isRefused(error)) return { answered, closed: isClosed(error) };
       const patientMs = Math.max(periodMs, fullJitterMs(++failures, BACKOFF, random));
-      const leftMs = leaseEndsAt - now();
-      const waitMs = leftMs > 0 ? Math.min(patientMs, Math.max(BACKOFF.baseMs, leftMs * WAITED)) : patientMs;
+      const waitMs = hurriedMs(patientMs, leaseEndsAt - now(), BACKOFF.baseMs);
       dueAt = now() + Math.max(waitMs, retryAfterMs(error));
     }
   }
 };
 
-/** How long the answer is waited for after a heartbeat that was not answered. */
-function hurriedMs(timeoutMs: number, leftMs: number): number {
-  return leftMs > 0 ? Math.min(timeoutMs, Math.max(SHORTEST_TIMEOUT_MS, leftMs * WAITED)) : timeoutMs;
+/** What is usual after a heartbeat that was not answered; while there is a lease to lose, no longer than its share of that, or than the least. */
+function hurriedMs(usualMs: number, leftMs: number, leastMs: number): number {
+  return leftMs > 0 ? Math.min(usualMs, Math.max(leastMs, leftMs * WAITED)) : usualMs;
 }
 
 /** A sleep that whoever looks after the loops knows of. */

@@ -1,3 +1,5 @@
+import { keepAtMost } from "./keep-at-most";
+
 /** Keys that a limit remembers; the one that has rested longest is forgotten for a new one, and begins anew. */
 const MOST_KEYS = 50_000;
 
@@ -32,13 +34,7 @@ export class RateLimit {
     bucket.atMs = nowMs;
     this.buckets.delete(key);
     this.buckets.set(key, bucket);
-    if (this.buckets.size > MOST_KEYS) this.forgetRested();
+    keepAtMost(MOST_KEYS, this.buckets);
     return bucket;
-  }
-
-  /** For when there are too many: to find the first key of a map takes as long as keys were deleted before it. */
-  private forgetRested(): void {
-    const [rested] = this.buckets.keys();
-    if (rested !== undefined) this.buckets.delete(rested);
   }
 }

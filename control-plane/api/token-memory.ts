@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import type { TokenHolder } from "../store/tokens";
+import { keepAtMost } from "./keep-at-most";
 
 /** Workers of several large fleets, and their operators. */
 const MOST = 50_000;
@@ -19,8 +20,7 @@ export class TokenMemory {
   keep(token: string, holder: TokenHolder): void {
     if (holder.session && holder.session.state !== "open") return;
     this.holders.set(keyOf(token), holder);
-    const [oldest] = this.holders.keys();
-    if (this.holders.size > MOST && oldest !== undefined) this.holders.delete(oldest);
+    keepAtMost(MOST, this.holders);
   }
 
   forget(token: string): void {
