@@ -19,12 +19,15 @@ const UTF8 = new TextDecoder();
  *
  * @throws Error when the asker leaves before its end, or has left
  */
-export async function textOf(incoming: IncomingMessage): Promise<string> {
-  if (incoming.destroyed) throw incoming.errored ?? new Error("the asker has left");
-  const parts: Buffer[] = [];
-  return await new Promise((resolve, reject) => {
+export function textOf(incoming: IncomingMessage): Promise<string> {
+  return new Promise((resolve, reject) => {
+    if (incoming.destroyed) throw incoming.errored ?? new Error("the asker has left");
+    const parts: Buffer[] = [];
     incoming.on("data", (part: Buffer) => parts.push(part));
-    incoming.once("end", () => resolve(UTF8.decode(Buffer.concat(parts.splice(0)))));
-    incoming.once("error", reject);
+    incoming.on("end", () => {
+      resolve(UTF8.decode(parts.length === 1 ? parts[0] : Buffer.concat(parts)));
+      parts.length = 0;
+    });
+    incoming.on("error", reject);
   });
 }

@@ -46,6 +46,7 @@ export interface Call<Body> {
 
 /** Compared as text, so in the form that the database gives them: RFC 9562, section 4, takes either case. */
 export const uuid = z.uuid().toLowerCase();
+const NONE: Readonly<Record<string, string>> = {};
 const JSON_TYPE = { "content-type": "application/json" };
 
 /** What a request asks for, but for whom it speaks. */
@@ -97,7 +98,7 @@ export class Routes {
     const found = isDeclaredShort(incoming) && this.find(incoming);
     if (!found) return void this.viaHono(incoming, outgoing);
     const { route, params } = found;
-    void this.answer(route, { incoming, outgoing }, { params, query: {}, text: textOf }).then(
+    void this.answer(route, { incoming, outgoing }, { params, query: NONE, text: textOf }).then(
       ({ status, json, retryAfterMs }) => {
         if (this.api.waker.stopped) outgoing.setHeader("connection", "close");
         if (retryAfterMs > 0) outgoing.setHeader(...retryAfter(retryAfterMs));
@@ -226,12 +227,14 @@ export class Routes {
 
 /** What the router found in a path: values, or where they stand among those of the match. */
 function paramsOf(found: Readonly<Record<string, string | number>>, values: readonly string[]): Asked["params"] {
+  if (values.length === 0) return NONE;
   const entries = Object.entries(found);
   return Object.fromEntries(entries.map(([name, at]) => [name, typeof at === "string" ? at : (values[at] ?? "")]));
 }
 
 /** @throws RequestRefused for a parameter that is not an id */
 function idsOf(params: Asked["params"]): Call<unknown>["params"] {
+  if (params === NONE) return NONE;
   const ids = Object.entries(params).map(([name, value]) => {
     const id = uuid.safeParse(value);
     if (!id.success) throw new RequestRefused(404, "not_found", `${name} is not an id`);

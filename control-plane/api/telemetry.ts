@@ -64,11 +64,11 @@ export class Telemetry {
         this.set(parkedClaims());
       },
     });
-    const stalls = monitorEventLoopDelay({ resolution: 10 });
+    const stalls = monitorEventLoopDelay({ resolution: 25 });
     stalls.enable();
     new Gauge({
       name: "holdfast_event_loop_stall_seconds",
-      help: "Longest that this copy answered nobody since this was last asked for; 0.01 at rest",
+      help: "Longest that this copy answered nobody since this was last asked for; 0.025 at rest",
       registers: [this.registry],
       collect() {
         this.set(stalls.max / 1e9);

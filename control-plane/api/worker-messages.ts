@@ -1,5 +1,6 @@
 /** What the control plane answers to each message of the worker protocol. */
 import type { HttpBindings } from "@hono/node-server";
+import { nextBeatMs } from "../lease/next-beat";
 import type { Placement } from "../lease/placement";
 import { grantLastsMs } from "../lease/timing";
 import { isSameRef, refOf } from "../protocol/job-ref";
@@ -8,6 +9,7 @@ import type { Action, JobRef, MessageName, Request, Response } from "../protocol
 import { openGrants } from "../store/claim";
 import { answerTest, readOwedTests } from "../store/connection-tests";
 import { transaction } from "../store/database";
+import type { Renewal } from "../store/heartbeats";
 import { releaseJobs, saveCheckpoint, saveMetrics, ungrantJob } from "../store/holder";
 import {
   deregisterSession,
@@ -54,6 +56,7 @@ export const HANDLERS = {
   },
 
   heartbeat: async (api, { holder, sessionId }, request) => {
+    const arrivedAt = performance.now();
     const state = holder.session?.state === "registered" ? "registered" : "open";
     const { tokenId } = holder;
     // The renewal checks the token; what is written before it needs a check of its own.
@@ -65,13 +68,12 @@ export const HANDLERS = {
     const unheard = request.state === "draining" ? unheardOf(renewal.held, request.running) : [];
     for (const grant of unheard) await ungrantJob(api.pool, sessionId, grant);
     if (request.released.length + unheard.length > 0 || state === "registered") api.waker.jobsReady();
-    const strangers = request.running.filter((ref) => !renewal.held.some((job) => isSameRef(job, ref)));
-    const kills: Action[] = strangers.map(({ jobId, fence }) => ({ kind: "stop", mode: "kill", jobId, fence }));
-    const drain = renewal.drainOrdered || (renewal.draining && request.state !== "draining") ? [DRAIN] : [];
+    const orders = ordersFor(renewal, request);
+    const isOwed = renewal.owesTest || renewal.owesUpgrade;
     return {
       leaseMs: api.timing.workerLeaseMs,
-      nextMs: Math.round(api.timing.heartbeatMs * (0.8 + 0.4 * Math.random())),
-      actions: [...kills, ...stopOrders(renewal.held), ...drain, ...(await owed(api, sessionId, renewal))],
+      nextMs: nextBeatMs(api.timing.heartbeatMs, arrivedAt, Math.random),
+      actions: isOwed ? [...orders, ...(await owed(api, sessionId, renewal))] : orders,
     };
   },
 
@@ -186,6 +188,14 @@ const isValid = async ({ pool }: ApiContext, tokenId: string): Promise<boolean> 
  */
 const unheardOf = (held: readonly HeldJob[], running: readonly JobRef[]): readonly HeldJob[] =>
   held.filter((job) => job.state === "starting" && !running.some((ref) => isSameRef(job, ref)));
+
+/** Ends what a worker runs and does not hold, stops what it holds and nobody wants, and has it drain where that is wanted. */
+function ordersFor({ held, draining, drainOrdered }: Renewal, { state, running }: Request<"heartbeat">): Action[] {
+  const strangers = running.filter((ref) => !held.some((job) => isSameRef(job, ref)));
+  const kills: Action[] = strangers.map(({ jobId, fence }) => ({ kind: "stop", mode: "kill", jobId, fence }));
+  const drain = drainOrdered || (draining && state !== "draining") ? [DRAIN] : [];
+  return [...kills, ...stopOrders(held), ...drain];
+}
 
 function stopOrders(held: readonly HeldJob[]): Action[] {
   return held

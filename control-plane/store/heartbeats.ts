@@ -19,9 +19,12 @@ export interface Renewal {
   readonly owesUpgrade: boolean;
 }
 
-interface Waiting {
-  readonly resolve: (renewal: Renewal | "refused") => void;
-  readonly reject: (error: unknown) => void;
+/** Heartbeats that wait for the end of their window. */
+interface Group {
+  readonly tokenIds: Set<string>;
+  /** Of those that were valid, by token. One promise for all of them costs a third of one for each. */
+  readonly renewals: Promise<ReadonlyMap<string, Renewal>>;
+  readonly endWindow: () => void;
 }
 
 /** Who sends a heartbeat: a token that was valid once, and the session it was issued to. */
@@ -55,14 +58,13 @@ const WAIT_PER_HEARTBEAT_MS = 0.5;
  * for nobody.
  */
 export class Heartbeats {
-  private waiting = new Map<string, Waiting[]>();
-  private timer: NodeJS.Timeout | undefined;
+  private waiting: Group | undefined;
   private readonly arrivals = new Arrivals();
 
   constructor(
     private readonly pool: Pool,
     private readonly serverLeaseMs: number,
-    private readonly longestWindowMs = 50,
+    private readonly longestWindowMs = 25,
   ) {}
 
   /**
@@ -82,34 +84,41 @@ export class Heartbeats {
       await transaction(this.pool, (tx) => applyToJob(tx, jobId, { type: "release", by }, `session:${sessionId}`));
     }
     const windowMs = Math.min(this.longestWindowMs, this.arrivals.add() * WAIT_PER_HEARTBEAT_MS);
-    return await new Promise((resolve, reject) => {
-      const waiting = this.waiting.get(tokenId) ?? [];
-      this.waiting.set(tokenId, [...waiting, { resolve, reject }]);
-      this.timer ??= setTimeout(() => void this.flush(), windowMs);
-    });
+    this.waiting ??= this.gather(windowMs);
+    const { tokenIds, renewals } = this.waiting;
+    tokenIds.add(tokenId);
+    return (await renewals).get(tokenId) ?? "refused";
   }
 
-  /** Renews all that wait. Called by the timer; call it before the pool closes. */
+  /** Renews those that wait, at once. Call it before the pool closes. */
   async flush(): Promise<void> {
-    clearTimeout(this.timer);
-    this.timer = undefined;
-    const batch = this.waiting;
-    if (batch.size === 0) return;
-    this.waiting = new Map();
-    const everyone = [...batch.values()].flat();
-    try {
-      const { rows } = await this.pool.query<{ id: string } & Renewal>({
-        name: "renew-leases",
-        text: RENEW,
-        values: [[...batch.keys()], this.serverLeaseMs / 1_000],
-      });
-      const renewals = new Map(rows.map(({ id, ...renewal }) => [id, renewal]));
-      for (const [id, waiting] of batch) {
-        for (const { resolve } of waiting) resolve(renewals.get(id) ?? "refused");
-      }
-    } catch (error) {
-      for (const { reject } of everyone) reject(error);
-    }
+    const group = this.waiting;
+    group?.endWindow();
+    await group?.renewals.catch(() => undefined);
+  }
+
+  private gather(windowMs: number): Group {
+    const tokenIds = new Set<string>();
+    let endWindow = (): void => undefined;
+    const window = new Promise<void>((resolve) => {
+      endWindow = resolve;
+    });
+    const timer = setTimeout(endWindow, windowMs);
+    const renewals = window.then(async () => {
+      clearTimeout(timer);
+      this.waiting = undefined;
+      return await this.renew(tokenIds);
+    });
+    return { tokenIds, renewals, endWindow };
+  }
+
+  private async renew(tokenIds: ReadonlySet<string>): Promise<ReadonlyMap<string, Renewal>> {
+    const { rows } = await this.pool.query<{ id: string } & Renewal>({
+      name: "renew-leases",
+      text: RENEW,
+      values: [[...tokenIds], this.serverLeaseMs / 1_000],
+    });
+    return new Map(rows.map(({ id, ...renewal }) => [id, renewal]));
   }
 }
 

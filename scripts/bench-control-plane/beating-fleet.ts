@@ -20,6 +20,8 @@ interface Lease {
 export class BeatingFleet {
   /** From a heartbeat to its answer. */
   readonly ackMs: number[] = [];
+  /** Heartbeats that were refused or not answered in time. */
+  unanswered = 0;
   /** Longest from a heartbeat that was answered to the answer of the next. */
   longestUnrenewedMs = 0;
   private readonly connections: readonly Connections[];
@@ -64,6 +66,7 @@ export class BeatingFleet {
   /** Forgets what was measured so far, but for the connections. */
   forget(): void {
     this.ackMs.length = 0;
+    this.unanswered = 0;
     this.longestUnrenewedMs = 0;
     for (const lease of this.leases) lease.runsOut = false;
   }
@@ -100,6 +103,8 @@ export class BeatingFleet {
         dueAt = sentAt + periodMs;
         failures = 0;
       } catch {
+        if (this.over) return;
+        this.unanswered += 1;
         failures += 1;
         dueAt = performance.now() + beatAgainMs(failures, periodMs);
       }

@@ -4,6 +4,7 @@ import {
   type PostOptions,
 } from "../../../agent/worker/control-plane-client";
 import { sendHeartbeats } from "../../../agent/worker/heartbeats";
+import { nextBeatMs } from "../../../control-plane/lease/next-beat";
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
 import type { Answer } from "../../../control-plane/protocol";
 import { seededRandom } from "../../../scripts/seeded-random";
@@ -100,7 +101,7 @@ async function longestSilence(down: string, downFrom: number, downMs: number, ra
     longest = Math.max(longest, clock - answeredAt);
     answeredAt = clock;
     clock += ANSWER_MS;
-    return { leaseMs: workerLeaseMs, nextMs: Math.round(heartbeatMs * (0.8 + 0.4 * random())), actions: [] };
+    return { leaseMs: workerLeaseMs, nextMs: nextBeatMs(heartbeatMs, clock, random), actions: [] };
   };
   await sendHeartbeats(
     SESSION,

@@ -3,6 +3,7 @@ import { type ControlPlaneClient, ControlPlaneError } from "../../../agent/worke
 import { controlPlaneSource } from "../../../agent/worker/control-plane-source";
 import { keepSession, type SessionPorts, type SessionState } from "../../../agent/worker/session";
 import * as coordinator from "../../../control-plane/lease/coordinator";
+import { nextBeatMs } from "../../../control-plane/lease/next-beat";
 import { LeaseTiming } from "../../../control-plane/lease/timing";
 import type { Request } from "../../../control-plane/protocol";
 import { seededRandom } from "../../../scripts/seeded-random";
@@ -81,7 +82,7 @@ describe("a restart of the control plane", () => {
         if (name === "heartbeat") {
           longestGap[worker] = Math.max(longestGap[worker] ?? 0, sentAt - (renewedAt[worker] || sentAt));
           renewedAt[worker] = sentAt;
-          return { leaseMs: workerLeaseMs, nextMs: heartbeatMs * (0.8 + 0.4 * random()), actions: [] } as never;
+          return { leaseMs: workerLeaseMs, nextMs: nextBeatMs(heartbeatMs, sentAt, random), actions: [] } as never;
         }
         return await new Promise<never>((_, reject) => parked.add(reject));
       };

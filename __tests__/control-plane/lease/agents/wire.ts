@@ -1,5 +1,6 @@
 import { type ControlPlaneClient, ControlPlaneError } from "../../../../agent/worker/control-plane-client";
 import type * as coordinator from "../../../../control-plane/lease/coordinator";
+import { nextBeatMs } from "../../../../control-plane/lease/next-beat";
 import { grantLastsMs, type LeaseTiming } from "../../../../control-plane/lease/timing";
 import type {
   Action,
@@ -147,9 +148,10 @@ export class Wire {
           ...this.orders(server, machine, session, state === "draining"),
         ];
         if (state === "draining") server.drain(session, "said");
+        const { world } = this.network;
         return {
           leaseMs: this.timing.workerLeaseMs,
-          nextMs: this.timing.heartbeatMs * this.network.world.between(0.8, 1.2),
+          nextMs: nextBeatMs(this.timing.heartbeatMs, world.nowMs, () => world.between(0, 1)),
           actions,
         };
       }
