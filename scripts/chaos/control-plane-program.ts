@@ -6,9 +6,17 @@ const REPOSITORY = resolve(__dirname, "../..");
 /**
  * Of Node.js. What each claim holds that waits is moved once by its young generation: one of 16 MiB, as it is otherwise, makes the copy stand
  * still for that and stays resident. Four threads that collect garbage, as they are otherwise, take both of two processors from PostgreSQL
- * and from the copy itself. tsx as a module loader, which nothing here needs, would be a second thread with 40 MiB.
+ * and from the copy itself. What is allocated as old because many like it were alive for a while, as requests are that wait for their group's
+ * commit, holds on to the request and its answer until all of the heap is marked, and has that done every few seconds. tsx as a module loader,
+ * which nothing here needs, would be a second thread with 40 MiB.
  */
-export const NODE_FOR_MANY_CLAIMS = ["--max-semi-space-size=4", "--v8-pool-size=1", "--require", "tsx/cjs"];
+export const NODE_FOR_MANY_CLAIMS = [
+  "--max-semi-space-size=4",
+  "--v8-pool-size=1",
+  "--no-allocation-site-pretenuring",
+  "--require",
+  "tsx/cjs",
+];
 
 export interface ControlPlaneProgramProps {
   readonly databaseUrl: string;
