@@ -22,7 +22,7 @@ export interface Renewal {
 /** Heartbeats that wait for the end of their window. */
 interface Group {
   readonly tokenIds: Set<string>;
-  /** Of those that were valid, by token. One promise for all of them costs a third of one for each. */
+  /** Of those that were valid, by token. One promise for all leaves half as much behind as one for each. */
   readonly renewals: Promise<ReadonlyMap<string, Renewal>>;
   readonly endWindow: () => void;
 }

@@ -60,7 +60,7 @@ async function startBareServer({ directory }: BenchStore): Promise<ServerProcess
   });
 }
 
-/** Measures a server, after one period to warm it up, and ends it. */
+/** Measures a server, after a period in which the workers begin and one to warm it up, and ends it. */
 async function beatAt(server: ServerProcess, store: BenchStore, sessions: readonly BenchSession[]) {
   const fleet = new BeatingFleet([server], CONNECTIONS, 1);
   try {

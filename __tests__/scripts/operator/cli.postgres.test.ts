@@ -91,12 +91,19 @@ async function shop(): Promise<void> {
   );
 }
 
+/** A worker of the deployment, in its default pool. @param features of an agent by default */
+async function openWorker(features?: string[]): Promise<TestWorker> {
+  await done("token create --kind deployment --out {}/deployment-token");
+  const token = readFileSync(join(scratch.path, "deployment-token"), "utf8").trim();
+  const worker = new TestWorker(copy.controlPlane.url, token, "i-1");
+  if (features) worker.features = features;
+  return await worker.open();
+}
+
 it("takes a deployment from nothing to a job that a worker runs, and ends it again", async () => {
   await shop();
-  await done("token create --kind deployment --out {}/deployment-token");
-  const deploymentToken = readFileSync(join(scratch.path, "deployment-token"), "utf8").trim();
+  const worker = await openWorker();
   expect(statSync(join(scratch.path, "deployment-token")).mode & 0o777).toBe(0o600);
-  const worker = await new TestWorker(copy.controlPlane.url, deploymentToken, "i-1").open();
 
   expect(await done("job list")).toMatch(/^orders +pending +orders-db +copy-db/m);
   expect(JSON.parse(await done("deployment show shop --json"))).toEqual({
@@ -167,9 +174,7 @@ it("lists and finds what comes in several parts", async () => {
 
 it("names the slot that a job may leave in its source when it is deleted while nobody runs it", async () => {
   await shop();
-  await done("token create --kind deployment --out {}/deployment-token");
-  const token = readFileSync(join(scratch.path, "deployment-token"), "utf8").trim();
-  const worker = await new TestWorker(copy.controlPlane.url, token, "i-1").open();
+  const worker = await openWorker();
   const jobThatRan = async (name: string) => {
     await done(`job create ${name} --source orders-db --sink copy-db --tables public.orders`);
     const [grant] = (await worker.claim()).grants;
@@ -203,9 +208,7 @@ replication slot ${slot} may be left in orders-db, which then keeps its log for 
 it("frees what a lost worker keeps once an operator confirms that it is gone, and not while it is heard of", async () => {
   await shop();
   await done("job create kept --source orders-db --sink copy-db --tables public.orders --on-disconnect keep");
-  await done("token create --kind deployment --out {}/deployment-token");
-  const token = readFileSync(join(scratch.path, "deployment-token"), "utf8").trim();
-  const lost = await new TestWorker(copy.controlPlane.url, token, "i-1").open();
+  const lost = await openWorker();
   const [grant] = (await lost.claim()).grants;
   if (!grant) throw new Error("nothing to claim");
   await lost.ask("started", { jobId: grant.jobId, fence: grant.fence });
@@ -245,11 +248,7 @@ it("tests a connection from a worker and shows every step", async () => {
   expect((await holdfast("datasource test orders-db --role source")).err).toContain(
     "CONFLICT: no worker of pool default",
   );
-  await done("token create --kind deployment --out {}/deployment-token");
-  const token = readFileSync(join(scratch.path, "deployment-token"), "utf8").trim();
-  const worker = new TestWorker(copy.controlPlane.url, token, "i-1");
-  worker.features = ["test_connection"];
-  await worker.open();
+  const worker = await openWorker(["test_connection"]);
   const answer = async (ok: boolean) => {
     const [action] = (await worker.claim(30_000)).actions;
     if (action?.kind !== "test_connection") throw new Error("nothing is to be tested");
@@ -278,12 +277,7 @@ it("tests a connection from a worker and shows every step", async () => {
 
 it("starts an upgrade of a pool's workers, shows it, and lets it rest, go on and end", async () => {
   await done("deployment create shop");
-  await done("token create --kind deployment --out {}/deployment-token");
-  const token = readFileSync(join(scratch.path, "deployment-token"), "utf8").trim();
-  // While it does not answer the upgrade goes on; without any worker it would be done with the next look.
-  const silent = new TestWorker(copy.controlPlane.url, token, "i-1");
-  silent.features = ["upgrade"];
-  await silent.open();
+  const worker = await openWorker(["upgrade"]);
   const release = `--from https://releases.example/agent.mjs --sha256 ${"ab".repeat(32)} --signature c2lnbmVk`;
   expect((await holdfast("upgrade pause")).err).toContain("UPGRADE_MISSING: no upgrade is under way");
   expect(await holdfast(`upgrade start engine 2.0.0 ${release}`)).toMatchObject({
@@ -292,7 +286,9 @@ it("starts an upgrade of a pool's workers, shows it, and lets it rest, go on and
   });
   const { id } = JSON.parse(await done(`upgrade start agent 2.0.0 ${release} --wave-size 2 --soak 5m --json`));
 
-  expect(await done("upgrade status")).toMatch(new RegExp(`^${id} +running +agent +2\\.0\\.0 +default +[01] +0$`, "m"));
+  // While it does not answer the upgrade goes on; without any worker it would be done with the next look.
+  expect((await worker.claim(30_000)).actions).toMatchObject([{ kind: "upgrade", version: "2.0.0" }]);
+  expect(await done("upgrade status")).toMatch(new RegExp(`^${id} +running +agent +2\\.0\\.0 +default +1 +0$`, "m"));
   expect((await holdfast(`upgrade start agent 3.0.0 ${release}`)).err).toContain(
     "CONFLICT: an upgrade of the agent runs",
   );
