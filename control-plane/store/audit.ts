@@ -19,7 +19,7 @@ const ADD: Prepared = {
   text: `
     select add_audit_entries(array(
       select (chain, 0, now(), actor, action, subject, detail, '')::audit_log
-      from json_to_recordset($1) as entry (chain uuid, actor text, action text, subject text, detail jsonb)))`,
+      from jsonb_to_recordset($1) as entry (chain uuid, actor text, action text, subject text, detail jsonb)))`,
 };
 
 /**

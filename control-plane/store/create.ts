@@ -159,7 +159,7 @@ const INSERT: Prepared = {
     select id, "deploymentId", name, "sourceId", "sinkId", tables, snapshot, options, pool, labels, priority, "onDisconnect",
       "maxRetries", state, case state when 'pending' then now() end, fence, "sessionId", "claimId",
       now() + make_interval(secs => "grantSeconds")
-    from json_to_recordset($1) as n (id uuid, "deploymentId" uuid, name text, "sourceId" uuid, "sinkId" uuid, tables text[],
+    from jsonb_to_recordset($1) as n (id uuid, "deploymentId" uuid, name text, "sourceId" uuid, "sinkId" uuid, tables text[],
       snapshot boolean, options jsonb, pool text, labels jsonb, priority integer, "onDisconnect" text, "maxRetries" integer,
       state text, fence bigint, "sessionId" uuid, "claimId" uuid, "grantSeconds" float)
     order by "deploymentId", name`,

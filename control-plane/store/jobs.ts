@@ -221,7 +221,7 @@ export const WRITE: Prepared = {
        checkpoint_seq = greatest(j.checkpoint_seq, n.seq),
        checkpoint_phase = case when n.seq > coalesce(j.checkpoint_seq, -1) then n.phase else j.checkpoint_phase end,
        checkpoint_position = case when n.seq > coalesce(j.checkpoint_seq, -1) then n.position else j.checkpoint_position end
-     from json_to_recordset($1) as n (id uuid, state text, desired text, fence bigint, session_id uuid, reported_session uuid,
+     from jsonb_to_recordset($1) as n (id uuid, state text, desired text, fence bigint, session_id uuid, reported_session uuid,
        reported_fence bigint, failures integer, delay_seconds float, claim_id uuid, grant_seconds float,
        last_error text, log_tail text[], seq bigint, phase text, position text)
      where j.id = n.id and j.id = any($2)`,
