@@ -7,8 +7,8 @@ const STEP_OF_PERIOD = 1 / 50;
 
 /**
  * After how many whole milliseconds the next heartbeat is wanted of a worker whose last one arrived at `nowMs`: a period with jitter, cut to
- * a step of the clock that `nowMs` is of. The heartbeats of a step arrive together, as coalesced timers fire: they wake the server
- * once, and one statement renews their leases.
+ * a step of the clock that `nowMs` is of: of the time of day, so that copies whose clocks agree have the same steps. The heartbeats of
+ * a step arrive together, as coalesced timers fire: they wake the server once, and one statement renews their leases.
  */
 export function nextBeatMs(heartbeatMs: number, nowMs: number, random: () => number): number {
   const stepMs = Math.max(1, Math.min(STEP_MS, heartbeatMs * STEP_OF_PERIOD));
