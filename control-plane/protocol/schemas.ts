@@ -8,7 +8,12 @@ import * as z from "zod";
 import { MAX_CLAIM_WAIT_MS, MAX_DURATION_MS, MAX_JOBS, MAX_TEXT, UUID } from "./limits";
 
 const uuid = z.string().regex(UUID);
-const text = z.string().max(MAX_TEXT);
+/** PostgreSQL holds no NUL and no half of a surrogate pair, which a daemon's last line may have: its end is worth more than they. */
+const UNSTORABLE = /[\0\p{Surrogate}]/gu;
+const text = z
+  .string()
+  .max(MAX_TEXT)
+  .overwrite((value) => value.replace(UNSTORABLE, "\ufffd"));
 const count = z.int().min(0);
 const durationMs = z.int().min(0).max(MAX_DURATION_MS);
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/);

@@ -1,6 +1,6 @@
 /** What a worker gets of a job that it was granted. */
 import type { Checkpoint, Connection, JobSpec } from "../protocol/messages";
-import { type SealedDatasource, unsealDatasource } from "./catalog";
+import { openDatasource, type SealedDatasource } from "./catalog";
 import type { Prepared, Queryable, Transaction } from "./database";
 import { RUNNABLE_COLUMNS, type RunnableJob, readRunnable } from "./jobs";
 import type { Keyring } from "./seal";
@@ -57,35 +57,26 @@ export function sendForConnections(
   if (jobs.length === 0) return Promise.resolve(new Map());
   const ids = new Set(jobs.flatMap(({ sourceId, sinkId }) => [sourceId, sinkId]));
   return tx.send<SealedDatasource & { deployment_id: string }>(SEALED, [[...ids]]).then(
-    (rows) => new Map(rows.map((row) => [row.id, opened(keyring, row.deployment_id, row)])),
+    (rows) => new Map(rows.map((row) => [row.id, openDatasource(keyring, row.deployment_id, row)])),
     () => new Map(),
   );
 }
 
-function opened(keyring: Keyring, deploymentId: string, row: SealedDatasource): Connection | Error {
-  try {
-    return unsealDatasource(keyring, deploymentId, row);
-  } catch (error) {
-    return error as Error;
-  }
-}
-
-/** @throws Error when a password of the job's cannot be opened */
+/** Why the passwords of the job's datasources cannot be opened, where they cannot. */
 export function assignmentOf(
   { job, name, sourceId, sinkId, tables, snapshot, options, resume }: RunnableJob,
   connections: Connections,
-): Assignment {
-  const connection = (id: string): Connection => {
-    const found = connections.get(id);
-    if (!found || found instanceof Error) throw found ?? new Error(`there is no datasource ${id}`);
-    return found;
-  };
+): Assignment | Error {
+  const source = connections.get(sourceId) ?? new Error(`there is no datasource ${sourceId}`);
+  const sink = connections.get(sinkId) ?? new Error(`there is no datasource ${sinkId}`);
+  if (source instanceof Error) return source;
+  if (sink instanceof Error) return sink;
   return {
     attempt: job.failures + 1,
     spec: {
       name,
-      source: connection(sourceId),
-      sink: connection(sinkId),
+      source,
+      sink,
       tables: [...tables],
       snapshot,
       onDisconnect: job.onDisconnect,

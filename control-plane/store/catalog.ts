@@ -64,25 +64,29 @@ export interface SealedDatasource {
   version: number;
 }
 
-/** How to reach a datasource, credentials included; null when it was deleted. */
+/** How to reach a datasource, credentials included, or why its password cannot be opened; null when it was deleted. */
 export async function readConnection(
   db: Queryable,
   keyring: Keyring,
   datasourceId: string,
-): Promise<Connection | null> {
+): Promise<Connection | Error | null> {
   const { rows } = await db.query<SealedDatasource & { deployment_id: string }>(
     "select * from datasources where id = $1 and deleted_at is null",
     [datasourceId],
   );
   const row = rows[0];
-  return row ? unsealDatasource(keyring, row.deployment_id, row) : null;
+  return row ? openDatasource(keyring, row.deployment_id, row) : null;
 }
 
-/** Opens a datasource's password. @throws Error when the keyring lacks its key, or it was tampered with. */
-export function unsealDatasource(keyring: Keyring, deploymentId: string, sealed: SealedDatasource): Connection {
+/** Opens a datasource's password. An error where the keyring lacks its key, or it was tampered with. */
+export function openDatasource(keyring: Keyring, deploymentId: string, sealed: SealedDatasource): Connection | Error {
   const { id: datasourceId, version, engine, url, username: user, options } = sealed;
-  const password = unseal(keyring, sealed.sealed_password, { deploymentId, datasourceId, version });
-  return { engine, url, user, password, options };
+  try {
+    const password = unseal(keyring, sealed.sealed_password, { deploymentId, datasourceId, version });
+    return { engine, url, user, password, options };
+  } catch (error) {
+    return error as Error;
+  }
 }
 
 /**

@@ -63,17 +63,20 @@ export async function askForTest(
   });
 }
 
-/** What a session is to test, credentials included. */
-export async function readOwedTests(db: Queryable, keyring: Keyring, sessionId: string): Promise<Action[]> {
-  const { rows } = await db.query<{ id: string; datasource_id: string; role: "source" | "sink"; left_ms: number }>(
+/** What a session is to test, credentials included. A test whose credentials cannot be opened has failed, without the worker. */
+export async function readOwedTests(pool: Pool, keyring: Keyring, sessionId: string): Promise<Action[]> {
+  const { rows } = await pool.query<{ id: string; datasource_id: string; role: "source" | "sink"; left_ms: number }>(
     `select id, datasource_id, role, ceil(extract(epoch from expires_at - now()) * 1000)::int as left_ms from connection_tests
      where session_id = $1 and answered_at is null and expires_at > now() order by asked_at limit 10`,
     [sessionId],
   );
   const actions: Action[] = [];
   for (const { id: testId, datasource_id, role, left_ms: deadlineMs } of rows) {
-    const connection = await readConnection(db, keyring, datasource_id);
-    if (connection) actions.push({ kind: "test_connection", testId, role, deadlineMs, connection });
+    const connection = await readConnection(pool, keyring, datasource_id);
+    if (connection instanceof Error) {
+      const step = { step: "auth", result: "failed", ms: 0, detail: connection.message } as const;
+      await answerTest(pool, sessionId, { testId, ok: false, steps: [step] }, "control-plane");
+    } else if (connection) actions.push({ kind: "test_connection", testId, role, deadlineMs, connection });
   }
   return actions;
 }
@@ -83,6 +86,7 @@ export async function answerTest(
   pool: Pool,
   sessionId: string,
   { testId, ok, steps }: Request<"connection-test">,
+  actor: Actor = `session:${sessionId}`,
 ): Promise<boolean> {
   return await transaction(pool, async (tx) => {
     const { rows } = await tx.query<{ deploymentId: string; subject: string; answered: boolean }>(
@@ -98,7 +102,7 @@ export async function answerTest(
       JSON.stringify(steps),
     ]);
     const { deploymentId, subject } = test;
-    const entry = { deploymentId, actor: `session:${sessionId}`, action: "datasource.tested", subject };
+    const entry = { deploymentId, actor, action: "datasource.tested", subject };
     recordAudit(tx, { ...entry, detail: { testId, ok } });
     return true;
   });

@@ -6,7 +6,7 @@ import type { Pool } from "pg";
 import { refOf } from "../protocol/job-ref";
 import type { Checkpoint, Request } from "../protocol/messages";
 import { type Queryable, transaction } from "./database";
-import { applyToJob } from "./jobs";
+import { applyToJob, applyToJobs } from "./jobs";
 import type { Ref } from "./sessions";
 
 /**
@@ -56,6 +56,18 @@ export async function releaseJobs(
 export async function ungrantJob(pool: Pool, sessionId: string, { jobId, fence }: Ref): Promise<void> {
   const by = { session: sessionId, fence };
   await transaction(pool, (tx) => applyToJob(tx, jobId, { type: "ungrant", by }, "control-plane"));
+}
+
+/** Ends a grant whose job's credentials cannot be opened: the job has failed, and says why. */
+export async function failGrant(
+  pool: Pool,
+  sessionId: string,
+  { jobId, fence }: Ref,
+  { message }: Error,
+): Promise<void> {
+  const event = { type: "report", by: { session: sessionId, fence }, outcome: "failed" } as const;
+  const end = { error: message, logTail: [], checkpoint: undefined, cleaned: false };
+  await transaction(pool, (tx) => applyToJobs(tx, [{ jobId, event, actor: "control-plane", end }]));
 }
 
 /** Keeps each job's newest figures, and gives those jobs that were not this session's any more. */

@@ -100,8 +100,12 @@ export async function listJobs(db: Queryable, deploymentId: string, page = EVERY
   return rows;
 }
 
+/** As it is listed, and the last lines that its daemon wrote before it ended last. */
 export async function readJob(db: Queryable, deploymentId: string, jobId: string): Promise<Listed | undefined> {
-  const { rows } = await db.query(`${JOB} and j.id = $2`, [deploymentId, jobId]);
+  const { rows } = await db.query(
+    `select listed.*, (select log_tail from jobs where id = listed.id) as "logTail" from (${JOB} and j.id = $2) listed`,
+    [deploymentId, jobId],
+  );
   return rows[0];
 }
 

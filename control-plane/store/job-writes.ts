@@ -8,6 +8,7 @@ import { type Transaction, transaction } from "./database";
 import { type Decided, decide, foresee, type Readings, type Report, readFor, type Start, type Write } from "./decide";
 import { answeringAsForeseen, type Foreseen } from "./foreseen";
 import { inGroups } from "./group-commit";
+import { failGrant } from "./holder";
 import { type RunnableJob, updateJobs } from "./jobs";
 import { readSlotsLeftBy, tellLeftSlots } from "./left-slots";
 import type { ReadyJobs } from "./ready-jobs";
@@ -35,8 +36,8 @@ export interface JobWrites {
   /** `granted` where a claim that came at the same time has got it. @throws CatalogConflict where a name is taken or a datasource does not exist. */
   readonly create: (creation: Creation) => Promise<"granted" | "waiting" | "refused">;
   /**
-   * Gives pending jobs to a session, at most its free slots; the same claim id gets the same open grants again.
-   * @throws Error where a password cannot be opened of a job that was granted
+   * Gives pending jobs to a session, at most its free slots; the same claim id gets the same open grants again. A job whose passwords
+   * cannot be opened has failed, and the others are granted.
    */
   readonly claim: (claim: Claim) => Promise<Claimed | "refused">;
   /** The daemon may be spawned: the job is held, wanted, and the session's lease has not run out. */
@@ -71,10 +72,13 @@ export function groupedJobWrites(pool: Pool, ready: ReadyJobs, keyring: Keyring)
     claim: async (claim) => {
       const { read, decided, granted: jobs, connections } = await submit({ claim });
       if (!read.tokens.has(claim.tokenId)) return "refused";
-      const granted = decided.dealt.grantedTo(claim).flatMap((ref) => {
+      const granted: GrantedJob[] = [];
+      for (const ref of decided.dealt.grantedTo(claim)) {
         const job = jobs.get(ref.jobId);
-        return job ? [{ ...ref, assignment: assignmentOf(job, connections) }] : [];
-      });
+        const assignment = job && assignmentOf(job, connections);
+        if (assignment instanceof Error) await failGrant(pool, claim.sessionId, ref, assignment);
+        else if (assignment) granted.push({ ...ref, assignment });
+      }
       return { session: read.sessions.get(claim.sessionId), granted, isMore: decided.dealt.isMoreFor(claim) };
     },
     start: async (start) => await said(start, { start }, "started"),

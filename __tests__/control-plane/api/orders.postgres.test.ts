@@ -134,3 +134,24 @@ it("control-plane 29: a connection test waits for half a minute at most, then it
   );
   expect(await shown()).toBe("expired");
 });
+
+it("control-plane 29: a connection test whose password cannot be opened has failed, and costs the worker that was asked nothing", async () => {
+  const tester = plane.worker("i-1", 1);
+  tester.features = [...ALL];
+  await tester.open();
+  const [{ id }] = (await plane.operator.get("/datasources")).body;
+  const { body } = await plane.operator.post(`/datasources/${id}/test`, { role: "source" });
+  // As where it was sealed with a key that this copy is not given yet.
+  await plane.pool.query(
+    "update datasources set sealed_password = replace(sealed_password, 'k1', 'k2') where id = $1",
+    [id],
+  );
+
+  expect(await tester.beat()).toMatchObject({ actions: [] });
+
+  expect((await plane.operator.get(`/connection-tests/${body.id}`)).body).toMatchObject({
+    state: "answered",
+    ok: false,
+    steps: [{ step: "auth", result: "failed", detail: "the secret was sealed with key k2, which the keyring lacks" }],
+  });
+});

@@ -48,6 +48,23 @@ describe("the worker API", () => {
     expect((await plane.operator.get("/audit/verify")).body).toEqual({ tamperedAt: null });
   });
 
+  it.each(["a NUL \0", "half of a pair \ud83d"])(
+    "takes a job's end also where what is said of it holds %j",
+    async (said) => {
+      const jobId = await plane.operator.createJob("orders");
+      const agent = await worker("i-1").open();
+      const [grant] = (await agent.claim()).grants;
+
+      const end = { jobId, fence: grant?.fence, outcome: "failed", error: said, logTail: [said] };
+      const checkpoint = { seq: 1, phase: "streaming", position: said };
+      expect(await agent.send("report", { ...end, checkpoint })).toMatchObject({ status: 200 });
+
+      const kept = said.slice(0, -1).concat("\ufffd");
+      const { body: job } = await plane.operator.get(`/jobs/${jobId}`);
+      expect(job).toMatchObject({ state: "pending", lastError: kept, logTail: [kept] });
+    },
+  );
+
   it("takes an id in capitals for the same one, wherever an operator writes it", async () => {
     const { operator } = plane;
     const [{ id: sourceId }] = (await operator.get("/datasources")).body;

@@ -152,8 +152,8 @@ export class TestFleet {
     return granted;
   }
 
-  /** What the session gets of a job that it holds with this fence. */
-  async assignment(sessionId: string, ref: Ref, keyring: Keyring = KEYRING): Promise<Assignment | undefined> {
+  /** What the session gets of a job that it holds with this fence, or why its passwords cannot be opened. */
+  async assignment(sessionId: string, ref: Ref, keyring: Keyring = KEYRING): Promise<Assignment | Error | undefined> {
     const { jobs, connections } = await transaction(this.pool, async (tx) => {
       const jobs = await readHeldJobs(tx, [{ ...ref, sessionId }]);
       return { jobs, connections: sendForConnections(tx, keyring, jobs) };

@@ -275,6 +275,20 @@ it("tests a connection from a worker and shows every step", async () => {
   expect(await done("key rotate")).toContain("wrapped 0 passwords with key k1");
 });
 
+it("shows why a job failed, and what its daemon said last", async () => {
+  await shop();
+  await done("job create bad --source orders-db --sink copy-db --tables public.nope");
+  const worker = await openWorker();
+  const [grant] = (await worker.claim()).grants;
+  const logTail = ["connected", "no such table"];
+  const end = { outcome: "failed", error: "exit 1", logTail } as const;
+  await worker.ask("report", { jobId: grant?.jobId ?? "", fence: 1, ...end });
+
+  const shown = await done("job show bad");
+  expect(shown).toMatch(/^lastError: +exit 1$/m);
+  expect(shown).toMatch(/last output:\nconnected\nno such table\n$/);
+});
+
 it("starts an upgrade of a pool's workers, shows it, and lets it rest, go on and end", async () => {
   await done("deployment create shop");
   const worker = await openWorker(["upgrade"]);

@@ -17,6 +17,8 @@ const Job = Listed.extend({
   metrics: z.looseObject({ lagMs: z.number().optional() }).nullish(),
 });
 
+const ShownJob = Job.extend({ logTail: z.array(z.string()).default([]) });
+
 /** What the API answers to a wish. */
 const Wished = z.object({
   state: z.string(),
@@ -103,12 +105,13 @@ Examples:
   });
 
   deploymentAction(
-    group.command("show").description("show a job").argument("<name>", "name or id"),
+    group.command("show").description("show a job, and the last output of its daemon").argument("<name>", "name or id"),
     surroundings,
     async (context, base) => {
       const { id } = await found(context, base);
-      const job = await context.api.get(`${base}/jobs/${id}`, Job);
-      context.print(job, facts(job));
+      const job = await context.api.get(`${base}/jobs/${id}`, ShownJob);
+      const { logTail, ...rest } = job;
+      context.print(job, [facts(rest), ...(logTail.length > 0 ? ["last output:", ...logTail] : [])].join("\n"));
     },
   );
 
