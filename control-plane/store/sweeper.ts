@@ -25,6 +25,9 @@ export const EXPIRED_LEASES = `
 export const LOST_JOBS = `
   select id from jobs j where session_id = any($1) and ${LOST} order by id for update`;
 
+/** The longest, in seconds, between two signs that the control plane is up: after a longer gap a worker may have lost its lease in it. */
+const gapSeconds = (timing: LeaseTiming): number => (timing.workerLeaseMs + timing.sweepMs) / 1_000;
+
 /**
  * Says that the control plane is up; called between two sweeps. After a gap in which a worker may have lost its lease for want of
  * anybody to renew it, the time it has been up starts anew. A sweep that is merely late is no such gap.
@@ -33,7 +36,7 @@ export async function pulse(db: Queryable, timing: LeaseTiming): Promise<void> {
   await db.query(
     `update pulse set seen_at = now(),
        up_since = case when now() - seen_at > make_interval(secs => $1) then now() else up_since end`,
-    [(timing.workerLeaseMs + timing.sweepMs) / 1_000],
+    [gapSeconds(timing)],
   );
 }
 
@@ -60,12 +63,14 @@ export async function sweep(pool: Pool, timing: LeaseTiming): Promise<number> {
 }
 
 /**
- * Whether the control plane or the database was down so lately that a worker which is alive may not have renewed its lease since.
+ * Whether the control plane or the database was down so lately that a worker which is alive may not have renewed its lease since; also while
+ * a copy that has just started has not said so yet.
  */
 export async function hasGrace(tx: Queryable, timing: LeaseTiming): Promise<boolean> {
   const { rows } = await tx.query<{ grace: boolean }>(
-    `select now() - greatest(up_since, pg_postmaster_start_time()) < make_interval(secs => $1) as grace from pulse`,
-    [timing.serverLeaseMs / 1_000],
+    `select now() - greatest(up_since, pg_postmaster_start_time()) < make_interval(secs => $1)
+       or now() - seen_at > make_interval(secs => $2) as grace from pulse`,
+    [timing.serverLeaseMs / 1_000, gapSeconds(timing)],
   );
   return rows[0]?.grace ?? true;
 }

@@ -102,6 +102,16 @@ it("control-plane 12: judges nobody before the control plane was up for a whole 
   expect(await statesOf(silent)).toEqual(["open"]);
 });
 
+it("control-plane 12: judges nobody before the control plane has noted that it was away", async () => {
+  const silent = await fleet.worker("i-1");
+  await silentFor("25 hours", silent);
+  await fleet.pool.query("update pulse set seen_at = now() - interval '2 days'");
+
+  expect(await closeVanished(fleet.pool, QUICK)).toBe(0);
+
+  expect(await statesOf(silent)).toEqual(["open"]);
+});
+
 it("leaves a session whose lease is being renewed", async () => {
   const silent = await fleet.worker("i-1");
   await silentFor("25 hours", silent);
