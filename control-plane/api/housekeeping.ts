@@ -80,7 +80,7 @@ function dutiesOf({ pool, timing, logger, waker }: ApiContext, props: Housekeepi
     name: "upgrades",
     periodSeconds: 5,
     perform: async () => {
-      for (const session of await advanceUpgrades(pool)) waker.sessionTouched(session);
+      for (const session of await advanceUpgrades(pool, timing)) waker.sessionTouched(session);
     },
   };
   const horizon: Duty = {

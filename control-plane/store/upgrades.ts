@@ -1,11 +1,13 @@
 /** Upgrade campaigns: a version is given to a few workers at a time, and to no more once one of them is worse off with it. */
 import type { Pool } from "pg";
+import type { LeaseTiming } from "../lease/timing";
 import type { Action, Request } from "../protocol/messages";
 import { recordAudit } from "./audit";
 import { CatalogConflict } from "./catalog";
 import { type Queryable, type Transaction, transaction } from "./database";
 import { EVERYTHING, type Listed, limited } from "./inventory";
 import type { Actor } from "./jobs";
+import { hasGrace } from "./sweeper";
 
 export interface NewUpgrade {
   readonly pool: string;
@@ -91,7 +93,7 @@ export async function stepUpgrade(
   return await transaction(pool, async (tx) => {
     const { from, to } = STEPS[step];
     const { rowCount } = await tx.query(
-      `update upgrades set state = $4, ended_at = case when $4 = 'aborted' then now() end
+      `update upgrades set state = $4, detail = null, ended_at = case when $4 = 'aborted' then now() end
        where id = $1 and deployment_id = $2 and state = any($3)`,
       [id, deploymentId, from, to],
     );
@@ -180,59 +182,82 @@ export async function noteUpgrade(
   });
 }
 
-/** Takes every running upgrade a step further and gives the sessions that were asked. Several copies may, one after the other for each upgrade. */
-export async function advanceUpgrades(pool: Pool): Promise<string[]> {
+/**
+ * Takes every running upgrade a step further and gives the sessions that were asked. Several copies may, one after the other for each upgrade.
+ * Nothing is settled until the control plane was up for a whole lease, in which each worker that is alive renews its own.
+ */
+export async function advanceUpgrades(pool: Pool, timing: LeaseTiming): Promise<string[]> {
   const running = await pool.query<{ id: string }>("select id from upgrades where state = 'running' order by id");
   const asked: string[] = [];
-  for (const { id } of running.rows) asked.push(...(await transaction(pool, (tx) => advance(tx, id))));
+  for (const { id } of running.rows) asked.push(...(await transaction(pool, (tx) => advance(tx, id, timing))));
   return asked;
 }
 
+/** Session `s` may be asked by upgrade `u`, now or later. */
+const MAY_BE_ASKED =
+  "s.deployment_id = u.deployment_id and s.pool = u.pool and s.state = 'open' and 'upgrade' = any(s.features)";
+
+/** The version that session `s` runs of what upgrade `u` is of. */
+const VERSION = "case u.program when 'agent' then s.agent_version else s.daemon_version end";
+
+/** An outage counts against no deadline: they begin anew with its end, and so do soaks, of which nobody saw anything meanwhile. */
+const OVERDUE = `
+  update upgrade_workers w set state = 'failed', settled_at = now(), detail = 'was not healthy in time'
+  from upgrades u, pulse
+  where u.id = $1 and w.upgrade_id = u.id and w.settled_at is null and greatest(w.asked_at, up_since) + u.deadline < now()`;
+
+interface Running {
+  readonly id: string;
+  readonly deploymentId: string;
+  readonly waveSize: number;
+}
+
 interface Standing {
-  readonly deployment_id: string;
-  readonly wave_size: number;
   readonly open: number;
   readonly soaking: number;
   /** The first worker that is worse off. */
   readonly trouble: string | null;
 }
 
-async function advance(tx: Transaction, id: string): Promise<string[]> {
+async function advance(tx: Transaction, id: string, timing: LeaseTiming): Promise<string[]> {
   // On its own: what is counted below is what whoever had the lock before has left.
-  await tx.query("select 1 from upgrades where id = $1 for update", [id]);
-  await tx.query(
-    `update upgrade_workers w set state = 'failed', settled_at = now(), detail = 'was not healthy in time'
-     from upgrades u where u.id = w.upgrade_id and u.id = $1 and w.settled_at is null and w.asked_at + u.deadline < now()`,
+  const { rows } = await tx.query<Running>(
+    `select id, deployment_id as "deploymentId", wave_size as "waveSize" from upgrades where id = $1 and state = 'running' for update`,
     [id],
   );
-  const { rows } = await tx.query<Standing>(
-    `select u.deployment_id, u.wave_size,
-       (select count(*) from upgrade_workers w where w.upgrade_id = u.id and w.settled_at is null) as open,
-       (select count(*) from upgrade_workers w
-        where w.upgrade_id = u.id and w.state = 'healthy' and w.settled_at + u.soak > now()) as soaking,
-       (select w.worker_id || ': ' || coalesce(w.detail, w.state) from upgrade_workers w
-        where w.upgrade_id = u.id and w.state in ('failed', 'rolled_back') order by w.settled_at limit 1) as trouble
-     from upgrades u where u.id = $1 and u.state = 'running'`,
-    [id],
-  );
-  const standing = rows[0];
-  if (!standing) return [];
-  if (standing.trouble !== null) return await end(tx, id, standing, "failed", standing.trouble);
-  const room = standing.wave_size - standing.open - standing.soaking;
+  const upgrade = rows[0];
+  if (!upgrade || (await hasGrace(tx, timing))) return [];
+  await tx.query(OVERDUE, [id]);
+  const { open, soaking, trouble } = await standingOf(tx, id);
+  if (trouble !== null) return await end(tx, upgrade, "failed", trouble);
+  const room = upgrade.waveSize - open - soaking;
   const asked = room > 0 ? await askNext(tx, id, room) : [];
-  if (asked.length === 0 && standing.open === 0 && standing.soaking === 0)
-    return await end(tx, id, standing, "done", null);
+  const waiting = asked.length + open + soaking === 0 ? await waitingFor(tx, id) : undefined;
+  if (waiting === null) return await end(tx, upgrade, "done", null);
+  const detail = waiting ?? null;
+  await tx.query("update upgrades set detail = $2 where id = $1 and detail is distinct from $2", [id, detail]);
   return asked;
+}
+
+async function standingOf(tx: Queryable, id: string): Promise<Standing> {
+  const { rows } = await tx.query<Standing>(
+    `select count(*) filter (where settled_at is null) as open,
+       count(*) filter (where w.state = 'healthy' and greatest(settled_at, up_since) + soak > now()) as soaking,
+       (array_agg(worker_id || ': ' || coalesce(w.detail, w.state) order by settled_at)
+         filter (where w.state in ('failed', 'rolled_back')))[1] as trouble
+     from upgrade_workers w join upgrades u on u.id = w.upgrade_id, pulse where u.id = $1`,
+    [id],
+  );
+  return rows[0] ?? { open: 0, soaking: 0, trouble: null };
 }
 
 async function askNext(tx: Queryable, id: string, room: number): Promise<string[]> {
   const { rows } = await tx.query<{ session: string }>(
     `with next as (
        select s.id, s.worker_id from upgrades u
-         join sessions s on s.deployment_id = u.deployment_id and s.pool = u.pool and s.state = 'open' and not s.draining
+         join sessions s on ${MAY_BE_ASKED} and not s.draining
          join leases l on l.session_id = s.id and l.expires_at > now()
-       where u.id = $1 and 'upgrade' = any(s.features)
-         and case u.program when 'agent' then s.agent_version else s.daemon_version end <> u.version
+       where u.id = $1 and ${VERSION} <> u.version
          and not exists (select 1 from upgrade_workers w where w.upgrade_id = u.id and w.worker_id = s.worker_id)
        order by s.worker_id limit $2
      ), asked as (
@@ -244,10 +269,26 @@ async function askNext(tx: Queryable, id: string, room: number): Promise<string[
   return rows.map(({ session }) => session);
 }
 
+/** Of the workers without the version, so many are named. */
+const NAMED = 5;
+
+/** The workers that are still without the version, in words; null when there is none. */
+async function waitingFor(tx: Queryable, id: string): Promise<string | null> {
+  const { rows } = await tx.query<{ worker: string; all: number }>(
+    `select count(*) over () as all, s.worker_id || case
+         when l.expires_at <= now() then ' (silent)' when s.draining then ' (draining)' else ' (runs ' || ${VERSION} || ')' end as worker
+     from upgrades u join sessions s on ${MAY_BE_ASKED} join leases l on l.session_id = s.id
+     where u.id = $1 and ${VERSION} <> u.version order by s.worker_id limit $2`,
+    [id, NAMED],
+  );
+  if (!rows[0]) return null;
+  const more = rows[0].all - rows.length;
+  return `waits for ${rows.map(({ worker }) => worker).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+}
+
 async function end(
   tx: Transaction,
-  id: string,
-  { deployment_id: deploymentId }: Standing,
+  { id, deploymentId }: Running,
   state: "done" | "failed",
   detail: string | null,
 ): Promise<string[]> {

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
 import { advanceUpgrades } from "../../../control-plane/store/upgrades";
 import { eventually } from "../../support/eventually";
 import { TestWorker } from "./clients";
@@ -6,8 +7,17 @@ import { useControlPlane } from "./use-control-plane";
 
 const plane = useControlPlane();
 
+/** A lease so short that the database has been up for one. */
+const QUICK = { ...DEFAULT_TIMING, serverLeaseMs: 1 };
+
+/** No test lasts as long as this lease. */
+const LONG = { ...DEFAULT_TIMING, serverLeaseMs: 86_400_000 };
+
+const upSince = (ago: string) => plane.pool.query("update pulse set up_since = now() - $1::interval", [ago]);
+
 // The copy's own steps would come between those of the tests.
 beforeEach(async () => {
+  await upSince("1 hour");
   await plane.pool.query(
     "insert into duties values ('upgrades', 'infinity') on conflict (name) do update set due_at = excluded.due_at",
   );
@@ -35,9 +45,29 @@ async function create(props: object = {}): Promise<string> {
   return body.id;
 }
 
+const step = (timing = QUICK) => advanceUpgrades(plane.pool, timing);
+
+/** Lets a worker's lease run out. */
+async function silence(workerId: string): Promise<void> {
+  await plane.pool.query(
+    "update leases set expires_at = now() where session_id in (select id from sessions where worker_id = $1)",
+    [workerId],
+  );
+}
+
+/** The worker as it comes back with the version that it was asked for, and says so. */
+async function upgraded(workerId: string, campaignId: string): Promise<TestWorker> {
+  const renewed = await worker(workerId, "2.0.0");
+  await renewed.beat({ upgrade: { campaignId, state: "healthy" } });
+  return renewed;
+}
+
+const endSoak = () =>
+  plane.pool.query("update upgrade_workers set settled_at = now() - interval '2 hours' where settled_at is not null");
+
 /** Versions the workers are asked for, one step later. */
 async function asked(...workers: readonly TestWorker[]): Promise<(string | undefined)[]> {
-  await advanceUpgrades(plane.pool);
+  await step();
   const versions = [];
   for (const each of workers) {
     const action = (await each.beat()).actions.find(({ kind }) => kind === "upgrade");
@@ -63,7 +93,7 @@ it("control-plane 29: asks at most a wave of workers at once, the next when thos
   for (const name of ["i-2", "i-3"]) {
     await (await worker(name, "2.0.0")).beat({ upgrade: { campaignId, state: "healthy" } });
   }
-  await advanceUpgrades(plane.pool);
+  await step();
   expect(await shown()).toMatchObject({ state: "done", detail: null, asked: 3, healthy: 3 });
   expect((await plane.operator.get(`/upgrades/${campaignId}/workers?after=i-1`)).body).toEqual(
     ["i-2", "i-3"].map((workerId) => ({ workerId, state: "healthy", detail: null })),
@@ -77,7 +107,7 @@ it("control-plane 29: asks no more than a wave, however many copies take an upgr
   // GIVEN two that have begun and wait for a third
   const third = await plane.pool.connect();
   await third.query("begin; select 1 from upgrades for update");
-  const steps = [advanceUpgrades(plane.pool), advanceUpgrades(plane.pool)];
+  const steps = [step(), step()];
   const waiting = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
   await eventually(async () => ((await plane.pool.query(waiting)).rowCount === 2 ? true : undefined));
 
@@ -142,15 +172,88 @@ it("asks nobody while it is paused, lets nothing else in, and holds the pause ag
   const [first, second] = [await worker("i-1"), await worker("i-2")];
   const id = await create();
   expect(await asked(first, second)).toEqual(["2.0.0", undefined]);
-  const step = async (name: string) => (await plane.operator.post(`/upgrades/${id}/${name}`, {})).status;
-  expect([await step("resume"), await step("pause"), await step("pause")]).toEqual([404, 200, 404]);
+  const turn = async (name: string) => (await plane.operator.post(`/upgrades/${id}/${name}`, {})).status;
+  expect([await turn("resume"), await turn("pause"), await turn("pause")]).toEqual([404, 200, 404]);
 
   expect(await asked(first, second)).toEqual([undefined, undefined]);
   expect((await plane.operator.post("/upgrades", RELEASE)).status).toBe(409);
   await plane.pool.query("update upgrade_workers set asked_at = now() - interval '1 day'");
 
-  expect(await step("resume")).toBe(200);
+  expect(await turn("resume")).toBe(200);
   expect(await asked(first, second)).toEqual(["2.0.0", undefined]);
-  expect([await step("pause"), await step("abort"), await step("resume")]).toEqual([200, 200, 404]);
+  expect([await turn("pause"), await turn("abort"), await turn("resume")]).toEqual([200, 200, 404]);
   expect(await shown()).toMatchObject({ state: "aborted" });
+});
+
+it("is done only when no open session is without it: says for whom it waits, and asks those that come back", async () => {
+  const [first, silent, leaving] = [await worker("i-1"), await worker("i-2"), await worker("i-3")];
+  const campaignId = await create();
+  expect(await asked(first)).toEqual(["2.0.0"]);
+  await upgraded("i-1", campaignId);
+  await silence("i-2");
+  await leaving.beat({ state: "draining" });
+
+  await step();
+  expect(await shown()).toMatchObject({ state: "running", detail: "waits for i-2 (silent), i-3 (draining)" });
+  await leaving.ask("deregister", { reason: "the agent leaves" });
+  await step();
+  expect(await shown()).toMatchObject({ state: "running", detail: "waits for i-2 (silent)" });
+
+  await silent.beat();
+  expect(await asked(silent)).toEqual(["2.0.0"]);
+  expect(await shown()).toMatchObject({ state: "running", detail: null });
+  await upgraded("i-2", campaignId);
+  await step();
+  expect(await shown()).toMatchObject({ state: "done", detail: null, asked: 2, healthy: 2 });
+});
+
+it("names a few of the many for which it waits, and says no more of it once it is aborted", async () => {
+  for (let n = 1; n <= 7; n++) await (await worker(`i-${n}`)).beat({ state: "draining" });
+  const id = await create();
+
+  await step();
+  const detail = "waits for i-1 (draining), i-2 (draining), i-3 (draining), i-4 (draining), i-5 (draining) and 2 more";
+  expect(await shown()).toMatchObject({ state: "running", detail });
+  await plane.operator.post(`/upgrades/${id}/abort`, {});
+  expect(await shown()).toMatchObject({ state: "aborted", detail: null });
+});
+
+it("waits for a silent worker until its session is closed", async () => {
+  const silent = await worker("i-1");
+  await silence("i-1");
+  await create();
+  await step();
+  expect(await shown()).toMatchObject({ state: "running", detail: "waits for i-1 (silent)" });
+
+  await plane.pool.query("update sessions set state = 'closed', closed_at = now() where id = $1", [silent.sessionId]);
+  await step();
+  expect(await shown()).toMatchObject({ state: "done", detail: null });
+});
+
+it("control-plane 12: settles nothing within a lease after an outage, and holds the outage against nobody", async () => {
+  const [first, second] = [await worker("i-1"), await worker("i-2")];
+  const campaignId = await create({ soakMs: 600_000 });
+  await upgraded("i-1", campaignId);
+  // GIVEN an outage longer than soak and leases
+  await endSoak();
+  for (const each of ["i-1", "i-2"]) await silence(each);
+  await upSince("0 s");
+  expect(await step(LONG)).toEqual([]);
+  expect(await shown()).toMatchObject({ state: "running", detail: null });
+
+  // WHEN both are back, the soak begins anew, as the deadline of one that was asked does.
+  const back = await worker("i-1", "2.0.0");
+  await second.beat();
+  expect(await asked(back, second)).toEqual([undefined, undefined]);
+  await upSince("1 hour");
+  expect(await asked(back, second)).toEqual([undefined, "2.0.0"]);
+  await plane.pool.query("update upgrade_workers set asked_at = now() - interval '1 day'");
+  await upSince("5 minutes");
+  expect(await asked(back, second)).toEqual([undefined, "2.0.0"]);
+  await upSince("1 hour");
+  expect(await step(LONG)).toEqual([]);
+  expect(await shown()).toMatchObject({ state: "running" });
+  await step();
+  expect(await shown()).toMatchObject({ state: "failed", detail: "i-2: was not healthy in time" });
+  expect((await first.send("heartbeat", { seq: 9, state: "active", running: [], released: [] })).status).toBe(410);
 });

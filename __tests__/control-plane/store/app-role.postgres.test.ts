@@ -91,7 +91,7 @@ it("control-plane 27: what a copy does by itself needs no more than was granted"
     { ...upgrade, signature: "s", downgrade: false, waveSize: 1, soakMs: 0, deadlineMs: 1 },
     "test",
   );
-  expect([asked, await advanceUpgrades(app)]).toEqual([[sessionId], []]);
+  expect([asked, await advanceUpgrades(app, QUICK)]).toEqual([[sessionId], []]);
   expect(await readBacklog(app)).toMatchObject([{ deployment: "shop", pool: "default" }]);
   expect(await takeDuty(app, "role", 60)).toBe(true);
   await fleet.job("orders");

@@ -3,7 +3,6 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { takeDuty } from "../../../control-plane/store/duties";
-import { advanceUpgrades } from "../../../control-plane/store/upgrades";
 import { RELEASE } from "../api/call-stage";
 import { send } from "../api/clients";
 import { useControlPlane } from "../api/use-control-plane";
@@ -51,7 +50,6 @@ async function populated(): Promise<Readonly<Record<string, Buffer>>> {
   const steps = [{ step: "auth", result: "ok", ms: 1, detail: "as cdc" }] as const;
   await worker.ask("connection-test", { testId: body.id, ok: true, steps: [...steps] });
   await asked("/upgrades", RELEASE);
-  await advanceUpgrades(pool);
   await takeDuty(pool, "canaries", 60);
   await asked(`/jobs/${randomUUID()}/run`);
   for (const list of ["/jobs", "/workers", "/datasources", "/tokens", "/upgrades", "/audit"]) {

@@ -25,8 +25,8 @@ afterEach(async () => {
   await releases.close();
 });
 
-/** A lease that outlasts any start of an agent: what is looked at is the upgrade. */
-const machine = useMachine(LeaseTiming.parse({ ...DEFAULT_TIMING, workerLeaseMs: 150_000, serverLeaseMs: 300_000 }));
+/** A lease that outlasts any start of an agent: what is looked at is the upgrade. No upgrade ends before the database was up for one. */
+const machine = useMachine(LeaseTiming.parse({ ...DEFAULT_TIMING, workerLeaseMs: 45_000, serverLeaseMs: 60_000 }));
 
 /** Starts the agent again whenever it fails, as systemd does. */
 class Manager {
