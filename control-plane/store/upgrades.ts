@@ -152,8 +152,8 @@ export async function readOwedUpgrades(db: Queryable, sessionId: string): Promis
 }
 
 /**
- * Notes how far a worker is. What is settled stays, and what was told before is not told again; an agent that says it is healthy and
- * registered as another version is not believed.
+ * Notes how far a worker is. What is settled stays, unless one that was healthy is worse off later; what was told before is not told again.
+ * An agent that says it is healthy and registered as another version is not believed.
  */
 export async function noteUpgrade(
   pool: Pool,
@@ -171,7 +171,8 @@ export async function noteUpgrade(
            lateral (select $3 = 'healthy' and u.program = 'agent' and s.agent_version <> u.version as wrong) belief
          where s.id = $1 and u.id = $2
        ) told
-       where w.upgrade_id = told.id and w.worker_id = told.worker_id and w.settled_at is null
+       where w.upgrade_id = told.id and w.worker_id = told.worker_id
+         and (w.settled_at is null or w.state = 'healthy' and told.state in ('failed', 'rolled_back'))
          and (w.state, w.detail) is distinct from (told.state, told.detail)
        returning told.deployment_id as "deploymentId",
          jsonb_build_object('workerId', w.worker_id, 'state', w.state, 'detail', w.detail) as detail`,
@@ -206,6 +207,24 @@ const OVERDUE = `
   from upgrades u, pulse
   where u.id = $1 and w.upgrade_id = u.id and w.settled_at is null and greatest(w.asked_at, up_since) + u.deadline < now()`;
 
+/**
+ * Healthy workers that run another version again, or went silent before their soak was known to be over; not those that drain or have
+ * no open session, who go in order. That it is healthy is a sign of life as a heartbeat is: the session in which it is said may yet open.
+ */
+const WORSE_OFF = `
+  update upgrade_workers w set state = 'failed', settled_at = now(),
+    detail = 'was healthy and ' || case when ${VERSION} <> u.version then 'runs ' || ${VERSION} || ' again' else 'went silent' end
+  from upgrades u join sessions s on s.deployment_id = u.deployment_id and s.state = 'open' join leases l on l.session_id = s.id
+  where u.id = $1 and w.upgrade_id = u.id and w.worker_id = s.worker_id
+    and w.state = 'healthy' and w.settled_at + make_interval(secs => $2) <= now()
+    and (${VERSION} <> u.version or (w.settled_at > '-infinity' and l.expires_at <= now() and not s.draining))`;
+
+/** Those whose soak is over, and that were looked at since, were settled before all time. */
+const SOAKED = `
+  update upgrade_workers w set settled_at = '-infinity' from upgrades u, pulse
+  where u.id = $1 and w.upgrade_id = u.id and w.state = 'healthy' and w.settled_at > '-infinity'
+    and greatest(w.settled_at, up_since) + u.soak <= now()`;
+
 interface Running {
   readonly id: string;
   readonly deploymentId: string;
@@ -228,6 +247,8 @@ async function advance(tx: Transaction, id: string, timing: LeaseTiming): Promis
   const upgrade = rows[0];
   if (!upgrade || (await hasGrace(tx, timing))) return [];
   await tx.query(OVERDUE, [id]);
+  await tx.query(WORSE_OFF, [id, timing.serverLeaseMs / 1_000]);
+  await tx.query(SOAKED, [id]);
   const { open, soaking, trouble } = await standingOf(tx, id);
   if (trouble !== null) return await end(tx, upgrade, "failed", trouble);
   const room = upgrade.waveSize - open - soaking;
@@ -242,10 +263,10 @@ async function advance(tx: Transaction, id: string, timing: LeaseTiming): Promis
 async function standingOf(tx: Queryable, id: string): Promise<Standing> {
   const { rows } = await tx.query<Standing>(
     `select count(*) filter (where settled_at is null) as open,
-       count(*) filter (where w.state = 'healthy' and greatest(settled_at, up_since) + soak > now()) as soaking,
-       (array_agg(worker_id || ': ' || coalesce(w.detail, w.state) order by settled_at)
-         filter (where w.state in ('failed', 'rolled_back')))[1] as trouble
-     from upgrade_workers w join upgrades u on u.id = w.upgrade_id, pulse where u.id = $1`,
+       count(*) filter (where state = 'healthy' and settled_at > '-infinity') as soaking,
+       (array_agg(worker_id || ': ' || coalesce(detail, state) order by settled_at)
+         filter (where state in ('failed', 'rolled_back')))[1] as trouble
+     from upgrade_workers where upgrade_id = $1`,
     [id],
   );
   return rows[0] ?? { open: 0, soaking: 0, trouble: null };

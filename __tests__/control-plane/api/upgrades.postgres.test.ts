@@ -257,3 +257,58 @@ it("control-plane 12: settles nothing within a lease after an outage, and holds 
   expect(await shown()).toMatchObject({ state: "failed", detail: "i-2: was not healthy in time" });
   expect((await first.send("heartbeat", { seq: 9, state: "active", running: [], released: [] })).status).toBe(410);
 });
+
+it.each<[string, (campaignId: string, renewed: TestWorker) => Promise<unknown>, string]>([
+  ["goes silent", () => silence("i-1"), "was healthy and went silent"],
+  ["runs another version again", () => worker("i-1", "1.0.0"), "was healthy and runs 1.0.0 again"],
+  [
+    "rolls back",
+    (campaignId, renewed) => renewed.beat({ upgrade: { campaignId, state: "rolled_back", detail: "it crashed" } }),
+    "it crashed",
+  ],
+  [
+    "says that it failed",
+    (campaignId, renewed) => renewed.beat({ upgrade: { campaignId, state: "failed", detail: "it broke" } }),
+    "it broke",
+  ],
+])(
+  "control-plane 29: asks nobody else once a worker that was healthy %s while it soaks",
+  async (_, trouble, detail) => {
+    const [, second] = [await worker("i-1"), await worker("i-2")];
+    const campaignId = await create({ soakMs: 3_600_000 });
+    await trouble(campaignId, await upgraded("i-1", campaignId));
+    await endSoak();
+
+    expect(await asked(second)).toEqual([undefined]);
+    expect(await shown()).toMatchObject({ state: "failed", detail: `i-1: ${detail}`, healthy: 0 });
+  },
+);
+
+it.each<[string, (renewed: TestWorker) => Promise<unknown>]>([
+  ["says goodbye", (renewed) => renewed.ask("deregister", { reason: "the agent leaves" })],
+  ["drains and goes silent", (renewed) => renewed.beat({ state: "draining" }).then(() => silence("i-1"))],
+  ["is restarted", () => silence("i-1").then(() => worker("i-1", "2.0.0"))],
+])("goes on when a worker that soaks %s", async (_, event) => {
+  const [, second] = [await worker("i-1"), await worker("i-2")];
+  const campaignId = await create({ soakMs: 3_600_000 });
+  await event(await upgraded("i-1", campaignId));
+  expect(await asked(second)).toEqual([undefined]);
+
+  await endSoak();
+  expect(await asked(second)).toEqual(["2.0.0"]);
+  expect(await shown()).toMatchObject({ state: "running" });
+});
+
+it("lets a worker go silent once it has soaked, but not back to another version", async () => {
+  const [, second] = [await worker("i-1"), await worker("i-2")];
+  const campaignId = await create({ soakMs: 3_600_000 });
+  await upgraded("i-1", campaignId);
+  await endSoak();
+  expect(await asked(second)).toEqual(["2.0.0"]);
+
+  await silence("i-1");
+  expect(await asked(second)).toEqual(["2.0.0"]);
+  await worker("i-1", "1.0.0");
+  expect(await asked(second)).toEqual([undefined]);
+  expect(await shown()).toMatchObject({ state: "failed", detail: "i-1: was healthy and runs 1.0.0 again" });
+});
