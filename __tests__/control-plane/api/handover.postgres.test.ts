@@ -11,6 +11,9 @@ import { useControlPlane } from "./use-control-plane";
 // Nothing but the broken connection can free a grant: its own deadline and the end of the lease are an hour away.
 const plane = useControlPlane({ timing: LeaseTiming.parse({ grantMs: 3_600_000, serverLeaseMs: 3_600_000 }) });
 
+/** Who takes a grant back as soon as its connection is broken: a sweep that finds it unused signs otherwise. */
+const NO_SWEEP = "control-plane";
+
 interface Claimed {
   /** What has come of the answer. */
   readonly read: string;
@@ -76,11 +79,12 @@ it(`control-plane 11: a job whose claim was cut at any of ${CUTS} places in the 
   for (let bytes = 1; bytes < whole; bytes += step) expect(await cut(bytes)).toBe(bytes);
 
   const { rows } = await plane.pool.query(
-    "select action, count(*)::int from audit_log where action in ('job.claim', 'job.ungrant') group by action order by 1",
+    `select action, split_part(actor, ':', 1) as actor, count(*)::int from audit_log
+     where action in ('job.claim', 'job.ungrant') group by 1, 2 order by 1, 2`,
   );
   expect(rows).toEqual([
-    { action: "job.claim", count: fence },
-    { action: "job.ungrant", count: fence },
+    { action: "job.claim", actor: "session", count: fence },
+    { action: "job.ungrant", actor: NO_SWEEP, count: fence },
   ]);
   expect((await (await plane.worker("i-2").open()).claim()).grants).toMatchObject([{ jobId, fence: fence + 1 }]);
 }, 3_600_000);
@@ -121,4 +125,6 @@ it("control-plane 11: a reset after the answer takes back what was not started, 
   await plane.copies[0]?.controlPlane.stop();
   expect(await stateOf(started)).toEqual({ state: "running", fence: 1 });
   expect(await stateOf(waiting)).toEqual({ state: "pending", fence: 1 });
+  const { rows } = await plane.pool.query("select actor, subject from audit_log where action = 'job.ungrant'");
+  expect(rows).toEqual([{ actor: NO_SWEEP, subject: waiting }]);
 });
