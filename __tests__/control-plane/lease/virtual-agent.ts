@@ -1,7 +1,7 @@
 import { createLog } from "../../../agent/host/log";
 import { runAgent } from "../../../agent/worker/agent";
 import type { ControlPlaneClient } from "../../../agent/worker/control-plane-client";
-import type { CdcStatus, DaemonApi } from "../../../agent/worker/daemon/daemon-api";
+import type { CdcStatus, DaemonApi, Health } from "../../../agent/worker/daemon/daemon-api";
 import type { DaemonEnd, DaemonHost, DaemonRecord } from "../../../agent/worker/daemon/daemon-host";
 import { PortPool } from "../../../agent/worker/daemon/free-port";
 import { daemonQuirks } from "../../../agent/worker/daemon/quirks";
@@ -9,8 +9,11 @@ import { streamingStatus } from "../../support/streaming-status";
 
 /** Daemons that only exist: they are alive from their start until they are signalled. */
 class VirtualHost implements DaemonHost {
-  /** @param says what a daemon's status has that is not of one with nothing to do */
-  constructor(private readonly says: () => Partial<CdcStatus>) {}
+  /** @param says, health what a daemon's status and health have that are not of one with nothing to do */
+  constructor(
+    private readonly says: () => Partial<CdcStatus>,
+    private readonly health: () => Partial<Health>,
+  ) {}
 
   readonly alive = new Set<string>();
   readonly started: string[] = [];
@@ -44,7 +47,7 @@ class VirtualHost implements DaemonHost {
   api = (port: number): DaemonApi => {
     const { slotName: slot_name = "", tables = [] } = this.byPort.get(port) ?? {};
     return {
-      health: async () => ({ status: "serving", stage: "cdc", stage_detail: "", error_detail: "" }),
+      health: async () => ({ status: "serving", stage: "cdc", stage_detail: "", error_detail: "", ...this.health() }),
       status: async () => streamingStatus({ slot_name, tables, ...this.says() }),
       figures: async () => undefined,
       pause: async () => true,
@@ -56,9 +59,14 @@ class VirtualHost implements DaemonHost {
 /**
  * An agent as it is shipped, on the clock of jest's fake timers: all that is not itself is made up.
  * @param says what the status of each daemon has that is not of one with nothing to do
+ * @param health the same of its health
  */
-export function startVirtualAgent(post: ControlPlaneClient["post"], says: () => Partial<CdcStatus> = () => ({})) {
-  const host = new VirtualHost(says);
+export function startVirtualAgent(
+  post: ControlPlaneClient["post"],
+  says: () => Partial<CdcStatus> = () => ({}),
+  health: () => Partial<Health> = () => ({}),
+) {
+  const host = new VirtualHost(says, health);
   const handOver = new AbortController();
   const ended = runAgent(
     {

@@ -1,10 +1,18 @@
 import type { DaemonProgram } from "../../../../agent/worker/daemon/quirks";
+import type { MessageName } from "../../../../control-plane/protocol";
+import { startVirtualAgent } from "../../../control-plane/lease/virtual-agent";
 import { eventually } from "../../daemon/eventually";
 import { grantOf, PASSWORD, useWorkers } from "./supervised";
 
 jest.setTimeout(120_000);
 
 const worker = useWorkers();
+
+/** What a control plane that has no work answers. */
+const ANSWERS: Partial<Record<MessageName, object>> = {
+  register: { protocol: 1, token: "session", progressMs: 30_000, metricsMs: 60_000 },
+  heartbeat: { leaseMs: 15_000, nextMs: 5_000, actions: [] },
+};
 
 test("R26: no drain, no stop without its content type, and the slot goes only with the job", async () => {
   // GIVEN jobs that end in every way there is, one daemon that takes a stop for nothing, and one that answers nothing
@@ -183,6 +191,35 @@ describe("R29:", () => {
     );
     expect(host.daemons[0]?.signals).toEqual(["SIGKILL"]);
   });
+
+  test.each([0, 13_700, 80_300])(
+    "a setup that fails %i ms after the start is told within 15 s of that",
+    async (lastsMs) => {
+      jest.useFakeTimers({ doNotFake: ["nextTick", "queueMicrotask", "setImmediate"] });
+      try {
+        const toldAt: number[] = [];
+        const failsAt = performance.now() + lastsMs;
+        const offered = [grantOf()];
+        const { leave } = startVirtualAgent(
+          async (name) => {
+            if (name === "report") toldAt.push(performance.now());
+            if (name === "claim") return { grants: offered.splice(0), nextMs: 1_000, actions: [] } as never;
+            return (ANSWERS[name] ?? {}) as never;
+          },
+          undefined,
+          () => ({ stage: "setup", error_detail: performance.now() < failsAt ? "" : "no publication" }),
+        );
+        await jest.advanceTimersByTimeAsync(lastsMs + 60_000);
+
+        expect(toldAt).toHaveLength(1);
+        expect(toldAt[0]).toBeGreaterThan(failsAt);
+        expect((toldAt[0] ?? Number.NaN) - failsAt).toBeLessThanOrEqual(15_000);
+        await leave();
+      } finally {
+        jest.useRealTimers();
+      }
+    },
+  );
 
   test("a snapshot that failed is told at the first look, of which the daemon streams on as if it had its rows, and it is killed", async () => {
     const { host, jobs, source, idle } = worker();
