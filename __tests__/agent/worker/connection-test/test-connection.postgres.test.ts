@@ -1,10 +1,13 @@
 import { execFileSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { chownSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { dirname, join } from "node:path";
 import type { Pool } from "pg";
+import { createLog } from "../../../../agent/host/log";
+import { connectionTests } from "../../../../agent/worker/connection-test/connection-tests";
 import { testConnection } from "../../../../agent/worker/connection-test/test-connection";
-import type { Connection } from "../../../../control-plane/protocol";
+import type { Connection, Request } from "../../../../control-plane/protocol";
 import { startTestPostgres, type TestPostgres } from "../../../support/postgres";
 import { eventually } from "../../daemon/eventually";
 
@@ -238,6 +241,40 @@ describe("a server of another kind", () => {
       const result = await testing;
       expect(outcome(result).slice(0, 4)).toEqual(["dns ok", "tcp ok", "tls failed", "auth skipped"]);
       expect(result.steps[2]?.detail).toContain("did not finish");
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  test("control-plane 29: what the agent adds to the time of a silent server is nothing: it asks at once, and answers as the last step ends", async () => {
+    const silent = await listening("postgres", Buffer.alloc(0));
+    heard = 0;
+    jest.useFakeTimers({ doNotFake: ["nextTick", "setImmediate", "queueMicrotask"] });
+    try {
+      const answers: { readonly atMs: number; readonly message: Request<"connection-test"> }[] = [];
+      const test = connectionTests({
+        controlPlane: {
+          post: async (_, message) => {
+            answers.push({ atMs: performance.now(), message: message as Request<"connection-test"> });
+            return {} as never;
+          },
+        },
+        session: { token: "session" },
+        quirks: { plainConnectionsOnly: false },
+        log: createLog(() => {}),
+      });
+      const askedMs = performance.now();
+      const wanted = { kind: "test_connection", testId: randomUUID(), deadlineMs: 30_000 } as const;
+      test({ ...wanted, role: "source", connection: silent });
+      await eventually("its TLS is asked for", async () => expect(heard).toBeGreaterThan(0));
+      await jest.advanceTimersByTimeAsync(9_999);
+
+      expect(answers).toHaveLength(1);
+      const [{ atMs, message } = { atMs: Number.NaN, message: undefined }] = answers;
+      expect(message?.testId).toBe(wanted.testId);
+      const stepsMs = message?.steps.reduce((sum, { ms }) => sum + ms, 0) ?? Number.NaN;
+      expect(stepsMs).toBeGreaterThan(9_000);
+      expect(Math.abs(atMs - askedMs - stepsMs)).toBeLessThanOrEqual(message?.steps.length ?? 0);
     } finally {
       jest.useRealTimers();
     }
