@@ -1,4 +1,5 @@
 import type { Client } from "pg";
+import { PICK } from "../../../control-plane/store/claim";
 import { RENEW } from "../../../control-plane/store/heartbeats";
 import { deletePast } from "../../../control-plane/store/retention";
 import { eventually } from "../../support/eventually";
@@ -28,12 +29,27 @@ const IN_A_ROW = 20;
 const JOBS = longForm(10_000, 1_000_000);
 const PORTION = 2_000;
 
+const SAMPLES = 100;
+/** Of what a statement read before. */
+const AT_MOST = 1.2;
+
+/** Pages that a statement goes through, on average: what its time depends on, whatever else the machine does. */
+async function pagesOf(statement: string, values: () => Promise<unknown[]>): Promise<number> {
+  let pages = 0;
+  for (let sample = 0; sample < SAMPLES; sample++) {
+    const { rows } = await client.query(`explain (analyze, buffers, format json) ${statement}`, await values());
+    const [{ Plan: plan }] = rows[0]["QUERY PLAN"];
+    pages += plan["Shared Hit Blocks"] + plan["Shared Read Blocks"];
+  }
+  return pages / SAMPLES;
+}
+
 /** Without the index: that does not change. */
 async function sizeOf(table: string): Promise<number> {
   return (await client.query("select pg_relation_size($1)::int as bytes", [table])).rows[0].bytes;
 }
 
-it(`control-plane 21: ${BEATS} heartbeats leave the leases as small as they were, nearly all without touching an index`, async () => {
+it(`control-plane 21: ${BEATS} heartbeats leave the leases as small as they were, nearly all without touching an index, and the next ones read about as many pages`, async () => {
   await client.query(
     `insert into sessions (id, deployment_id, worker_id, pool, labels, slots, features, agent_version, daemon_version, state)
      select gen_random_uuid(), $1, 'w-' || n, 'default', '{}', 4, '{}', '1', '1', 'open' from generate_series(1, $2::int) n`,
@@ -45,6 +61,9 @@ it(`control-plane 21: ${BEATS} heartbeats leave the leases as small as they were
   );
   await client.query("vacuum analyze");
   const before = await sizeOf("leases");
+  const anybody = "select array(select id from tokens where kind = 'worker' order by random() limit 1) as ids";
+  const pagesOfBeat = () => pagesOf(RENEW, async () => [(await client.query(anybody)).rows[0].ids, 30]);
+  const pagesBefore = await pagesOfBeat();
 
   const someBeat = `do $do$ begin
     for n in 1 .. ${IN_A_ROW} loop
@@ -63,9 +82,10 @@ it(`control-plane 21: ${BEATS} heartbeats leave the leases as small as they were
     return seen && seen.updates >= BEATS ? seen : undefined;
   });
   expect(hot / updates).toBeGreaterThanOrEqual(0.85);
+  expect(await pagesOfBeat()).toBeLessThanOrEqual(AT_MOST * pagesBefore);
 }, 7_200_000);
 
-it(`control-plane 21: ${JOBS} jobs that came and went leave no more than those of the last days`, async () => {
+it(`control-plane 21: ${JOBS} jobs that came and went leave no more than those of the last days, and a claim reads about as many pages`, async () => {
   const tables = ["jobs", "ready_jobs", "job_metrics"];
   const comeAndGo = async (from: number): Promise<void> => {
     await client.query(
@@ -86,8 +106,17 @@ it(`control-plane 21: ${JOBS} jobs that came and went leave no more than those o
   await comeAndGo(1);
   await comeAndGo(PORTION + 1);
   const before = await Promise.all(tables.map(sizeOf));
+  const pagesOfClaim = async () => {
+    await fleet.job("waiting");
+    await client.query("vacuum analyze jobs, ready_jobs");
+    const pages = await pagesOf(PICK.text, async () => [fleet.deploymentId, "default", "{}", "-infinity", 1]);
+    await client.query("delete from jobs");
+    return pages;
+  };
+  const pagesBefore = await pagesOfClaim();
   for (let from = 2 * PORTION + 1; from < JOBS; from += PORTION) await comeAndGo(from);
 
+  expect(await pagesOfClaim()).toBeLessThanOrEqual(AT_MOST * pagesBefore);
   const after = await Promise.all(tables.map(sizeOf));
   for (const [index, bytes] of after.entries()) expect(bytes).toBeLessThanOrEqual(2 * (before[index] ?? 0) + 65_536);
   const { rows } = await client.query("select (select count(*) from jobs) + (select count(*) from ready_jobs) as left");

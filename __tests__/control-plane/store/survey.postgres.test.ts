@@ -25,7 +25,7 @@ const KINDS: readonly Kind[] = STATES.flatMap((state) =>
   ),
 );
 
-/** What R30 asks for, in other words than the store's. */
+/** What control-plane 30 asks for, in other words than the store's. */
 function wanted({ state, desired, isHeard, hasGap }: Kind): Level {
   const isHeld = HELD.includes(state);
   if (state === "failed" || (isHeld && !isHeard)) return "bad";
