@@ -77,6 +77,22 @@ describe("a connection test", () => {
     expect(stranger?.status).toBe(400);
     expect((await plane.operator.get(`/connection-tests/${testId}`)).body).toMatchObject({ state: "waiting" });
   });
+
+  it("control-plane 29: is asked of one that waits for jobs rather than of one whose slots are full, which hears of it with its next heartbeat", async () => {
+    const full = await worker("i-1").open();
+    for (const name of ["a", "b", "c", "d"]) {
+      await plane.operator.createJob(name);
+      await full.claim();
+    }
+    const waiting = await worker("i-2").open();
+
+    for (let round = 0; round < 2; round++) {
+      await plane.operator.post(`/datasources/${await datasourceId()}/test`, { role: "source" });
+    }
+
+    expect((await full.beat()).actions).toEqual([]);
+    expect((await waiting.beat()).actions).toHaveLength(2);
+  });
 });
 
 it("control-plane 25: revoking a worker's token ends its parked claim, and nothing is taken from it any more", async () => {
