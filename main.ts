@@ -20,7 +20,7 @@ HOLDFAST_DEPLOYMENTS (separated by spaces), else every .yaml file in deployments
 Examples:
   npm run synth
   npm run synth -- deployments/ez-cdc-production.yaml
-  npx cdktf deploy ez-cdc-production
+  npx cdktf deploy production
 `;
 
 function main(): void {

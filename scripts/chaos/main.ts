@@ -44,7 +44,7 @@ Ends with 0 when every promise was kept, 1 when one was broken, 2 when the fleet
 
 Examples:
   npm run chaos -- --minutes 10 --seed 7
-  npm run --silent chaos -- --faults 14 --jobs 6 --json`,
+  npm run --silent chaos -- --faults 15 --jobs 6 --json`,
   )
   .action(run)
   .parseAsync();
