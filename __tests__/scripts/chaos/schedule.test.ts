@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { FAULT_KINDS, describe as inWords, links, type Step, schedule } from "../../../scripts/chaos/schedule";
 
 const SIZE = { workers: 3, controlPlanes: 2, jobs: 12 };
@@ -17,6 +19,14 @@ test("the first faults show every kind once", () => {
     const kinds = steps(seed, FAULT_KINDS.length).map(({ fault }) => fault.kind);
     expect(kinds.sort()).toEqual([...FAULT_KINDS].sort());
   }
+});
+
+test("the page tells of every kind of fault", () => {
+  const page = readFileSync(join(__dirname, "../../../docs/chaos.md"), "utf8");
+  const [, table = ""] = /\| fault \| \|\n(.*?)\n\n/s.exec(page) ?? [];
+  const told = table.split("\n").flatMap((row) => row.split("|")[1]?.match(/(?<=`)[a-z-]+(?=`)/g) ?? []);
+
+  expect(told.sort()).toEqual([...FAULT_KINDS].sort());
 });
 
 test("every fault is aimed at something that is there, and every target is hit in the long run", () => {
