@@ -2,7 +2,7 @@
  * `npm test`: every test this machine can run. `npm run test:node22`, which is `--node22`: the control plane's and the agents'
  * under Node.js 22, which instances install, without the tiers that no version of it changes.
  *
- * A test file that needs a tool says so in its name (`apply.terraform.test.ts`). A tier whose tools are missing is skipped
+ * A test file that needs a tool says so in its name (`worker-fleet.terraform.test.ts`). A tier whose tools are missing is skipped
  * with one line that names them; with HOLDFAST_REQUIRE=all a missing tool is a failure. Other arguments go to jest.
  */
 import { execFileSync, spawnSync } from "node:child_process";
