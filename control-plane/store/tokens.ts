@@ -111,7 +111,10 @@ export async function listTokens(db: Queryable, deploymentId: string | null, pag
   return rows;
 }
 
-/** Issues a token of the same kind and lets the old one go on for the overlap, at most. Null when it is not valid any more. */
+/**
+ * Issues a token of the same kind, which lives as long as the old one was to live when it was issued, and lets that go on for the overlap, at
+ * most. One whose answer was lost may be asked for again. Null when the old one is not valid any more.
+ */
 export async function rotateToken(
   db: Queryable,
   tokenId: string,
@@ -121,8 +124,7 @@ export async function rotateToken(
   const { rows } = await db.query<{ kind: TokenKind; life_ms: number | null }>(
     `update tokens set expires_at = least(expires_at, now() + make_interval(secs => $3))
      where id = $1 and deployment_id is not distinct from $2 and kind <> 'worker' and ${VALID}
-     returning kind, (select extract(epoch from old.expires_at - old.created_at) * 1000 from tokens old where old.id = $1)::float
-       as life_ms`,
+     returning kind, (extract(epoch from life) * 1000)::float as life_ms`,
     [tokenId, deploymentId, overlapMs / 1_000],
   );
   const old = rows[0];
