@@ -72,6 +72,12 @@ function dutiesOf({ pool, timing, logger, waker }: ApiContext, props: Housekeepi
     perform: async () => {
       const rows = await deletePast(pool, retentionDays);
       if (rows > 0) logger.info({ rows, retentionDays }, "deleted what ended long ago");
+    },
+  };
+  const auditRetention: Duty = {
+    name: "audit-retention",
+    periodSeconds: 3_600,
+    perform: async () => {
       const entries = await deletePastAudit(pool, auditRetentionDays);
       if (entries > 0) logger.info({ entries, auditRetentionDays }, "deleted the oldest entries of the audit log");
     },
@@ -91,7 +97,7 @@ function dutiesOf({ pool, timing, logger, waker }: ApiContext, props: Housekeepi
       if (pinning) logger.warn(pinning, "an old transaction keeps vacuum from every table: end it, claims grow slow");
     },
   };
-  if (!publishBacklog) return [upgrades, horizon, vanished, retention];
+  if (!publishBacklog) return [upgrades, horizon, vanished, retention, auditRetention];
   const backlog: Duty = {
     name: "backlog",
     periodSeconds: 60,
@@ -101,5 +107,5 @@ function dutiesOf({ pool, timing, logger, waker }: ApiContext, props: Housekeepi
       await publishBacklog(await readBacklog(pool), new Date(at - (at % MINUTE_MS)));
     },
   };
-  return [backlog, upgrades, horizon, vanished, retention];
+  return [backlog, upgrades, horizon, vanished, retention, auditRetention];
 }

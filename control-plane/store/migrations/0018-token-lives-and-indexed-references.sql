@@ -9,3 +9,8 @@ begin
 end $$;
 create trigger note_token_life before insert on tokens
   for each row when (new.expires_at is not null) execute function note_token_life();
+
+-- What refers to rows that are deleted in portions: without an index each of them is a scan. The newest test of a worker is looked for, too.
+create index tokens_of_session on tokens (session_id) where session_id is not null;
+create index connection_tests_of_session on connection_tests (session_id, asked_at);
+create index connection_tests_of_datasource on connection_tests (datasource_id);
