@@ -70,20 +70,20 @@ export async function failGrant(
   await transaction(pool, (tx) => applyToJobs(tx, [{ jobId, event, actor: "control-plane", end }]));
 }
 
-/** Keeps each job's newest figures, and gives those jobs that were not this session's any more. */
+/** Keeps each job's newest figures, the last ones where a job is named twice, and gives those jobs that were not this session's any more. */
 export async function saveMetrics(
   db: Queryable,
   sessionId: string,
   jobs: Request<"metrics">["jobs"],
 ): Promise<readonly Ref[]> {
-  const { rows } = await db.query<{ job_id: string }>(
+  const { rows } = await db.query<Ref>(
     `insert into job_metrics (job_id, fence, figures)
-     select j.id, j.fence, pushed.figures
-     from unnest($2::uuid[], $3::bigint[], $4::jsonb[]) as pushed (job_id, fence, figures)
+     select distinct on (j.id) j.id, j.fence, pushed.figures
+     from unnest($2::uuid[], $3::bigint[], $4::jsonb[]) with ordinality as pushed (job_id, fence, figures, place)
      join jobs j on j.id = pushed.job_id and j.fence = pushed.fence and j.session_id = $1
-     order by j.id
+     order by j.id, pushed.place desc
      on conflict (job_id) do update set fence = excluded.fence, figures = excluded.figures, measured_at = now()
-     returning job_id`,
+     returning job_id as "jobId", fence`,
     [
       sessionId,
       jobs.map(({ jobId }) => jobId),
@@ -91,6 +91,6 @@ export async function saveMetrics(
       jobs.map(({ jobId: _, fence: __, ...figures }) => JSON.stringify(figures)),
     ],
   );
-  const saved = new Set(rows.map(({ job_id }) => job_id));
-  return jobs.filter(({ jobId }) => !saved.has(jobId)).map(refOf);
+  const saved = new Map(rows.map(({ jobId, fence }) => [jobId, fence]));
+  return jobs.filter(({ jobId, fence }) => saved.get(jobId) !== fence).map(refOf);
 }

@@ -239,3 +239,20 @@ describe("the pool", () => {
     expect(rows).toEqual([{ idle_in_transaction_session_timeout: "10s" }]);
   });
 });
+
+it("of figures that name a job twice the last ones count, and those under an old fence are fenced", async () => {
+  const jobId = await fleet.job("orders");
+  const worker = await fleet.worker("w");
+  const ref = await fleet.run(worker);
+  const stale = { ...ref, fence: ref.fence - 1 };
+  const pushed = [
+    { ...ref, ...figures, lagMs: 7 },
+    { ...ref, ...figures, lagMs: 2 },
+    { ...stale, ...figures, lagMs: 9 },
+  ];
+
+  expect(await holder.saveMetrics(fleet.pool, worker, pushed)).toEqual([stale]);
+
+  const { rows } = await fleet.pool.query("select job_id, fence, figures from job_metrics");
+  expect(rows).toEqual([{ job_id: jobId, fence: ref.fence, figures: { ...figures, lagMs: 2 } }]);
+});
