@@ -27,42 +27,43 @@ export interface OpenGrant extends Ref {
 
 /**
  * Notes that a session was asked for, again where it was before: its worker is given a token each time. Nothing else changes until its first
- * heartbeat. `session_closed` when it has ended.
+ * heartbeat. `session_closed` when it has ended. One that is asked for twice at once is noted by the first, for whose end the other waits.
  */
 export async function registerSession(
   tx: Transaction,
   deploymentId: string,
   wanted: Request<"register">,
 ): Promise<"registered" | "session_closed"> {
-  const { rows } = await tx.query<{ state: string; created: boolean }>(
-    `with created as (
-       insert into sessions (id, deployment_id, worker_id, pool, labels, slots, features, agent_version, daemon_version)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (id) do nothing returning state
-     )
-     select state, true as created from created
-     union all
-     select state, false from sessions where id = $1 and deployment_id = $2 and worker_id = $3`,
+  const { sessionId, workerId, agentVersion, daemonVersion } = wanted;
+  const { rowCount: created } = await tx.query(
+    `insert into sessions (id, deployment_id, worker_id, pool, labels, slots, features, agent_version, daemon_version)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (id) do nothing`,
     [
-      wanted.sessionId,
+      sessionId,
       deploymentId,
-      wanted.workerId,
+      workerId,
       wanted.pool,
       JSON.stringify(wanted.labels),
       wanted.slots,
       wanted.features,
-      wanted.agentVersion,
-      wanted.daemonVersion,
+      agentVersion,
+      daemonVersion,
     ],
   );
-  const session = rows[0];
-  if (!session || session.state === "closed") return "session_closed";
-  const { workerId, agentVersion, daemonVersion } = wanted;
+  if (created !== 1) {
+    // A statement of its own: one that has waited for another registration does not see what that has written.
+    const { rows } = await tx.query(
+      "select from sessions where id = $1 and deployment_id = $2 and worker_id = $3 and state <> 'closed'",
+      [sessionId, deploymentId, workerId],
+    );
+    if (rows.length === 0) return "session_closed";
+  }
   recordAudit(tx, {
     deploymentId,
-    actor: `session:${wanted.sessionId}`,
+    actor: `session:${sessionId}`,
     action: "session.register",
     subject: workerId,
-    detail: { agentVersion, daemonVersion, ...(!session.created && { again: true }) },
+    detail: { agentVersion, daemonVersion, ...(created !== 1 && { again: true }) },
   });
   return "registered";
 }
