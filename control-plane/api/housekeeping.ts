@@ -6,6 +6,7 @@ import { advanceUpgrades } from "../store/upgrades";
 import { closeVanished } from "../store/vanished";
 import type { PublishBacklog } from "./cloudwatch";
 import type { ApiContext } from "./context";
+import { goRounds, type Rounds } from "./rounds";
 
 export interface HousekeepingProps {
   /** How long what has ended is kept. */
@@ -26,37 +27,37 @@ const LOOK_MS = 5_000;
 /** A transaction this old is told; looked for twice as often, so that it is told before it has held up vacuum for a minute. */
 const OLD_TRANSACTION_SECONDS = 30;
 const MINUTE_MS = 60_000;
+/** How long the publication of the backlog may take: another is due a minute after it began. */
+const PUBLISH_MS = 30_000;
 
-/** Does what one copy does for all. A duty that fails is logged and comes again with its next period. */
-export function keepHouse(api: ApiContext, props: HousekeepingProps, lookMs = LOOK_MS): { stop(): Promise<void> } {
-  const duties = dutiesOf(api, props);
-  let timer: NodeJS.Timeout | undefined;
-  let stopped = false;
-  const round = async (): Promise<void> => {
-    for (const { name, periodSeconds, perform } of duties) {
-      if (stopped) return;
+/**
+ * Does what one copy does for all, each duty in rounds of its own, so that none waits for another. A duty that fails is logged and comes
+ * again with its next period.
+ */
+export function keepHouse(api: ApiContext, props: HousekeepingProps): Rounds {
+  const stopping = new AbortController();
+  const duties = dutiesOf(api, props, stopping.signal).map(({ name, periodSeconds, perform }) =>
+    goRounds(LOOK_MS, async () => {
       try {
         if (await takeDuty(api.pool, name, periodSeconds)) await perform();
       } catch (error) {
         api.logger.warn({ duty: name, error: String(error) }, "a duty failed and is done again when it is next due");
       }
-    }
-    if (!stopped) timer = setTimeout(next, lookMs);
-  };
-  let current = round();
-  const next = (): void => {
-    current = round();
-  };
+    }),
+  );
   return {
     stop: async () => {
-      stopped = true;
-      clearTimeout(timer);
-      await current;
+      stopping.abort(new Error("this copy stops"));
+      await Promise.all(duties.map((duty) => duty.stop()));
     },
   };
 }
 
-function dutiesOf({ pool, timing, logger, waker }: ApiContext, props: HousekeepingProps): Duty[] {
+function dutiesOf(
+  { pool, timing, logger, waker }: ApiContext,
+  props: HousekeepingProps,
+  stopping: AbortSignal,
+): Duty[] {
   const { retentionDays, auditRetentionDays, publishBacklog } = props;
   const vanished: Duty = {
     name: "vanished",
@@ -104,8 +105,19 @@ function dutiesOf({ pool, timing, logger, waker }: ApiContext, props: Housekeepi
     perform: async () => {
       const { rows } = await pool.query<{ at: Date }>("select now() as at");
       const at = rows[0]?.at.getTime() ?? 0;
-      await publishBacklog(await readBacklog(pool), new Date(at - (at % MINUTE_MS)));
+      const backlog = await readBacklog(pool);
+      const givenUp = AbortSignal.any([stopping, AbortSignal.timeout(PUBLISH_MS)]);
+      await unlessGivenUp(publishBacklog(backlog, new Date(at - (at % MINUTE_MS)), givenUp), givenUp);
     },
   };
   return [backlog, upgrades, horizon, vanished, retention, auditRetention];
+}
+
+/** What is waited for no longer, whatever it does, once it is given up. */
+async function unlessGivenUp(work: Promise<void>, givenUp: AbortSignal): Promise<void> {
+  const end = new Promise<never>((_, reject) => {
+    if (givenUp.aborted) reject(givenUp.reason);
+    givenUp.addEventListener("abort", () => reject(givenUp.reason), { once: true });
+  });
+  await Promise.race([work, end]);
 }

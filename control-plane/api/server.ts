@@ -16,6 +16,7 @@ import type { PublishBacklog } from "./cloudwatch";
 import type { ApiContext } from "./context";
 import { keepHouse } from "./housekeeping";
 import { addOperatorRoutes } from "./operator/routes";
+import { goRounds, type Rounds } from "./rounds";
 import { Routes } from "./routes";
 import { addStatusRoutes, type StatusPageAccess } from "./status-routes";
 import { Telemetry } from "./telemetry";
@@ -171,10 +172,8 @@ function addHealth({ app }: Routes, { pool, telemetry }: ApiContext): void {
 }
 
 /** Pulses and sweeps until stopped. A round that fails is told and tried again: the leases wait in the database. */
-function keepTime({ pool, timing, waker, telemetry, logger }: ApiContext): { stop(): Promise<void> } {
-  let timer: NodeJS.Timeout | undefined;
-  let stopped = false;
-  const round = async (): Promise<void> => {
+function keepTime({ pool, timing, waker, telemetry, logger }: ApiContext): Rounds {
+  return goRounds(timing.sweepMs, async () => {
     try {
       await pulse(pool, timing);
       const moved = await sweep(pool, timing);
@@ -186,17 +185,5 @@ function keepTime({ pool, timing, waker, telemetry, logger }: ApiContext): { sto
     } catch (error) {
       logger.warn({ error: String(error) }, "the sweep failed and is tried again");
     }
-    if (!stopped) timer = setTimeout(next, timing.sweepMs);
-  };
-  let current = round();
-  const next = (): void => {
-    current = round();
-  };
-  return {
-    stop: async () => {
-      stopped = true;
-      clearTimeout(timer);
-      await current;
-    },
-  };
+  });
 }
