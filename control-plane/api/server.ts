@@ -16,6 +16,7 @@ import type { PublishBacklog } from "./cloudwatch";
 import type { ApiContext } from "./context";
 import { keepHouse } from "./housekeeping";
 import { addOperatorRoutes } from "./operator/routes";
+import { publicQuestion } from "./public-question";
 import { goRounds, type Rounds } from "./rounds";
 import { Routes } from "./routes";
 import { addStatusRoutes, type StatusPageAccess } from "./status-routes";
@@ -158,13 +159,10 @@ async function listening(routes: Routes, { port = 0, host = "127.0.0.1" }: Contr
 
 function addHealth({ app }: Routes, { pool, telemetry }: ApiContext): void {
   app.get("/healthz", (c) => c.json({ status: "alive" }));
-  app.get("/readyz", async (c) => {
-    const ready = await pool.query("select 1").then(
-      () => true,
-      () => false,
-    );
-    return ready ? c.json({ status: "ready" }) : c.json({ status: "the database does not answer" }, 503);
-  });
+  const isThere = publicQuestion(async () => await pool.query("select 1"));
+  app.get("/readyz", async (c) =>
+    (await isThere()) ? c.json({ status: "ready" }) : c.json({ status: "the database does not answer" }, 503),
+  );
   app.get("/metrics", async (c) => {
     const figures = await telemetry.registry.metrics();
     return c.text(figures, 200, { "content-type": telemetry.registry.contentType });

@@ -1,8 +1,42 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Pool } from "pg";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { publicQuestion } from "./public-question";
 
-/** What Prometheus reads. Figures of the whole control plane are read from the database when asked for. */
+/** Of the whole control plane. */
+const OF_DATABASE: Readonly<Record<string, { readonly help: string; readonly label: string; readonly sql: string }>> = {
+  holdfast_jobs: {
+    help: "Jobs by state",
+    label: "state",
+    sql: "select state as label, count(*) as value from jobs group by state",
+  },
+  holdfast_sessions: {
+    help: "Open sessions by whether their lease is valid",
+    label: "lease",
+    sql: `select case when expires_at > now() then 'valid' else 'expired' end as label, count(*) as value from leases group by 1`,
+  },
+  holdfast_oldest_transaction_seconds: {
+    help: "Age of the oldest transaction that keeps vacuum from every table, by state of its connection",
+    label: "state",
+    sql: `select coalesce(state, 'none') as label, extract(epoch from max(now() - xact_start)) as value
+      from pg_stat_activity where backend_xid is not null or backend_xmin is not null group by 1`,
+  },
+};
+
+interface Figure {
+  readonly name: string;
+  readonly label: string;
+  readonly value: number;
+}
+
+const FIGURES = Object.entries(OF_DATABASE)
+  .map(([name, { sql }]) => `select '${name}' as name, label::text, value::float from (${sql}) as ${name}`)
+  .join(" union all ");
+
+/**
+ * What Prometheus reads. Figures of the database are read when asked for, with one statement, and shared by those who ask within a second;
+ * where it does not answer, those of this process are told all the same.
+ */
 export class Telemetry {
   readonly registry = new Registry();
   private readonly requests = new Histogram({
@@ -24,38 +58,29 @@ export class Telemetry {
   });
 
   constructor(pool: Pool, parkedClaims: () => number) {
-    const gauge = (name: string, help: string, label: string, sql: string): void => {
+    const read = publicQuestion(async () => (await pool.query<Figure>(FIGURES)).rows);
+    for (const [name, { help, label }] of Object.entries(OF_DATABASE)) {
       new Gauge({
         name,
         help,
         labelNames: [label],
         registers: [this.registry],
         async collect() {
-          const { rows } = await pool.query<{ label: string; value: number }>(sql);
+          const figures = await read();
           this.reset();
-          for (const row of rows) this.set({ [label]: row.label }, row.value);
+          for (const figure of figures ?? [])
+            if (figure.name === name) this.set({ [label]: figure.label }, figure.value);
         },
       });
-    };
-    gauge(
-      "holdfast_jobs",
-      "Jobs by state",
-      "state",
-      "select state as label, count(*) as value from jobs group by state",
-    );
-    gauge(
-      "holdfast_sessions",
-      "Open sessions by whether their lease is valid",
-      "lease",
-      `select case when expires_at > now() then 'valid' else 'expired' end as label, count(*) as value from leases group by 1`,
-    );
-    gauge(
-      "holdfast_oldest_transaction_seconds",
-      "Age of the oldest transaction that keeps vacuum from every table, by state of its connection",
-      "state",
-      `select coalesce(state, 'none') as label, extract(epoch from max(now() - xact_start))::float as value
-       from pg_stat_activity where backend_xid is not null or backend_xmin is not null group by 1`,
-    );
+    }
+    new Gauge({
+      name: "holdfast_database_up",
+      help: "1 where the database has told its figures; 0 where it has not, and they are missing",
+      registers: [this.registry],
+      async collect() {
+        this.set((await read()) ? 1 : 0);
+      },
+    });
     new Gauge({
       name: "holdfast_parked_claims",
       help: "Claims that wait for work at this copy",
