@@ -1,5 +1,7 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
 import { Client, type Pool } from "pg";
+import type { Patience } from "../store/database";
 
 const CHANNEL = "holdfast_wake";
 /** At most twenty notifications a second, whatever happens: a commit with one takes a lock of the whole cluster. */
@@ -7,6 +9,14 @@ export const NOTIFY_EVERY_MS = 50;
 const RECONNECT_MS = 1_000;
 /** A notification carries at most 8,000 bytes: https://www.postgresql.org/docs/current/sql-notify.html */
 const SESSIONS_PER_NOTIFICATION = 150;
+
+/** How long the database is waited for by whoever listens, and how often it is asked whether it is there. */
+export interface ListenerPatience extends Patience {
+  readonly askEveryMs: number;
+}
+
+/** Nothing else is sent on a connection that listens: a database that has vanished without a word would be listened to for hours. */
+const PATIENCE: ListenerPatience = { connectMs: 10_000, answerMs: 5_000, askEveryMs: 5_000 };
 
 /** What copies of the control plane tell each other: that jobs may be ready, and for which sessions there is news. */
 export class Notifications {
@@ -21,7 +31,9 @@ export class Notifications {
     private readonly database: Pool,
     /** A direct connection: listening does not work through a pooler in transaction mode. */
     private readonly listenUrl: string,
+    /** Called also with no sessions once it is listened anew: what was told meanwhile is not told again. */
     private readonly heard: (sessions: readonly string[]) => void,
+    private readonly patience = PATIENCE,
   ) {}
 
   start(): void {
@@ -32,7 +44,11 @@ export class Notifications {
     this.stopped = true;
     clearTimeout(this.timer);
     clearTimeout(this.reconnectTimer);
-    await this.listener?.end().catch(() => undefined);
+    const { listener } = this;
+    if (!listener) return;
+    const cut = setTimeout(() => listener.connection.stream.destroy(), this.patience.answerMs);
+    await listener.end().catch(() => undefined);
+    clearTimeout(cut);
   }
 
   /** The other copies are told, soon: that jobs may be ready and, where one is given, of news for a session. */
@@ -53,10 +69,12 @@ export class Notifications {
 
   private async listen(): Promise<void> {
     if (this.stopped) return;
+    const { connectMs, answerMs, askEveryMs } = this.patience;
     const client = new Client({
       connectionString: this.listenUrl,
       application_name: "holdfast listener",
-      keepAlive: true,
+      connectionTimeoutMillis: connectMs,
+      query_timeout: answerMs,
     });
     this.listener = client;
     client.on("error", () => undefined);
@@ -70,7 +88,13 @@ export class Notifications {
     try {
       await client.connect();
       await client.query(`listen ${CHANNEL}`);
+      this.heard([]);
+      for (;;) {
+        await pause(askEveryMs, undefined, { ref: false });
+        await client.query("select 1");
+      }
     } catch {
+      // Without an answer to a question, this ends the connection at once.
       await client.end().catch(() => undefined);
     }
   }

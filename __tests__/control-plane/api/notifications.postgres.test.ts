@@ -1,0 +1,77 @@
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { Notifications } from "../../../control-plane/api/notifications";
+import { eventually } from "../../support/eventually";
+import { startTestPostgres, type TestPostgres } from "../../support/postgres";
+
+const PATIENCE = { connectMs: 2_000, answerMs: 500, askEveryMs: 50 };
+
+let postgres: TestPostgres;
+beforeAll(async () => {
+  postgres = await startTestPostgres();
+}, 120_000);
+afterAll(() => postgres.stop(), 60_000);
+
+/** A way to the database on which all connections can vanish without a word: those that come later get through. */
+async function wayTo(databaseUrl: string) {
+  const wires: [Socket, Socket][] = [];
+  const server = createServer((near) => {
+    const far = connect(Number(new URL(databaseUrl).port), "127.0.0.1");
+    wires.push([near, far]);
+    for (const socket of [near, far]) socket.on("error", () => {});
+    near.pipe(far).pipe(near);
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: Object.assign(new URL(databaseUrl), { port: `${port}` }).href,
+    get connections() {
+      return wires.length;
+    },
+    vanish: () => {
+      for (const [near, far] of wires) for (const socket of [near, far]) socket.unpipe().resume();
+    },
+    close: async () => {
+      for (const socket of wires.flat()) socket.destroy();
+      await once(server.close(), "close");
+    },
+  };
+}
+
+it("control-plane 22: a copy hears of others again after its listener's database has vanished without a word, and has jobs looked for", async () => {
+  const { pool, url } = await postgres.freshDatabase();
+  const way = await wayTo(url);
+  const heard: string[] = [];
+  const listener = new Notifications(pool, way.url, (sessions) => heard.push(sessions.join()), PATIENCE);
+  const teller = new Notifications(pool, url, () => {}, PATIENCE);
+  listener.start();
+  const hears = (session: string) =>
+    eventually(async () => {
+      teller.tell(session);
+      return heard.includes(session) ? true : undefined;
+    });
+  await hears("before");
+  const listenedSince = heard.filter((sessions) => sessions === "").length;
+
+  way.vanish();
+  await eventually(async () => (heard.filter((sessions) => sessions === "").length > listenedSince ? true : undefined));
+  await hears("after");
+
+  await Promise.all([listener.stop(), teller.stop()]);
+  await way.close();
+}, 60_000);
+
+it("control-plane 22: a listener whose database has vanished without a word can be stopped", async () => {
+  const { pool, url } = await postgres.freshDatabase();
+  const way = await wayTo(url);
+  let heard = 0;
+  const never = { ...PATIENCE, askEveryMs: 3_600_000 };
+  const listener = new Notifications(pool, way.url, () => (heard += 1), never);
+  listener.start();
+  await eventually(async () => (heard > 0 ? true : undefined));
+
+  way.vanish();
+  await listener.stop();
+  expect(way.connections).toBe(1);
+  await way.close();
+}, 60_000);
