@@ -68,6 +68,9 @@ interface Reply {
   readonly retryAfterMs: number;
 }
 
+/** After these, what is remembered of the token may be wrong. The others, by far the most of all refusals, say nothing of it. */
+const DOUBTFUL: ReadonlySet<number> = new Set([401, 403, 410, 500]);
+
 /** Routes with what all of them share: tokens, limits, refusals, telemetry, and the OpenAPI document. */
 export class Routes {
   readonly app = new OpenAPIHono<Bindings>();
@@ -181,8 +184,9 @@ export class Routes {
       this.api.telemetry.answered(route.path, 200, (performance.now() - startedAt) / 1_000);
       return { status: 200, json: JSON.stringify(answer), retryAfterMs: 0 };
     } catch (error) {
-      if (route.checksToken) this.admission.forget(incoming);
-      return this.refuse(route.path, startedAt, error);
+      const reply = this.refuse(route.path, startedAt, error);
+      if (route.checksToken && DOUBTFUL.has(reply.status)) this.admission.forget(incoming);
+      return reply;
     }
   }
 

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { Pool } from "pg";
 import { issueToken, type TokenKind } from "../../../control-plane/store/tokens";
 import { send } from "./clients";
 import { filled, operationsOf } from "./operations";
@@ -9,6 +10,7 @@ const plane = useControlPlane();
 /** More than a token has at once. */
 const MANY = 420;
 const AT_ONCE = 30;
+const BEAT = { seq: 9, state: "active", running: [], released: [] };
 
 afterEach(() => jest.restoreAllMocks());
 
@@ -52,4 +54,21 @@ it("control-plane 25: a token that asks too often is told at every endpoint when
   expect([page.status, page.headers.get("retry-after")]).toEqual([429, "1"]);
   // What the same address does with another token is its own affair.
   expect((await send(url, "/api/v1/deployments", operator.token, undefined, "GET")).status).toBe(200);
+});
+
+it("control-plane 25: what is refused to a token that asks too often costs no look at the database", async () => {
+  const worker = await plane.worker("i-1").open();
+  await worker.beat();
+  const asked = jest.spyOn(Pool.prototype, "query");
+  jest.spyOn(performance, "now").mockReturnValue(performance.now());
+
+  const statuses: number[] = [];
+  for (let sent = 0; sent < MANY; sent += AT_ONCE) {
+    const beats = Array.from({ length: AT_ONCE }, async () => (await worker.send("heartbeat", BEAT)).status);
+    statuses.push(...(await Promise.all(beats)));
+  }
+
+  expect(new Set(statuses)).toEqual(new Set([200, 429]));
+  const lookups = asked.mock.calls.filter(([statement]) => /where t\.hash/.test(JSON.stringify(statement)));
+  expect(lookups).toHaveLength(0);
 });
