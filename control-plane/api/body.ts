@@ -31,3 +31,9 @@ export function textOf(incoming: IncomingMessage): Promise<string> {
     incoming.on("error", reject);
   });
 }
+
+/** What failed where a body could not be read: that its asker has left in its midst is the asker's doing, and nobody else's. */
+export function unread(error: unknown, { destroyed, complete }: IncomingMessage): unknown {
+  const isCutShort = destroyed && !complete;
+  return isCutShort ? new RequestRefused(400, "invalid_message", "the body has not come to its end") : error;
+}

@@ -9,7 +9,7 @@ import { PROTOCOL_VERSION } from "../protocol/limits";
 import { Refusal } from "../protocol/schemas";
 import type { TokenHolder, TokenKind } from "../store/tokens";
 import { Admission, BASIC } from "./admission";
-import { BODY_LIMIT_BYTES, isDeclaredShort, textOf, tooLarge } from "./body";
+import { BODY_LIMIT_BYTES, isDeclaredShort, textOf, tooLarge, unread } from "./body";
 import type { ApiContext } from "./context";
 import { type Leaving, LeavingAsker } from "./delivery";
 import { protocolUnsupported, type RequestRefused as Refused, RequestRefused, toRefusal } from "./refusal";
@@ -88,7 +88,15 @@ export class Routes {
       if (api.waker.stopped) c.header("connection", "close");
     });
     const onError = (c: Context) => respond(c, this.refuse("*", performance.now(), tooLarge()));
-    this.app.use(bodyLimit({ maxSize: BODY_LIMIT_BYTES, onError }));
+    const limited = bodyLimit({ maxSize: BODY_LIMIT_BYTES, onError });
+    this.app.use(async (c, next) => {
+      try {
+        return await limited(c, next);
+      } catch (error) {
+        // What comes in chunks is read here.
+        return respond(c, this.refuse("*", performance.now(), unread(error, c.env.incoming)));
+      }
+    });
     this.app.notFound((c) => respond(c, this.refuse("*", performance.now(), noSuchPath(c.req.path))));
     this.app.get("/openapi.json", (c) => c.json(this.document()));
   }
@@ -172,7 +180,7 @@ export class Routes {
     try {
       const holder = await this.admission.admit(incoming, route.token, route.checksToken);
       const ids = idsOf(params);
-      const body = route.body ? parse(route.body, await text(incoming)) : (undefined as z.output<Body>);
+      const body = route.body ? parse(route.body, await read(text, incoming)) : (undefined as z.output<Body>);
       const answer = await route.handle({
         holder,
         params: ids,
@@ -261,6 +269,14 @@ function respond(c: Context, { status, json, retryAfterMs }: Reply): Response {
 
 /** For whoever does not read the body: RFC 9110, section 10.2.3, has whole seconds only. */
 const retryAfter = (delayMs: number): [name: string, value: string] => ["retry-after", `${Math.ceil(delayMs / 1_000)}`];
+
+async function read(text: Asked["text"], incoming: IncomingMessage): Promise<string> {
+  try {
+    return await text(incoming);
+  } catch (error) {
+    throw unread(error, incoming);
+  }
+}
 
 function parse<Body extends z.ZodType>(schema: Body, text: string): z.output<Body> {
   let json: unknown;
