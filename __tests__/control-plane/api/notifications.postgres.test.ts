@@ -25,9 +25,6 @@ async function wayTo(databaseUrl: string) {
   const { port } = server.address() as AddressInfo;
   return {
     url: Object.assign(new URL(databaseUrl), { port: `${port}` }).href,
-    get connections() {
-      return wires.length;
-    },
     vanish: () => {
       for (const [near, far] of wires) for (const socket of [near, far]) socket.unpipe().resume();
     },
@@ -59,7 +56,7 @@ it("control-plane 22: a copy hears of others again after its listener's database
 
   await Promise.all([listener.stop(), teller.stop()]);
   await way.close();
-}, 60_000);
+}, 120_000);
 
 it("control-plane 22: a listener whose database has vanished without a word can be stopped", async () => {
   const { pool, url } = await postgres.freshDatabase();
@@ -72,6 +69,5 @@ it("control-plane 22: a listener whose database has vanished without a word can 
 
   way.vanish();
   await listener.stop();
-  expect(way.connections).toBe(1);
   await way.close();
-}, 60_000);
+}, 120_000);
