@@ -1,5 +1,5 @@
 import { EventEmitter, once } from "node:events";
-import { chmodSync, existsSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { unitName } from "../../../agent/worker/daemon/daemon-unit";
 import type { StartRequest } from "../../../agent/worker/guard-protocol";
@@ -108,4 +108,20 @@ test("the daemons' secrets are told once every start that was asked for before i
 
   expect(await told).toEqual({ secrets: { [unitName(request)]: ["canary"] }, did: ["systemd-run --quiet"] });
   await started;
+});
+
+test("a daemon's credentials are there for systemd alone, and for no longer than it takes the start", async () => {
+  slowSystemd();
+  const units = guarded();
+  const request = { ...startOf(1), variables: { SINK_PASSWORD: "canary" }, files: { KEY_PATH: "canary" } };
+  const written = () => readdirSync(at("guard")).sort();
+  const started = units.start(request, admitted);
+  await eventually(async () => (existsSync(at("asked")) ? true : undefined));
+
+  expect(written()).toEqual(["KEY_PATH", "environment"].map((name) => `${unitName(request)}.${name}`));
+  for (const name of written()) expect(statSync(join(at("guard"), name)).mode & 0o777).toBe(0o400);
+  scratch.write(BOOTED, "");
+  await started;
+
+  expect(written()).toEqual([]);
 });

@@ -55,11 +55,11 @@ test("what was asked of the guard under a lease that is over does not go by the 
 });
 
 test("an answer that comes after the lease that it grants renews nothing", () => {
-  const { keeper, guard, pass } = machine();
+  const { keeper, guard, lapses, pass } = machine();
   const sending = keeper.sending();
   pass(LEASE_MS);
   keeper.renew(sending, LEASE_MS);
-  expect(keeper.valid).toBe(false);
+  expect([keeper.valid, ...lapses]).toEqual([false]);
   expect(guard.remainingMs()).toBeLessThanOrEqual(0);
 });
 
@@ -104,3 +104,18 @@ test.each([
     expect(guard.remainingMs()).toBe(LEASE_MS - 6_000);
   },
 );
+
+test("a guard ends when a lease that it took up in time is over, also where the newest that it hears of comes too late", () => {
+  const { now, guard, pass } = machine();
+  const late = now();
+  pass(LEASE_MS);
+  guard.hold({ sentAt: late, leaseMs: LEASE_MS });
+  expect(guard.isOver).toBe(false);
+
+  guard.hold({ sentAt: now(), leaseMs: LEASE_MS });
+  expect(guard.isOver).toBe(false);
+
+  pass(LEASE_MS);
+  guard.hold({ sentAt: late, leaseMs: LEASE_MS });
+  expect(guard.isOver).toBe(true);
+});
