@@ -1,4 +1,4 @@
-import { controlApi } from "../../../agent/daemon/control-api";
+import { controlApi, serveControlApi } from "../../../agent/daemon/control-api";
 import { Lifecycle, type State, transition } from "../../../agent/daemon/lifecycle";
 import { startSampler } from "../../../agent/daemon/metrics";
 
@@ -12,7 +12,7 @@ function api(prepare: (lifecycle: Lifecycle) => void = () => {}) {
     const response = await app.request(`/api/v1${path}`, { method, ...(body === undefined ? {} : { body }) });
     return { status: response.status, text: await response.text() };
   };
-  return { lifecycle, request };
+  return { app, lifecycle, request };
 }
 
 /** A shape: `typeof` of every value, with those of objects in lists. */
@@ -138,4 +138,22 @@ test("a body that is not understood changes nothing", async () => {
   }
   expect(lifecycle).toMatchObject({ state: "running", dropSlot: false });
   expect((await request("GET", "/cdc/stop")).status).toBe(404);
+});
+
+test("a stop that keeps the slot stays one, whatever is asked afterwards", async () => {
+  const { lifecycle, request } = api();
+  await request("POST", "/cdc/stop", '{"skip_slot_cleanup":true}');
+
+  const { text } = await request("POST", "/cdc/stop", '{"skip_slot_cleanup":false}');
+
+  expect(JSON.parse(text)).toEqual({ success: false, message: "already stopped" });
+  expect(lifecycle.dropSlot).toBe(false);
+});
+
+test("it listens on the loopback interface's own address alone", async () => {
+  const { port, close } = await serveControlApi(api().app, 0);
+
+  expect((await fetch(`http://127.0.0.1:${port}/api/v1/health`)).status).toBe(200);
+  await expect(fetch(`http://127.0.0.2:${port}/api/v1/health`)).rejects.toThrow("fetch failed");
+  await close();
 });
