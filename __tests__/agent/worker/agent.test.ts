@@ -6,6 +6,7 @@ import type { ControlPlaneClient } from "../../../agent/worker/control-plane-cli
 import { daemonApi } from "../../../agent/worker/daemon/daemon-api";
 import { PortPool } from "../../../agent/worker/daemon/free-port";
 import { daemonQuirks } from "../../../agent/worker/daemon/quirks";
+import type { Upgrades } from "../../../agent/worker/upgrade/upgrades";
 import { INSTANCE, INSTANCE_CONFIG } from "./instance-config";
 
 beforeEach(() => {
@@ -42,6 +43,7 @@ function startAgent() {
     name === "claim"
       ? new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new Error("hung up"))))
       : Promise.resolve(answers[name] as never);
+  let mayRestart = () => false;
   const stop = new AbortController();
   const ended = runAgent(
     {
@@ -59,6 +61,10 @@ function startAgent() {
       holdLease: () => {},
       notify: async () => {},
       watchdogPeriodMs: undefined,
+      upgrades: (upgrading) => {
+        mayRestart = upgrading.mayRestart;
+        return { resume: async () => {}, said: () => undefined, heard: async () => {} } as unknown as Upgrades;
+      },
       cloud: ec2Cloud({ config: INSTANCE_CONFIG, instanceId: INSTANCE, aws, imds, log }),
     },
     { stop: stop.signal, handOver: new AbortController().signal },
@@ -67,6 +73,7 @@ function startAgent() {
     metadata,
     puts,
     calls,
+    mayRestart: () => mayRestart(),
     stop: async () => {
       stop.abort();
       await jest.advanceTimersByTimeAsync(2_000);
@@ -89,4 +96,16 @@ test("each metric has one datapoint per minute; the heartbeat stops once the tar
   expect(puts.map(({ SlotsFree }) => SlotsFree)).toEqual(minutes.map((at) => ({ value: 5, at })));
   expect(puts.map(({ SlotsUsed }) => SlotsUsed)).toEqual(minutes.map((at) => ({ value: 0, at })));
   expect(puts.map(({ WorkerHeartbeat }) => WorkerHeartbeat?.value)).toEqual([1, 1, undefined]);
+});
+
+test("R31: an agent may be started again for an upgrade until it drains", async () => {
+  const { mayRestart, metadata, stop } = startAgent();
+  await jest.advanceTimersByTimeAsync(5_000);
+  expect(mayRestart()).toBe(true);
+
+  metadata.set("meta-data/events/recommendations/rebalance", JSON.stringify({ noticeTime: "2026-01-02T03:04:05Z" }));
+  await jest.advanceTimersByTimeAsync(5_000);
+
+  expect(mayRestart()).toBe(false);
+  await stop();
 });

@@ -69,6 +69,26 @@ describe("R32:", () => {
     expect(at("CompleteLifecycleAction")).toBeLessThanOrEqual(ends - 15_000);
   });
 
+  test("one that comes while a daemon has more time to come to rest leaves it no more than that", async () => {
+    const { at, metadata, of, pass, running } = await workerWithJob({
+      deadlineSeconds: 1_800,
+      flushIntervalMs: 600_000,
+      pendingEvents: 1,
+      stopsAfterMs: 3_600_000,
+      heedsTerm: false,
+    });
+    metadata.set(STATE, "Terminated");
+    await pass(60_000);
+    expect(of("daemon gone")).toEqual([]);
+
+    const ends = Date.now() + 120_000;
+    metadata.set(SPOT, JSON.stringify({ action: "terminate", time: new Date(ends).toISOString() }));
+    await pass(200_000);
+
+    expect(at("daemon gone")).toBeLessThanOrEqual(ends - 20_000);
+    await running;
+  });
+
   test("a job that may finish is left alone until it must be stopped for the deadline", async () => {
     const worker = await workerWithJob({ mode: "finish", deadlineSeconds: 600 });
     const { at, metadata, pass } = worker;
@@ -234,6 +254,26 @@ test("a job that has run for as long as it may is given back, and its worker goe
 
   metadata.set(STATE, "Terminated");
   await pass(60_000);
+  await running;
+});
+
+test("a job that its operator pauses is at rest 24 s after the first heartbeat that says so, whatever its daemon does", async () => {
+  const { at, job, of, order, pass, running, stop } = await workerWithJob({
+    flushIntervalMs: 600_000,
+    pendingEvents: 1,
+    stopsAfterMs: 3_600_000,
+    heedsTerm: false,
+  });
+  const before = of("heartbeat active").length;
+  order({ kind: "stop", mode: "quiesce", ...job });
+  await pass(60_000);
+
+  const told = of("heartbeat active")[before]?.at ?? Number.NaN;
+  expect(at("daemon gone") - told).toBeLessThanOrEqual(24_000);
+  expect(of("report")).toHaveLength(1);
+  order();
+  stop();
+  await pass(20_000);
   await running;
 });
 

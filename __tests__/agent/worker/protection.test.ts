@@ -54,6 +54,18 @@ describe("R33:", () => {
     expect([...of("started"), ...of("daemon started")]).toEqual([]);
   });
 
+  test("where the instance cannot be protected nothing is claimed for ten seconds, so that others get the job", async () => {
+    const protecting = () => Promise.reject(new Error("Throttling"));
+    const { of, pass, stop, running } = await workerWithJob({ slots: 1, protecting, starts: false });
+    await pass(30_000);
+
+    const [first, second] = of("claim").map(({ at }) => at);
+    expect((second ?? 0) - (first ?? 0)).toBeGreaterThanOrEqual(10_000);
+    stop();
+    await pass(5_000);
+    await running;
+  });
+
   test("it is not raised any more once the group wants the instance, for a grant from before either", async () => {
     const { of, pass, running } = await workerWithJob({
       taking: async (metadata) => {

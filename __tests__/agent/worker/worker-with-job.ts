@@ -8,7 +8,7 @@ import type { DaemonApi, Figures } from "../../../agent/worker/daemon/daemon-api
 import type { DaemonEnd, DaemonHost } from "../../../agent/worker/daemon/daemon-host";
 import { daemonQuirks } from "../../../agent/worker/daemon/quirks";
 import type { DrainMode } from "../../../agent/worker/drain";
-import type { Action, Grant, Request } from "../../../control-plane/protocol";
+import { type Action, type Grant, type Request, refOf } from "../../../control-plane/protocol";
 import { streamingStatus } from "../../support/streaming-status";
 import { INSTANCE, INSTANCE_CONFIG } from "./instance-config";
 import { grantOf } from "./jobs/supervised";
@@ -26,6 +26,7 @@ interface Event {
 
 /** An instance's worker with one job, on the fake clock of the test; the daemon answers but does not stop before `stopsAfterMs`. */
 export async function workerWithJob({
+  slots = 2,
   stopsAfterMs = 0,
   heedsTerm = true,
   mode = "handoff" as DrainMode,
@@ -33,6 +34,9 @@ export async function workerWithJob({
   retainOnFailedDrain = false,
   maxJobAgeMs = Number.POSITIVE_INFINITY,
   onDisconnect = "stop" as "stop" | "keep",
+  flushIntervalMs = 50,
+  /** Changes that the daemon has read and never writes. */
+  pendingEvents = 0,
   /** What the group does before it protects the instance; then it does. */
   protecting = async (_metadata: Map<string, string>): Promise<void> => {},
   /** What the group does before it takes the protection away; then it does. */
@@ -40,6 +44,8 @@ export async function workerWithJob({
   /** What comes before the job has its port. */
   taking = async (_metadata: Map<string, string>): Promise<void> => {},
   starts = true,
+  /** Whether the daemon answers nothing from its start on. */
+  isSilent = false,
   /** What the daemon says of its lag; nothing by default. */
   lagMs = undefined as number | undefined,
   /** What comes before the answers to figures and to heartbeats of the hook. */
@@ -56,7 +62,8 @@ export async function workerWithJob({
   const lines: string[] = [];
   const puts: { values: Readonly<Record<string, number>>; minute: string; at: number }[] = [];
   const note = (what: string) => void events.push({ what, at: Date.now() });
-  const grants = [grantOf({ spec: { onDisconnect } })];
+  const job = grantOf({ spec: { onDisconnect, options: { FLUSH_INTERVAL_MS: `${flushIntervalMs}` } } });
+  const grants = [job];
   let refusal: ControlPlaneError | undefined;
   let hangUp = (_: ControlPlaneError) => {};
   let answerClaim = (_: readonly Grant[]) => {};
@@ -72,7 +79,7 @@ export async function workerWithJob({
       resolve(end);
     };
   });
-  const status = streamingStatus({});
+  const status = streamingStatus({ pending_events: pendingEvents });
   const host: DaemonHost = {
     survivors: async () => [],
     start: async ({ record }) => {
@@ -92,9 +99,11 @@ export async function workerWithJob({
       };
     },
   };
+  const answer = <Answer>(answer: Answer): Promise<Answer> =>
+    isGone || isSilent ? Promise.reject(new Error("ECONNREFUSED")) : Promise.resolve(answer);
   const api: DaemonApi = {
-    health: async () => ({ status: "serving", stage: "cdc", stage_detail: "", error_detail: "" }),
-    status: async () => status,
+    health: () => answer({ status: "serving", stage: "cdc", stage_detail: "", error_detail: "" }),
+    status: () => answer(status),
     figures: async () => (lagMs === undefined ? undefined : ({ replication_lag_ms: lagMs } as Figures)),
     pause: async () => true,
     stop: async () => {
@@ -169,7 +178,7 @@ export async function workerWithJob({
   const stop = new AbortController();
   const running = runAgent(
     {
-      worker: { workerId: INSTANCE, agentVersion: "0.2.0", daemonVersion: "2.4.0", pool: "docs", labels: {}, slots: 2 },
+      worker: { workerId: INSTANCE, agentVersion: "0.2.0", daemonVersion: "2.4.0", pool: "docs", labels: {}, slots },
       drain,
       maxJobAgeMs,
     },
@@ -196,6 +205,7 @@ export async function workerWithJob({
   const of = (what: string) => events.filter((event) => event.what === what);
   expect(of("daemon started")).toHaveLength(starts ? 1 : 0);
   return {
+    job: refOf(job),
     metadata,
     events,
     lines,
@@ -223,6 +233,9 @@ export async function workerWithJob({
     },
     /** How many wait for the agent to leave, once it has sent figures. */
     waiting: () => (leaving ? getEventListeners(leaving, "abort").length : Number.NaN),
+    silence: (silent: boolean) => {
+      isSilent = silent;
+    },
     endDaemon: () => finish({ status: 1, signal: null }),
     running,
   };

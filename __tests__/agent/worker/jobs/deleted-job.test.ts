@@ -8,11 +8,11 @@ const worker = useWorkers();
 
 describe("a job that is deleted", () => {
   const CLEANUP = { mode: "cleanup", cause: "order" } as const;
-  async function streamingJob(faults: DbmazzFaults = {}) {
+  async function streamingJob(faults: DbmazzFaults = {}, options = { FLUSH_INTERVAL_MS: "50" }) {
     const parts = worker({ daemon: { kind: "reference", version: "0.1.0" } });
     const { host, jobs, source, idle, streaming } = parts;
     host.faults = () => faults;
-    const grant = grantOf();
+    const grant = grantOf({ spec: { options } });
     jobs.start(grant, 0);
     await streaming();
     const [daemon] = host.daemons;
@@ -88,5 +88,14 @@ describe("a job that is deleted", () => {
     daemon.pending = 0;
     expect(await report()).toMatchObject({ outcome: "stopped" });
     expect(daemon.slotDropped).toBe(true);
+  });
+
+  test("has no more time than a drain that comes meanwhile, and leaves its slot, and says so, when that is over", async () => {
+    const { jobs, grant, daemon, report, asked, slot } = await streamingJob({}, { FLUSH_INTERVAL_MS: "600000" });
+    daemon.pending = 1;
+    jobs.stop(grant, CLEANUP);
+    await asked("POST cdc/pause");
+    jobs.stop(grant, { mode: "quiesce", cause: "drain", deadlineAt: performance.now() });
+    expect(await report()).toMatchObject(left(slot));
   });
 });
