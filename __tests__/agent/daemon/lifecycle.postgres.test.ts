@@ -224,6 +224,29 @@ test.each([
   expect(await fenceLog()).toContain("8 refused");
 });
 
+test("a daemon whose slot was claimed in the middle of its copy writes no more of it", async () => {
+  await pair.source.query("insert into item select i, 'x' from generate_series(2, 400) i");
+  await pair.sink.query("create table item (id int primary key, note text)");
+  // GIVEN a first daemon that waits to write a chunk when a second one claims the slot, and waits for the same
+  const copy = { DO_SNAPSHOT: "true", SNAPSHOT_CHUNK_SIZE: "50" };
+  await pair.sink.query("begin; lock table item in share mode");
+  const first = pair.launch({ ...copy, HOLDFAST_FENCE: "8" });
+  await daemonWaitsForLock();
+  const second = pair.launch({ ...copy, HOLDFAST_FENCE: "9" });
+  await eventually("the second has claimed", async () => expect(await fenceLog()).toHaveLength(2));
+
+  // WHEN both may write
+  await pair.sink.query("rollback");
+
+  // THEN every chunk is the second's
+  expect(await first.ended).toBe(77);
+  await second.reaches("cdc");
+  await pair.equal("item");
+  expect((await pair.sink.query("select chunks, row_count from holdfast.snapshot")).rows).toEqual([
+    { chunks: "9", row_count: "400" },
+  ]);
+});
+
 test("a hole between sink and slot is an error that says so", async () => {
   const daemon = await pair.start({ DO_SNAPSHOT: "true" });
   daemon.process.kill("SIGTERM");
