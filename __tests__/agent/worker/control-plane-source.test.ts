@@ -1,0 +1,52 @@
+import { createLog } from "../../../agent/host/log";
+import { type ControlPlaneClient, ControlPlaneError } from "../../../agent/worker/control-plane-client";
+import { controlPlaneSource } from "../../../agent/worker/control-plane-source";
+import type { TerminalReport } from "../../../agent/worker/jobs/job-source";
+
+const REF = { jobId: "6f1c1a52-7f0e-4c86-9f5e-0a3c6d1f2b47", fence: 1 };
+const REPORT: TerminalReport = { outcome: "failed", logTail: [] };
+
+/** A source whose control plane refuses the first message so, and takes every other; what is sent, by the session's token. */
+function refusedOnce(status: number, code: string, meanwhile: (session: { token: string }) => void = () => {}) {
+  const session = { token: "first", open: true };
+  const sent: string[] = [];
+  const post = async (_: string, __: object, token: string) => {
+    if (sent.push(token) > 1) return {};
+    meanwhile(session);
+    throw new ControlPlaneError("refused", status, 0, code);
+  };
+  const source = controlPlaneSource({
+    controlPlane: { post } as unknown as ControlPlaneClient,
+    session,
+    orders: { features: [], obey: () => {} },
+    log: createLog(() => {}),
+    ending: new AbortController().signal,
+  });
+  return { sent, source };
+}
+
+test("a report that came to a closed session is said again in the one that has followed it, which may have the job", async () => {
+  const { sent, source } = refusedOnce(410, "session_closed", (session) => {
+    session.token = "second";
+  });
+
+  expect(await source.report(REF, REPORT)).toBe("taken");
+  expect(sent).toEqual(["first", "second"]);
+});
+
+test.each([
+  ["the job is somebody else's", 410, "fenced", "fenced"],
+  ["the session is closed, and none has followed it", 410, "session_closed", "fenced"],
+  ["it is not understood", 400, "bad_request", undefined],
+  ["it is too large", 413, "too_large", undefined],
+  ["the protocol is too old", 426, "upgrade_required", undefined],
+])("a report that is refused since %s is not said again", async (_, status, code, told) => {
+  const { sent, source } = refusedOnce(status, code);
+
+  expect(await source.report(REF, REPORT)).toBe(told);
+  expect(sent).toEqual(["first"]);
+});
+
+test("a start that is refused since the job is somebody else's is told as that", async () => {
+  expect(await refusedOnce(410, "fenced").source.started(REF)).toBe("fenced");
+});
