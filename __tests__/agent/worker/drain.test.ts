@@ -202,6 +202,19 @@ test("a scheduled event drains in time for it, not when it is announced, and the
   expect(of("CompleteLifecycleAction")).toEqual([]);
 });
 
+test("of scheduled events the first is drained for, in whichever order they are announced", async () => {
+  const { at, metadata, pass, running, stop } = await workerWithJob({ mode: "finish", deadlineSeconds: 600 });
+  const first = Date.now() + 400_000;
+  const events = [event(first + 400_000), event(first)].flatMap((text) => JSON.parse(text));
+  metadata.set(EVENTS, JSON.stringify(events));
+  await pass(700_000);
+
+  expect(at("daemon gone")).toBeLessThanOrEqual(first - 20_000);
+  stop();
+  await pass(20_000);
+  await running;
+});
+
 test("a job that had to be ended at the drain's deadline has the instance kept where the group keeps such, which it says each minute", async () => {
   const { metadata, of, pass, running, stop } = await workerWithJob({
     stopsAfterMs: 3_600_000,
@@ -255,6 +268,28 @@ test("a job that has run for as long as it may is given back, and its worker goe
   metadata.set(STATE, "Terminated");
   await pass(60_000);
   await running;
+});
+
+test("a daemon that writes no more of what is pending is asked to stop once a flush would have been over", async () => {
+  const { at, metadata, pass, running } = await workerWithJob({ flushIntervalMs: 5_000, pendingEvents: 1 });
+  metadata.set(STATE, "Terminated");
+  await pass(60_000);
+  await running;
+
+  const waited = at("asked to stop") - at("state read: Terminated");
+  expect(waited).toBeGreaterThanOrEqual(5_000);
+  expect(waited).toBeLessThanOrEqual(7_000);
+});
+
+test("a daemon that takes no stop has five seconds for a SIGTERM before the drain's deadline", async () => {
+  const { at, metadata, of, pass, running } = await workerWithJob({ deadlineSeconds: 8, stopsAfterMs: 3_600_000 });
+  const told = Date.now();
+  metadata.set(STATE, "Terminated");
+  await pass(30_000);
+  await running;
+
+  expect([of("SIGTERM").length, of("SIGKILL")]).toEqual([1, []]);
+  expect(at("SIGTERM") - told).toBeLessThanOrEqual(6_000);
 });
 
 test("a job that its operator pauses is at rest 24 s after the first heartbeat that says so, whatever its daemon does", async () => {

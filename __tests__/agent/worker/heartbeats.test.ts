@@ -79,6 +79,34 @@ test("the period counts anew from one that leaves early", async () => {
   expect(new Set(seen.slice(early))).toEqual(new Set([PERIOD_MS]));
 });
 
+test("after one that is refused the next leaves by a third of the lease, which counts from when it was asked for, not answered", async () => {
+  const leaving = new AbortController();
+  const sentAt: number[] = [];
+  let clock = 0;
+  const post = async () => {
+    if (sentAt.push(clock) === 3) leaving.abort();
+    if (sentAt.length > 1) throw new ControlPlaneError("refused", 503, 0, "");
+    clock += 9_000;
+    return { leaseMs: 12_000, nextMs: PERIOD_MS, actions: [] };
+  };
+  await sendHeartbeats(
+    SESSION,
+    {
+      controlPlane: { post } as unknown as ControlPlaneClient,
+      ...IDLE,
+      sleep: async (delayMs) => {
+        clock += delayMs;
+        return false;
+      },
+      random: () => 1,
+      now: () => clock,
+    },
+    leaving.signal,
+  );
+
+  expect(sentAt).toEqual([0, 9_000, 10_000]);
+});
+
 /** What becomes of a heartbeat that a control plane does not answer: how long it took to know, of what it would be waited for. */
 const DOWN: Readonly<Record<string, (timeoutMs: number) => number>> = {
   refuses: () => 0,

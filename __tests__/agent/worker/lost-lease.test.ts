@@ -73,3 +73,17 @@ test("R24: an agent whose session is closed before it was heard that a job has e
   await pass(5_000);
   await running;
 });
+
+test("the heartbeat that an alarm waits for is left out of a minute in which the control plane answered nothing", async () => {
+  const { accept, pass, puts, refuse, running, stop } = await workerWithJob();
+  await pass(60_000);
+  refuse(0);
+  await pass(120_000);
+  accept();
+  await pass(60_000);
+
+  expect(puts.map(({ values }) => values["WorkerHeartbeat"])).toEqual([1, 1, undefined, 1]);
+  stop();
+  await pass(20_000);
+  await running;
+});

@@ -306,6 +306,17 @@ test("R34: a private key is a file that only its daemon's user may read, and goe
   expect(() => statSync(join(scratch.path, daemon.record.jobId))).toThrow("ENOENT");
 });
 
+test("R34: what a daemon says, and what is kept of it, is for its user's eyes alone", async () => {
+  const host = hostOf("sleep", "600");
+  host.holdLease(leaseOf(600_000));
+  const daemon = await start(host);
+  await runs(daemon, "sleep");
+
+  const folder = join(scratch.path, daemon.record.jobId);
+  expect(statSync(folder).mode & 0o777).toBe(0o700);
+  for (const name of readdirSync(folder)) expect([name, statSync(join(folder, name)).mode & 0o077]).toEqual([name, 0]);
+});
+
 test("R34: a daemon that crashes leaves no core of its credentials, not even to a program that takes all cores", async () => {
   const host = hostOf("sleep", "600");
   host.holdLease(leaseOf(600_000));

@@ -152,6 +152,32 @@ describe("while nobody hears it", () => {
 
     expect(heard.slice(1)).toEqual([{ kind: "progress", seq: 2, gapAfter: "0/1" }, { kind: "report" }]);
   });
+
+  test("the last word, which brings the newest checkpoint itself, does not wait for one that was to be said", async () => {
+    const { heard, answer, voice } = deafSource();
+    voice.progress(checkpoint(1));
+    await settled();
+    voice.progress(checkpoint(2));
+    const end = voice.end({ kind: "report", report: { outcome: "stopped", logTail: [] } });
+
+    answer();
+    await end;
+
+    expect(heard.slice(1)).toEqual([{ kind: "report" }]);
+  });
+
+  test("a job that is somebody else's is not spoken of, also where something was to be said next", async () => {
+    const { heard, answer, voice } = deafSource();
+    voice.progress(checkpoint(1));
+    await settled();
+    voice.progress(checkpoint(2), "0/1");
+    voice.silence();
+
+    answer();
+    await settled();
+
+    expect(heard).toEqual([{ kind: "progress", seq: 1 }]);
+  });
 });
 
 function eventOf(said: Said): JobEvent {
