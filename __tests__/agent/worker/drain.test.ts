@@ -69,7 +69,7 @@ describe("R32:", () => {
     expect(at("CompleteLifecycleAction")).toBeLessThanOrEqual(ends - 15_000);
   });
 
-  test("one that comes while a daemon has more time to come to rest leaves it no more than that", async () => {
+  test("one that comes while a daemon has more time to come to rest leaves it no more than that, and asks it to stop before", async () => {
     const { at, metadata, of, pass, running } = await workerWithJob({
       deadlineSeconds: 1_800,
       flushIntervalMs: 600_000,
@@ -85,7 +85,9 @@ describe("R32:", () => {
     metadata.set(SPOT, JSON.stringify({ action: "terminate", time: new Date(ends).toISOString() }));
     await pass(200_000);
 
+    expect(at("asked to stop")).toBeLessThanOrEqual(ends - 30_000);
     expect(at("daemon gone")).toBeLessThanOrEqual(ends - 20_000);
+    expect([of("SIGTERM").length, of("SIGKILL").length]).toEqual([1, 1]);
     await running;
   });
 

@@ -68,8 +68,9 @@ async function settled(
 ): Promise<void> {
   let confirmed: bigint | undefined;
   let movedAt = performance.now();
-  const until = movedAt + Math.min(flushIntervalMs + STEP.sinkMs, remainingMs() - STEP.exitMs - STEP.termMs);
-  while (performance.now() < until) {
+  const until = movedAt + flushIntervalMs + STEP.sinkMs;
+  // Asked each time: there may be less of it than there was.
+  while (performance.now() < until && remainingMs() > STEP.exitMs + STEP.termMs) {
     const status = await api.status().catch(() => undefined);
     if (!status) return;
     seen(status);
