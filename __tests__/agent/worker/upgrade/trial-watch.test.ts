@@ -160,4 +160,44 @@ describe("R31: a trial whose files", () => {
       agent.kill("SIGKILL");
     }
   });
+
+  test("name a process that has ended, and whose number another has, turn the link back and end nobody", async () => {
+    const files = trialFiles(scratch.path);
+    await files.sign.write(ENDED);
+    const kill = jest.spyOn(process, "kill").mockReturnValue(true);
+
+    await rollBack(
+      { ...TRIAL, link: join(scratch.path, "agent.mjs") },
+      "unwell",
+      files,
+      createLog(() => {}),
+    );
+
+    expect(kill).not.toHaveBeenCalled();
+    expect(files.trial.read()?.state).toBe("rolled_back");
+  });
+
+  test("name another process than at first is of a version that ended, however well the next one is", async () => {
+    const [first, second] = [1, 2].map(() => spawn("sleep", ["600"], { stdio: "ignore" }));
+    try {
+      const files = trialFiles(scratch.path);
+      const signOf = (pid = 0) => ({ ...WELL, pid, start: startOf(pid) });
+      await files.trial.write({ ...TRIAL, link: join(scratch.path, "agent.mjs"), gateMs: 2_000 });
+      await files.sign.write(signOf(first?.pid));
+      let looks = 0;
+      unreadable(path("-sign"), "EIO", () => {
+        // The first was seen then.
+        if (looks++ === 1) {
+          first?.kill("SIGKILL");
+          writeFileSync(path("-sign"), JSON.stringify(signOf(second?.pid)));
+        }
+        return false;
+      });
+
+      expect(await stateAfter()).toBe("rolled_back");
+      expect(files.trial.read()?.detail).toBe(AGENT_ENDED);
+    } finally {
+      for (const child of [first, second]) child?.kill("SIGKILL");
+    }
+  });
 });

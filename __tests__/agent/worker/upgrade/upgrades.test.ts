@@ -49,14 +49,16 @@ function upgradesOf({ mayRestart = true, ...change }: Partial<UpgradeProps> & { 
   return { upgrades, steps, ended };
 }
 
+const wanted = () => ({
+  kind: "upgrade" as const,
+  campaignId: CAMPAIGN,
+  downgrade: false,
+  ...agent.releases.offer("agent", "1.1.0", program("1.1.0")),
+});
+
 /** Asks an agent for 1.1.0; gives what became of it, and what it did on the way. */
 async function upgrade({ upgrades, steps, ended } = upgradesOf()) {
-  upgrades.obey({
-    kind: "upgrade",
-    campaignId: CAMPAIGN,
-    downgrade: false,
-    ...agent.releases.offer("agent", "1.1.0", program("1.1.0")),
-  });
+  upgrades.obey(wanted());
   await ended;
   return { steps, said: upgrades.said() };
 }
@@ -156,4 +158,29 @@ test("R31: a trial that cannot be read for a moment is gone on with at the next 
 
   expect(upgrades.said()).toEqual({ campaignId: CAMPAIGN, state: "installing" });
   expect(files.sign.read()).toMatchObject({ pid: process.pid, answered: true });
+});
+
+test("R31: what an earlier trial's agent said of itself is not held to the new version", async () => {
+  const files = trialFiles(agent.directory);
+  await files.sign.write({ pid: process.pid, start: "1", answered: true, failures: 1 });
+
+  await upgrade();
+
+  expect(files.trial.read()).toMatchObject({ state: "trying", version: "1.1.0" });
+  expect(files.sign.read()).toBeUndefined();
+});
+
+test("R31: how a trial ended is told for as long as its upgrade is asked for, which is not carried out again", async () => {
+  const files = trialFiles(agent.directory);
+  await files.trial.write({ ...trialOf(), state: "rolled_back", detail: "unwell" });
+  const parts = upgradesOf();
+  await parts.upgrades.resume();
+  const told = { campaignId: CAMPAIGN, state: "rolled_back", detail: "unwell" };
+
+  await parts.upgrades.heard(parts.upgrades.said(), [wanted()]);
+  expect(parts.upgrades.said()).toEqual(told);
+
+  await parts.upgrades.heard(parts.upgrades.said(), []);
+  expect(parts.upgrades.said()).toBeUndefined();
+  expect([files.trial.read(), files.sign.read()]).toEqual([undefined, undefined]);
 });
