@@ -205,3 +205,13 @@ test("a session that was closed is followed by another one only when no daemon i
 
   expect(order).toEqual(["register", "heartbeat", "daemons gone", "register"]);
 });
+
+test("R34: the session's token, which a refusal repeats, is in no log", async () => {
+  plane.intercept = ({ name, token }) =>
+    name === "heartbeat" ? refusal(503, "unavailable", `no route for Bearer ${token}`) : undefined;
+
+  await run({ until: () => lines.some((line) => line.includes("no route for")) });
+
+  expect(state.token).toBeTruthy();
+  expect(lines.join("")).not.toContain(state.token);
+});

@@ -154,3 +154,7 @@ test("a job's number at a MySQL server is its own, and the same at each start", 
   expect(another.variables["MYSQL_SERVER_ID"]).not.toBe(first.variables["MYSQL_SERVER_ID"]);
   expect(first.slotName).toBe("mysql_source");
 });
+
+test("R28: a later start of a job that is copied anyway may have a gap, too", () => {
+  expect([1, 2].map((fence) => environmentOf({ snapshot: true }, fence).gapPossible)).toEqual([false, true]);
+});

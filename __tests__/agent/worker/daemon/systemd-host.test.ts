@@ -91,6 +91,17 @@ test("a daemon that was still being started when the agent died is taken up: the
   expect(found.map(({ record, secrets }) => ({ record, secrets }))).toEqual([{ record, secrets: ["canary"] }]);
 });
 
+test("a daemon of which nothing is kept is ended: nobody would know what it is for", async () => {
+  const { jobId, fence, ...kept } = recordOf();
+  systemctlAnswers([running({ jobId, fence, ...kept })]);
+  const forgotten: unknown[] = [];
+  const guard: GuardClient = { ...GUARD, forget: async (ref) => void forgotten.push(ref) };
+
+  expect(await systemdHost({ directory: join(scratch.path, "jobs"), guard, limits: LIMITS }).survivors()).toEqual([]);
+
+  expect(forgotten).toEqual([{ jobId, fence }]);
+});
+
 test("a daemon that lives is taken up although what an ended one has left cannot be removed", async () => {
   const [alive, ended] = [recordOf({ snapshotOnly: true }), recordOf({ snapshotOnly: true })];
   const directory = join(scratch.path, "jobs");
