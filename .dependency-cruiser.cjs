@@ -1,13 +1,14 @@
 /** The import table of docs/architecture.md: an arrow that is not in it fails the build. */
-const ROOMS = ["main.ts", "stacks", "modules", "agent", "control-plane", "scripts"];
+const ROOMS = ["main.ts", "command-line.ts", "stacks", "modules", "agent", "control-plane", "scripts"];
 
 const mayImport = {
-  "main.ts": ["stacks"],
+  "main.ts": ["stacks", "command-line.ts"],
+  "command-line.ts": [],
   stacks: ["stacks", "modules"],
   modules: ["modules"],
   agent: ["agent", "control-plane/protocol"],
-  "control-plane": ["control-plane"],
-  scripts: ["scripts", "modules", "control-plane"],
+  "control-plane": ["control-plane", "command-line.ts"],
+  scripts: ["scripts", "modules", "control-plane", "command-line.ts"],
 };
 
 const path = (room) => (room.endsWith(".ts") ? `^${room.replace(".", "\\.")}$` : `^${room}/`);
@@ -18,7 +19,7 @@ const roomRules = ROOMS.map((room) => ({
   severity: "error",
   from: { path: path(room) },
   to: {
-    path: "^(main\\.ts$|stacks/|modules/|agent/|control-plane/|scripts/|__tests__/)",
+    path: "^(main\\.ts$|command-line\\.ts$|stacks/|modules/|agent/|control-plane/|scripts/|__tests__/)",
     pathNot: mayImport[room].map(path),
   },
 }));

@@ -1,41 +1,50 @@
 /** The CDKTF app: one stack for each YAML document in deployments/. `npm run synth -- --help` says more. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { parseArgs } from "node:util";
+import { Command } from "commander";
+import { examples, fail, parse } from "./command-line";
 import { deploymentSchema } from "./stacks/deployment-schema";
 import { deploymentFiles, readDeployments } from "./stacks/deployments";
 import { KINDS } from "./stacks/kinds";
 import { InvalidDeployments } from "./stacks/problem";
 import { synthesize } from "./stacks/synthesize";
 
-const HELP = `npm run synth -- [options] [FILE...]
+interface Options {
+  readonly output?: string;
+  readonly schema?: string;
+}
 
-Writes Terraform JSON for every deployment; no Terraform is needed. Without FILE, the files are those named in
-HOLDFAST_DEPLOYMENTS (separated by spaces), else every .yaml file in deployments/.
-
-  --output DIR   where to write (default: CDKTF_OUTDIR, else cdktf.out)
-  --schema FILE  write the JSON Schema of deployments for editors instead
-  --help         show this
-
-Examples:
-  npm run synth
-  npm run synth -- deployments/ez-cdc-production.yaml
-  npx cdktf deploy production
-`;
-
-function main(): void {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: { output: { type: "string" }, schema: { type: "string" }, help: { type: "boolean" } },
+const program = new Command("npm run synth --")
+  .description("Write Terraform JSON for every deployment; no Terraform is needed")
+  .argument(
+    "[file...]",
+    "documents (default: those named in HOLDFAST_DEPLOYMENTS, separated by spaces, else every .yaml file in deployments/)",
+  )
+  .option("--output <directory>", "where to write it (default: CDKTF_OUTDIR, else cdktf.out)")
+  .option("--schema <file>", "write the JSON Schema of deployments for editors instead")
+  .addHelpText(
+    "after",
+    examples(
+      "npm run synth",
+      "npm run synth -- deployments/ez-cdc-production.yaml",
+      "npx cdktf deploy production",
+    ),
+  )
+  .action((files: readonly string[], { output, schema }: Options) => {
+    try {
+      if (schema !== undefined) writeSchema(schema);
+      else synthesizeFiles(chosenFiles(files), output ?? process.env.CDKTF_OUTDIR ?? "cdktf.out");
+    } catch (error) {
+      if (!(error instanceof InvalidDeployments)) return fail(error);
+      const count = error.problems.length;
+      console.error(`${error.message}\n${count} ${count === 1 ? "problem" : "problems"}; nothing was written`);
+      process.exitCode = 1;
+    }
   });
-  if (values.help) {
-    process.stdout.write(HELP);
-  } else if (values.schema !== undefined) {
-    mkdirSync(dirname(values.schema), { recursive: true });
-    writeFileSync(values.schema, `${JSON.stringify(deploymentSchema(KINDS), null, 2)}\n`);
-  } else {
-    synthesizeFiles(chosenFiles(positionals), values.output ?? process.env.CDKTF_OUTDIR ?? "cdktf.out");
-  }
+
+function writeSchema(file: string): void {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify(deploymentSchema(KINDS), null, 2)}\n`);
 }
 
 function chosenFiles(named: readonly string[]): readonly string[] {
@@ -59,14 +68,4 @@ function synthesizeFiles(files: readonly string[], outdir: string): void {
   }
 }
 
-try {
-  main();
-} catch (error) {
-  if (error instanceof InvalidDeployments) {
-    const count = error.problems.length;
-    console.error(`${error.message}\n${count} ${count === 1 ? "problem" : "problems"}; nothing was written`);
-  } else {
-    console.error(error instanceof Error ? error.message : error);
-  }
-  process.exitCode = 1;
-}
+void parse(program);

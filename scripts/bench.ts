@@ -1,5 +1,6 @@
 /** `npm run bench`: what things cost on this machine, each figure beside one to compare it with. */
 import { Command } from "commander";
+import { examples, parse } from "../command-line";
 import type { Bench, Measurement } from "./bench/bench";
 import { clusterPlan } from "./bench/cluster-plan";
 import { imports } from "./bench/imports";
@@ -42,11 +43,11 @@ const BENCHES: readonly Bench[] = [
 ];
 const names = BENCHES.map(({ name }) => name);
 
-new Command("npm run bench --")
+const program = new Command("npm run bench --")
   .description("Measure what things cost. Processor time and memory are the least of three runs.")
   .argument("[name...]", `the benches to run: ${names.join(", ")} (default: all)`)
   .option("--json", "print one JSON document instead of tables")
-  .addHelpText("after", "\nExamples:\n  npm run bench\n  npm run bench -- synth --json")
+  .addHelpText("after", examples("npm run bench", "npm run bench -- synth --json"))
   .action(async (chosen: string[], { json = false }: { json?: boolean }, command: Command) => {
     const unknown = chosen.find((name) => !names.includes(name));
     if (unknown !== undefined) {
@@ -64,8 +65,9 @@ new Command("npm run bench --")
     if (json) {
       console.log(JSON.stringify(results, null, 2));
     }
-  })
-  .parseAsync();
+  });
+
+void parse(program);
 
 function table(measurements: readonly Measurement[]): string {
   const columns = [...new Set(measurements.flatMap(({ figures }) => Object.keys(figures)))];

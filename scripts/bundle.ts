@@ -5,7 +5,9 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { compress } from "brotli-wasm";
+import { Command } from "commander";
 import { type BuildOptions, buildSync } from "esbuild";
+import { examples, parse } from "../command-line";
 
 const PROGRAMS: Readonly<Record<string, string>> = {
   node: "agent/node/main.ts",
@@ -52,9 +54,11 @@ const BUILDS: readonly BuildOptions[] = [
   { entryPoints: OPERATOR, banner: { js: `${REFUSE_OLD_NODE}${REQUIRE}` } },
 ];
 
-for (const build of BUILDS) {
-  for (const { path, contents } of buildSync({ ...OPTIONS, ...build }).outputFiles ?? []) {
-    replace(path, SELF_UNPACKING.includes(basename(path)) ? selfUnpacking(contents) : contents);
+function bundle(): void {
+  for (const build of BUILDS) {
+    for (const { path, contents } of buildSync({ ...OPTIONS, ...build }).outputFiles ?? []) {
+      replace(path, SELF_UNPACKING.includes(basename(path)) ? selfUnpacking(contents) : contents);
+    }
   }
 }
 
@@ -75,3 +79,10 @@ function replace(path: string, contents: Uint8Array): void {
   writeFileSync(partial, contents);
   renameSync(partial, path);
 }
+
+const program = new Command("npm run bundle --")
+  .description("Build the programs that user data, releases and published modules carry, in dist/")
+  .addHelpText("after", examples("npm run bundle"))
+  .action(bundle);
+
+void parse(program);

@@ -1,8 +1,9 @@
 import { Command } from "commander";
+import { examples, parse } from "../command-line";
+import { version } from "../package.json";
 import { operatorCommands } from "./operator/commands";
 import { rehearseCommand } from "./rehearse/rehearse-command";
 import { awsSurroundings } from "./rolling-update/cli/aws-surroundings";
-import { parse } from "./rolling-update/cli/parse";
 import { rollCommand } from "./rolling-update/cli/roll-command";
 
 const exit = (code: number) => {
@@ -21,8 +22,18 @@ const GROUPS: readonly Command[] = [
   rehearseCommand({ stdout: process.stdout, stderr: process.stderr, exit }),
 ];
 
+const HELP = examples(
+  "holdfast rehearse zookeeper",
+  "holdfast roll plan --cluster orders.json",
+  "holdfast job create orders --source orders-db --sink warehouse --tables public.orders",
+  "holdfast job create --help",
+);
+
 async function main(): Promise<void> {
-  const program = new Command("holdfast").description("worker fleets and stateful nodes on AWS");
+  const program = new Command("holdfast")
+    .description("worker fleets and stateful nodes on AWS")
+    .version(version)
+    .addHelpText("after", HELP);
   for (const group of GROUPS) program.addCommand(group);
   await parse(program);
 }

@@ -6,6 +6,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
+import { Command } from "commander";
+import { examples, parse } from "../command-line";
 import { placeInPage } from "./place-in-page";
 import { progress } from "./rolling-update/cli/progress";
 import { rollCommand } from "./rolling-update/cli/roll-command";
@@ -70,5 +72,12 @@ export async function recordRoll(): Promise<string> {
 }
 
 if (require.main === module) {
-  void recordRoll().then((session) => writeFileSync(PAGE, placeInPage(readFileSync(PAGE, "utf8"), "session", session)));
+  const program = new Command("npm run record-roll --")
+    .description(`Record the terminal session in ${PAGE} anew, in the simulator`)
+    .addHelpText("after", examples("npm run record-roll"))
+    .action(async () => {
+      const session = await recordRoll();
+      writeFileSync(PAGE, placeInPage(readFileSync(PAGE, "utf8"), "session", session));
+    });
+  void parse(program);
 }

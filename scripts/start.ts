@@ -1,6 +1,7 @@
 /** `npm start`: what this repository does, shown on its own examples and on this machine. */
 import { resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
+import { examples, parse } from "../command-line";
 import { Interrupts } from "./interrupts";
 import { applyToEmulator, type EmulatedApply } from "./start/emulated-apply";
 import { renderApply, renderStack } from "./start/report";
@@ -86,7 +87,7 @@ class Once<T> {
   }
 }
 
-const options = new Command("npm start --")
+const program = new Command("npm start --")
   .description(
     "Synthesize every example deployment, sum each up, and apply one to an emulated AWS where there are the tools. Bring up a local " +
       "fleet: PostgreSQL, the control plane, and two workers that copy a shop's orders from one database to another.",
@@ -105,27 +106,35 @@ const options = new Command("npm start --")
   .option("--rate <number>", "orders a second", parseWhole, 20)
   .addHelpText(
     "after",
-    "\nExamples:\n  npm start\n  npm start -- --stack content-backup\n  npm start -- --no-apply --once --rows 1000\n" +
-      "  npm start -- --no-apply --json",
+    examples(
+      "npm start",
+      "npm start -- --stack content-backup",
+      "npm start -- --no-apply --once --rows 1000",
+      "npm start -- --no-apply --json",
+    ),
   )
-  .parse()
-  .opts<Options>();
+  .action(run);
+
+void parse(program);
 
 function parseWhole(text: string): number {
   if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError("write a whole number from 1 to 999999");
   return Number(text);
 }
 
-const interrupts = new Interrupts();
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.on(signal, () => {
-    interrupts.hear();
-    if (interrupts.second.aborted) process.exit(130);
-  });
+async function run(options: Options): Promise<void> {
+  const interrupts = new Interrupts();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => {
+      interrupts.hear();
+      if (interrupts.second.aborted) process.exit(130);
+    });
+  }
+  try {
+    await start(options, interrupts);
+  } catch (error) {
+    const { aborted } = interrupts.first;
+    console.error(aborted ? "interrupted; nothing is left running" : String((error as Error).message));
+    process.exitCode = aborted ? 130 : 1;
+  }
 }
-
-start(options, interrupts).catch((error: unknown) => {
-  const { aborted } = interrupts.first;
-  console.error(aborted ? "interrupted; nothing is left running" : String((error as Error).message));
-  process.exitCode = aborted ? 130 : 1;
-});

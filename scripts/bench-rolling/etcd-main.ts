@@ -1,4 +1,6 @@
 /** `npm run bench:etcd-roll`: a real etcd cluster rolled under writes, beside a killed leader. Needs `etcd` on PATH. */
+import { Command } from "commander";
+import { examples, parse } from "../../command-line";
 import { rollEtcd } from "./etcd-roll";
 
 async function main(): Promise<void> {
@@ -12,4 +14,11 @@ async function main(): Promise<void> {
   console.log(`ratio: ${(numbers.killGapMs / numbers.rollGapMs).toFixed(1)}`);
 }
 
-void main();
+const program = new Command("npm run bench:etcd-roll --")
+  .description(
+    "Roll a real etcd cluster under writes, then kill its leader, and print how long each kept writes from being acknowledged",
+  )
+  .addHelpText("after", `\nNeeds etcd on PATH.\n${examples("npm run bench:etcd-roll")}`)
+  .action(main);
+
+void parse(program);

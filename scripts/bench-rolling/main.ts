@@ -1,5 +1,7 @@
 /** `npm run bench:rolling`: the tables of docs/rolling-update.md, measured in the simulator, the same on every machine. */
 import { readFileSync, writeFileSync } from "node:fs";
+import { Command } from "commander";
+import { examples, parse } from "../../command-line";
 import { placeInPage } from "../place-in-page";
 import { faultsOf } from "./compare";
 import { overheadOf } from "./overhead";
@@ -82,4 +84,9 @@ async function main(): Promise<void> {
   writeFileSync(DOCUMENT, document);
 }
 
-void main();
+const program = new Command("npm run bench:rolling --")
+  .description(`Measure the tables of ${DOCUMENT} anew, in the simulator, and write them there`)
+  .addHelpText("after", examples("npm run bench:rolling"))
+  .action(main);
+
+void parse(program);

@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
+import { examples, parse } from "../../command-line";
 import { reportText } from "./report";
 import { runChaos } from "./run";
 
@@ -27,7 +28,7 @@ const positive = (text: string): number => {
   return value;
 };
 
-new Command("npm run chaos --")
+const program = new Command("npm run chaos --")
   .description(
     "Run 3 workers, 2 copies of the control plane and 3 PostgreSQL servers, kill, freeze and part them, and check that no row is lost and no job ran twice.",
   )
@@ -40,14 +41,13 @@ new Command("npm run chaos --")
   .addHelpText(
     "after",
     `
-Ends with 0 when every promise was kept, 1 when one was broken, 2 when the fleet could not be run.
-
-Examples:
-  npm run chaos -- --minutes 10 --seed 7
-  npm run --silent chaos -- --faults 15 --jobs 6 --json`,
+Ends with 0 when every promise was kept, 1 when one was broken, 2 when the fleet could not be run, 64 for a mistake in
+the command line, 130 when it was interrupted before that was known.
+${examples("npm run chaos -- --minutes 10 --seed 7", "npm run --silent chaos -- --faults 15 --jobs 6 --json")}`,
   )
-  .action(run)
-  .parseAsync();
+  .action(run);
+
+void parse(program);
 
 async function run(options: Options): Promise<void> {
   const seed = options.seed ?? Math.floor(Math.random() * 1e9);

@@ -2,11 +2,12 @@
  * `npm run smoke:aws`: the rolling update's commands on a real account. Opt-in, and no part of any test run: it needs
  * credentials, and a cluster.
  */
+import { USAGE } from "../../command-line";
 import { awsSurroundings } from "../rolling-update/cli/aws-surroundings";
 import { EXIT } from "../rolling-update/cli/exit-codes";
 import { smoke } from "./smoke";
 
-const USAGE = `usage: HOLDFAST_AWS_SMOKE=<manifest> [HOLDFAST_AWS_SMOKE_REPLACE=<node>] npm run --silent smoke:aws [-- <options of roll run>]
+const HELP = `usage: HOLDFAST_AWS_SMOKE=<manifest> [HOLDFAST_AWS_SMOKE_REPLACE=<node>] npm run --silent smoke:aws [-- <options of roll run>]
 
 HOLDFAST_AWS_SMOKE          the cluster's manifest: a plan of it is made, and nothing changed
 HOLDFAST_AWS_SMOKE_REPLACE  the id of the one node that is replaced as well
@@ -19,8 +20,8 @@ Examples:
 async function main(): Promise<number> {
   const { HOLDFAST_AWS_SMOKE: cluster, HOLDFAST_AWS_SMOKE_REPLACE: replace } = process.env;
   if (!cluster) {
-    process.stderr.write(USAGE);
-    return EXIT.usage;
+    process.stderr.write(HELP);
+    return USAGE;
   }
   const options = process.argv.slice(2);
   const report = await smoke(awsSurroundings, { cluster, ...(replace ? { replace } : {}), options });

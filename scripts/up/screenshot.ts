@@ -3,6 +3,8 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { Command } from "commander";
+import { examples, parse } from "../../command-line";
 import { run } from "../emulator/child";
 import { startFleet } from "./fleet";
 
@@ -29,4 +31,10 @@ async function main(picture: string): Promise<void> {
   }
 }
 
-void main(process.argv[2] ?? "docs/status-page.png");
+const program = new Command("npm run screenshot --")
+  .description("Bring up a local fleet and take a picture of its status page once figures have come")
+  .argument("[picture]", "where to write it", "docs/status-page.png")
+  .addHelpText("after", `\nNeeds one of ${BROWSERS.join(", ")}.\n${examples("npm run screenshot -- picture.png")}`)
+  .action(main);
+
+void parse(program);

@@ -1,7 +1,7 @@
 import type { RollError, RollErrorCode } from "../roll-error";
 import type { Outcome } from "../roll-ports";
 
-/** What the shell is told. Stable: scripts and CI depend on them. */
+/** What the shell is told, besides of a mistake in the command line. Stable: scripts and CI depend on them. */
 export const EXIT = {
   done: 0,
   nodeFailed: 1,
@@ -13,7 +13,6 @@ export const EXIT = {
   cloudRefused: 7,
   rolledBack: 8,
   handedOver: 9,
-  usage: 64,
 } as const;
 
 const BY_CODE: Partial<Record<RollErrorCode, number>> = {
