@@ -1,10 +1,12 @@
 /** One copy of the control plane, configured by its environment; ends on SIGTERM or SIGINT once it has answered what is under way. */
+import { Command } from "commander";
+import { examples, parse } from "../command-line";
 import { cloudWatchBacklog } from "./api/cloudwatch";
-import { readConfiguration } from "./api/config";
+import { readConfiguration, VARIABLES } from "./api/config";
 import { createLogger } from "./api/logger";
 import { startControlPlane } from "./api/server";
 
-async function main(): Promise<void> {
+async function run(): Promise<void> {
   const { logLevel, cloudWatchNamespace, ...configuration } = readConfiguration(process.env);
   const controlPlane = await startControlPlane({
     ...configuration,
@@ -18,7 +20,22 @@ async function main(): Promise<void> {
   process.once("SIGINT", stop);
 }
 
-main().catch((error: Error) => {
-  console.error(error.message);
-  process.exit(1);
-});
+const program = new Command("node --import tsx control-plane/main.ts")
+  .description("Run one copy of the control plane until SIGTERM or SIGINT, configured by its environment")
+  .addHelpText(
+    "after",
+    `
+Variables:
+${Object.entries(VARIABLES)
+  .map(([name, says]) => `  ${name.padEnd(31)}${says}`)
+  .join("\n")}
+${examples("DATABASE_URL=postgres://… HOLDFAST_KEYRING=k1:… node --import tsx control-plane/main.ts")}`,
+  )
+  .action(() =>
+    run().catch((error: Error) => {
+      console.error(error.message);
+      process.exit(1);
+    }),
+  );
+
+void parse(program);

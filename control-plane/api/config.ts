@@ -6,11 +6,11 @@ import type { StatusPageAccess } from "./status-routes";
 
 const milliseconds = z.string().regex(/^\d+$/, "write milliseconds as a whole number").transform(Number);
 
+const databaseUrl = (variable: string) =>
+  z.url({ protocol: /^postgres(ql)?$/, error: `set ${variable} to postgres://user:password@host/database` });
+
 const Environment = z.object({
-  DATABASE_URL: z.url({
-    protocol: /^postgres(ql)?$/,
-    error: "set DATABASE_URL to postgres://user:password@host/database",
-  }),
+  DATABASE_URL: databaseUrl("DATABASE_URL"),
   HOLDFAST_KEYRING: z.string({
     error: "set HOLDFAST_KEYRING to id:64-hex-digits; several with commas, the current one first",
   }),
@@ -41,6 +41,23 @@ const Environment = z.object({
   HOLDFAST_WORKER_LEASE_MS: milliseconds.optional(),
   HOLDFAST_SERVER_LEASE_MS: milliseconds.optional(),
 });
+
+/** What each variable says, for a person. */
+export const VARIABLES: Readonly<Record<keyof typeof Environment.shape, string>> = {
+  DATABASE_URL: "postgres://user:password@host/database; or DATABASE_URL_FILE, a file with it",
+  HOLDFAST_KEYRING: "keys that seal credentials, id:64-hex-digits, the current one first; or HOLDFAST_KEYRING_FILE",
+  HOLDFAST_HOST: "where to listen (default: 127.0.0.1)",
+  HOLDFAST_PORT: "where to listen (default: 7600)",
+  HOLDFAST_OPERATOR_TOKEN_FILE: "where a start that finds no operator writes the first one's token (default: nowhere)",
+  HOLDFAST_STATUS_PAGE: "off, token or open: who sees the status page (default: token)",
+  HOLDFAST_RETENTION_DAYS: "how long deleted jobs, closed sessions and ended tokens are kept (default: 30)",
+  HOLDFAST_AUDIT_RETENTION_DAYS: "how long entries of the audit log are kept, at least 90 (default: 365)",
+  HOLDFAST_CLOUDWATCH_NAMESPACE: "{product}/workers: where the backlog of each pool is published (default: nowhere)",
+  HOLDFAST_LOG_LEVEL: "debug, info, warn or error (default: info)",
+  HOLDFAST_HEARTBEAT_MS: "how often a worker renews its lease (default: 5000)",
+  HOLDFAST_WORKER_LEASE_MS: "how long a worker may run daemons after a heartbeat (default: 15000)",
+  HOLDFAST_SERVER_LEASE_MS: "how long after it others get the worker's jobs (default: 30000)",
+};
 
 export interface Configuration {
   readonly databaseUrl: string;
@@ -89,6 +106,13 @@ export function readConfiguration(environment: Variables): Configuration {
     ...(data.HOLDFAST_OPERATOR_TOKEN_FILE && { operatorTokenFile: data.HOLDFAST_OPERATOR_TOKEN_FILE }),
     timing: timing.data,
   };
+}
+
+/** The address of a database, for a program that needs no more of the environment. @throws Error saying what to write */
+export function readDatabaseUrl(environment: Variables, variable: string): string {
+  const parsed = databaseUrl(variable).safeParse(environment[variable]);
+  if (parsed.success) return parsed.data;
+  throw new Error(parsed.error.issues[0]?.message);
 }
 
 /** A line break at the end does not belong to a secret. */
