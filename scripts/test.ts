@@ -6,11 +6,18 @@
  * with one line that names them; with HOLDFAST_REQUIRE=all a missing tool is a failure. Other arguments go to jest.
  */
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { node22 } from "./node22";
 import { missingCommands, TEST_TIERS } from "./test-tiers";
+
+interface Report {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numPendingTests: number;
+  readonly numRuntimeErrorTestSuites: number;
+}
 
 const ON_NODE_22 = "--node22";
 const onNode22 = process.argv.includes(ON_NODE_22);
@@ -53,22 +60,31 @@ const jest = spawnSync(
     ]),
   ],
   {
-    stdio: ["inherit", "ignore", "inherit"],
+    stdio: ["inherit", "pipe", "inherit"],
+    encoding: "utf8",
+    maxBuffer: Number.POSITIVE_INFINITY,
     // Programs that tests start by the name `node` are this one too.
     env: { ...process.env, PATH: [...(onNode22 ? [dirname(node)] : []), process.env.PATH].join(delimiter) },
   },
 );
 
 try {
-  const { numPassedTests, numFailedTests, numPendingTests, numRuntimeErrorTestSuites } = JSON.parse(
-    readFileSync(report, "utf8"),
-  );
-  const version = execFileSync(node, ["--version"], { encoding: "utf8" }).trim();
-  console.log(`Node.js ${version}, ${Math.round((performance.now() - startedMs) / 1_000)} s:`);
-  console.log(
-    `${numPassedTests} passed, ${numFailedTests + numRuntimeErrorTestSuites} failed, ${numPendingTests} skipped`,
-  );
+  tell(existsSync(report) ? JSON.parse(readFileSync(report, "utf8")) : jest.stdout);
 } finally {
   rmSync(scratch, { recursive: true });
 }
-process.exit(jest.status ?? 1);
+process.exitCode = jest.status ?? 1;
+
+/** What jest has done. It writes no report where it runs no test, as with `--help`, and the names alone with `--listTests`. */
+function tell(done: Report | readonly string[] | string): void {
+  if (typeof done === "string") {
+    process.stdout.write(done);
+  } else if ("length" in done) {
+    console.log(done.join("\n"));
+  } else {
+    const version = execFileSync(node, ["--version"], { encoding: "utf8" }).trim();
+    const failed = done.numFailedTests + done.numRuntimeErrorTestSuites;
+    console.log(`Node.js ${version}, ${Math.round((performance.now() - startedMs) / 1_000)} s:`);
+    console.log(`${done.numPassedTests} passed, ${failed} failed, ${done.numPendingTests} skipped`);
+  }
+}
