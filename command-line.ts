@@ -1,4 +1,4 @@
-import { type Command, CommanderError } from "commander";
+import type { Command, CommanderError } from "commander";
 
 /** What the shell is told of a mistake in the command line. */
 export const USAGE = 64;
@@ -14,14 +14,16 @@ export async function parse(program: Command): Promise<void> {
   try {
     await program.parseAsync();
   } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    process.exitCode = error.exitCode === 0 ? 0 : USAGE;
+    // Told by its code: programs that take the examples alone have no room for the package.
+    const { code, exitCode } = error as CommanderError;
+    if (!code?.startsWith("commander.")) throw error;
+    process.exitCode = exitCode === 0 ? 0 : USAGE;
   }
 }
 
 /** Examples as they stand below a command's help. */
 export function examples(...lines: readonly string[]): string {
-  return ["", `Example${lines.length === 1 ? "" : "s"}:`, ...lines.map((line) => `  $ ${line}`)].join("\n");
+  return ["", "Examples:", ...lines.map((line) => `  $ ${line}`)].join("\n");
 }
 
 /** A command has not done what it was to do: why, and what comes next. */

@@ -50,7 +50,7 @@ test("what a program says of itself ends with examples", async () => {
   const { code, out, err } = await run("scripts/record-roll.ts", "--help");
 
   expect([code, err]).toEqual([0, ""]);
-  expect(out).toMatch(/^Usage: npm run record-roll -- \[options\]\n[\s\S]*\nExample:\n {2}\$ npm run record-roll\n$/);
+  expect(out).toMatch(/^Usage: npm run record-roll -- \[options\]\n[\s\S]*\nExamples:\n {2}\$ npm run record-roll\n$/);
 });
 
 test("a mistake in a command below another names that command, and one in a value does, too", async () => {

@@ -7,15 +7,17 @@ const PART = 1_000;
 /**
  * A whole list, part by part.
  * @param cursor what the list is in the order of
+ * @param from what the first part comes after
  */
 export async function listAll<Entry extends z.ZodType>(
   api: ControlPlaneApi,
   path: string,
   entry: Entry,
   cursor: (entry: z.output<Entry>) => string,
+  from = "",
 ): Promise<z.output<Entry>[]> {
   const all: z.output<Entry>[] = [];
-  for (let after = ""; ; ) {
+  for (let after = from; ; ) {
     const part = await api.get(`${path}?limit=${PART}&after=${encodeURIComponent(after)}`, z.array(entry));
     const last = part.at(-1);
     all.push(...part);

@@ -1,5 +1,7 @@
-import { type Command, Command as Commander, InvalidArgumentError, Option } from "commander";
+import { type Command, Command as Commander, Option } from "commander";
+import { examples } from "../../command-line";
 import { parseDuration } from "../rolling-update/cli/duration";
+import { refusing } from "../rolling-update/cli/roll-settings";
 import { controlCommands } from "./control/control-commands";
 import { EXIT } from "./exit-codes";
 import { removeAbandonedLabs } from "./machines/lab";
@@ -30,7 +32,11 @@ export function rehearseCommand(surroundings: Surroundings): Command {
     )
     .option("--packages <names>", "Debian packages in the containers' image, separated by commas", names)
     .option("--image <name>", "an image of one's own for the containers, in place of Debian with the packages")
-    .option("--deadline <time>", "how long the boot, and each event, may take to be well (default: 10m)", duration)
+    .option(
+      "--deadline <time>",
+      "how long the boot, and each event, may take to be well (default: 10m)",
+      refusing(parseDuration),
+    )
     .option("--output <directory>", "where report, picture, story and logs go (default: rehearsal.out/DEPLOYMENT)")
     .option("--keep", "stay up after the last event, until Ctrl-C")
     .option("--json", "print one JSON object a line, on a terminal too")
@@ -41,7 +47,7 @@ export function rehearseCommand(surroundings: Surroundings): Command {
   rehearse
     .command("clean")
     .description("remove what labs left whose process has ended: containers, volumes, networks")
-    .addHelpText("after", "\nLabs that run are not touched. Needs root.\n\nExample: holdfast rehearse clean")
+    .addHelpText("after", `\nLabs that run are not touched. Needs root.\n${examples("holdfast rehearse clean")}`)
     .action(async () => {
       const removed = await removeAbandonedLabs();
       stdout.write(
@@ -57,14 +63,6 @@ function several(value: string, before: readonly string[] = []): readonly string
 }
 
 const names = (text: string) => text.split(",").filter(Boolean);
-
-function duration(text: string): number {
-  try {
-    return parseDuration(text);
-  } catch (error) {
-    throw new InvalidArgumentError((error as Error).message);
-  }
-}
 
 const EVENT_LINES = Object.entries(EVENT_FORMS).map(
   ([name, { summary }]) => `  ${formText(name as EventName).padEnd(30)}${summary}`,

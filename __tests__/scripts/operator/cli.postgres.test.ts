@@ -131,7 +131,7 @@ it("takes a deployment from nothing to a job that a worker runs, and ends it aga
   expect(await done("audit verify")).toContain("every entry fits");
 });
 
-it("control-plane 27: verifies an audit log part by part, says how far it is, and finds the entry that is missing between two parts", async () => {
+it("control-plane 27: lists a whole audit log, verifies it part by part, says how far it is, and finds the entry that is missing between two parts", async () => {
   const { id } = JSON.parse(await done("deployment create shop --json"));
   for (let from = 0; from < 10_500; from += 500) {
     await pool.query(
@@ -142,6 +142,8 @@ it("control-plane 27: verifies an audit log part by part, says how far it is, an
   }
   const { code, out, err } = await holdfast("audit verify");
   expect([code, out, err]).toEqual([0, "every entry fits the one before\n", "10000 of 10501 entries fit\n"]);
+  expect(JSON.parse(await done("audit list --json"))).toHaveLength(10_501);
+  expect(JSON.parse(await done("audit list --after 9000 --json"))).toHaveLength(1_501);
 
   await pool.query("alter table audit_log disable trigger user");
   await pool.query("delete from audit_log where deployment_id = $1 and seq = 10001", [id]);

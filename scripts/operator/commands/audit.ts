@@ -1,36 +1,39 @@
 import { Command, InvalidArgumentError } from "commander";
 import * as z from "zod";
+import { examples } from "../../../command-line";
+import { listAll } from "../list-all";
 import { cells, deploymentAction, type OperatorContext, type OperatorSurroundings } from "../operator-command";
 import { OperatorError } from "../operator-error";
 import { table } from "../table";
 import { verifyAudit } from "../verify-audit";
 
-const Entries = z.array(z.looseObject({ seq: z.int() }));
+const Entry = z.looseObject({ seq: z.int() });
 
 export function auditCommand(surroundings: OperatorSurroundings): Command {
-  const group = new Command("audit").description("who did what: the log that is only ever added to").addHelpText(
-    "after",
-    `
-Examples:
-  $ holdfast audit list --after 500
-  $ holdfast audit verify --all-deployments`,
-  );
+  const group = new Command("audit")
+    .description("who did what: the log that is only ever added to")
+    .addHelpText("after", examples("holdfast audit list --after 500", "holdfast audit verify --all-deployments"));
 
   auditAction(
     group
       .command("list")
-      .description("list entries, oldest first, at most 500")
-      .option("--after <number>", "begin after this entry", parseEntry, 0),
+      .description("list entries, oldest first")
+      .addHelpText("after", examples("holdfast audit list --after 500"))
+      .option("--after <number>", "begin after this entry (default: with the first)", parseEntry),
     surroundings,
     async ({ api, flags, print }, base) => {
-      const entries = await api.get(`${base}/audit?after=${flags["after"]}`, Entries);
+      const from = flags["after"] === undefined ? "" : `${flags["after"]}`;
+      const entries = await listAll(api, `${base}/audit`, Entry, ({ seq }) => `${seq}`, from);
       const rows = entries.map((entry) => cells(entry, "seq", "at", "actor", "action", "subject", "detail"));
       print(entries, table(["#", "AT", "ACTOR", "ACTION", "SUBJECT", "DETAIL"], rows));
     },
   );
 
   auditAction(
-    group.command("verify").description("recompute the log's chain of hashes; fails when an entry does not fit"),
+    group
+      .command("verify")
+      .description("recompute the log's chain of hashes; fails when an entry does not fit")
+      .addHelpText("after", examples("holdfast audit verify --all-deployments")),
     surroundings,
     async ({ api, err, print }, base) => {
       const tamperedAt = await verifyAudit(api, `${base}/audit`, (upTo, newest) =>

@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import * as z from "zod";
+import { examples } from "../../../command-line";
 import { listNamed } from "../list-all";
 import {
   cells,
@@ -18,19 +19,29 @@ const ENGINES = ["postgres", "mysql", "starrocks", "snowflake"];
 const PASSWORD_FILE = "--password-file";
 
 export function datasourceCommand(surroundings: OperatorSurroundings): Command {
-  const group = new Command("datasource").description("databases that jobs read from and write to").addHelpText(
-    "after",
-    `
-Examples:
-  $ holdfast datasource create orders --engine postgres --at postgres://db.internal:5432/shop --user cdc --password-file ./password
-  $ pass show shop/cdc | holdfast datasource change orders --password-file -
-  $ holdfast datasource test orders --role source
-  $ holdfast datasource list`,
-  );
+  const group = new Command("datasource")
+    .description("databases that jobs read from and write to")
+    .addHelpText(
+      "after",
+      examples(
+        "holdfast datasource create orders --engine postgres --at postgres://db.internal:5432/shop --user cdc --password-file ./password",
+        "pass show shop/cdc | holdfast datasource change orders --password-file -",
+        "holdfast datasource test orders --role source",
+        "holdfast datasource list",
+      ),
+    );
 
   deploymentAction(
     withSettings(
-      group.command("create").description("create a datasource; its password is sealed and never shown again"),
+      group
+        .command("create")
+        .description("create a datasource; its password is sealed and never shown again")
+        .addHelpText(
+          "after",
+          examples(
+            "holdfast datasource create orders --engine postgres --at postgres://db.internal:5432/shop --user cdc --password-file ./password",
+          ),
+        ),
     ).addOption(new Option("--engine <engine>", "what it is").choices(ENGINES).makeOptionMandatory()),
     surroundings,
     async (context, base) => {
@@ -55,7 +66,10 @@ Examples:
 
   deploymentAction(
     withSettings(
-      group.command("change").description("change a datasource; jobs that run take it up with their next start"),
+      group
+        .command("change")
+        .description("change a datasource; jobs that run take it up with their next start")
+        .addHelpText("after", examples("pass show shop/cdc | holdfast datasource change orders --password-file -")),
     ),
     surroundings,
     async (context, base) => {
@@ -79,7 +93,7 @@ Examples:
   );
 
   deploymentAction(
-    group.command("list").description("list datasources"),
+    group.command("list").description("list datasources").addHelpText("after", examples("holdfast datasource list")),
     surroundings,
     async ({ api, print }, base) => {
       const all = await listNamed(api, `${base}/datasources`, Listed);
@@ -89,7 +103,11 @@ Examples:
   );
 
   deploymentAction(
-    group.command("show").description("show a datasource, without its password").argument("<name>", "name or id"),
+    group
+      .command("show")
+      .description("show a datasource, without its password")
+      .addHelpText("after", examples("holdfast datasource show orders"))
+      .argument("<name>", "name or id"),
     surroundings,
     async (context, base) => {
       const datasource = await found(context, base, context.args[0] ?? "");
@@ -101,6 +119,7 @@ Examples:
     group
       .command("test")
       .description("let a worker test the connection, step by step; fails when a step fails")
+      .addHelpText("after", examples("holdfast datasource test orders --role source"))
       .argument("<name>", "name or id")
       .addOption(
         new Option("--role <role>", "what it is to be used as").choices(["source", "sink"]).makeOptionMandatory(),
@@ -115,7 +134,11 @@ Examples:
   );
 
   deploymentAction(
-    group.command("delete").description("delete a datasource that no job uses").argument("<name>", "name or id"),
+    group
+      .command("delete")
+      .description("delete a datasource that no job uses")
+      .addHelpText("after", examples("holdfast datasource delete orders"))
+      .argument("<name>", "name or id"),
     surroundings,
     async (context, base) => {
       const { id, name } = await found(context, base, context.args[0] ?? "");

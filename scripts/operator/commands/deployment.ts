@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import * as z from "zod";
+import { examples } from "../../../command-line";
 import { listAll, listNamed } from "../list-all";
 import { cells, Listed, type OperatorSurroundings, oneOf, operatorAction } from "../operator-command";
 import { facts, table } from "../table";
@@ -16,17 +17,14 @@ export function deploymentCommand(surroundings: OperatorSurroundings): Command {
     .description("deployments of the control plane: each has its own datasources, jobs, workers and tokens")
     .addHelpText(
       "after",
-      `
-Examples:
-  $ holdfast deployment create shop
-  $ holdfast deployment list --json
-  $ holdfast deployment show shop`,
+      examples("holdfast deployment create shop", "holdfast deployment list --json", "holdfast deployment show shop"),
     );
 
   operatorAction(
     group
       .command("create")
       .description("create a deployment")
+      .addHelpText("after", examples("holdfast deployment create shop"))
       .argument("<name>", "letters, digits, dots, dashes, underscores"),
     surroundings,
     async ({ api, args: [name = ""], print }) => {
@@ -38,19 +36,30 @@ Examples:
     },
   );
 
-  operatorAction(group.command("list").description("list deployments"), surroundings, async ({ api, print }) => {
-    const all = await listNamed(api, DEPLOYMENTS, Listed);
-    print(
-      all,
-      table(
-        ["NAME", "ID"],
-        all.map((each) => cells(each, "name", "id")),
-      ),
-    );
-  });
+  operatorAction(
+    group
+      .command("list")
+      .description("list deployments")
+      .addHelpText("after", examples("holdfast deployment list --json")),
+    surroundings,
+    async ({ api, print }) => {
+      const all = await listNamed(api, DEPLOYMENTS, Listed);
+      print(
+        all,
+        table(
+          ["NAME", "ID"],
+          all.map((each) => cells(each, "name", "id")),
+        ),
+      );
+    },
+  );
 
   operatorAction(
-    group.command("show").description("sum a deployment up").argument("<name>", "name or id"),
+    group
+      .command("show")
+      .description("sum a deployment up")
+      .addHelpText("after", examples("holdfast deployment show shop"))
+      .argument("<name>", "name or id"),
     surroundings,
     async ({ api, args: [wanted = ""], print }) => {
       const all = await listNamed(api, DEPLOYMENTS, Listed);

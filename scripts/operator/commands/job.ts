@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import * as z from "zod";
+import { examples } from "../../../command-line";
 import { listNamed } from "../list-all";
 import {
   cells,
@@ -34,20 +35,26 @@ const WISHES = {
 } as const;
 
 export function jobCommand(surroundings: OperatorSurroundings): Command {
-  const group = new Command("job").description("jobs: what is copied from where to where").addHelpText(
-    "after",
-    `
-Examples:
-  $ holdfast job create orders --source orders-db --sink warehouse --tables public.orders,public.items
-  $ holdfast job list
-  $ holdfast job show orders --json
-  $ holdfast job pause orders && holdfast job run orders`,
-  );
+  const group = new Command("job")
+    .description("jobs: what is copied from where to where")
+    .addHelpText(
+      "after",
+      examples(
+        "holdfast job create orders --source orders-db --sink warehouse --tables public.orders,public.items",
+        "holdfast job list",
+        "holdfast job show orders --json",
+        "holdfast job pause orders && holdfast job run orders",
+      ),
+    );
 
   deploymentAction(
     group
       .command("create")
       .description("create a job and run it")
+      .addHelpText(
+        "after",
+        examples("holdfast job create orders --source orders-db --sink warehouse --tables public.orders,public.items"),
+      )
       .argument("<name>", "its name in the deployment")
       .requiredOption("--source <datasource>", "name or id of the datasource to read")
       .requiredOption("--sink <datasource>", "name or id of the datasource to write")
@@ -57,13 +64,13 @@ Examples:
       .option("--pool <pool>", "the pool of workers that may run it", "default")
       .option("--label <key=value>", "a label its worker must have; may be repeated", collectPair)
       .option("--option <key=value>", "a setting of the daemon; may be repeated", collectPair)
-      .option("--priority <number>", "0 to 1000, smaller is sooner", parseWhole)
-      .option("--max-retries <number>", "failures in a row before it is given up", parseWhole)
+      .option("--priority <number>", "0 to 1000, smaller is sooner (default: 100)", parseWhole)
+      .option("--max-retries <number>", "failures in a row before it is given up (default: 10)", parseWhole)
       .addOption(
-        new Option("--on-disconnect <what>", "what its worker does when the control plane is out of reach").choices([
-          "stop",
-          "keep",
-        ]),
+        new Option(
+          "--on-disconnect <what>",
+          "what its worker does when the control plane is out of reach (default: stop)",
+        ).choices(["stop", "keep"]),
       ),
     surroundings,
     async (context, base) => {
@@ -94,18 +101,26 @@ Examples:
     },
   );
 
-  deploymentAction(group.command("list").description("list jobs"), surroundings, async ({ api, print }, base) => {
-    const all = await listNamed(api, `${base}/jobs`, Job);
-    const rows = all.map((job) => [
-      ...cells(job, "name", "state", "phase", "workerId", "source", "sink"),
-      job.metrics?.lagMs === undefined ? "" : `${job.metrics.lagMs} ms`,
-      ...cells(job, "failures"),
-    ]);
-    print(all, table(["NAME", "STATE", "PHASE", "WORKER", "SOURCE", "SINK", "LAG", "FAILURES"], rows));
-  });
+  deploymentAction(
+    group.command("list").description("list jobs").addHelpText("after", examples("holdfast job list")),
+    surroundings,
+    async ({ api, print }, base) => {
+      const all = await listNamed(api, `${base}/jobs`, Job);
+      const rows = all.map((job) => [
+        ...cells(job, "name", "state", "phase", "workerId", "source", "sink"),
+        job.metrics?.lagMs === undefined ? "" : `${job.metrics.lagMs} ms`,
+        ...cells(job, "failures"),
+      ]);
+      print(all, table(["NAME", "STATE", "PHASE", "WORKER", "SOURCE", "SINK", "LAG", "FAILURES"], rows));
+    },
+  );
 
   deploymentAction(
-    group.command("show").description("show a job, and the last output of its daemon").argument("<name>", "name or id"),
+    group
+      .command("show")
+      .description("show a job, and the last output of its daemon")
+      .addHelpText("after", examples("holdfast job show orders --json"))
+      .argument("<name>", "name or id"),
     surroundings,
     async (context, base) => {
       const { id } = await found(context, base);
@@ -117,7 +132,11 @@ Examples:
 
   for (const [wish, description] of Object.entries(WISHES)) {
     deploymentAction(
-      group.command(wish).description(description).argument("<name>", "name or id"),
+      group
+        .command(wish)
+        .description(description)
+        .addHelpText("after", examples(`holdfast job ${wish} orders`))
+        .argument("<name>", "name or id"),
       surroundings,
       async (context, base) => {
         const { id, name, state: before } = await found(context, base);

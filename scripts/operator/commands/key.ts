@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import * as z from "zod";
+import { examples } from "../../../command-line";
 import { type OperatorSurroundings, operatorAction } from "../operator-command";
 
 export function keyCommand(surroundings: OperatorSurroundings): Command {
@@ -7,12 +8,13 @@ export function keyCommand(surroundings: OperatorSurroundings): Command {
     "after",
     `
 Put a new key first in HOLDFAST_KEYRING, restart every copy, rotate, then drop the old key.
-
-Examples:
-  $ holdfast key rotate`,
+${examples("holdfast key rotate")}`,
   );
   operatorAction(
-    group.command("rotate").description("wrap every sealed password with the keyring's first key"),
+    group
+      .command("rotate")
+      .description("wrap every sealed password with the keyring's first key")
+      .addHelpText("after", examples("holdfast key rotate")),
     surroundings,
     async ({ api, print }) => {
       const rotated = await api.post("/api/v1/keys/rotate", {}, z.object({ key: z.string(), wrapped: z.int() }));

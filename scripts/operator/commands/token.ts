@@ -1,7 +1,9 @@
 import { chmodSync, writeFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
 import * as z from "zod";
+import { examples } from "../../../command-line";
 import { parseDuration } from "../../rolling-update/cli/duration";
+import { refusing } from "../../rolling-update/cli/roll-settings";
 import { listById } from "../list-all";
 import { cells, deploymentAction, type OperatorContext, type OperatorSurroundings } from "../operator-command";
 import { OperatorError } from "../operator-error";
@@ -17,26 +19,27 @@ export function tokenCommand(surroundings: OperatorSurroundings): Command {
       "after",
       `
 A token is written to a file that only you can read, and shown nowhere. Write it to - to pipe it into a store of secrets.
-
-Examples:
-  $ holdfast token create --kind deployment --out ./deployment-token
-  $ holdfast token create --kind deployment --out - | aws secretsmanager put-secret-value --secret-id shop --secret-string file:///dev/stdin
-  $ holdfast token create --all-deployments --out ./operator-token --expires-in 720h
-  $ holdfast token rotate 6d0c1b7e-… --overlap 2h --out ./deployment-token
-  $ holdfast token revoke 6d0c1b7e-…`,
+${examples(
+  "holdfast token create --kind deployment --out ./deployment-token",
+  "holdfast token create --kind deployment --out - | aws secretsmanager put-secret-value --secret-id shop --secret-string file:///dev/stdin",
+  "holdfast token create --all-deployments --out ./operator-token --expires-in 720h",
+  "holdfast token rotate 6d0c1b7e-… --overlap 2h --out ./deployment-token",
+  "holdfast token revoke 6d0c1b7e-…",
+)}`,
     );
 
   tokenAction(
     group
       .command("create")
       .description("issue a token")
+      .addHelpText("after", examples("holdfast token create --kind deployment --out ./deployment-token"))
       .addOption(
         new Option("--kind <kind>", "who will hold it").choices(["deployment", "operator"]).default("operator"),
       )
       .option(
         "--expires-in <duration>",
         "how long it is valid: 90s, 10m, 720h (default: until it is revoked)",
-        parseDuration,
+        refusing(parseDuration),
       )
       .requiredOption("--out <file>", "where to write it, - for standard output", parseOut),
     surroundings,
@@ -57,8 +60,9 @@ Examples:
     group
       .command("rotate")
       .description("issue a token in place of another, which ends after an overlap")
+      .addHelpText("after", examples("holdfast token rotate 6d0c1b7e-… --overlap 2h --out ./deployment-token"))
       .argument("<id>", "id of the token that ends")
-      .option("--overlap <duration>", "how long the old one is still taken", parseDuration, 3_600_000)
+      .option("--overlap <duration>", "how long the old one is still taken (default: 1h)", refusing(parseDuration))
       .requiredOption("--out <file>", "where to write it, - for standard output", parseOut),
     surroundings,
     async (context, base) => {
@@ -72,7 +76,10 @@ Examples:
   );
 
   tokenAction(
-    group.command("list").description("list valid tokens, never the tokens themselves"),
+    group
+      .command("list")
+      .description("list valid tokens, never the tokens themselves")
+      .addHelpText("after", examples("holdfast token list")),
     surroundings,
     async ({ api, print }, base) => {
       const all = await listById(api, `${base}/tokens`, z.looseObject({ id: z.string() }));
@@ -82,7 +89,11 @@ Examples:
   );
 
   tokenAction(
-    group.command("revoke").description("revoke a token at once").argument("<id>", "id of the token"),
+    group
+      .command("revoke")
+      .description("revoke a token at once")
+      .addHelpText("after", examples("holdfast token revoke 6d0c1b7e-…"))
+      .argument("<id>", "id of the token"),
     surroundings,
     async ({ api, args: [id = ""], print }, base) => {
       await api.delete(`${base}/tokens/${id}`);

@@ -1,6 +1,8 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import * as z from "zod";
+import { examples } from "../../../command-line";
 import { parseDuration } from "../../rolling-update/cli/duration";
+import { refusing } from "../../rolling-update/cli/roll-settings";
 import { listAll, listById } from "../list-all";
 import { cells, deploymentAction, type OperatorContext, type OperatorSurroundings } from "../operator-command";
 import { OperatorError } from "../operator-error";
@@ -33,32 +35,46 @@ export function upgradeCommand(surroundings: OperatorSurroundings): Command {
       "after",
       `
 A worker verifies checksum and signature, and rolls back by itself if it is not healthy with the new version; that ends the upgrade.
-
-Examples:
-  $ holdfast upgrade start agent 2.1.0 --from https://releases.example/agent-2.1.0.mjs --sha256 9f86d0… --signature MEUCIQ…
-  $ holdfast upgrade start daemon 3.0.1 --pool streaming --wave-size 5 --soak 10m --from … --sha256 … --signature …
-  $ holdfast upgrade status
-  $ holdfast upgrade pause && holdfast upgrade resume
-  $ holdfast upgrade abort 6d0c1b7e-…`,
+${examples(
+  "holdfast upgrade start agent 2.1.0 --from https://releases.example/agent-2.1.0.mjs --sha256 9f86d0… --signature MEUCIQ…",
+  "holdfast upgrade start daemon 3.0.1 --pool streaming --wave-size 5 --soak 10m --from … --sha256 … --signature …",
+  "holdfast upgrade status",
+  "holdfast upgrade pause && holdfast upgrade resume",
+  "holdfast upgrade abort 6d0c1b7e-…",
+)}`,
     );
 
   deploymentAction(
     group
       .command("start")
       .description("start an upgrade of one pool's workers")
+      .addHelpText(
+        "after",
+        examples(
+          "holdfast upgrade start agent 2.1.0 --from https://releases.example/agent-2.1.0.mjs --sha256 9f86d0… --signature MEUCIQ…",
+        ),
+      )
       .argument("<program>", "agent or daemon", parseProgram)
       .argument("<version>", "the version that workers are to run")
       .requiredOption("--from <url>", "https address from which workers fetch it")
       .requiredOption("--sha256 <hex>", "its checksum, 64 hex digits in lower case")
       .requiredOption("--signature <base64>", "its signature")
       .option("--pool <pool>", "the pool whose workers are upgraded", "default")
-      .option("--wave-size <number>", "workers that may be without proof of health at the same time", parseCount)
+      .option(
+        "--wave-size <number>",
+        "workers that may be without proof of health at the same time (default: 1)",
+        parseCount,
+      )
       .option(
         "--soak <duration>",
         "how long a worker must be healthy before the next is asked (default: 1m)",
-        parseDuration,
+        refusing(parseDuration),
       )
-      .option("--deadline <duration>", "how long a worker may take to be healthy (default: 15m)", parseDuration)
+      .option(
+        "--deadline <duration>",
+        "how long a worker may take to be healthy (default: 15m)",
+        refusing(parseDuration),
+      )
       .addOption(new Option("--downgrade", "let workers take a version older than their own")),
     surroundings,
     async ({ api, args: [program = "", version = ""], flags, print }, base) => {
@@ -83,6 +99,7 @@ Examples:
     group
       .command("status")
       .description("list upgrades, or show one and every worker that was asked")
+      .addHelpText("after", examples("holdfast upgrade status"))
       .argument("[id]", "id of an upgrade"),
     surroundings,
     async (context, base) => {
@@ -104,6 +121,7 @@ Examples:
       group
         .command(step)
         .description(does)
+        .addHelpText("after", examples(`holdfast upgrade ${step}`))
         .argument("[id]", "id of an upgrade (default: the only one that has not ended)"),
       surroundings,
       async (context, base) => {

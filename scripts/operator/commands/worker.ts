@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import * as z from "zod";
+import { examples } from "../../../command-line";
 import { formatDuration } from "../../rolling-update/cli/duration";
 import { listNamed } from "../list-all";
 import { cells, deploymentAction, type OperatorContext, type OperatorSurroundings, oneOf } from "../operator-command";
@@ -18,24 +19,34 @@ const Worker = z
   .transform((worker) => ({ ...worker, id: worker.sessionId, name: worker.workerId, state: stateOf(worker) }));
 
 export function workerCommand(surroundings: OperatorSurroundings): Command {
-  const group = new Command("worker").description("workers whose agents are registered").addHelpText(
-    "after",
-    `
-Examples:
-  $ holdfast worker list
-  $ holdfast worker drain i-0abc123
-  $ holdfast worker revoke i-0abc123
-  $ holdfast worker gone i-0abc123 --yes`,
-  );
-
-  deploymentAction(group.command("list").description("list workers"), surroundings, async ({ api, print }, base) => {
-    const all = await listNamed(api, `${base}/workers`, Worker);
-    const rows = all.map((worker) => [...cells(worker, "name", "state", "pool", "jobs", "slots", "agentVersion")]);
-    print(all, table(["WORKER", "STATE", "POOL", "JOBS", "SLOTS", "AGENT"], rows));
-  });
+  const group = new Command("worker")
+    .description("workers whose agents are registered")
+    .addHelpText(
+      "after",
+      examples(
+        "holdfast worker list",
+        "holdfast worker drain i-0abc123",
+        "holdfast worker revoke i-0abc123",
+        "holdfast worker gone i-0abc123 --yes",
+      ),
+    );
 
   deploymentAction(
-    group.command("show").description("show a worker").argument("<worker>", "worker id, or id of its session"),
+    group.command("list").description("list workers").addHelpText("after", examples("holdfast worker list")),
+    surroundings,
+    async ({ api, print }, base) => {
+      const all = await listNamed(api, `${base}/workers`, Worker);
+      const rows = all.map((worker) => [...cells(worker, "name", "state", "pool", "jobs", "slots", "agentVersion")]);
+      print(all, table(["WORKER", "STATE", "POOL", "JOBS", "SLOTS", "AGENT"], rows));
+    },
+  );
+
+  deploymentAction(
+    group
+      .command("show")
+      .description("show a worker")
+      .addHelpText("after", examples("holdfast worker show i-0abc123"))
+      .argument("<worker>", "worker id, or id of its session"),
     surroundings,
     async (context, base) => {
       const worker = await found(context, base);
@@ -47,6 +58,7 @@ Examples:
     group
       .command("drain")
       .description("give a worker no more work and let it hand over what it runs")
+      .addHelpText("after", examples("holdfast worker drain i-0abc123"))
       .argument("<worker>", "worker id, or id of its session"),
     surroundings,
     async (context, base) => {
@@ -60,6 +72,7 @@ Examples:
     group
       .command("revoke")
       .description("revoke a worker's token; it goes on only if the deployment's token still registers it")
+      .addHelpText("after", examples("holdfast worker revoke i-0abc123"))
       .argument("<worker>", "worker id, or id of its session"),
     surroundings,
     async (context, base) => {
@@ -83,10 +96,7 @@ Examples:
 Jobs that keep on disconnection (onDisconnect keep) stay with a silent worker, since their daemons may still be alive. Say that it is gone
 only once you know that its instance was terminated or is switched off. If it is alive after all, its daemons run beside the new
 ones until it reaches the control plane again and hears that its session is closed. A worker that still sends heartbeats is refused: drain it.
-
-Examples:
-  $ holdfast worker gone i-0abc123
-  $ holdfast worker gone i-0abc123 --yes`,
+${examples("holdfast worker gone i-0abc123", "holdfast worker gone i-0abc123 --yes")}`,
       ),
     surroundings,
     async (context, base) => {

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { type Command, Command as Commander } from "commander";
 import pc from "picocolors";
+import { examples } from "../../../command-line";
 import { EXIT } from "../exit-codes";
 import type { Surroundings } from "../surroundings";
 import { WrongUse } from "../wrong-use";
@@ -17,17 +18,14 @@ export function controlCommands({ stdout, stderr, exit }: Surroundings): Command
   const add = (
     usage: string,
     description: string,
-    examples: readonly string[],
+    shown: readonly string[],
     act: (url: string, argument: string | undefined) => Promise<number>,
   ) =>
     new Commander(usage.split(" ")[0])
       .description(description)
       .arguments(usage.split(" ").slice(1).join(" "))
       .option("--of <deployment>", "which rehearsal, where several run")
-      .addHelpText(
-        "after",
-        ["\nExamples:", ...examples.map((example) => `  $ holdfast rehearse ${example}`)].join("\n"),
-      )
+      .addHelpText("after", examples(...shown.map((example) => `holdfast rehearse ${example}`)))
       .action(async (...given: unknown[]) => {
         const self = given.at(-1) as Command;
         try {
