@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import * as z from "zod/mini";
 import { RollError } from "./roll-error";
-import "./schema-messages";
+import { inWords } from "./schema-messages";
 
 const nodeSchema = z.strictObject({
   /** Node id of the cluster, e.g. "00". */
@@ -52,12 +52,16 @@ export const CONFIG_HASH_TAG = "holdfast:config-hash";
 const NEXT =
   "`terraform output -raw roll_manifest > FILE` writes the deployment's own; hand it over with --cluster FILE";
 
-/** @throws RollError MANIFEST_INVALID naming the field. */
-export function parseManifest(value: unknown): Manifest {
-  const parsed = manifestSchema.safeParse(value);
+/**
+ * @param source what it was read from, for the message
+ * @throws RollError MANIFEST_INVALID naming the field.
+ */
+export function parseManifest(value: unknown, source?: string): Manifest {
+  const parsed = manifestSchema.safeParse(value, { error: inWords });
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map(({ path, message }) => `${path.join(".") || "manifest"}: ${message}`);
-  throw new RollError("MANIFEST_INVALID", `the cluster manifest is invalid: ${problems.join("; ")}`, { next: NEXT });
+  const problems = parsed.error.issues.map(({ path, message }) => [path.join("."), message].filter(Boolean).join(" "));
+  const what = ["the cluster manifest", source].filter(Boolean).join(" ");
+  throw new RollError("MANIFEST_INVALID", `${what} is none: ${problems.join("; ")}`, { next: NEXT });
 }
 
 /**
@@ -71,16 +75,17 @@ export function manifestFrom(file: string | undefined): Manifest {
       next: `${NEXT}, or its JSON in HOLDFAST_CLUSTER`,
     });
   }
+  const source = file ?? "in HOLDFAST_CLUSTER";
   let value: unknown;
   try {
     value = JSON.parse(file === undefined ? (text ?? "") : readFileSync(file, "utf8"));
   } catch (error) {
-    throw new RollError("MANIFEST_INVALID", `cannot read the cluster manifest ${file ?? "in HOLDFAST_CLUSTER"}`, {
+    throw new RollError("MANIFEST_INVALID", `cannot read the cluster manifest ${source}`, {
       reason: (error as Error).message,
       next: NEXT,
     });
   }
-  return parseManifest(value);
+  return parseManifest(value, source);
 }
 
 function allDiffer(texts: readonly string[]): boolean {

@@ -83,6 +83,12 @@ export function asRollError(error: unknown): RollError {
       next: "report this with the text above; `holdfast roll resume` goes on from here",
     });
   }
+  if (error.code === "CredentialsProviderError") {
+    return new RollError("CLOUD_DENIED", "no AWS credentials were found", {
+      reason: error.message,
+      next: "set AWS_PROFILE, or log in (`aws sso login`), and repeat the command",
+    });
+  }
   return error.kind === "denied"
     ? new RollError("CLOUD_DENIED", `AWS refused ${error.action}`, {
         reason: `${error.code}: ${error.message}`,

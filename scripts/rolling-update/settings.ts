@@ -2,7 +2,7 @@ import * as z from "zod/mini";
 import type { Hook } from "./cloud";
 import { clusterSettingsSchema } from "./clusters/kinds";
 import { RollError } from "./roll-error";
-import "./schema-messages";
+import { inWords } from "./schema-messages";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -92,10 +92,12 @@ export type SettingsInput = z.input<typeof settingsSchema>;
 
 /** @throws RollError SETTINGS_INCOHERENT naming the setting. */
 export function parseSettings(value: SettingsInput = {}): Settings {
-  const parsed = settingsSchema.safeParse(value);
+  const parsed = settingsSchema.safeParse(value, { error: inWords });
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
-  throw new RollError("SETTINGS_INCOHERENT", `the settings are invalid: ${problems.join("; ")}`);
+  throw new RollError("SETTINGS_INCOHERENT", `the settings are invalid: ${problems.join("; ")}`, {
+    next: "correct them; `holdfast roll run --help` says what each option takes",
+  });
 }
 
 /**

@@ -334,7 +334,7 @@ describe("holdfast roll", () => {
     const { code, out } = await cli(aws, new MemoryStore(), "plan", { manifest: { ...aws.manifest, region: 1 } });
 
     expect(code).toBe(6);
-    expect(out).toContain("region: Invalid input: expected string");
+    expect(out).toContain("region should be a string");
     expect(out).toContain("terraform output -raw roll_manifest");
   });
 

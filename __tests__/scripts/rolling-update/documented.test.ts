@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { USAGE } from "../../../command-line";
 import { EXIT, exitCodeOfError } from "../../../scripts/rolling-update/cli/exit-codes";
 import { adviceFor } from "../../../scripts/rolling-update/failures";
 import {
@@ -58,7 +59,7 @@ describe("the page says", () => {
   );
 
   test("every exit code once, and no other", () => {
-    expect(table("exit code", "what it says").map(([code]) => Number(code))).toEqual(Object.values(EXIT));
+    expect(table("exit code", "what it says").map(([code]) => Number(code))).toEqual([...Object.values(EXIT), USAGE]);
   });
 
   test("every state that a replacement leaves, and where it goes from there", () => {

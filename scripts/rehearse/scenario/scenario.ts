@@ -3,6 +3,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 import * as mini from "zod/mini";
 import { parseDuration } from "../../rolling-update/cli/duration";
+import { inWords } from "../../rolling-update/schema-messages";
 import { type SettingsInput, settingsSchema } from "../../rolling-update/settings";
 import { WrongUse } from "../wrong-use";
 import { ANY_NODE, EVENT_FORMS, parseEvent, type RehearsalEvent } from "./event";
@@ -95,13 +96,6 @@ export function parseScenario(text: string, file: string): Scenario {
     roll: roll === undefined ? {} : (document as { roll: SettingsInput }).roll,
     writer: writer && { command: writer.command, everyMs: writer.every, read: writer.read },
   };
-}
-
-function inWords(issue: z.core.$ZodRawIssue): string | undefined {
-  if (issue.code === "unrecognized_keys") return `unknown key ${issue.keys.join(", ")}`;
-  if (issue.code === "invalid_type")
-    return `should be ${issue.expected === "array" ? "a list" : `a${/^[aeiou]/.test(issue.expected) ? "n" : ""} ${issue.expected}`}`;
-  return undefined;
 }
 
 function fieldOf(path: readonly PropertyKey[]): string {

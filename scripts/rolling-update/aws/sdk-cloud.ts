@@ -36,6 +36,9 @@ export interface SdkOptions {
   readonly roleArn?: string;
 }
 
+// The SDK warns, in eight lines before the first answer, of versions that it will publish for Node.js 22: this program carries its own.
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = "true";
+
 /** The settings every client of this program shares; a call must end before the lease that allowed it. */
 export function clientSettings({ region, endpoint, roleArn }: SdkOptions) {
   return {

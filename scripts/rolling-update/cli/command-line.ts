@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { examples } from "../../../command-line";
 import { type Manifest, manifestFrom } from "../manifest";
 import { asRollError } from "../roll-error";
 import type { RollPorts } from "../roll-ports";
@@ -18,6 +19,9 @@ export interface Flags {
   readonly [other: string]: unknown;
 }
 
+/** What a command does; resolves to its exit code. */
+export type Act = (flags: Flags, args: readonly string[]) => Promise<number>;
+
 /** The commands' common ground: how they are added, reach AWS, print, and end. */
 export class CommandLine {
   constructor(
@@ -25,20 +29,17 @@ export class CommandLine {
     private readonly exit: (code: number) => void,
   ) {}
 
-  /** Adds a command that ends with the code it resolves to; what it throws is told, with a code of its own. */
-  add(
-    parent: Command,
-    name: string,
-    description: string,
-    examples: readonly string[],
-    act: (flags: Flags, args: readonly string[]) => Promise<number>,
-  ): Command {
+  /**
+   * Adds a command that ends with the code it resolves to; what it throws is told, with a code of its own.
+   * @param json what it prints with `--json`
+   */
+  add(parent: Command, name: string, description: string, shown: readonly string[], json: string, act: Act): Command {
     const { stdout, stderr } = this.surroundings;
     return parent
       .command(name)
       .description(description)
-      .option("--json", "print JSON: one object, or one event a line while a roll runs")
-      .addHelpText("after", ["\nExamples:", ...examples.map((example) => `  $ holdfast ${example}`)].join("\n"))
+      .option("--json", `print JSON: ${json}`)
+      .addHelpText("after", examples(...shown.map((example) => `holdfast ${example}`)))
       .action(async (...given: unknown[]) => {
         const self = given.at(-1) as Command;
         const flags = self.opts<Flags>();

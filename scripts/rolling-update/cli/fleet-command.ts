@@ -4,7 +4,7 @@ import { type FleetOutcome, follow } from "../fleet/follow";
 import { type InstanceRefresh, isUnderWay, type RefreshPreferences } from "../fleet/instance-refresh";
 import { RollError } from "../roll-error";
 import type { StopRequest } from "../roll-ports";
-import { CommandLine, type Flags } from "./command-line";
+import { type Act, CommandLine, type Flags } from "./command-line";
 import { formatDuration, parseDuration } from "./duration";
 import { EXIT } from "./exit-codes";
 import { type InterruptWords, onInterrupt } from "./interrupt";
@@ -30,6 +30,10 @@ const CODE_OF: Readonly<Record<FleetOutcome["status"], number>> = {
   "rolled back": EXIT.rolledBack,
 };
 
+/** What is printed with `--json`. */
+const EVENTS = "one event a line, the outcome last";
+const ENDING = `${EVENTS}; without --yes the refresh under way`;
+
 /** A refresh is AWS's: whoever stops watching it stops nothing else. */
 const UNWATCHED: InterruptWords = {
   first: "the watch ends with the next look; the refresh goes on, and `holdfast roll fleet follow` watches it again",
@@ -44,9 +48,9 @@ export function fleetCommand(surroundings: Surroundings, exit: (code: number) =>
   const group = new Command("fleet")
     .description("follow the instance refresh of a worker pool, which Terraform starts and does not wait for")
     .addHelpText("after", HELP);
-  const add = (name: string, description: string, examples: string[], act: Parameters<CommandLine["add"]>[4]) =>
+  const add = (name: string, description: string, shown: string[], json: string, act: Act) =>
     line
-      .add(group, name, description, examples, act)
+      .add(group, name, description, shown, json, act)
       .requiredOption("--group <name>", "the pool's Auto Scaling group")
       .requiredOption("--region <region>", "its region")
       .option("--role-arn <arn>", "assume this role with the default credentials first");
@@ -84,6 +88,7 @@ export function fleetCommand(surroundings: Surroundings, exit: (code: number) =>
       "follow",
       "watch the refresh that is under way, or begins soon, to its end",
       ["roll fleet follow --group orders-workers --region eu-west-1"],
+      EVENTS,
       (flags) => watch(flags),
     ),
   ).option("--within <time>", "how long a refresh may take to show (default: 60s)", refusing(parseDuration));
@@ -95,6 +100,7 @@ export function fleetCommand(surroundings: Surroundings, exit: (code: number) =>
       [
         "roll fleet start --group orders-workers --region eu-west-1 --yes --checkpoints 10 50 100 --alarms orders-errors",
       ],
+      `${EVENTS}; without --yes what it would start with`,
       async (flags) => {
         const preferences = preferencesOf(flags);
         if (!flags.yes) {
@@ -111,12 +117,24 @@ export function fleetCommand(surroundings: Surroundings, exit: (code: number) =>
       "version of the group's launch template to go to, which leaves a way back (default: what the group launches already)",
       version,
     )
-    .option("--min-healthy <percent>", "share of the pool that stays healthy", percent)
-    .option("--max-healthy <percent>", "share up to which replacements come early", percent)
-    .option("--warmup <time>", "from a replacement's entry into service to the next", refusing(parseDuration))
-    .option("--bake <time>", "watched this long after the last replacement", refusing(parseDuration))
+    .option(
+      "--min-healthy <percent>",
+      "share of the pool that stays healthy (default: the group's maintenance policy, else 90)",
+      percent,
+    )
+    .option(
+      "--max-healthy <percent>",
+      "share up to which replacements come early (default: the group's maintenance policy, else 100)",
+      percent,
+    )
+    .option(
+      "--warmup <time>",
+      "from a replacement's entry into service to the next (default: the group's own)",
+      refusing(parseDuration),
+    )
+    .option("--bake <time>", "watched this long after the last replacement (default: 0s)", refusing(parseDuration))
     .option("--checkpoints <percent...>", "shares at which it pauses, ascending", percents)
-    .option("--checkpoint-delay <time>", "length of a pause", refusing(parseDuration))
+    .option("--checkpoint-delay <time>", "length of a pause (default: 1h)", refusing(parseDuration))
     .option("--alarms <name...>", "CloudWatch alarms that fail it")
     .option("--auto-rollback", "go back when it fails; needs --template-version");
 
@@ -124,6 +142,7 @@ export function fleetCommand(surroundings: Surroundings, exit: (code: number) =>
     "status",
     "show the newest refresh",
     ["roll fleet status --group orders-workers --region eu-west-1 --json"],
+    "the newest refresh, or null",
     async (flags) => {
       const [newest] = await refreshesOf(flags).describe(String(flags.group));
       line.print(flags, newest ?? null, newest === undefined ? "the pool never had a refresh" : refreshText(newest));
@@ -156,6 +175,7 @@ export function fleetCommand(surroundings: Surroundings, exit: (code: number) =>
       "cancel",
       "end the refresh under way: what is replaced stays replaced",
       ["roll fleet cancel --group orders-workers --region eu-west-1 --yes"],
+      ENDING,
       end("cancel"),
     ).option("--yes", "do it"),
   );
@@ -164,6 +184,7 @@ export function fleetCommand(surroundings: Surroundings, exit: (code: number) =>
       "rollback",
       "take the refresh under way back to what the group launched before",
       ["roll fleet rollback --group orders-workers --region eu-west-1 --yes"],
+      ENDING,
       end("rollback"),
     ).option("--yes", "do it"),
   );

@@ -79,13 +79,13 @@ export const ROLL_OPTIONS: readonly RollOption[] = [
   },
   {
     flags: "--bake <time>",
-    description: "how long each replaced node is watched",
+    description: "how long each replaced node is watched (default: 0s)",
     setting: ["bakeMs"],
     read: parseDuration,
   },
   {
     flags: "--canary-bake <time>",
-    description: "how long the first replaced node is watched",
+    description: "how long the first replaced node is watched (default: 0s)",
     setting: ["canaryBakeMs"],
     read: parseDuration,
   },
