@@ -1,14 +1,16 @@
 /** The import table of docs/architecture.md: an arrow that is not in it fails the build. */
-const ROOMS = ["main.ts", "command-line.ts", "stacks", "modules", "agent", "control-plane", "scripts"];
+const ROOMS = ["main.ts", "stacks", "modules", "agent", "control-plane", "scripts"];
+
+/** How every program that a person starts reads its command line. */
+const COMMAND_LINE = "scripts/command-line.ts";
 
 const mayImport = {
-  "main.ts": ["stacks", "command-line.ts"],
-  "command-line.ts": [],
+  "main.ts": ["stacks", COMMAND_LINE],
   stacks: ["stacks", "modules"],
   modules: ["modules"],
   agent: ["agent", "control-plane/protocol"],
-  "control-plane": ["control-plane", "command-line.ts"],
-  scripts: ["scripts", "modules", "control-plane", "command-line.ts"],
+  "control-plane": ["control-plane", COMMAND_LINE],
+  scripts: ["scripts", "modules", "control-plane"],
 };
 
 const path = (room) => (room.endsWith(".ts") ? `^${room.replace(".", "\\.")}$` : `^${room}/`);
@@ -19,7 +21,7 @@ const roomRules = ROOMS.map((room) => ({
   severity: "error",
   from: { path: path(room) },
   to: {
-    path: "^(main\\.ts$|command-line\\.ts$|stacks/|modules/|agent/|control-plane/|scripts/|__tests__/)",
+    path: "^(main\\.ts$|stacks/|modules/|agent/|control-plane/|scripts/|__tests__/)",
     pathNot: mayImport[room].map(path),
   },
 }));

@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Command } from "commander";
-import { examples, fail, parse } from "./command-line";
+import { examples, fail, parse } from "./scripts/command-line";
 import { deploymentSchema } from "./stacks/deployment-schema";
 import { deploymentFiles, readDeployments } from "./stacks/deployments";
 import { KINDS } from "./stacks/kinds";
@@ -24,11 +24,7 @@ const program = new Command("npm run synth --")
   .option("--schema <file>", "write the JSON Schema of deployments for editors instead")
   .addHelpText(
     "after",
-    examples(
-      "npm run synth",
-      "npm run synth -- deployments/ez-cdc-production.yaml",
-      "npx cdktf deploy production",
-    ),
+    examples("npm run synth", "npm run synth -- deployments/ez-cdc-production.yaml", "npx cdktf deploy production"),
   )
   .action((files: readonly string[], { output, schema }: Options) => {
     try {

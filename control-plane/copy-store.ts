@@ -1,6 +1,6 @@
 /** Moves a control plane to another PostgreSQL: copies its store into an empty database and compares every table. */
 import { Command } from "commander";
-import { examples, fail, parse } from "../command-line";
+import { examples, fail, parse } from "../scripts/command-line";
 import { readDatabaseUrl } from "./api/config";
 import { copyStore } from "./store/copy-store";
 import { startPrivateCluster } from "./store/private-cluster";

@@ -1,6 +1,6 @@
 /** One copy of the control plane, configured by its environment; ends on SIGTERM or SIGINT once it has answered what is under way. */
 import { Command } from "commander";
-import { examples, parse } from "../command-line";
+import { examples, parse } from "../scripts/command-line";
 import { cloudWatchBacklog } from "./api/cloudwatch";
 import { readConfiguration, VARIABLES } from "./api/config";
 import { createLogger } from "./api/logger";

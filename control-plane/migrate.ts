@@ -1,6 +1,6 @@
 /** Brings the control plane's schema up to date as the owner of its tables, and lets another role run the control plane on it. */
 import { Command } from "commander";
-import { examples, fail, parse } from "../command-line";
+import { examples, fail, parse } from "../scripts/command-line";
 import { readDatabaseUrl } from "./api/config";
 import { grantTo } from "./store/app-role";
 import { openDatabase } from "./store/database";

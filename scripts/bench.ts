@@ -1,6 +1,5 @@
 /** `npm run bench`: what things cost on this machine, each figure beside one to compare it with. */
 import { Command } from "commander";
-import { examples, parse } from "../command-line";
 import type { Bench, Measurement } from "./bench/bench";
 import { clusterPlan } from "./bench/cluster-plan";
 import { imports } from "./bench/imports";
@@ -20,6 +19,7 @@ import { fleet } from "./bench-fleet/fleet";
 import { heartbeatPeriod } from "./bench-fleet/heartbeat-period";
 import { jobLogs } from "./bench-fleet/job-logs";
 import { labDensity } from "./bench-lab/lab-density";
+import { examples, parse } from "./command-line";
 
 const BENCHES: readonly Bench[] = [
   synth,

@@ -7,7 +7,7 @@ import { basename, dirname } from "node:path";
 import { compress } from "brotli-wasm";
 import { Command } from "commander";
 import { type BuildOptions, buildSync } from "esbuild";
-import { examples, parse } from "../command-line";
+import { examples, parse } from "./command-line";
 
 const PROGRAMS: Readonly<Record<string, string>> = {
   node: "agent/node/main.ts",

@@ -1,6 +1,6 @@
 import { Command } from "commander";
-import { examples, parse } from "../command-line";
 import { version } from "../package.json";
+import { examples, parse } from "./command-line";
 import { operatorCommands } from "./operator/commands";
 import { rehearseCommand } from "./rehearse/rehearse-command";
 import { awsSurroundings } from "./rolling-update/cli/aws-surroundings";

@@ -1,9 +1,9 @@
 /** `npm run publish-module -- NAME --out DIR`: writes one of the modules as a Terraform module directory. */
 import { relative } from "node:path";
 import { Command } from "commander";
-import { examples, fail, parse } from "../command-line";
 import { writeModule } from "../modules/publish/write-module";
 import { PUBLISHED_MODULES } from "../modules/published-modules";
+import { examples, fail, parse } from "./command-line";
 
 const known = PUBLISHED_MODULES.map(({ name }) => name);
 

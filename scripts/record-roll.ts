@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { Command } from "commander";
-import { examples, parse } from "../command-line";
+import { examples, parse } from "./command-line";
 import { placeInPage } from "./place-in-page";
 import { progress } from "./rolling-update/cli/progress";
 import { rollCommand } from "./rolling-update/cli/roll-command";

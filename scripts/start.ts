@@ -1,7 +1,7 @@
 /** `npm start`: what this repository does, shown on its own examples and on this machine. */
 import { resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
-import { examples, parse } from "../command-line";
+import { examples, parse } from "./command-line";
 import { Interrupts } from "./interrupts";
 import { applyToEmulator, type EmulatedApply } from "./start/emulated-apply";
 import { renderApply, renderStack } from "./start/report";

@@ -1,6 +1,6 @@
 /** `npm run bench:etcd-roll`: a real etcd cluster rolled under writes, beside a killed leader. Needs `etcd` on PATH. */
 import { Command } from "commander";
-import { examples, parse } from "../../command-line";
+import { examples, parse } from "../command-line";
 import { rollEtcd } from "./etcd-roll";
 
 async function main(): Promise<void> {

@@ -1,7 +1,7 @@
 /** `npm run bench:rolling`: the tables of docs/rolling-update.md, measured in the simulator, the same on every machine. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { Command } from "commander";
-import { examples, parse } from "../../command-line";
+import { examples, parse } from "../command-line";
 import { placeInPage } from "../place-in-page";
 import { faultsOf } from "./compare";
 import { overheadOf } from "./overhead";

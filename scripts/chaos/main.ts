@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
-import { examples, parse } from "../../command-line";
+import { examples, parse } from "../command-line";
 import { reportText } from "./report";
 import { runChaos } from "./run";
 

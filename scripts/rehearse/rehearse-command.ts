@@ -1,5 +1,5 @@
 import { type Command, Command as Commander, Option } from "commander";
-import { examples } from "../../command-line";
+import { examples } from "../command-line";
 import { parseDuration } from "../rolling-update/cli/duration";
 import { refusing } from "../rolling-update/cli/roll-settings";
 import { controlCommands } from "./control/control-commands";

@@ -1,4 +1,4 @@
-import { parse } from "../../command-line";
+import { parse } from "../command-line";
 import { awsSurroundings } from "./cli/aws-surroundings";
 import { rollCommand } from "./cli/roll-command";
 

@@ -2,7 +2,7 @@
  * `npm run smoke:aws`: the rolling update's commands on a real account. Opt-in, and no part of any test run: it needs
  * credentials, and a cluster.
  */
-import { USAGE } from "../../command-line";
+import { USAGE } from "../command-line";
 import { awsSurroundings } from "../rolling-update/cli/aws-surroundings";
 import { EXIT } from "../rolling-update/cli/exit-codes";
 import { smoke } from "./smoke";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { Command } from "commander";
-import { examples, parse } from "../../command-line";
+import { examples, parse } from "../command-line";
 import { run } from "../emulator/child";
 import { startFleet } from "./fleet";
 

@@ -1,4 +1,4 @@
-import { commandsOf } from "../../../command-line";
+import { commandsOf } from "../../../scripts/command-line";
 import { operatorCommands } from "../../../scripts/operator/commands";
 
 const ignored = () => undefined;

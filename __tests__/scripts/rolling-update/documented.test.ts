@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { USAGE } from "../../../command-line";
+import { USAGE } from "../../../scripts/command-line";
 import { EXIT, exitCodeOfError } from "../../../scripts/rolling-update/cli/exit-codes";
 import { adviceFor } from "../../../scripts/rolling-update/failures";
 import {

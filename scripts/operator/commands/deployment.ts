@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import * as z from "zod";
-import { examples } from "../../../command-line";
+import { examples } from "../../command-line";
 import { listAll, listNamed } from "../list-all";
 import { cells, Listed, type OperatorSurroundings, oneOf, operatorAction } from "../operator-command";
 import { facts, table } from "../table";

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import * as z from "zod";
-import { examples } from "../../../command-line";
+import { examples } from "../../command-line";
 import { listNamed } from "../list-all";
 import {
   cells,

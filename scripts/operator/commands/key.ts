@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import * as z from "zod";
-import { examples } from "../../../command-line";
+import { examples } from "../../command-line";
 import { type OperatorSurroundings, operatorAction } from "../operator-command";
 
 export function keyCommand(surroundings: OperatorSurroundings): Command {

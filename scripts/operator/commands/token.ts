@@ -1,7 +1,7 @@
 import { chmodSync, writeFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
 import * as z from "zod";
-import { examples } from "../../../command-line";
+import { examples } from "../../command-line";
 import { parseDuration } from "../../rolling-update/cli/duration";
 import { refusing } from "../../rolling-update/cli/roll-settings";
 import { listById } from "../list-all";

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import * as z from "zod";
-import { examples } from "../../../command-line";
+import { examples } from "../../command-line";
 import { parseDuration } from "../../rolling-update/cli/duration";
 import { refusing } from "../../rolling-update/cli/roll-settings";
 import { listAll, listById } from "../list-all";

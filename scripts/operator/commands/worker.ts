@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import * as z from "zod";
-import { examples } from "../../../command-line";
+import { examples } from "../../command-line";
 import { formatDuration } from "../../rolling-update/cli/duration";
 import { listNamed } from "../list-all";
 import { cells, deploymentAction, type OperatorContext, type OperatorSurroundings, oneOf } from "../operator-command";

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { type Command, Command as Commander } from "commander";
 import pc from "picocolors";
-import { examples } from "../../../command-line";
+import { examples } from "../../command-line";
 import { EXIT } from "../exit-codes";
 import type { Surroundings } from "../surroundings";
 import { WrongUse } from "../wrong-use";

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { examples } from "../../../command-line";
+import { examples } from "../../command-line";
 import { type Manifest, manifestFrom } from "../manifest";
 import { asRollError } from "../roll-error";
 import type { RollPorts } from "../roll-ports";
