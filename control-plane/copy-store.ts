@@ -10,26 +10,32 @@ const DONE =
 const NEXT =
   "see that both databases answer, that no control plane runs on either, and that the target is empty; then repeat the command";
 
+interface Options {
+  readonly cluster?: string;
+  readonly database: string;
+}
+
 const program = new Command("npm run copy-store --")
   .description("Copy the store of a stopped control plane into an empty database")
   .option("--cluster <folder>", "the folder of a private cluster to copy from (default: the database of DATABASE_URL)")
+  .option("--database <name>", "which of the private cluster's databases holds the store", "postgres")
   .addHelpText(
     "after",
     `
 Addresses hold passwords, so they come from variables: DATABASE_URL (to copy from), HOLDFAST_TARGET_DATABASE_URL (to copy into).
 Stop every copy of the control plane first. Jobs run on meanwhile, for as long as their workers' leases last.
 ${examples(
-  "HOLDFAST_TARGET_DATABASE_URL=postgres://… npm run copy-store -- --cluster .holdfast/postgres",
+  "HOLDFAST_TARGET_DATABASE_URL=postgres://… npm run copy-store -- --cluster .holdfast/postgres --database holdfast",
   "DATABASE_URL=postgres://… HOLDFAST_TARGET_DATABASE_URL=postgres://… npm run copy-store",
 )}`,
   )
-  .action(({ cluster }: { cluster?: string }) => run(cluster).catch((error) => fail(error, NEXT)));
+  .action((options: Options) => run(options).catch((error) => fail(error, NEXT)));
 
-async function run(cluster: string | undefined): Promise<void> {
+async function run({ cluster, database }: Options): Promise<void> {
   const into = readDatabaseUrl(process.env, "HOLDFAST_TARGET_DATABASE_URL");
   const running = cluster === undefined ? undefined : await startPrivateCluster({ directory: cluster });
   try {
-    const from = running?.url ?? readDatabaseUrl(process.env, "DATABASE_URL");
+    const from = running ? databaseOf(running.url, database) : readDatabaseUrl(process.env, "DATABASE_URL");
     for (const { table, rows, checksum } of await copyStore(from, into)) {
       console.log(`${table.padEnd(18)} ${`${rows}`.padStart(8)} rows  ${checksum}`);
     }
@@ -37,6 +43,12 @@ async function run(cluster: string | undefined): Promise<void> {
   } finally {
     await running?.stop();
   }
+}
+
+function databaseOf(serverUrl: string, name: string): string {
+  const url = new URL(serverUrl);
+  url.pathname = `/${encodeURIComponent(name)}`;
+  return url.href;
 }
 
 void parse(program);

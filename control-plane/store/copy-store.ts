@@ -40,10 +40,11 @@ const LOOK_MS = 250;
  * Copies a control plane's store into an empty database, in one transaction on each side, and compares every table. Sealed passwords
  * are copied as they are: the copies on the new store need the same keyring.
  *
- * @throws Error when a copy of the control plane is connected to either store, when the target holds a deployment already, or when a
- * table differs afterwards; the target is then as it was.
+ * @throws Error when the first database holds no store, when a copy of the control plane is connected to either, when the target holds a
+ * deployment already, or when a table differs afterwards; the target is then as it was.
  */
 export async function copyStore(fromUrl: string, toUrl: string): Promise<CopiedTable[]> {
+  await connected(fromUrl, requireStore);
   for (const url of [fromUrl, toUrl]) await migrated(url);
   return await connected(fromUrl, async (from) =>
     connected(toUrl, async (to) => {
@@ -66,6 +67,13 @@ export async function copyStore(fromUrl: string, toUrl: string): Promise<CopiedT
       return copied;
     }),
   );
+}
+
+async function requireStore(db: Queryable): Promise<void> {
+  const { rows } = await db.query<{ there: boolean; name: string }>(
+    "select to_regclass('schema_migrations') is not null as there, current_database() as name",
+  );
+  if (!rows[0]?.there) throw new Error(`database ${rows[0]?.name} holds no control plane's store`);
 }
 
 async function migrated(url: string): Promise<void> {

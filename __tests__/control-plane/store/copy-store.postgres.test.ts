@@ -53,6 +53,19 @@ it("control-plane 24: a store moves to another PostgreSQL with equal rows, and t
   }
 });
 
+it("changes nothing where the database to copy from holds no store", async () => {
+  const [{ pool, url: from }, { url: to }] = [
+    await plane.postgres.freshDatabase({ migrated: false }),
+    await plane.postgres.freshDatabase({ migrated: false }),
+  ];
+
+  await expect(copyStore(from, to)).rejects.toThrow(/^database \w+ holds no control plane's store$/);
+
+  const { rows } = await pool.query("select from pg_tables where schemaname = 'public'");
+  expect(rows).toEqual([]);
+  await pool.end();
+});
+
 it("control-plane 24: whatever table there is, is copied or counts its own time", async () => {
   const { rows } = await plane.pool.query("select tablename as name from pg_tables where schemaname = 'public'");
 
