@@ -11,7 +11,8 @@ test("a command that the help shows names a file, or a stack, that is there", ()
     cwd: REPOSITORY,
     encoding: "utf8",
   });
-  const named = (command: string) => Array.from(help.matchAll(RegExp(`^  ${command} (\\S+)$`, "gm")), ([, it]) => it);
+  const named = (command: string) =>
+    Array.from(help.matchAll(RegExp(`^  \\$ ${command} (\\S+)$`, "gm")), ([, it]) => it);
 
   const [stacks, files] = [named("npx cdktf deploy"), named("npm run synth --")];
 
