@@ -105,7 +105,7 @@ function jobCondition({ state, desired, isHeld, gapAfter, failures }: JobStatus)
   if (state === "running" || state === "starting") {
     if (!isHeld) return `${state}, but its worker is silent`;
     if (desired !== "run") return `${state}, asked to ${desired}`;
-    if (gapAfter !== null) return `${state}, changes may be missing after ${gapAfter}`;
+    if (gapAfter !== null) return `${state}, changes may be missing after ${gapAfter || "an unknown position"}`;
   }
   return state === "pending" && failures > 0 ? "pending, after a failure" : state;
 }

@@ -71,6 +71,7 @@ it("says in words what is the matter with a job", () => {
   expect(said({ state: "starting", isHeld: false })).toBe("starting, but its worker is silent");
   expect(said({ desired: "stop", gapAfter: "0/5" })).toBe("running, asked to stop");
   expect(said({ gapAfter: "0/5" })).toBe("running, changes may be missing after 0/5");
+  expect(said({ gapAfter: "" })).toBe("running, changes may be missing after an unknown position");
   expect(said({ state: "pending", isHeld: false, failures: 2 })).toBe("pending, after a failure");
   expect(said({ state: "pending", isHeld: false })).toBe("pending");
   expect(said({ state: "failed", isHeld: false, failures: 2, gapAfter: "0/5" })).toBe("failed");
