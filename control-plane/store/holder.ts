@@ -12,6 +12,8 @@ import type { Ref } from "./sessions";
 /**
  * Keeps the newest checkpoint and gives its number: an older one than is held changes nothing. A checkpoint that is newer ends the
  * count of failures, since the job is getting on.
+ * @param gapAfter the position after which changes may be missing. It is told with a checkpoint of its own: where that is held already, so
+ * is the gap, or an operator has dealt with it meanwhile.
  */
 export async function saveCheckpoint(
   db: Queryable,
@@ -26,7 +28,7 @@ export async function saveCheckpoint(
        checkpoint_phase = case when $4 > coalesce(checkpoint_seq, -1) then $5 else checkpoint_phase end,
        checkpoint_position = case when $4 > coalesce(checkpoint_seq, -1) then $6 else checkpoint_position end,
        failures = case when $4 > coalesce(checkpoint_seq, -1) then 0 else failures end,
-       gap_after = coalesce($7, gap_after)
+       gap_after = case when $4 > coalesce(checkpoint_seq, -1) then coalesce($7, gap_after) else gap_after end
      where id = $1 and fence = $2 and session_id = $3
      returning checkpoint_seq as seq`,
     [jobId, fence, sessionId, checkpoint.seq, checkpoint.phase, checkpoint.position, gapAfter ?? null],
