@@ -124,6 +124,15 @@ export class Stage {
     return refs;
   }
 
+  /** A job of which changes may be missing after a position. */
+  async gap(lastConfirmed: string): Promise<string> {
+    const worker = await this.worker();
+    const [ref] = await this.running(worker);
+    const checkpoint = { seq: 1, phase: "init", position: lastConfirmed } as const;
+    await worker.ask("progress", { ...ref, checkpoint, gapPossible: { lastConfirmed } });
+    return ref.jobId;
+  }
+
   /** An upgrade of a pool without workers. */
   async upgrade(): Promise<string> {
     return await this.idOf("/upgrades", { ...RELEASE, pool: this.unique("pool") });

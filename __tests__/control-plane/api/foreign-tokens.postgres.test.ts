@@ -50,6 +50,7 @@ async function populated(name: string): Promise<Deployment> {
     jobId,
     fence,
     checkpoint: { seq: 1, phase: "streaming", position: `${name}-position` },
+    gapPossible: { lastConfirmed: "0/5" },
   });
   const { id: testId } = await of(`${base}/datasources/${datasourceId}/test`, { role: "source" });
   const release = { url: `https://releases.example/${name}`, sha256: "ab".repeat(32), signature: "c2ln" };

@@ -158,6 +158,15 @@ function jobCalls(stage: Stage): Record<string, readonly MutatingCall[]> {
       },
     ],
     ...Object.fromEntries(wishes),
+    [`POST ${DEPLOYMENT}/jobs/{jobId}/acknowledge-gap`]: [
+      {
+        adds: ["job.gap_acknowledged"],
+        prepare: async () => {
+          const path = `/jobs/${await stage.gap("0/5")}/acknowledge-gap`;
+          return { ask: within(path, { gapAfter: "0/5" }), refused: within(path, { gapAfter: "0/4" }) };
+        },
+      },
+    ],
   };
 }
 

@@ -26,6 +26,7 @@ async function populated(): Promise<string[]> {
   const jobIds = [await operator.createJob("orders"), await operator.createJob("items")];
   const worker = await capable("tester");
   await worker.claim();
+  await pool.query("update jobs set gap_after = ''");
   const datasource = (await operator.get("/datasources")).body[0].id;
   const test = await operator.post(`/datasources/${datasource}/test`, { role: "source" });
   return [...jobIds, datasource, test.body.id, worker.sessionId];

@@ -63,6 +63,7 @@ const BODIES: Readonly<Record<string, (of: Subjects) => object>> = {
     sinkId: datasourceId,
     tables: ["public.orders"],
   }),
+  "POST /api/v1/deployments/{deploymentId}/jobs/{jobId}/acknowledge-gap": () => ({ gapAfter: "0/5" }),
   "POST /api/v1/deployments/{deploymentId}/upgrades": () => ({
     pool: `pool-${randomUUID()}`,
     program: "agent",

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import * as z from "zod";
 import { transaction } from "../../store/database";
+import { acknowledgeGap } from "../../store/gaps";
 import { listJobs, readJob } from "../../store/inventory";
 import { wishOfJob } from "../../store/jobs";
 import type { ApiContext } from "../context";
@@ -11,12 +12,14 @@ import {
   actorOf,
   conflictsRefused,
   DEPLOYMENT,
+  done,
   entry,
   listing,
   name,
   notFound,
   reachable,
   settings,
+  text,
   withId,
 } from "./reach";
 
@@ -37,6 +40,9 @@ const NewJob = z.strictObject({
   /** Without it the job waits in state `created` until it is run. */
   run: z.boolean().default(true),
 });
+
+/** As the job was shown; empty: the position is not known. */
+const SeenGap = z.strictObject({ gapAfter: text });
 
 const Wished = z.object({
   state: z.string(),
@@ -103,7 +109,32 @@ export function addJobRoutes(routes: Routes, api: ApiContext): void {
       handle: async (call) => await wish(api, call, await reachable(api, call), call.params["jobId"] ?? "", desired),
     });
   }
+  routes.add({
+    method: "post",
+    path: `${DEPLOYMENT}/jobs/{jobId}/acknowledge-gap`,
+    summary:
+      "Say that the changes of a job that may be missing after a position were dealt with, which removes its mark",
+    token: "operator",
+    body: SeenGap,
+    answer: done,
+    handle: async (call) => {
+      const deploymentId = await reachable(api, call);
+      const jobId = call.params["jobId"] ?? "";
+      const { gapAfter } = call.body;
+      const said = await acknowledgeGap(pool, { deploymentId, jobId, gapAfter }, actorOf(call.holder));
+      if (said === "not_found") throw notFound("job", jobId);
+      if (said !== "acknowledged") throw anotherGap(said.toldSince);
+      return {};
+    },
+  });
 }
+
+const anotherGap = (gapAfter: string): RequestRefused =>
+  new RequestRefused(
+    409,
+    "conflict",
+    `changes may be missing after ${gapAfter || "an unknown position"}, which was told since: deal with that, too`,
+  );
 
 async function wish(
   api: ApiContext,
