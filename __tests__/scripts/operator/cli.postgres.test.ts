@@ -207,6 +207,28 @@ replication slot ${slot} may be left in orders-db, which then keeps its log for 
   });
 });
 
+it("removes the mark of a job of which changes may be missing once an operator confirms that he dealt with the gap he saw", async () => {
+  await shop();
+  expect(await done("job acknowledge-gap orders")).toBe("no changes of job orders are said to be missing\n");
+  await pool.query("update jobs set gap_after = '0/5'");
+  expect(await holdfast("job acknowledge-gap orders")).toMatchObject({
+    code: 1,
+    out: "",
+    err: expect.stringMatching(
+      /^NOT_CONFIRMED: nothing was changed: .* may be missing after 0\/5[\s\S]*next: .*compare[\s\S]* orders --after '0\/5' --yes\n$/,
+    ),
+  });
+  await pool.query("update jobs set gap_after = ''");
+  expect(await holdfast("job acknowledge-gap orders --after 0/5 --yes")).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("CONFLICT: changes may be missing after an unknown position, which was told since"),
+  });
+  expect((await holdfast("job acknowledge-gap orders")).err).toContain("orders --after '' --yes");
+  const acknowledged = "acknowledged that changes of job orders may be missing after an unknown position\n";
+  expect(await done("job acknowledge-gap orders --yes")).toBe(acknowledged);
+  expect(JSON.parse(await done("job show orders --json"))).toMatchObject({ gapAfter: null });
+});
+
 it("frees what a lost worker keeps once an operator confirms that it is gone, and not while it is heard of", async () => {
   await shop();
   await done("job create kept --source orders-db --sink copy-db --tables public.orders --on-disconnect keep");

@@ -11,10 +11,13 @@ import {
   type OperatorSurroundings,
   oneOf,
 } from "../operator-command";
+import { OperatorError } from "../operator-error";
 import { facts, table } from "../table";
 
 const Job = Listed.extend({
   state: z.string(),
+  /** Null: nothing is said to be missing; empty: the position is not known. */
+  gapAfter: z.string().nullish(),
   metrics: z.looseObject({ lagMs: z.number().optional() }).nullish(),
 });
 
@@ -44,6 +47,7 @@ export function jobCommand(surroundings: OperatorSurroundings): Command {
         "holdfast job list",
         "holdfast job show orders --json",
         "holdfast job pause orders && holdfast job run orders",
+        "holdfast job acknowledge-gap orders",
       ),
     );
 
@@ -148,7 +152,45 @@ export function jobCommand(surroundings: OperatorSurroundings): Command {
       },
     );
   }
-  return group;
+  return group.addCommand(gapCommand(surroundings));
+}
+
+function gapCommand(surroundings: OperatorSurroundings): Command {
+  const command = new Command("acknowledge-gap")
+    .description("say that you dealt with the changes of a job that may be missing, which removes its mark")
+    .argument("<name>", "name or id")
+    .option("--after <position>", "the position that you saw; refused if another gap was told since")
+    .option("--yes", "do it")
+    .addHelpText(
+      "after",
+      `
+A job is marked once its daemon made its slot anew: what changed after the position and before the new slot may be missing, and copying
+the tables again does not remove the rows that were deleted in between. Compare the sink's tables with the source's and put right what
+differs before you acknowledge. Or empty them, delete the job and create it anew with a snapshot: that needs no acknowledgement.
+
+Examples:
+  $ holdfast job acknowledge-gap orders
+  $ holdfast job acknowledge-gap orders --after 0/16B3748 --yes`,
+    );
+  return deploymentAction(command, surroundings, async (context, base) => {
+    const { flags, print } = context;
+    const { id, name, gapAfter: told } = await found(context, base);
+    if (typeof told !== "string") {
+      print({ id, name, gapAfter: null }, `no changes of job ${name} are said to be missing`);
+      return;
+    }
+    const missing = `changes of job ${name} may be missing after ${told || "an unknown position"}`;
+    if (!flags["yes"]) {
+      const again = `holdfast job acknowledge-gap ${name} --after '${told.replaceAll("'", "'\\''")}' --yes`;
+      throw new OperatorError("NOT_CONFIRMED", `nothing was changed: ${missing}`, {
+        where: `job ${name}`,
+        next: `compare the sink's tables with the source's, also for rows that were deleted in between, put right what differs, then: ${again}`,
+      });
+    }
+    const gapAfter = String(flags["after"] ?? told);
+    await context.api.post(`${base}/jobs/${id}/acknowledge-gap`, { gapAfter }, z.object({}));
+    print({ id, name, gapAfter }, `acknowledged that ${missing}`);
+  });
 }
 
 /** What to do about a slot that may be left in a source, which nobody else is going to look after. */
