@@ -167,10 +167,7 @@ function gapCommand(surroundings: OperatorSurroundings): Command {
 A job is marked once its daemon made its slot anew: what changed after the position and before the new slot may be missing, and copying
 the tables again does not remove the rows that were deleted in between. Compare the sink's tables with the source's and put right what
 differs before you acknowledge. Or empty them, delete the job and create it anew with a snapshot: that needs no acknowledgement.
-
-Examples:
-  $ holdfast job acknowledge-gap orders
-  $ holdfast job acknowledge-gap orders --after 0/16B3748 --yes`,
+${examples("holdfast job acknowledge-gap orders", "holdfast job acknowledge-gap orders --after 0/16B3748 --yes")}`,
     );
   return deploymentAction(command, surroundings, async (context, base) => {
     const { flags, print } = context;
