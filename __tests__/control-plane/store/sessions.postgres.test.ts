@@ -9,6 +9,7 @@ import { applyToJob } from "../../../control-plane/store/jobs";
 import { declareGone, deregisterSession, openSession } from "../../../control-plane/store/sessions";
 import { EXPIRED_LEASES, pulse, sweep } from "../../../control-plane/store/sweeper";
 import { revokeSessionTokens } from "../../../control-plane/store/tokens";
+import { eventually } from "../../support/eventually";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres";
 import { TestFleet } from "./fleet";
 
@@ -44,6 +45,22 @@ async function withStartOfPostgres() {
     );
   };
   return { pool, startedAgo };
+}
+
+const lockIsAwaitedBy = async (transactions: number): Promise<void> => {
+  const waiting = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+  await eventually(async () => ((await fleet.pool.query(waiting)).rowCount === transactions ? true : undefined));
+};
+
+/** A heartbeat that has renewed the session's lease, and is committed later. */
+async function renewing(sessionId: string): Promise<() => Promise<void>> {
+  const beat = await fleet.pool.connect();
+  await beat.query("begin; set local idle_in_transaction_session_timeout = 0");
+  await beat.query("update leases set expires_at = now() + interval '30 seconds' where session_id = $1", [sessionId]);
+  return async () => {
+    await beat.query("commit");
+    beat.release();
+  };
 }
 
 const secondsLeft = async (sessionId: string): Promise<number> => {
@@ -131,6 +148,24 @@ describe("heartbeats", () => {
     expect(await heartbeats.beat(fleet.beating(session), "open", NOTHING)).not.toBe("refused");
   });
 
+  it("control-plane 9: of two new sessions of a worker that open at once the later one stays", async () => {
+    const before = await fleet.worker("i-1");
+    const [older, newer] = [await fleet.register("i-1"), await fleet.register("i-1")];
+    const open = async (sessionId: string) => await openSession(fleet.pool, sessionId, [], 30_000);
+    const other = await fleet.pool.connect();
+    await other.query("begin; set local idle_in_transaction_session_timeout = 0");
+    await other.query("select 1 from sessions where id = $1 for update", [before]);
+    const newerOpens = open(newer);
+    await lockIsAwaitedBy(1);
+    const olderOpens = open(older);
+    await lockIsAwaitedBy(2);
+
+    await other.query("commit");
+    other.release();
+
+    expect(await Promise.all([olderOpens, newerOpens])).toEqual([false, true]);
+  });
+
   it("control-plane 8: what a worker releases may be claimed at once", async () => {
     const jobId = await fleet.job("handed-over");
     const worker = await fleet.worker("i-1");
@@ -170,6 +205,20 @@ describe("the sweeper", () => {
     expect(await fleet.row(lost)).toMatchObject({ state: "pending", session_id: null });
     expect(await fleet.row(fine)).toMatchObject({ state: "running" });
     expect(await sweep(fleet.pool, QUICK)).toBe(0);
+  });
+
+  it("control-plane 7: moves no job of a session whose lease is being renewed", async () => {
+    const jobId = await fleet.job("orders");
+    const worker = await fleet.worker("i-1");
+    await fleet.run(worker);
+    await fleet.expireLease(worker);
+    const commit = await renewing(worker);
+
+    const moved = await sweep(fleet.pool, QUICK);
+    await commit();
+
+    expect(moved).toBe(0);
+    expect(await fleet.row(jobId)).toMatchObject({ state: "running", session_id: worker });
   });
 
   it("control-plane 12: never moves a job that is kept, until there is evidence that its daemon is gone", async () => {
@@ -332,6 +381,21 @@ describe("a worker that an operator says is gone", () => {
 
     expect(await fleet.row(jobId)).toMatchObject({ state: "running", session_id: worker });
     expect(await heartbeats.beat(fleet.beating(worker), "open", NOTHING)).toMatchObject({ held: [{ jobId }] });
+  });
+
+  it("control-plane 12: is not where its lease is being renewed", async () => {
+    const jobId = await fleet.job("orders");
+    const worker = await fleet.worker("i-1");
+    await fleet.run(worker);
+    await fleet.expireLease(worker);
+    const commit = await renewing(worker);
+    const said = gone(worker);
+    await lockIsAwaitedBy(1);
+
+    await commit();
+
+    expect(await said).toBe("alive");
+    expect(await fleet.row(jobId)).toMatchObject({ state: "running", session_id: worker });
   });
 
   it("control-plane 25: is one of the operator's deployment, and one whose session is open", async () => {
