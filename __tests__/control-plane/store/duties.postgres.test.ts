@@ -1,5 +1,6 @@
 import { Client } from "pg";
 import { readBacklog } from "../../../control-plane/store/backlog";
+import { type AskedTest, askForTest } from "../../../control-plane/store/connection-tests";
 import { transaction } from "../../../control-plane/store/database";
 import { deleteDatasource } from "../../../control-plane/store/datasources";
 import { takeDuty } from "../../../control-plane/store/duties";
@@ -8,6 +9,7 @@ import { applyToJob } from "../../../control-plane/store/jobs";
 import { deletePast } from "../../../control-plane/store/retention";
 import { deregisterSession } from "../../../control-plane/store/sessions";
 import { issueToken, revokeToken } from "../../../control-plane/store/tokens";
+import { createUpgrade, stepUpgrade } from "../../../control-plane/store/upgrades";
 import { eventually } from "../../support/eventually";
 import { TestFleet, useFleets } from "./fleet";
 
@@ -201,4 +203,65 @@ it("control-plane 21: whatever refers to rows that end has an index, but for wha
     "jobs (deployment_id, sink_id) -> datasources",
     "jobs (deployment_id, source_id) -> datasources",
   ]);
+});
+
+it("control-plane 21: deletes upgrades, connection tests and tokens long after their end, and none that goes on", async () => {
+  const fleet = await freshFleet();
+  const { pool, deploymentId } = fleet;
+  await fleet.worker("w", { features: ["test_connection"] });
+  const release = {
+    pool: "default",
+    version: "2.0.0",
+    url: "https://releases.example/2",
+    sha256: "ab",
+    signature: "c2",
+  };
+  const pace = { downgrade: false, waveSize: 1, soakMs: 0, deadlineMs: 60_000 };
+  const upgrade = async (program: "agent" | "daemon") =>
+    (await createUpgrade(pool, deploymentId, { ...release, ...pace, program }, "test")).id;
+  const [aborted, running] = [await upgrade("agent"), await upgrade("daemon")];
+  await stepUpgrade(pool, deploymentId, aborted, "abort", "test");
+  const datasource = { deploymentId, id: fleet.datasourceId };
+  const test = async (deadlineMs: number) =>
+    await askForTest(pool, { datasource, role: "source", pool: "default", deadlineMs }, "test");
+  const [over, asked] = [await test(1), await test(3_600_000)] as [AskedTest, AskedTest];
+  const expired = await issueToken(pool, { kind: "deployment", deploymentId, expiresInMs: 1 });
+  const ids = async () => {
+    const { rows } = await pool.query(
+      "select id from upgrades union all select id from connection_tests union all select id from tokens",
+    );
+    return rows.map(({ id }) => id).sort();
+  };
+  const before = await ids();
+  expect(await deletePast(pool, 1)).toBe(0);
+
+  await pool.query(
+    "update upgrades set created_at = now() - interval '3 days', ended_at = ended_at - interval '2 days'",
+  );
+  await pool.query("update connection_tests set asked_at = now() - interval '3 days'");
+  for (const table of ["connection_tests", "tokens"]) {
+    await pool.query(`update ${table} set expires_at = now() - interval '2 days' where id = any($1)`, [
+      [over.id, expired.id],
+    ]);
+  }
+
+  expect(await deletePast(pool, 1)).toBe(3);
+  const gone = [aborted, over.id, expired.id];
+  expect(await ids()).toEqual(before.filter((id) => !gone.includes(id)));
+  expect(await ids()).toEqual(expect.arrayContaining([running, asked.id]));
+});
+
+it("control-plane 21: a datasource goes with the last of the jobs that used it", async () => {
+  const fleet = await freshFleet();
+  const { pool, deploymentId, datasourceId: id } = fleet;
+  const jobId = await fleet.job("orders");
+  await transaction(pool, (tx) => applyToJob(tx, jobId, { type: "delete" }, "test"));
+  await deleteDatasource(pool, { deploymentId, id }, "test");
+  const age = async (table: string) =>
+    await pool.query(`update ${table} set deleted_at = deleted_at - interval '2 days'`);
+
+  await age("datasources");
+  expect(await deletePast(pool, 1)).toBe(0);
+  await age("jobs");
+  expect(await deletePast(pool, 1)).toBe(2);
 });
