@@ -118,6 +118,27 @@ it("control-plane 29: asks no more than a wave, however many copies take an upgr
   expect((await asked(...workers)).filter(Boolean)).toEqual(["2.0.0"]);
 });
 
+it("control-plane 29: asks nobody who drains, is silent, or works for another pool", async () => {
+  const [draining, silent] = [await worker("i-1"), await worker("i-2"), await worker("i-3")];
+  await plane.operator.post(`/workers/${draining.sessionId}/drain`);
+  await plane.pool.query("update leases set expires_at = now() where session_id = $1", [silent.sessionId]);
+  const askedBy = async (id: string) => (await plane.operator.get(`/upgrades/${id}/workers`)).body;
+
+  expect(await askedBy(await create({ pool: "batch", waveSize: 3 }))).toEqual([]);
+  expect(await askedBy(await create({ waveSize: 3 }))).toMatchObject([{ workerId: "i-3" }]);
+});
+
+it("gives a version of the daemon to whoever does not run it, whatever version the agent is of", async () => {
+  const workers = [await worker("i-1"), await worker("i-2", RELEASE.version)];
+  const campaignId = await create({ program: "daemon", waveSize: 2 });
+  expect(await asked(...workers)).toEqual(["2.0.0", "2.0.0"]);
+
+  for (const each of workers) await each.beat({ upgrade: { campaignId, state: "healthy" } });
+  await advanceUpgrades(plane.pool);
+
+  expect(await shown()).toMatchObject({ state: "done", healthy: 2 });
+});
+
 it.each([
   ["rolls back", { state: "rolled_back", detail: "no heartbeat in 60 s" }, "i-1: no heartbeat in 60 s"],
   ["fails", { state: "failed", detail: "the signature does not verify" }, "i-1: the signature does not verify"],
