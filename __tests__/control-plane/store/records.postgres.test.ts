@@ -8,6 +8,7 @@ import { startPrivateCluster } from "../../../control-plane/store/private-cluste
 import { deletePastAudit } from "../../../control-plane/store/retention";
 import { parseKeyring } from "../../../control-plane/store/seal";
 import { findTokenHolder, issueToken, revokeToken } from "../../../control-plane/store/tokens";
+import { eventually } from "../../support/eventually";
 import { findAuditTampering } from "./audit-tampering";
 import { KEYRING, useFleets } from "./fleet";
 
@@ -233,6 +234,33 @@ describe("control-plane 27: the audit log", () => {
     expect(await subjects(other)).toEqual(["first 1", "second 1"]);
     expect(await subjects(null)).toEqual(["first 2", "first 4", "second 2", "second 4"]);
     for (const chain of [one, other, null]) expect(await findAuditTampering(db, chain)).toBeNull();
+  });
+
+  it("control-plane 27: is locked chain by chain in one order, so that no two transactions wait for each other", async () => {
+    const { pool: db } = await fleets.postgres.freshDatabase();
+    const [first, last] = [randomUUID(), randomUUID()].sort() as [string, string];
+    const add = async (...chains: readonly string[]) =>
+      await transaction(db, async (tx) => {
+        recordAudit(tx, ...chains.map((deploymentId) => ({ deploymentId, actor: "a", action: "b", subject: "c" })));
+      });
+    await add(first, last);
+    const other = await db.connect();
+    const lock = "select 1 from audit_heads where deployment_id = $1 for update nowait";
+    await other.query("begin; set local idle_in_transaction_session_timeout = 0");
+    await other.query(lock, [first]);
+    const added = add(last, first);
+    const waiting = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    await eventually(async () => (await db.query(waiting)).rows[0]);
+
+    const isFree = await other.query(lock, [last]).then(
+      () => true,
+      () => false,
+    );
+    await other.query("rollback");
+    other.release();
+    await added;
+
+    expect(isFree).toBe(true);
   });
 
   it("control-plane 27: stays whole when many write at once", async () => {
