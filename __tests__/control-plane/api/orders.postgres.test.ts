@@ -1,4 +1,5 @@
 import type { Action } from "../../../control-plane/protocol";
+import { eventually } from "../../support/eventually";
 import type { TestWorker } from "./clients";
 import { useControlPlane } from "./use-control-plane";
 
@@ -112,6 +113,28 @@ it("control-plane 25: revoking a worker's token at one copy ends its claim that 
   expect((await plane.operator.post(`/workers/${worker.sessionId}/revoke`)).status).toBe(200);
 
   expect(await woken()).toMatchObject({ status: 401, body: { error: { code: "token_invalid" } } });
+});
+
+it("control-plane 22: a copy that has lost the connection on which it listens hears of orders again", async () => {
+  const listeners = async (ended: readonly number[]) =>
+    await eventually(async () => {
+      const { rows } = await plane.pool.query<{ pid: number }>(
+        `select pid from pg_stat_activity
+         where datname = current_database() and application_name = 'holdfast listener' and query like 'listen%' and state = 'idle'
+           and pid <> all($1)`,
+        [ended],
+      );
+      return rows.length === 2 ? rows.map(({ pid }) => pid) : undefined;
+    });
+  const before = await listeners([]);
+  await plane.pool.query("select pg_terminate_backend(pid) from unnest($1::int[]) pid", [before]);
+  await listeners(before);
+  const worker = await plane.worker("i-1", 1).open();
+  const woken = await worker.park();
+
+  expect((await plane.operator.post(`/workers/${worker.sessionId}/drain`)).status).toBe(200);
+
+  expect((await woken()).body.actions).toMatchObject([{ kind: "drain" }]);
 });
 
 it("control-plane 29: a connection test waits for half a minute at most, then it is shown as expired", async () => {
