@@ -303,3 +303,37 @@ it("control-plane 29: news for a session whose claim is on its way does not wait
   void park();
   expect(waker.size).toBe(1);
 });
+
+it("a claim that was woken is parked no longer, and its time and its asker end nothing more", async () => {
+  waker = wakerOf(databaseWith([]));
+  const asker = new AbortController();
+  const parked = waker.park({ sessionId: "s", placement: SOMEBODY }, 1_000, asker.signal);
+  waker.sessionTouched("s");
+  expect(await parked).toEqual({ why: "news" });
+
+  asker.abort();
+  await jest.advanceTimersByTimeAsync(1_000);
+
+  expect(waker.size).toBe(0);
+});
+
+it("control-plane 14: a look that began before a job became ready is followed by another", async () => {
+  const ready: ReadyGroup[] = [];
+  const looks: (() => void)[] = [];
+  const query = async ({ text = "" }: Partial<Prepared>) => {
+    const rows = text.includes("from ready_jobs") ? [...ready] : [];
+    if (text.includes("from ready_jobs")) await new Promise<void>((resolve) => looks.push(resolve));
+    return { rows };
+  };
+  waker = wakerOf({ query } as unknown as Pool);
+  waker.jobsReady();
+  ready.push({ ...SOMEBODY, jobs: 1 });
+  waker.jobReady(SOMEBODY);
+  looks.shift()?.();
+  await turn();
+
+  looks.shift()?.();
+  await turn();
+
+  expect(waker.mayHaveWork(SOMEBODY)).toBe(true);
+});
