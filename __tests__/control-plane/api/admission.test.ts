@@ -109,6 +109,21 @@ it("control-plane 25: right tokens of a fleet that comes back at once through on
   expect(new Set(await Promise.all(statuses))).toEqual(new Set([200]));
 });
 
+it("control-plane 25: right tokens that are new use up nothing of what their address is forgiven", async () => {
+  const tokens = Array.from({ length: 100 }, (_, index) => `fleet-token-${index}`);
+  const { admission } = tokenDatabase(new Set(tokens));
+
+  let taken = 0;
+  for (const token of tokens) {
+    void admission.admit(request(token), "operator").then(() => {
+      taken += 1;
+    });
+    await pass(0);
+  }
+
+  expect(taken).toBe(tokens.length);
+});
+
 it("control-plane 25: the requests of one token are limited before the database is asked for it, those of others are not", async () => {
   const { admission, asked } = tokenDatabase(new Set(["eager-token", "other-token"]));
   await admission.admit(request("eager-token"), "operator");

@@ -3,7 +3,7 @@ import { RateLimit } from "../../../control-plane/api/rate-limit";
 const MOST_KEYS = 50_000;
 
 describe("limits of requests", () => {
-  it("allow a burst, then so many a second, for each key by itself", () => {
+  it("allow a burst, then so many a second, for each key by itself, and no larger burst after a rest", () => {
     let nowMs = 0;
     const limit = new RateLimit(2, 3, () => nowMs);
 
@@ -11,6 +11,8 @@ describe("limits of requests", () => {
     expect(limit.take("b")).toBe(0);
     nowMs = 500;
     expect([limit.take("a"), limit.take("a")]).toEqual([0, 500]);
+    nowMs = 3_600_000;
+    expect([1, 2, 3, 4].map(() => limit.take("a"))).toEqual([0, 0, 0, 500]);
   });
 
   it("forget the key that has rested longest for one too many", () => {
