@@ -91,6 +91,25 @@ describe("a job's states", () => {
     expect(play(failed, [{ type: "run" }])).toMatchObject({ state: "pending", failures: 0 });
   });
 
+  it.each([
+    ["run", { completed: "completed", failed: "failed", stopped: "pending" }],
+    ["pause", { completed: "completed", failed: "paused", stopped: "paused" }],
+    ["stop", { completed: "completed", failed: "stopped", stopped: "stopped" }],
+    ["delete", { completed: "deleted", failed: "deleted", stopped: "deleted" }],
+  ] as const)("is after its last try, however that ends, where the operator wanted it: %s", (wish, states) => {
+    for (const [outcome, state] of Object.entries(states)) {
+      const by = { session: "a", fence: 1 };
+      const job = play(newJob({ maxRetries: 0, onDisconnect: "stop" }), [
+        { type: "run" },
+        { type: "claim", session: "a" },
+        { type: "started", by },
+        { type: wish },
+        { type: "report", by, outcome: outcome as keyof typeof states },
+      ]);
+      expect([outcome, job.state]).toEqual([outcome, state]);
+    }
+  });
+
   it("lets the holder go before a wish comes true", () => {
     const running = play(NEW_JOB, [
       { type: "run" },
