@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
 import { WORKER_PATH } from "../../../control-plane/protocol";
+import { eventually } from "../../support/eventually";
 import { send } from "./clients";
 import { sampleMessages } from "./sample-requests";
 import { useControlPlane } from "./use-control-plane";
@@ -123,6 +124,20 @@ describe("the worker API", () => {
 
     const [grant] = (await (await worker("i-2").open()).claim(20_000)).grants;
     expect(grant).toMatchObject({ jobId });
+  });
+
+  it("control-plane 11: a grant that nobody takes up is back with the next sweep, also where the one before has failed", async () => {
+    const jobId = await plane.operator.createJob("orders");
+    await plane.pool.query("alter table pulse rename to away");
+    const failed = () => plane.copies.every(({ logs }) => logs.join().includes("the sweep failed and is tried again"));
+    await eventually(async () => failed() || undefined);
+    await plane.pool.query("alter table away rename to pulse");
+    expect((await (await worker("i-1").open()).claim()).grants).toMatchObject([{ jobId }]);
+
+    await plane.pool.query("update jobs set grant_expires_at = now()");
+
+    const back = "select 1 from jobs where id = $1 and state = 'pending'";
+    await eventually(async () => (await plane.pool.query(back, [jobId])).rows[0]);
   });
 
   it("drains a worker: it is asked to hand over and gets no more work", async () => {
