@@ -7,7 +7,7 @@ import { migrate, migrations } from "../../../control-plane/store/migrate";
 import { startPrivateCluster } from "../../../control-plane/store/private-cluster";
 import { deletePastAudit } from "../../../control-plane/store/retention";
 import { parseKeyring } from "../../../control-plane/store/seal";
-import { findTokenHolder, issueToken, revokeToken } from "../../../control-plane/store/tokens";
+import { findTokenHolder, issueToken, revokeToken, rotateToken } from "../../../control-plane/store/tokens";
 import { eventually } from "../../support/eventually";
 import { findAuditTampering } from "./audit-tampering";
 import { KEYRING, useFleets } from "./fleet";
@@ -62,6 +62,35 @@ describe("control-plane 25: tokens", () => {
     expect(await findTokenHolder(fleet.pool, rotated.token)).toMatchObject(scope);
     const { rows } = await fleet.pool.query("select string_agg(t::text, ' ') as everything from tokens t");
     expect(rows[0].everything).not.toContain(token.slice(4));
+  });
+
+  it("control-plane 25: a token that is rotated ends with the overlap, no later than without, and its successor lives as long as it was to", async () => {
+    const { pool, deploymentId } = await freshFleet();
+    const HOUR_MS = 3_600_000;
+    const lifeMs = async (id = ""): Promise<number> => {
+      const { rows } = await pool.query(
+        "select extract(epoch from expires_at - created_at)::float * 1000 as ms from tokens where id = $1",
+        [id],
+      );
+      return rows[0].ms;
+    };
+    const rotated = async (expiresInMs: number, overlapMs: number) => {
+      const { id } = await issueToken(pool, { kind: "deployment", deploymentId, expiresInMs });
+      const next = await rotateToken(pool, id, deploymentId, overlapMs);
+      return [await lifeMs(id), await lifeMs(next?.id)] as const;
+    };
+
+    expect(await rotated(HOUR_MS, 24 * HOUR_MS)).toEqual([HOUR_MS, HOUR_MS]);
+    const [old, successor] = await rotated(24 * HOUR_MS, HOUR_MS);
+    expect(old).toBeLessThan(2 * HOUR_MS);
+    expect(successor).toBe(24 * HOUR_MS);
+  });
+
+  it("control-plane 25: a worker's token is not rotated: its worker registers anew", async () => {
+    const fleet = await freshFleet();
+    const { tokenId } = fleet.beating(await fleet.worker("w"));
+
+    expect(await rotateToken(fleet.pool, tokenId, fleet.deploymentId, 0)).toBeNull();
   });
 
   it("control-plane 25: a deployment's operator cannot revoke another deployment's token", async () => {
