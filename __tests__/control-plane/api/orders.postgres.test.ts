@@ -106,6 +106,17 @@ describe("control-plane 29: an order", () => {
   });
 });
 
+it("control-plane 29: to pause a job that was not started yet refuses its start, and stops nothing", async () => {
+  const jobId = await plane.operator.createJob("orders");
+  const worker = await plane.worker("i-1", 1).open();
+  await worker.claim();
+
+  await plane.operator.post(`/jobs/${jobId}/pause`);
+
+  expect((await worker.beat()).actions).toEqual([]);
+  expect(await worker.send("started", { jobId, fence: 1 })).toMatchObject({ status: 410 });
+});
+
 it("control-plane 25: revoking a worker's token at one copy ends its claim that is parked at another", async () => {
   const worker = await plane.worker("i-1", 1).open();
   const woken = await worker.park();

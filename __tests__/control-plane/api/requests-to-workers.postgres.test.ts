@@ -55,6 +55,15 @@ describe("a connection test", () => {
     expect((await tester.beat()).actions).toEqual([]);
   });
 
+  it("is asked of nobody who works for another pool, or is silent", async () => {
+    const path = `/datasources/${await datasourceId()}/test`;
+    await worker("i-1").open();
+
+    expect((await plane.operator.post(path, { role: "source", pool: "batch" })).status).toBe(409);
+    await plane.pool.query("update leases set expires_at = now()");
+    expect((await plane.operator.post(path, { role: "source" })).status).toBe(409);
+  });
+
   it("is asked of workers that can, in turn, and answered by the one that was asked", async () => {
     const path = `/datasources/${await datasourceId()}/test`;
     const old = await plane.worker("old").open();
