@@ -103,6 +103,23 @@ describe("claiming", () => {
     expect(order).toMatchObject([[{ jobId: urgent }], [{ jobId: later }], []]);
   });
 
+  it("says whether there may be more that the claimer could take", async () => {
+    const fleet = await freshFleet();
+    for (const name of ["one", "two"]) await fleet.job(name);
+    const sessionId = await fleet.worker("w");
+    const claim = async (slots: number) => {
+      const asked = { ...fleet.registration(sessionId), sessionId, claimId: randomUUID(), slots, grantMs: 10_000 };
+      const { granted, isMore } = (await fleet.writes.claim(asked)) as Claimed;
+      return [granted.length, isMore];
+    };
+
+    expect([await claim(1), await claim(2), await claim(1)]).toEqual([
+      [1, true],
+      [1, false],
+      [0, false],
+    ]);
+  });
+
   it("gives nothing to a session that is draining, has no valid lease, or never opened", async () => {
     const fleet = await freshFleet();
     await fleet.job("one");
