@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { isHeld, type Job, type JobEvent, newJob, transition } from "../../../control-plane/lease/job";
+import { isHeld, type Job, type JobEvent, type JobState, newJob, transition } from "../../../control-plane/lease/job";
 
 const NEW_JOB = newJob({ maxRetries: 2, onDisconnect: "stop" });
 
@@ -108,6 +108,24 @@ describe("a job's states", () => {
       ]);
       expect([outcome, job.state]).toEqual([outcome, state]);
     }
+  });
+
+  it("at rest becomes what the operator wants; one that has ended stays as it is until it is run again or deleted", () => {
+    const wishes = ["run", "pause", "stop", "delete"] as const;
+    const becomes = (state: JobState) =>
+      wishes.map((type) => {
+        const next = transition({ ...NEW_JOB, state }, { type });
+        return typeof next === "string" ? next : next.state;
+      });
+
+    for (const state of ["created", "pending", "paused"] as const) {
+      expect(becomes(state)).toEqual(["pending", "paused", "stopped", "deleted"]);
+    }
+    for (const state of ["stopped", "failed"] as const) {
+      expect(becomes(state)).toEqual(["pending", "conflict", "stopped", "deleted"]);
+    }
+    expect(becomes("completed")).toEqual(["pending", "conflict", "conflict", "deleted"]);
+    expect(becomes("deleted")).toEqual(["conflict", "conflict", "conflict", "deleted"]);
   });
 
   it("lets the holder go before a wish comes true", () => {
