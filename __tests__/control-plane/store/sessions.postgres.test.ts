@@ -5,6 +5,7 @@ import type { Checkpoint } from "../../../control-plane/protocol/messages";
 import { listAudit } from "../../../control-plane/store/audit";
 import { openDatabase, transaction } from "../../../control-plane/store/database";
 import { Heartbeats } from "../../../control-plane/store/heartbeats";
+import { saveCheckpoint } from "../../../control-plane/store/holder";
 import { applyToJob } from "../../../control-plane/store/jobs";
 import { declareGone, deregisterSession, openSession } from "../../../control-plane/store/sessions";
 import { EXPIRED_LEASES, pulse, sweep } from "../../../control-plane/store/sweeper";
@@ -449,5 +450,19 @@ describe("retries", () => {
 
     expect(wait).toBeGreaterThan(0.2);
     expect(await fleet.row(jobId)).toMatchObject({ state: "pending", failures: 1 });
+  });
+
+  it("counts on where a worker repeats the checkpoint that it began with", async () => {
+    const checkpoint = { seq: 7, phase: "streaming", position: "0/7" } as const;
+    const jobId = await fleet.job("stuck");
+    const worker = await fleet.worker("w");
+    await fail(worker, jobId, checkpoint);
+    await fleet.pool.query("update jobs set not_before = now() where id = $1", [jobId]);
+    const ref = await fleet.run(worker);
+
+    expect(await saveCheckpoint(fleet.pool, worker, ref, checkpoint)).toBe(7);
+    expect(await fleet.row(jobId)).toMatchObject({ failures: 1 });
+    await fleet.report({ sessionId: worker, ...ref, outcome: "failed", logTail: [], checkpoint });
+    expect(await fleet.row(jobId)).toMatchObject({ failures: 2 });
   });
 });
