@@ -59,6 +59,20 @@ it("control-plane 14: a job that comes while a claim is parked is written with w
   expect(await findAuditTampering(fleet.pool, fleet.deploymentId)).toBeNull();
 });
 
+it("control-plane 14: of jobs that come at once a parked claim gets the most urgent", async () => {
+  const fleet = await freshFleet();
+  const { deploymentId, tokenId } = fleet;
+  const claim = await park(fleet, await fleet.worker("w"));
+  const create = async (name: string, priority: number) => {
+    const job = fleet.described(name, { priority });
+    return await fleet.writes.create({ id: randomUUID(), deploymentId, tokenId, job, run: true, actor: "test" });
+  };
+
+  const [later, urgent] = await Promise.all([create("later", 100), create("urgent", 1), fleet.writes.claim(claim)]);
+
+  expect([later, urgent]).toEqual(["waiting", "granted"]);
+});
+
 interface Meanwhile {
   readonly what: string;
   readonly happens: (fleet: TestFleet, worker: string) => Promise<unknown>;
