@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { listAudit, recordAudit } from "../../../control-plane/store/audit";
-import { createDatasource, createDeployment, rotateKeys } from "../../../control-plane/store/catalog";
+import { createDatasource, createDeployment, readConnection, rotateKeys } from "../../../control-plane/store/catalog";
 import { openDatabase, transaction } from "../../../control-plane/store/database";
+import { changeDatasource } from "../../../control-plane/store/datasources";
 import { applyToJob } from "../../../control-plane/store/jobs";
 import { migrate, migrations } from "../../../control-plane/store/migrate";
 import { startPrivateCluster } from "../../../control-plane/store/private-cluster";
@@ -104,6 +105,18 @@ describe("control-plane 25: tokens", () => {
 });
 
 describe("control-plane 26: credentials in the database", () => {
+  it("control-plane 26: a password that was changed cannot be put back: it was sealed for the version before", async () => {
+    const { pool, deploymentId, datasourceId: id } = await freshFleet();
+    const { rows } = await pool.query("select sealed_password from datasources");
+    const change = async (to: object) => await changeDatasource(pool, KEYRING, { deploymentId, id }, to, "test");
+
+    expect([await change({ user: "other" }), await change({ password: "canary-next" })]).toEqual([1, 2]);
+    expect(await readConnection(pool, KEYRING, id)).toMatchObject({ user: "other", password: "canary-next" });
+
+    await pool.query("update datasources set sealed_password = $1", [rows[0].sealed_password]);
+    await expect(readConnection(pool, KEYRING, id)).rejects.toThrow();
+  });
+
   it("control-plane 26: open after every key was rotated", async () => {
     const fleet = await freshFleet();
     const rotated = parseKeyring(`k2:${"22".repeat(32)},k1:${"11".repeat(32)}`);
