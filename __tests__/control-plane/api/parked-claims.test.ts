@@ -337,3 +337,25 @@ it("control-plane 14: a look that began before a job became ready is followed by
 
   expect(waker.mayHaveWork(SOMEBODY)).toBe(true);
 });
+
+it("control-plane 14: a job whose claim was woken and has never asked wakes another a second later", async () => {
+  waker = wakerOf(databaseWith([{ ...SOMEBODY, jobs: 1 }]));
+  waker.start();
+  for (let claims = 0; claims < 3; claims++) void park();
+
+  await jest.advanceTimersByTimeAsync(1_000);
+  expect(waker.size).toBe(2);
+  await jest.advanceTimersByTimeAsync(1_000);
+  expect(waker.size).toBe(1);
+});
+
+it("control-plane 29: news for a session is forgotten when no claim has come for it", async () => {
+  waker = wakerOf(databaseWith([]));
+  waker.start();
+  waker.sessionTouched("s");
+
+  await jest.advanceTimersByTimeAsync(1_000);
+  void park();
+
+  expect(waker.size).toBe(1);
+});
