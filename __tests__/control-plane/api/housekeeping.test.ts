@@ -3,7 +3,7 @@ import type { ApiContext } from "../../../control-plane/api/context";
 import { keepHouse } from "../../../control-plane/api/housekeeping";
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
 
-const LOOK_MS = 1_000;
+const LOOK_MS = 5_000;
 const RETENTION = { retentionDays: 30, auditRetentionDays: 365 };
 
 beforeEach(() => jest.useFakeTimers());
@@ -22,13 +22,13 @@ it("control-plane 22: a duty that fails is told, keeps no other from being done,
   };
   const pool = { query, connect: full } as unknown as Pool;
   const logger = { warn: ({ duty }: { duty: string }) => told.push(duty) };
-  const keeping = keepHouse({ pool, logger, timing: DEFAULT_TIMING } as unknown as ApiContext, RETENTION, LOOK_MS);
+  const keeping = keepHouse({ pool, logger, timing: DEFAULT_TIMING } as unknown as ApiContext, RETENTION);
 
   await jest.advanceTimersByTimeAsync(LOOK_MS);
   await keeping.stop();
   await jest.advanceTimersByTimeAsync(10 * LOOK_MS);
 
-  const duties = ["upgrades", "horizon", "vanished", "retention"];
-  expect(taken).toEqual([...duties, ...duties]);
-  expect(told).toEqual(taken);
+  const duties = ["upgrades", "horizon", "vanished", "retention", "audit-retention"];
+  expect(taken.sort()).toEqual([...duties, ...duties].sort());
+  expect(told.sort()).toEqual(taken);
 });

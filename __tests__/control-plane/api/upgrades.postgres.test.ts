@@ -133,8 +133,10 @@ it("gives a version of the daemon to whoever does not run it, whatever version t
   const campaignId = await create({ program: "daemon", waveSize: 2 });
   expect(await asked(...workers)).toEqual(["2.0.0", "2.0.0"]);
 
+  // As their next lives register.
+  await plane.pool.query("update sessions set daemon_version = '2.0.0'");
   for (const each of workers) await each.beat({ upgrade: { campaignId, state: "healthy" } });
-  await advanceUpgrades(plane.pool);
+  await step();
 
   expect(await shown()).toMatchObject({ state: "done", healthy: 2 });
 });
