@@ -87,5 +87,9 @@ function decrypt(key: Buffer, box: Buffer, context: Buffer): Buffer {
   if (box.length < NONCE_BYTES + TAG_BYTES) throw new Error("not a sealed secret");
   const decipher = createDecipheriv("aes-256-gcm", key, box.subarray(0, NONCE_BYTES)).setAAD(context);
   decipher.setAuthTag(box.subarray(-TAG_BYTES));
-  return Buffer.concat([decipher.update(box.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]);
+  try {
+    return Buffer.concat([decipher.update(box.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]);
+  } catch (cause) {
+    throw new Error("the secret was altered, or sealed for another datasource, version or key", { cause });
+  }
 }
