@@ -53,6 +53,16 @@ export function run(command: string, args: readonly string[], options: RunOption
       if (lastLines.length > REMEMBERED_LINES) lastLines.shift();
       options.onLine?.(line);
     };
+    const finish = (error?: Error) => {
+      clearTimeout(timer);
+      clearTimeout(killer);
+      if (error) reject(error);
+      else resolve(output);
+    };
+    child.on("error", (error) => finish(new Error(`${name} did not start`, { cause: error })));
+    // Where no file descriptor is left it has no streams.
+    if (child.pid === undefined) return;
+
     createInterface({ input: child.stdout }).on("line", (line) => {
       output += `${line}\n`;
       remember(line);
@@ -63,13 +73,6 @@ export function run(command: string, args: readonly string[], options: RunOption
     child.stdin.on("error", () => {});
     child.stdin.end(options.input ?? "");
 
-    const finish = (error?: Error) => {
-      clearTimeout(timer);
-      clearTimeout(killer);
-      if (error) reject(error);
-      else resolve(output);
-    };
-    child.on("error", (error) => finish(new Error(`${name} did not start`, { cause: error })));
     child.on("close", (status, signal) => {
       if (late) return finish(new DeadlineError(`${name} did not finish within ${options.timeoutMs / 1000} s`));
       if (status === 0) return finish();

@@ -13,12 +13,15 @@ export interface Log {
  *
  * @param write takes one line with its newline; standard output unless given.
  */
-export function createLog(write: (line: string) => void = (line) => void process.stdout.write(line)): Log {
+export function createLog(write?: (line: string) => void): Log {
+  // A line for which there is no room, or that nobody reads, is left out: its error would end the process.
+  if (!write) process.stdout.on("error", () => {});
   const secrets = new Set<string>();
   const line = (level: string) => (message: string, fields?: Fields) => {
     let text = JSON.stringify({ time: new Date().toISOString(), level, message, ...fields });
     for (const secret of secrets) text = text.replaceAll(secret, "[redacted]");
-    write(`${text}\n`);
+    if (write) write(`${text}\n`);
+    else process.stdout.write(`${text}\n`);
   };
   return {
     info: line("info"),

@@ -12,9 +12,15 @@ import { PATHS } from "./paths";
 const GAVE_UP = 3;
 
 async function boot(): Promise<number> {
+  // Neither a console that nobody reads nor a full disk ends the boot.
+  process.stdout.on("error", () => {});
   const log = createLog((line) => {
     process.stdout.write(line);
-    appendFileSync(PATHS.bootLog, line);
+    try {
+      appendFileSync(PATHS.bootLog, line);
+    } catch {
+      // The console's log has the line.
+    }
   });
   return (await bootWorker({ ...(await instance()), log, run, root: "", node: process.argv0 })) ? 0 : GAVE_UP;
 }

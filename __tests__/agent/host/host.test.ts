@@ -1,4 +1,6 @@
-import { readlinkSync } from "node:fs";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, openSync, readlinkSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -103,6 +105,24 @@ describe("child processes", () => {
     await expect(run("no-such-program", [], { timeoutMs: 5_000 })).rejects.toThrow("no-such-program did not start");
   });
 
+  test("that cannot be started where no file descriptor is left say so, and the program lives on", async () => {
+    const program = `
+      import { openSync } from "node:fs";
+      import { run } from "./agent/host/child.ts";
+      console.error("begun");
+      try {
+        for (;;) openSync("/dev/null");
+      } catch {}
+      await run("true", [], { timeoutMs: 60_000 }).catch((error) => console.error(error.message, error.cause.code));`;
+    const args = ["-c", 'ulimit -n 64 && exec "$@"', "sh", process.execPath];
+
+    const { stderr, status } = spawnSync("sh", [...args, "--import", "tsx", "--input-type=module", "--eval", program], {
+      encoding: "utf8",
+    });
+
+    expect({ stderr, status }).toEqual({ stderr: "begun\ntrue did not start EMFILE\n", status: 0 });
+  });
+
   test("that hang are ended with their children", async () => {
     await expect(run("sh", ["-c", "sleep 100 & sleep 100"], { timeoutMs: 100 })).rejects.toThrow(
       "did not finish within 0.1 s",
@@ -129,6 +149,41 @@ describe("log", () => {
   test("a reason names every cause", () => {
     const error = new Error("no registration", { cause: new Error("connect", { cause: "ECONNREFUSED" }) });
     expect(reason(error)).toBe("no registration: connect: ECONNREFUSED");
+  });
+});
+
+describe("standard output", () => {
+  const PROGRAM = `
+    import { createLog } from "./agent/host/log.ts";
+    const log = createLog();
+    for (let line = 1; line <= 3; line++) {
+      log.info("said");
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    console.error("lived on");`;
+
+  const exitOf = async (stdout: number | "pipe", started: (child: ChildProcess) => void = () => {}) => {
+    const args = ["--import", "tsx", "--input-type=module", "--eval", PROGRAM];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", stdout, "pipe"] });
+    started(child);
+    const told: string[] = [];
+    child.stderr?.on("data", (text) => told.push(String(text)));
+    const [status] = await once(child, "close");
+    return { status, told: told.join("") };
+  };
+
+  test("that has no room does not end the program that logs to it", async () => {
+    const full = openSync("/dev/full", "w");
+    const exit = await exitOf(full);
+    closeSync(full);
+
+    expect(exit).toEqual({ status: 0, told: "lived on\n" });
+  });
+
+  test("that nobody reads any more does not end the program that logs to it", async () => {
+    const exit = await exitOf("pipe", ({ stdout }) => stdout?.destroy());
+
+    expect(exit).toEqual({ status: 0, told: "lived on\n" });
   });
 });
 
