@@ -261,6 +261,7 @@ class WorkerAgent implements AgentView {
                 answer.actions.filter((action) => action.kind === "upgrade"),
               )
               .catch((error) => log.error("trial not noted", { reason: reason(error) }));
+                { sentAt: sending.at, leaseMs: answer.leaseMs },
             orders.obey(answer.actions);
             this.claims.wake();
           },

@@ -2,6 +2,7 @@ import { replaceSymlink } from "../../host/files";
 import { type Log, reason } from "../../host/log";
 import { type Backoff, retry, sleep } from "../../host/waiting";
 import { mayLive, startOf } from "../daemon/process-identity";
+import { machineInstant } from "../lease-keeper";
 import { type Trial, type TrialFiles, type TrialSign, trialFiles } from "./trial";
 
 const LOOK_MS = 200;
@@ -12,9 +13,9 @@ export const AGENT_ENDED = "the agent ended during the trial";
 
 /**
  * Ends a trial: a process of the old version, which outlives the agent that installed the new one. The new version passes when at the
- * gate's end the same process that came up first is still there and a heartbeat of it was answered. Otherwise, and at once when that
- * process ends, the link is turned back and the agent ended, for its service manager to start the old one. While its files cannot be
- * read, the trial is as they said last.
+ * gate's end the same process that came up first is still there and holds a lease. Otherwise, and at once when that process ends, the link
+ * is turned back and the agent ended, for its service manager to start the old one. While its files cannot be read, the trial is as they
+ * said last.
  *
  * @throws Error when the trial could not be read once in ten minutes.
  */
@@ -77,7 +78,9 @@ export function judged(
   if (elapsedMs < gateMs) return undefined;
   const seconds = Math.round(gateMs / 1_000);
   if (!sign) return `the agent did not start within ${seconds} s`;
-  return sign.answered ? "healthy" : `no heartbeat was answered within ${seconds} s`;
+  if (!sign.lease) return `no heartbeat was answered within ${seconds} s`;
+  const { sentAt, leaseMs } = sign.lease;
+  return machineInstant().monotonicMs < sentAt.monotonicMs + leaseMs ? "healthy" : "its lease ran out during the trial";
 }
 
 /** Turns the link back and ends the agent that runs, if one does. @throws Error when that failed for ten minutes. */

@@ -2,6 +2,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { readText, unlessMissing, writeFileAtomic } from "../../host/files";
 import type { ProcessIdentity } from "../daemon/process-identity";
+import type { HandedLease } from "../lease-keeper";
 import type { WantedUpgrade } from "./release-signature";
 
 /** A new version on trial. Written down: the agent that reports on it is not the one that installed it. */
@@ -19,8 +20,8 @@ export interface Trial extends Pick<WantedUpgrade, "campaignId" | "program" | "v
 
 /** How the agent that is on trial fares, in its own words. */
 export interface TrialSign extends ProcessIdentity {
-  /** A heartbeat of this life was answered. */
-  readonly answered: boolean;
+  /** What the last heartbeat of this life that was answered has given it. */
+  readonly lease?: HandedLease;
   /** Jobs that failed on daemons which this life has started. */
   readonly failures: number;
 }

@@ -3,6 +3,7 @@ import { readlink } from "node:fs/promises";
 import type { Request } from "../../../control-plane/protocol";
 import { replaceSymlink } from "../../host/files";
 import { type Log, reason } from "../../host/log";
+import type { HandedLease } from "../lease-keeper";
 import { startOf } from "../daemon/process-identity";
 import { type FetchRelease, installBeside, type LinkedProgram } from "./install";
 import type { WantedUpgrade } from "./release-signature";
@@ -85,7 +86,7 @@ export class Upgrades {
       await files.trial.write(this.onTrial);
     }
     if (this.onTrial.state !== "trying") return;
-    await this.sign(false);
+    await this.sign();
     if (!isWatched(files)) this.watch(trial.program, trial.from);
   }
 
@@ -99,10 +100,10 @@ export class Upgrades {
     return { campaignId, state: state === "trying" ? "installing" : state, ...(detail ? { detail } : {}) };
   }
 
-  /** A heartbeat was answered: what it said is known, unless the same upgrade is still asked for. */
-  async heard(said: UpgradeReport | undefined, asked: readonly WantedUpgrade[]): Promise<void> {
+  /** A heartbeat was answered, which gave a lease: what it said is known, unless the same upgrade is still asked for. */
+  async heard(said: UpgradeReport | undefined, asked: readonly WantedUpgrade[], lease: HandedLease): Promise<void> {
     if (this.unknown !== undefined) await this.resume();
-    if (this.onTrial?.state === "trying") await this.sign(true);
+    if (this.onTrial?.state === "trying") await this.sign(lease);
     if (!said || said.state === "installing" || asked.some(({ campaignId }) => campaignId === said.campaignId)) return;
     if (said.campaignId === this.onTrial?.campaignId) {
       this.onTrial = undefined;
@@ -163,10 +164,10 @@ export class Upgrades {
     }
   }
 
-  private async sign(answered: boolean): Promise<void> {
+  private async sign(lease?: HandedLease): Promise<void> {
     const { pid } = process;
     this.start ??= startOf(pid);
-    await this.files.sign.write({ pid, start: this.start, answered, failures: this.ports.failures() });
+    await this.files.sign.write({ pid, start: this.start, ...(lease && { lease }), failures: this.ports.failures() });
   }
 
   private watch(program: WantedUpgrade["program"], from: string): void {

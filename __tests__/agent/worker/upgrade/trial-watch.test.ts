@@ -4,6 +4,7 @@ import { readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createLog } from "../../../../agent/host/log";
 import { startOf } from "../../../../agent/worker/daemon/process-identity";
+import { machineInstant } from "../../../../agent/worker/lease-keeper";
 import { parseLocalConfig } from "../../../../agent/worker/local-config";
 import { type Trial, type TrialSign, trialFiles } from "../../../../agent/worker/upgrade/trial";
 import { AGENT_ENDED, isWatched, judged, rollBack, watchTrial } from "../../../../agent/worker/upgrade/trial-watch";
@@ -13,10 +14,12 @@ import { unreadable } from "../../../support/unreadable";
 const scratch = useScratch();
 afterEach(() => jest.restoreAllMocks());
 
-const LIVING: TrialSign = { pid: process.pid, start: startOf(process.pid), answered: false, failures: 0 };
+const LIVING: TrialSign = { pid: process.pid, start: startOf(process.pid), failures: 0 };
 /** The same number, of a process that has ended. */
 const ENDED: TrialSign = { ...LIVING, start: "1" };
-const WELL: TrialSign = { ...LIVING, answered: true };
+const WELL: TrialSign = { ...LIVING, lease: { sentAt: machineInstant(), leaseMs: 3_600_000 } };
+/** Its last heartbeat that was answered has given a lease that is over. */
+const HUNG: TrialSign = { ...LIVING, lease: { sentAt: machineInstant(), leaseMs: 0 } };
 const AGENT: Pick<Trial, "program" | "gateMs"> = { program: "agent", gateMs: 60_000 };
 const DAEMON: typeof AGENT = { ...AGENT, program: "daemon" };
 
@@ -24,6 +27,8 @@ test.each<[string, string | undefined, Parameters<typeof judged>]>([
   ["that is well is on trial until the gate's last moment", undefined, [AGENT, WELL, WELL, 59_999]],
   ["that is well has passed then", "healthy", [AGENT, WELL, WELL, 60_000]],
   ["that was never heard has failed then", "no heartbeat was answered within 60 s", [AGENT, LIVING, LIVING, 60_000]],
+  ["that was heard and then hung is on trial until then", undefined, [AGENT, HUNG, HUNG, 59_999]],
+  ["that was heard and then hung has failed then", "its lease ran out during the trial", [AGENT, WELL, HUNG, 60_000]],
   ["that never started has failed then", "the agent did not start within 60 s", [AGENT, undefined, undefined, 60_000]],
   ["that ended has failed at once", AGENT_ENDED, [AGENT, ENDED, ENDED, 1]],
   ["that ended has failed although the next life is well", AGENT_ENDED, [AGENT, ENDED, WELL, 60_000]],

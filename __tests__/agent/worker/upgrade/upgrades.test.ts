@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { createLog } from "../../../../agent/host/log";
+import type { HandedLease } from "../../../../agent/worker/lease-keeper";
 import { probeAgent } from "../../../../agent/worker/upgrade/install";
 import { linkedVersion } from "../../../../agent/worker/upgrade/linked-program";
 import { releaseKey } from "../../../../agent/worker/upgrade/release-signature";
@@ -9,6 +10,7 @@ import { type UpgradeProps, Upgrades } from "../../../../agent/worker/upgrade/up
 import { unreadable } from "../../../support/unreadable";
 import { program, useLinkedAgent } from "./linked-agent";
 
+const LEASE: HandedLease = { sentAt: { monotonicMs: 1_000, wallMs: 2_000 }, leaseMs: 30_000 };
 const CAMPAIGN = "11111111-1111-4111-8111-111111111111";
 
 const agent = useLinkedAgent();
@@ -139,10 +141,10 @@ test("R31: a trial of which nothing can be written down for a moment does not ke
   expect(files.sign.read()).toBeUndefined();
 
   rmdirSync(inTheWay);
-  await upgrades.heard(upgrades.said(), []);
+  await upgrades.heard(upgrades.said(), [], LEASE);
 
   expect(upgrades.said()).toEqual({ campaignId: CAMPAIGN, state: "installing" });
-  expect(files.sign.read()).toMatchObject({ pid: process.pid, answered: true });
+  expect(files.sign.read()).toMatchObject({ pid: process.pid, lease: LEASE });
 });
 
 test("R31: a trial that cannot be read for a moment is gone on with at the next heartbeat that is answered", async () => {
@@ -154,10 +156,10 @@ test("R31: a trial that cannot be read for a moment is gone on with at the next 
   expect(upgrades.said()).toBeUndefined();
   jest.restoreAllMocks();
 
-  await upgrades.heard(undefined, []);
+  await upgrades.heard(undefined, [], LEASE);
 
   expect(upgrades.said()).toEqual({ campaignId: CAMPAIGN, state: "installing" });
-  expect(files.sign.read()).toMatchObject({ pid: process.pid, answered: true });
+  expect(files.sign.read()).toMatchObject({ pid: process.pid, lease: LEASE });
 });
 
 test("R31: what an earlier trial's agent said of itself is not held to the new version", async () => {
