@@ -1,8 +1,9 @@
 import { createHash, type KeyObject } from "node:crypto";
-import { chmod, mkdir, open, readFile, readlink, rename, rm } from "node:fs/promises";
+import { chmod, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { run } from "../../host/child";
 import { compareVersions } from "../daemon/quirks";
+import { linkedFile } from "./linked-program";
 import { isSigned, type WantedUpgrade } from "./release-signature";
 
 /** A program that is started through a link into a folder of versions: `<folder>/<version>/<file>`. */
@@ -43,9 +44,9 @@ export async function installBeside(
   if (compareVersions(version, program.version) < 0 && !downgrade) {
     throw new Error(`${version} is older than ${program.version}, and the upgrade does not say downgrade`);
   }
-  const held = await readlink(program.link);
-  const path = join(program.folder ?? dirname(dirname(held)), version, basename(held));
-  if (isSameFile(program.link, held, path)) await requireChecksum(path, sha256, version);
+  const held = linkedFile(program.link);
+  const path = resolve(program.folder ?? dirname(dirname(held)), version, basename(held));
+  if (held === path) await requireChecksum(path, sha256, version);
   // Its ending stays: by it Node.js tells what a file is.
   const partial = join(dirname(path), `partial-${basename(path)}`);
   await mkdir(dirname(path), { recursive: true });
@@ -62,10 +63,6 @@ export async function installBeside(
   }
   return path;
 }
-
-/** Whether a release would be put in the place of what runs. */
-const isSameFile = (link: string, held: string, path: string) =>
-  resolve(dirname(link), held) === resolve(dirname(link), path);
 
 /** @throws Error when the file is another build: once it is overwritten there is nothing to turn back to. */
 async function requireChecksum(path: string, sha256: string, version: string): Promise<void> {

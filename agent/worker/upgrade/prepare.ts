@@ -3,6 +3,7 @@ import { chmod, mkdir, readlink } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { replaceSymlink } from "../../host/files";
 import type { Log } from "../../host/log";
+import { linkedFile } from "./linked-program";
 import { trialFiles } from "./trial";
 import { AGENT_ENDED, rollBack } from "./trial-watch";
 
@@ -30,7 +31,7 @@ export async function prepareStart(directory: string, programs: readonly Upgrada
   }
   const files = trialFiles(directory);
   const trial = files.trial.read();
-  if (trial?.state !== "trying" || (await readlink(trial.link)) !== trial.to) return;
+  if (trial?.state !== "trying" || linkedFile(trial.link) !== trial.to) return;
   if (trial.begun) await rollBack(trial, AGENT_ENDED, files, log);
   else await files.trial.write({ ...trial, begun: true });
 }

@@ -1,11 +1,11 @@
 import type { KeyObject } from "node:crypto";
-import { readlink } from "node:fs/promises";
 import type { Request } from "../../../control-plane/protocol";
 import { replaceSymlink } from "../../host/files";
 import { type Log, reason } from "../../host/log";
-import type { HandedLease } from "../lease-keeper";
 import { startOf } from "../daemon/process-identity";
+import type { HandedLease } from "../lease-keeper";
 import { type FetchRelease, installBeside, type LinkedProgram } from "./install";
+import { linkedFile } from "./linked-program";
 import type { WantedUpgrade } from "./release-signature";
 import { type Trial, trialFiles } from "./trial";
 import { isWatched } from "./trial-watch";
@@ -81,7 +81,7 @@ export class Upgrades {
     const trial = files.trial.read();
     if (!trial) return;
     this.onTrial = trial;
-    if (trial.state === "trying" && (await readlink(trial.link)) !== trial.to) {
+    if (trial.state === "trying" && linkedFile(trial.link) !== trial.to) {
       this.onTrial = { ...trial, state: "rolled_back", detail: "the agent ended before the new version was in place" };
       await files.trial.write(this.onTrial);
     }
@@ -139,7 +139,7 @@ export class Upgrades {
       const to = await installBeside(wanted, linked, key, fetchRelease);
       if (!mayRestart()) throw new Error("the worker drains");
       const { link } = linked;
-      const from = await readlink(link);
+      const from = linkedFile(link);
       await this.files.sign.remove();
       // Written before: a link that has turned is never without a trial.
       await this.files.trial.write({

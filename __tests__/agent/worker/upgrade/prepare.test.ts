@@ -91,6 +91,16 @@ test("R31: a version on trial is started once; when it is to be started again it
   });
 });
 
+test("R31: so is one whose link leads on from its own folder", async () => {
+  await onTrial({ begun: true });
+  rmSync(link);
+  symlinkSync("1.1.0/agent.mjs", link);
+
+  await prepare();
+
+  expect(started()).toBe("the boot's");
+});
+
 test("R31: a version that was never put in place is not on trial", async () => {
   const trial = await onTrial();
   rmSync(link);

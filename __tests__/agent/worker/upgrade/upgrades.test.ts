@@ -1,4 +1,13 @@
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
 import { join } from "node:path";
 import { createLog } from "../../../../agent/host/log";
 import type { HandedLease } from "../../../../agent/worker/lease-keeper";
@@ -6,6 +15,7 @@ import { probeAgent } from "../../../../agent/worker/upgrade/install";
 import { linkedVersion } from "../../../../agent/worker/upgrade/linked-program";
 import { releaseKey } from "../../../../agent/worker/upgrade/release-signature";
 import { type Trial, trialFiles } from "../../../../agent/worker/upgrade/trial";
+import { rollBack } from "../../../../agent/worker/upgrade/trial-watch";
 import { type UpgradeProps, Upgrades } from "../../../../agent/worker/upgrade/upgrades";
 import { unreadable } from "../../../support/unreadable";
 import { program, useLinkedAgent } from "./linked-agent";
@@ -74,6 +84,42 @@ test("R31: a new version is put in place, watched by the old one, and only then 
   ]);
   expect(said).toEqual({ campaignId: CAMPAIGN, state: "installing" });
   expect(trialFiles(agent.directory).trial.read()).toMatchObject({ state: "trying", version: "1.1.0", gateMs: 60_000 });
+});
+
+test("R31: a link that leads on from its own folder is upgraded there, wherever the agent runs, by paths from the root", async () => {
+  rmSync(agent.link);
+  symlinkSync("1.0.0/agent.mjs", agent.link);
+  const watchers: string[] = [];
+  const { said } = await upgrade(upgradesOf({ watch: (path) => void watchers.push(path) }));
+  const file = (version: string) => join(agent.directory, "agents", version, "agent.mjs");
+
+  expect(said).toEqual({ campaignId: CAMPAIGN, state: "installing" });
+  expect(trialFiles(agent.directory).trial.read()).toMatchObject({ from: file("1.0.0"), to: file("1.1.0") });
+  expect(watchers).toEqual([file("1.0.0")]);
+  expect([readFileSync(agent.link), existsSync("1.1.0")]).toEqual([program("1.1.0"), false]);
+
+  // WHEN it is turned back
+  const trial = trialFiles(agent.directory).trial.read();
+  if (!trial) throw new Error("no trial");
+  await rollBack(
+    trial,
+    "unwell",
+    trialFiles(agent.directory),
+    createLog(() => {}),
+  );
+  expect(readFileSync(agent.link)).toEqual(program("1.0.0"));
+});
+
+test("R31: a trial whose link leads on from its own folder is gone on with", async () => {
+  const to = readlinkSync(agent.link);
+  rmSync(agent.link);
+  symlinkSync("1.0.0/agent.mjs", agent.link);
+  await trialFiles(agent.directory).trial.write({ ...trialOf(), to });
+  const { upgrades } = upgradesOf();
+
+  await upgrades.resume();
+
+  expect(upgrades.said()).toEqual({ campaignId: CAMPAIGN, state: "installing" });
 });
 
 test("R31: a worker without a release key refuses each upgrade with that reason, and fetches nothing", async () => {
