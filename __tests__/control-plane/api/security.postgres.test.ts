@@ -159,6 +159,11 @@ describe("bad input", () => {
     ]);
     const unreadable = await plane.operator.post("/datasources", { ...datasource, url: "the shop's" });
     expect([unreadable.status, unreadable.body.error.message]).toEqual([400, "url: Invalid URL"]);
+    const undecodable = await plane.operator.post("/datasources", { ...datasource, url: "http://h:8030/%zz" });
+    expect([undecodable.status, undecodable.body.error.message]).toEqual([
+      400,
+      "url: the URL cannot be decoded: write %25 for a % that begins no escape",
+    ]);
     expect((await plane.operator.post("/jobs", { nmae: "x" })).body.error.code).toBe("invalid_message");
   });
 

@@ -28,7 +28,9 @@ export function connectionTests(ports: ConnectionTestPorts): (wanted: WantedTest
     // One that finds no room is asked for again.
     if (underWay.has(wanted.testId) || underWay.size >= AT_ONCE) return;
     underWay.add(wanted.testId);
-    void carryOut(wanted, ports).finally(() => underWay.delete(wanted.testId));
+    carryOut(wanted, ports)
+      .catch((error) => ports.log.error("connection not tested", { testId: wanted.testId, reason: reason(error) }))
+      .finally(() => underWay.delete(wanted.testId));
   };
 }
 

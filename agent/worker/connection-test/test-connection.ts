@@ -1,5 +1,6 @@
 import { reason } from "../../host/log";
 import { withDeadline } from "../../host/waiting";
+import { databaseOf } from "../daemon/environment";
 import { withoutSecrets } from "../without-secrets";
 import { type Checks, type StepResult, type TestProps, type TestResult, unchecked } from "./check";
 import { mysqlChecks } from "./mysql";
@@ -46,9 +47,9 @@ export async function testConnection({ timeoutMs = TIMEOUT_MS, ...wanted }: Test
 
 function checksOf({ role, connection, plainConnectionsOnly }: TestProps): Checks {
   const address = addressOf(connection);
-  if (!address) {
-    const look = () => Promise.reject(new Error("the datasource's url is not one with a host: correct it"));
-    return { steps: [{ step: "dns", look }], close: () => {} };
+  if (!address) return refused("is not one with a host: correct it");
+  if (databaseOf(connection) === undefined) {
+    return refused("cannot be decoded: write %25 for a % that begins no escape");
   }
   if (connection.engine === "starrocks") return starrocksChecks({ connection, address });
   const reach = reachChecks(address);
@@ -63,4 +64,11 @@ function checksOf({ role, connection, plainConnectionsOnly }: TestProps): Checks
 function unknownChecks(engine: string): Checks {
   const steps = unchecked(["auth", "privileges", "write"], `of ${engine} only the address is tried`);
   return { steps, close: () => {} };
+}
+
+function refused(why: string): Checks {
+  return {
+    steps: [{ step: "dns", look: () => Promise.reject(new Error(`the datasource's url ${why}`)) }],
+    close: () => {},
+  };
 }

@@ -95,6 +95,8 @@ export function daemonEnvironment(grant: Grant, port: number, quirks: DaemonQuir
     faults.push(`tables: ${bad.map((table) => JSON.stringify(table)).join(", ")} cannot be in a list`);
   for (const side of ["source", "sink"] as const) {
     if (!URL.canParse(spec[side].url)) faults.push(`${side}.url is not a URL`);
+    else if (databaseOf(spec[side]) === undefined)
+      faults.push(`${side}.url cannot be decoded: write %25 for a % that begins no escape`);
   }
   const privateKey = privateKeyOf(spec.sink);
   if (privateKey?.includes("ENCRYPTED")) {
@@ -105,7 +107,7 @@ export function daemonEnvironment(grant: Grant, port: number, quirks: DaemonQuir
   // A queue's count of receipts, which is its fence, is approximate.
   const restart = fence > 1 || resume !== null;
   const slotLost = restart && quirks.inactiveSlotDropped && /^postgres/.test(spec.source.engine);
-  const { SINK_DATABASE: database = databaseOf(spec.sink), ...given } = withoutTls(settings);
+  const { SINK_DATABASE: database = databaseOf(spec.sink) ?? "", ...given } = withoutTls(settings);
   const variables: Record<string, string> = {
     NO_COLOR: "1",
     RUST_LOG: "info",
@@ -161,4 +163,11 @@ function serverUrl({ url }: Connection): string {
 
 const withoutTls = ({ sslmode: _, ...settings }: Readonly<Record<string, string>>): Record<string, string> => settings;
 
-const databaseOf = ({ url }: Connection): string => decodeURIComponent(new URL(url).pathname.slice(1));
+/** Undefined where the URL's path cannot be decoded. */
+export function databaseOf({ url }: Connection): string | undefined {
+  try {
+    return decodeURIComponent(new URL(url).pathname.slice(1));
+  } catch {
+    return undefined;
+  }
+}

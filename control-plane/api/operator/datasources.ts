@@ -19,7 +19,11 @@ import {
   withId,
 } from "./reach";
 
-const url = z.url().max(4096).refine(hasNoCredentials, "the URL must not hold credentials: use user and password");
+const url = z
+  .url()
+  .max(4096)
+  .refine(hasNoCredentials, "the URL must not hold credentials: use user and password")
+  .refine(isDecodable, "the URL cannot be decoded: write %25 for a % that begins no escape");
 
 const NewDatasource = z.strictObject({
   name,
@@ -90,6 +94,15 @@ export function addDatasourceRoutes(routes: Routes, api: ApiContext): void {
       return {};
     },
   });
+}
+
+function isDecodable(value: string): boolean {
+  try {
+    decodeURIComponent(value);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** True also of what is no URL, which is said already. */

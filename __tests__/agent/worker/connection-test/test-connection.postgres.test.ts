@@ -316,3 +316,15 @@ describe("a server of another kind", () => {
     expect(failed).toMatchObject({ step, detail: expect.stringMatching(detail) });
   });
 });
+
+test.each(["postgres", "mysql", "starrocks"])(
+  "R35: a URL of %s that cannot be decoded is a step that failed, with what to do",
+  async (engine) => {
+    const undecodable = { engine, url: "http://127.0.0.1:8030/%zz", user: "u", password: PASSWORD, options: {} };
+
+    const tested = await testConnection({ role: "sink", connection: undecodable, plainConnectionsOnly: false });
+
+    const detail = "the datasource's url cannot be decoded: write %25 for a % that begins no escape";
+    expect(tested).toEqual({ ok: false, steps: [{ step: "dns", result: "failed", ms: expect.any(Number), detail }] });
+  },
+);

@@ -1,4 +1,4 @@
-import { daemonEnvironment } from "../../../../agent/worker/daemon/environment";
+import { daemonEnvironment, JobSettingsError } from "../../../../agent/worker/daemon/environment";
 import { daemonQuirks } from "../../../../agent/worker/daemon/quirks";
 import type { Connection, JobSpec } from "../../../../control-plane/protocol";
 import { grantOf } from "../jobs/supervised";
@@ -143,6 +143,13 @@ test("StarRocks: the URL is the frontend's without its path, which names the dat
     SINK_USER: "root",
     SINK_PASSWORD: "secret",
   });
+});
+
+test.each(["source", "sink"] as const)("a %s whose URL cannot be decoded is a fault of the job's settings", (side) => {
+  const connection = { ...grantOf().spec[side], url: "http://starrocks.internal:8030/%zz" };
+
+  expect(() => environmentOf({ [side]: connection })).toThrow(JobSettingsError);
+  expect(() => environmentOf({ [side]: connection })).toThrow(`${side}.url cannot be decoded: write %25`);
 });
 
 test("a job's number at a MySQL server is its own, and the same at each start", () => {

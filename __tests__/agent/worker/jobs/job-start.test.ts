@@ -199,3 +199,14 @@ test("a setting that no daemon would take is told, by name and without its value
   expect(error).not.toContain("canary-value");
   expect(host.daemons).toEqual([]);
 });
+
+test("a job whose datasource has a URL that cannot be decoded fails alone: others are claimed", async () => {
+  const { jobs, source, idle } = worker();
+  const { sink } = grantOf().spec;
+
+  jobs.start(grantOf({ spec: { sink: { ...sink, url: "http://db.internal:8030/%zz" } } }), 0);
+  await idle();
+
+  expect(source.of("report")[0]?.report.error).toContain("sink.url cannot be decoded");
+  expect(jobs.free).toBe(4);
+});
