@@ -39,7 +39,7 @@ export class JobSupervisor {
   private lagOfLeftMs: number | undefined;
   /** Jobs whose daemons did not stop in time when they were asked to, and were ended. */
   overdue = 0;
-  /** Jobs that failed on daemons which were started here. */
+  /** Jobs that failed on daemons which were started here, or could not be. */
   failures = 0;
   private readonly recentFailures = new RecentFailures();
   /** Times that daemons could not be started since the last one that could; those of one claim are one time. */
@@ -194,6 +194,7 @@ export class JobSupervisor {
       const isOurs = !(error instanceof JobSettingsError);
       // Nothing begins in a pause: what began before its end had failed, or was about to, when it was set.
       if (isOurs && begunAt >= this.unableUntil) this.unableUntil = performance.now() + unableMs(++this.notStarted);
+      if (isOurs) this.failures += 1;
       const what = isOurs ? "the daemon could not be started: " : "";
       job.alive = false;
       this.recentFailures.add(job.ref.jobId, grant.attempt);

@@ -22,7 +22,7 @@ export interface Trial extends Pick<WantedUpgrade, "campaignId" | "program" | "v
 export interface TrialSign extends ProcessIdentity {
   /** What the last heartbeat of this life that was answered has given it. */
   readonly lease?: HandedLease;
-  /** Jobs that failed on daemons which this life has started. */
+  /** Jobs that failed on daemons which this life has started, or could not start. */
   readonly failures: number;
 }
 

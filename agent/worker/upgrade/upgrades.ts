@@ -38,7 +38,7 @@ export interface UpgradePorts {
   readonly mayRestart: () => boolean;
   /** Ends the agent and leaves its daemons, for the next life. */
   readonly restart: () => void;
-  /** Jobs that failed on daemons which this agent has started. */
+  /** Jobs that failed on daemons which this agent has started, or could not start. */
   readonly failures: () => number;
 }
 

@@ -32,6 +32,7 @@ test("where no daemon can be started no job is claimed for a while, longer each 
 
   await fail();
 
+  expect(jobs.failures).toBe(1);
   expect(source.of("report")[0]?.report).toMatchObject({ outcome: "failed", error: expect.stringContaining("ENOSPC") });
   expect(jobs.free).toBe(0);
   skip(10_000);
@@ -50,6 +51,7 @@ test("where no daemon can be started no job is claimed for a while, longer each 
   jobs.start(grantOf({ spec: { options: { UNKNOWN: "1" } } }), 0);
   await eventually("the other has failed", async () => expect(jobs.used).toBe(1));
   expect(jobs.free).toBe(3);
+  expect(jobs.failures).toBe(2);
   jobs.stop(grant, { mode: "kill", cause: "fenced" });
   await idle();
   host.faults = fullDisk;
