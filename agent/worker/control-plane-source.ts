@@ -25,6 +25,8 @@ const NO_SESSION_MS = 200;
 /** Answers that bring orders come at once, for as long as the orders are not done. */
 const ORDERED_MS = 1_000;
 
+const NOT_UNDERSTOOD = "the control plane did not understand what was said of the end; the worker's log has the reason";
+
 /** Jobs from the control plane. */
 export function controlPlaneSource(props: ControlPlaneSourceProps): JobSource {
   const { controlPlane, session, orders, log, ending } = props;
@@ -98,7 +100,14 @@ export function controlPlaneSource(props: ControlPlaneSourceProps): JobSource {
       });
       return typeof answer === "object" ? answer.seq : answer;
     },
-    report: async (ref, report) => takenBy(await deliver("report", { ...refOf(ref), ...report })),
+    report: async (ref, report) => {
+      const answer = await deliver("report", { ...refOf(ref), ...report });
+      if (answer !== undefined || ending.aborted) return takenBy(answer);
+      // The job has ended all the same: without that it would be this worker's for ever.
+      const { outcome, cleaned } = report;
+      const bare = { outcome, error: NOT_UNDERSTOOD, logTail: [], ...(cleaned && { cleaned }) };
+      return takenBy(await deliver("report", { ...refOf(ref), ...bare }));
+    },
     release: async (ref, why, checkpoint) =>
       takenBy(
         await deliver("release", { reason: why, jobs: [{ ...refOf(ref), ...(checkpoint ? { checkpoint } : {}) }] }),

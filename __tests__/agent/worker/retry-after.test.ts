@@ -2,8 +2,9 @@ import { createLog } from "../../../agent/host/log";
 import { connectionTests } from "../../../agent/worker/connection-test/connection-tests";
 import { ControlPlaneError, controlPlaneClient } from "../../../agent/worker/control-plane-client";
 import { controlPlaneSource } from "../../../agent/worker/control-plane-source";
-import type { JobSource } from "../../../agent/worker/jobs/job-source";
-import type { MessageName } from "../../../control-plane/protocol";
+import type { JobSource, TerminalReport } from "../../../agent/worker/jobs/job-source";
+import type { MessageName, Request } from "../../../control-plane/protocol";
+import { MESSAGES } from "../../../control-plane/protocol/schemas";
 import { type FakeControlPlane, refusal, startControlPlane } from "../../support/fake-control-plane";
 import type { HttpAnswer } from "../../support/http-server";
 import { workerWithJob } from "./worker-with-job";
@@ -128,5 +129,50 @@ describe("a server that asks to wait is asked again when that is over, and not b
     stop();
     await pass(5_000);
     await running;
+  });
+});
+
+describe("an end of which the control plane does not understand all that is said of it", () => {
+  const REPORT: TerminalReport = {
+    outcome: "stopped",
+    exitCode: 0,
+    cleaned: true,
+    checkpoint: CHECKPOINT,
+    logTail: ["?"],
+  };
+
+  async function said(status: number, understands: (report: Request<"report">) => boolean) {
+    const sent: Request<"report">[] = [];
+    const post = async (_: MessageName, report: Request<"report">) => {
+      sent.push(report);
+      if (!understands(report)) throw new ControlPlaneError("not understood", status, 0, "invalid_message");
+      return {};
+    };
+    const source = controlPlaneSource({
+      controlPlane: { post } as unknown as ReturnType<typeof controlPlaneClient>,
+      session: { token: "session", open: true },
+      orders: { features: [], obey: () => {} },
+      log,
+      ending: new AbortController().signal,
+    });
+    return { answer: await source.report(REF, REPORT), sent };
+  }
+
+  test.each([400, 413])("is told bare: the job is settled (%i)", async (status) => {
+    const { answer, sent } = await said(status, ({ logTail }) => logTail.length === 0);
+
+    const error = expect.stringContaining("the control plane did not understand");
+    expect(answer).toBe("taken");
+    expect(sent).toEqual([
+      { ...REF, ...REPORT },
+      { ...REF, outcome: "stopped", cleaned: true, error, logTail: [] },
+    ]);
+    expect(MESSAGES.report.request.safeParse(sent[1]).success).toBe(true);
+  });
+
+  test("is told no third time", async () => {
+    const { answer, sent } = await said(400, () => false);
+
+    expect([answer, sent.length]).toEqual([undefined, 2]);
   });
 });
