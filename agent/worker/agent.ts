@@ -75,6 +75,8 @@ const REFUSED_PAUSE_MS = 10_000;
  * given back at once, where an answer that nobody reads would hold its jobs for as long as a grant may wait.
  */
 const HANG_UP_MS = 1_000;
+/** How long after a drain's deadline last words are tried to be said that nobody takes, though heartbeats are answered. */
+const LAST_WORDS_MS = 30_000;
 const DEFAULT_INTERVALS = { progressMs: 30_000, metricsMs: 60_000 };
 
 /**
@@ -259,9 +261,9 @@ class WorkerAgent implements AgentView {
               ?.heard(
                 upgrade,
                 answer.actions.filter((action) => action.kind === "upgrade"),
+                { sentAt: sending.at, leaseMs: answer.leaseMs },
               )
               .catch((error) => log.error("trial not noted", { reason: reason(error) }));
-                { sentAt: sending.at, leaseMs: answer.leaseMs },
             orders.obey(answer.actions);
             this.claims.wake();
           },
@@ -317,11 +319,16 @@ class WorkerAgent implements AgentView {
     }
   }
 
-  /** Whether the last words of the jobs would come too late to change anything: with the lease they are anybody's. */
+  /**
+   * Whether the last words of the jobs would come too late to change anything: with the lease they are anybody's. While it is renewed and they
+   * are not taken the goodbye frees them.
+   */
   private isUnheard(): boolean {
     const { draining, jobs, lease } = this;
-    if (!draining || performance.now() < draining.deadlineAt || jobs.running().length > 0 || lease.valid) return false;
-    this.ports.log.warn("leaving unheard: the drain's deadline and the lease are over", { jobs: jobs.used });
+    if (!draining || jobs.running().length > 0) return false;
+    const overMs = performance.now() - draining.deadlineAt;
+    if (overMs < (lease.valid ? LAST_WORDS_MS : 0)) return false;
+    this.ports.log.warn("leaving unheard: the drain's deadline is over", { jobs: jobs.used });
     return true;
   }
 

@@ -39,6 +39,22 @@ test("R32: so does one that closed the session before it was gone", async () => 
   await running;
 });
 
+test("R32: so does one that answers heartbeats and takes no last word: half a minute after the deadline the goodbye frees the job", async () => {
+  const { at, metadata, of, pass, refuse, running, lines } = await workerWithJob({ deadlineSeconds: 60 });
+  refuse(500, "release");
+  const told = Date.now();
+  metadata.set(STATE, "Terminated");
+  await pass(89_000);
+  expect(of("release").length).toBeGreaterThan(1);
+  expect(of("deregister")).toEqual([]);
+
+  await pass(10_000);
+  await running;
+  expect(at("deregister") - told).toBeLessThanOrEqual(95_000);
+  expect(at("CompleteLifecycleAction")).toBeGreaterThanOrEqual(at("deregister"));
+  expect(lines.join("")).toContain("leaving unheard");
+});
+
 describe("R32: before the hook is completed", () => {
   const START = "2026-01-02T03:04:00.000Z";
 

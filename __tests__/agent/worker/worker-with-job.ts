@@ -8,7 +8,7 @@ import type { DaemonApi, Figures } from "../../../agent/worker/daemon/daemon-api
 import type { DaemonEnd, DaemonHost } from "../../../agent/worker/daemon/daemon-host";
 import { daemonQuirks } from "../../../agent/worker/daemon/quirks";
 import type { DrainMode } from "../../../agent/worker/drain";
-import { type Action, type Grant, type Request, refOf } from "../../../control-plane/protocol";
+import { type Action, type Grant, type MessageName, type Request, refOf } from "../../../control-plane/protocol";
 import { streamingStatus } from "../../support/streaming-status";
 import { INSTANCE, INSTANCE_CONFIG } from "./instance-config";
 import { grantOf } from "./jobs/supervised";
@@ -65,6 +65,7 @@ export async function workerWithJob({
   const job = grantOf({ spec: { onDisconnect, options: { FLUSH_INTERVAL_MS: `${flushIntervalMs}` } } });
   const grants = [job];
   let refusal: ControlPlaneError | undefined;
+  let refused: MessageName | undefined;
   let hangUp = (_: ControlPlaneError) => {};
   let answerClaim = (_: readonly Grant[]) => {};
   let actions: readonly Action[] = [];
@@ -123,7 +124,7 @@ export async function workerWithJob({
       register: { protocol: 1, token: `session ${sessions}`, progressMs: 30_000, metricsMs },
       heartbeat: { leaseMs: LEASE_MS, nextMs: 10_000, actions },
     };
-    if (refusal) return Promise.reject(refusal);
+    if (refusal && (refused ?? name) === name) return Promise.reject(refusal);
     if (name !== "register" && token !== `session ${sessions}`)
       return Promise.reject(new ControlPlaneError("closed", 410, 0, "session_closed"));
     if (name === "metrics") {
@@ -219,10 +220,11 @@ export async function workerWithJob({
     order: (...repeated: readonly Action[]) => {
       actions = repeated;
     },
-    /** From now on every message is refused; a status of 0 is no answer at all. */
-    refuse: (status: number) => {
+    /** From now on every message, or every one of that name, is refused; a status of 0 is no answer at all. */
+    refuse: (status: number, name?: MessageName) => {
+      refused = name;
       refusal = new ControlPlaneError("refused", status, 0, "");
-      hangUp(refusal);
+      if (!name) hangUp(refusal);
     },
     accept: () => {
       refusal = undefined;
