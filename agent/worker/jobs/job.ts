@@ -49,6 +49,8 @@ const TEXT_LENGTH = 4_000;
 
 const RANK: Readonly<Record<StopOrder["mode"], number>> = { quiesce: 1, cleanup: 2, kill: 3 };
 
+const endOf = (order: StopOrder | undefined): number => order?.deadlineAt ?? Number.POSITIVE_INFINITY;
+
 /** A job on this worker under one fence: from the grant, or from being found running, until its last word is said. */
 export class SupervisedJob {
   status: "starting" | "running" | "stopping" = "starting";
@@ -84,13 +86,13 @@ export class SupervisedJob {
     this.voice = new JobVoice(this.ref, ports.source, fenced, (seq) => this.numberAfter(seq));
   }
 
-  /** The wish that counts: an earlier one of the same weight stands, unless the new one has less time. */
+  /** The weightier wish counts, of two that weigh the same the sooner; whichever counts, the nearest end does. */
   stop(order: StopOrder): void {
     const held = this.order;
-    const sooner = (order.deadlineAt ?? Number.POSITIVE_INFINITY) < (held?.deadlineAt ?? Number.POSITIVE_INFINITY);
-    if (held && RANK[order.mode] < RANK[held.mode]) {
-      if (sooner && order.deadlineAt !== undefined) this.order = { ...held, deadlineAt: order.deadlineAt };
-    } else if (!held || RANK[order.mode] > RANK[held.mode] || sooner) this.order = order;
+    const sooner = endOf(order) < endOf(held);
+    const counts = !held || RANK[order.mode] > RANK[held.mode] || (sooner && order.mode === held.mode) ? order : held;
+    const deadlineAt = Math.min(endOf(order), endOf(held));
+    this.order = Number.isFinite(deadlineAt) ? { ...counts, deadlineAt } : counts;
     this.nap.wake();
   }
 
@@ -238,7 +240,7 @@ export class SupervisedJob {
 
   private async carryOut(daemon: DaemonProcess, api: DaemonApi): Promise<void> {
     this.status = "stopping";
-    const remainingMs = () => (this.order?.deadlineAt ?? Number.POSITIVE_INFINITY) - performance.now();
+    const remainingMs = () => endOf(this.order) - performance.now();
     let over = false;
     const ending =
       this.order?.mode === "kill"

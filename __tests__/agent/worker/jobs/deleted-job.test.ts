@@ -1,3 +1,4 @@
+import { type JobPorts, SupervisedJob } from "../../../../agent/worker/jobs/job";
 import type { DbmazzFaults } from "../../../support/fake-dbmazz";
 import { eventually } from "../../daemon/eventually";
 import { grantOf, useWorkers } from "./supervised";
@@ -8,6 +9,7 @@ const worker = useWorkers();
 
 describe("a job that is deleted", () => {
   const CLEANUP = { mode: "cleanup", cause: "order" } as const;
+  const DRAIN = { mode: "quiesce", cause: "drain", deadlineAt: 6_000 } as const;
   async function streamingJob(faults: DbmazzFaults = {}, options = { FLUSH_INTERVAL_MS: "50" }) {
     const parts = worker({ daemon: { kind: "reference", version: "0.1.0" } });
     const { host, jobs, source, idle, streaming } = parts;
@@ -97,5 +99,14 @@ describe("a job that is deleted", () => {
     await asked("POST cdc/pause");
     jobs.stop(grant, { mode: "quiesce", cause: "drain", deadlineAt: performance.now() });
     expect(await report()).toMatchObject(left(slot));
+  });
+
+  test.each([
+    ["before", [DRAIN, CLEANUP]],
+    ["after", [CLEANUP, DRAIN]],
+  ])("has no more time than the drain that was ordered %s leaves it", (_, orders) => {
+    const job = new SupervisedJob(grantOf(), "stop", {} as JobPorts);
+    for (const order of orders) job.stop(order);
+    expect(job.stopOrder).toEqual({ ...CLEANUP, deadlineAt: DRAIN.deadlineAt });
   });
 });
