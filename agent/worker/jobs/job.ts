@@ -189,10 +189,8 @@ export class SupervisedJob {
     }
   }
 
-  private faultOf(health: Health, status: CdcStatus, { slotName, tables }: DaemonRecord): string | undefined {
-    // Whoever holds the port answers; a daemon whose port was taken runs on without one.
-    const isOurs = status.slot_name === slotName && [...status.tables].sort().join() === [...tables].sort().join();
-    if (!isOurs) {
+  private faultOf(health: Health, status: CdcStatus, record: DaemonRecord): string | undefined {
+    if (!isOf(record, status)) {
       return `the daemon's port is answered by another one: slot ${status.slot_name}, tables ${status.tables.join(", ")}`;
     }
     if (this.ports.quirks.failedSetupHangs && health.stage === "setup" && health.error_detail !== "") {
@@ -242,19 +240,25 @@ export class SupervisedJob {
     this.status = "stopping";
     const remainingMs = () => endOf(this.order) - performance.now();
     let over = false;
+    const quiesced = async () => {
+      const status = this.lastStatus ?? (await api.status().catch(() => undefined));
+      if (!status || !isOf(daemon.record, status)) {
+        // Whoever has the port may be another's daemon, or none: it is told nothing.
+        await endNow(daemon, KILL_GRACE_MS);
+        this.quiesced = "signalled";
+        return;
+      }
+      this.quiesced = await quiesce({
+        daemon,
+        api,
+        keepSlot: () => this.order?.mode !== "cleanup",
+        remainingMs,
+        seen: (status) => this.makeCheckpoint(status, daemon.record),
+      });
+      this.overdue ||= this.quiesced === "signalled";
+    };
     const ending =
-      this.order?.mode === "kill"
-        ? endNow(daemon, this.order.cause === "fenced" ? 0 : KILL_GRACE_MS)
-        : quiesce({
-            daemon,
-            api,
-            keepSlot: () => this.order?.mode !== "cleanup",
-            remainingMs,
-            seen: (status) => this.makeCheckpoint(status, daemon.record),
-          }).then((how) => {
-            this.quiesced = how;
-            this.overdue ||= how === "signalled";
-          });
+      this.order?.mode === "kill" ? endNow(daemon, this.order.cause === "fenced" ? 0 : KILL_GRACE_MS) : quiesced();
     void ending.finally(() => {
       over = true;
       this.nap.wake();
@@ -328,5 +332,9 @@ export class SupervisedJob {
     return withoutSecrets(text, this.secrets);
   }
 }
+
+/** Whoever holds the port answers; a daemon whose port was taken runs on without one. */
+const isOf = ({ slotName, tables }: DaemonRecord, status: CdcStatus): boolean =>
+  status.slot_name === slotName && [...status.tables].sort().join() === [...tables].sort().join();
 
 const howOf = ({ status, signal }: DaemonEnd): string => signal ?? (status === null ? "unseen" : `status ${status}`);

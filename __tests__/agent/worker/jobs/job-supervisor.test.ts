@@ -253,6 +253,22 @@ describe("R29:", () => {
     expect(host.requests.filter(({ path }) => path.startsWith("POST"))).toEqual([]);
     expect(host.daemons[0]?.signals).toEqual(["SIGKILL"]);
   });
+
+  test.each(["quiesce", "cleanup"] as const)(
+    "an order (%s) that comes before the daemon was known tells nothing to another one on its port",
+    async (mode) => {
+      const { host, jobs, idle } = worker();
+      host.faults = ({ record }) => {
+        jobs.stop(record, { mode, cause: "order" });
+        return { answersAs: { slotName: "somebody_else", tables: record.tables } };
+      };
+      jobs.start(grantOf(), 0);
+      await idle();
+
+      expect(host.requests.filter(({ path }) => path.startsWith("POST"))).toEqual([]);
+      expect(host.daemons[0]?.signals).toEqual(["SIGTERM"]);
+    },
+  );
 });
 
 test("a quiesced job is stopped only when what was pending has reached the sink, and its last position goes along", async () => {
