@@ -6,7 +6,7 @@ import {
   targetLifecycleState,
 } from "../host/imds";
 import { type Log, reason } from "../host/log";
-import { sleep } from "../host/waiting";
+import { sleep, withDeadline } from "../host/waiting";
 import type { Progress } from "../host/watchdog";
 
 /** What EC2 and Auto Scaling have announced about this instance. */
@@ -33,6 +33,8 @@ export const NO_NOTICES: Notices = {
 
 /** How often the notices are read; a claim must stop within five seconds of the first. */
 const POLL_MS = 2_000;
+/** One that takes longer is read again with the others. */
+const READ_MS = 1_000;
 
 /**
  * Reads the notices until `signal` and hands over those that differ from the last. Polling reads states, not events, so
@@ -48,34 +50,56 @@ export async function watchNotices(
   changed: (notices: Notices) => void,
   eventLeadMs: number,
 ): Promise<void> {
+  const target = new Told("target lifecycle state", () => targetLifecycleState(imds), undefined, log);
+  const spot = new Told("spot notice", () => spotInterruption(imds), undefined, log);
+  const rebalance = new Told("rebalance recommendation", () => rebalanceRecommendation(imds), undefined, log);
+  const events = new Told("scheduled events", () => scheduledEvents(imds), [], log);
   let last = NO_NOTICES;
-  let wasUnreadable = false;
   while (!signal.aborted) {
     progress.turn("notices", POLL_MS);
-    try {
-      const now = await readNotices(imds, eventLeadMs);
-      wasUnreadable = false;
-      if (JSON.stringify(now) !== JSON.stringify(last)) {
-        last = now;
-        log.info("notices changed", { ...now });
-        changed(now);
-      }
-    } catch (error) {
-      if (!wasUnreadable) log.warn("notices not readable", { reason: reason(error) });
-      wasUnreadable = true;
+    await Promise.all([target.read(), spot.read(), rebalance.read(), events.read()]);
+    const now = noticesOf(target.value, spot.value, rebalance.value, events.value, eventLeadMs);
+    if (JSON.stringify(now) !== JSON.stringify(last)) {
+      last = now;
+      log.info("notices changed", { ...now });
+      changed(now);
     }
     await sleep(POLL_MS, signal);
   }
   progress.end("notices");
 }
 
-async function readNotices(imds: Imds, eventLeadMs: number): Promise<Notices> {
-  const [target, spot, rebalance, events] = await Promise.all([
-    targetLifecycleState(imds),
-    spotInterruption(imds),
-    rebalanceRecommendation(imds),
-    scheduledEvents(imds),
-  ]);
+/** What the service tells at one of its paths: as it did last while it does not, for that hides no other. */
+class Told<T> {
+  private wasUnreadable = false;
+
+  constructor(
+    private readonly what: string,
+    private readonly ask: () => Promise<T>,
+    public value: T,
+    private readonly log: Log,
+  ) {}
+
+  async read(): Promise<void> {
+    try {
+      this.value = await withDeadline(this.what, READ_MS, this.ask);
+      this.wasUnreadable = false;
+    } catch (error) {
+      if (!this.wasUnreadable) this.log.warn("notices not readable", { what: this.what, reason: reason(error) });
+      this.wasUnreadable = true;
+    }
+  }
+}
+
+type Of<Read extends (imds: Imds) => Promise<unknown>> = Awaited<ReturnType<Read>>;
+
+function noticesOf(
+  target: Of<typeof targetLifecycleState>,
+  spot: Of<typeof spotInterruption>,
+  rebalance: Of<typeof rebalanceRecommendation>,
+  events: Of<typeof scheduledEvents>,
+  eventLeadMs: number,
+): Notices {
   const due = events.map(({ NotBefore }) => NotBefore).filter((time) => Date.parse(time) - Date.now() <= eventLeadMs);
   const [eventTime] = due.sort((a, b) => Date.parse(a) - Date.parse(b));
   const terminating = target === "Terminated";

@@ -243,6 +243,23 @@ test("a drain in which every job stops by itself completes CONTINUE also where f
   expect(of("instance retained")).toEqual([]);
 });
 
+test.each<[string, (path: string) => Promise<undefined>]>([
+  ["cannot be read", (path) => Promise.reject(new Error(`GET ${path}: 503`))],
+  ["does not answer", () => new Promise(() => {})],
+])("a path of the metadata service that %s hides no other: claims stop within 5 s", async (_, reading) => {
+  const { at, lines, metadata, pass, running } = await workerWithJob({
+    reading: async (path) => (path === REBALANCE ? await reading(path) : undefined),
+  });
+  const told = Date.now();
+  metadata.set(STATE, "Terminated");
+  await pass(60_000);
+  await running;
+
+  expect(at("claim hung up") - told).toBeLessThanOrEqual(5_000);
+  expect(lines.filter((line) => line.includes("notices not readable"))).toHaveLength(1);
+  expect(lines.join("")).toContain('"what":"rebalance recommendation"');
+});
+
 test("what waits for a worker to leave does not pile up while it lives", async () => {
   const { pass, running, stop, waiting } = await workerWithJob();
   await pass(90_000);

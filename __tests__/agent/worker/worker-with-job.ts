@@ -51,6 +51,8 @@ export async function workerWithJob({
   /** What comes before the answers to figures and to heartbeats of the hook. */
   answering = async (): Promise<void> => {},
   copyLastWords = async (): Promise<void> => {},
+  /** What comes before the metadata service answers. */
+  reading = async (_path: string): Promise<void> => {},
   machineStops = async (_signal: AbortSignal): Promise<boolean> => false,
   watchdogPeriodMs = undefined as number | undefined,
   metricsMs = 60_000,
@@ -170,6 +172,7 @@ export async function workerWithJob({
   const log = createLog((line) => void lines.push(line));
   const imds = {
     get: async (path: string) => {
+      await reading(path);
       if (path === STATE) note(`state read: ${metadata.get(path)}`);
       return metadata.get(path);
     },
