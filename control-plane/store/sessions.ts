@@ -93,13 +93,18 @@ export async function openSession(
       recordAudit(tx, { deploymentId, actor, action: "session.close", subject, detail: { superseded: true } });
       return false;
     }
-    const older = await tx.query<{ id: string }>(
+    const older = await tx.query<{ id: string; drain_ordered: boolean }>(
       `update sessions set state = 'closed', closed_at = now()
-       where deployment_id = $1 and worker_id = $2 and epoch < $3 and state <> 'closed' returning id`,
+       where deployment_id = $1 and worker_id = $2 and epoch < $3 and state <> 'closed' returning id, drain_ordered`,
       [session.deployment_id, session.worker_id, session.epoch],
     );
     const closed = older.rows.map(({ id }) => id);
-    await tx.query("update sessions set state = 'open' where id = $1", [sessionId]);
+    // An agent that is started anew in the middle of a drain knows nothing of the order.
+    const drains = older.rows.some(({ drain_ordered }) => drain_ordered);
+    await tx.query(
+      `update sessions set state = 'open', draining = draining or $2, drain_ordered = drain_ordered or $2 where id = $1`,
+      [sessionId, drains],
+    );
     await tx.query("insert into leases (session_id, expires_at) values ($1, now() + make_interval(secs => $2))", [
       sessionId,
       serverLeaseMs / 1_000,
@@ -117,7 +122,7 @@ export async function openSession(
       actor,
       action: "session.open",
       subject: session.worker_id,
-      detail: { closed },
+      detail: { closed, ...(drains && { drains }) },
     });
     return true;
   });

@@ -7,7 +7,7 @@ import { openDatabase, transaction } from "../../../control-plane/store/database
 import { Heartbeats } from "../../../control-plane/store/heartbeats";
 import { saveCheckpoint } from "../../../control-plane/store/holder";
 import { applyToJob } from "../../../control-plane/store/jobs";
-import { declareGone, deregisterSession, openSession } from "../../../control-plane/store/sessions";
+import { declareGone, deregisterSession, openSession, orderDrain } from "../../../control-plane/store/sessions";
 import { EXPIRED_LEASES, pulse, sweep } from "../../../control-plane/store/sweeper";
 import { revokeSessionTokens } from "../../../control-plane/store/tokens";
 import { eventually } from "../../support/eventually";
@@ -175,6 +175,16 @@ describe("heartbeats", () => {
     await heartbeats.beat(fleet.beating(worker), "open", { running: [], released: [ref] });
 
     expect(await fleet.claim(await fleet.worker("i-2"))).toEqual([{ jobId, fence: ref.fence + 1 }]);
+  });
+
+  it("carries an operator's drain over to a worker's next session, unless it said goodbye", async () => {
+    const job = await fleet.job("waiting");
+    await orderDrain(fleet.pool, await fleet.worker("i-1"), fleet.deploymentId);
+    const after = await fleet.worker("i-1");
+    expect(await heartbeats.beat(fleet.beating(after), "open", NOTHING)).toMatchObject({ drainOrdered: true });
+    expect(await fleet.claim(after)).toEqual([]);
+    await deregisterSession(fleet.pool, after);
+    expect(await fleet.claim(await fleet.worker("i-1"))).toMatchObject([{ jobId: job }]);
   });
 
   it("frees everything when the agent says goodbye", async () => {
