@@ -210,7 +210,7 @@ test("R31: a trial that cannot be read for a moment is gone on with at the next 
 
 test("R31: what an earlier trial's agent said of itself is not held to the new version", async () => {
   const files = trialFiles(agent.directory);
-  await files.sign.write({ pid: process.pid, start: "1", answered: true, failures: 1 });
+  await files.sign.write({ pid: process.pid, start: "1", lease: LEASE, failures: 1 });
 
   await upgrade();
 
@@ -225,10 +225,10 @@ test("R31: how a trial ended is told for as long as its upgrade is asked for, wh
   await parts.upgrades.resume();
   const told = { campaignId: CAMPAIGN, state: "rolled_back", detail: "unwell" };
 
-  await parts.upgrades.heard(parts.upgrades.said(), [wanted()]);
+  await parts.upgrades.heard(parts.upgrades.said(), [wanted()], LEASE);
   expect(parts.upgrades.said()).toEqual(told);
 
-  await parts.upgrades.heard(parts.upgrades.said(), []);
+  await parts.upgrades.heard(parts.upgrades.said(), [], LEASE);
   expect(parts.upgrades.said()).toBeUndefined();
   expect([files.trial.read(), files.sign.read()]).toEqual([undefined, undefined]);
 });
