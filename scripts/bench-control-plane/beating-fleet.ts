@@ -78,6 +78,7 @@ export class BeatingFleet {
 
   private async beats(token: string, connection: Connections, firstAfterMs: number): Promise<void> {
     let lease: Lease | undefined;
+    let leaseEndsAt = Number.NEGATIVE_INFINITY;
     let periodMs = 0;
     let failures = 0;
     let dueAt = performance.now() + firstAfterMs;
@@ -99,6 +100,7 @@ export class BeatingFleet {
           lease = { sentAt, runsOut: false };
           this.leases.push(lease);
         }
+        leaseEndsAt = sentAt + leaseMs;
         periodMs = nextMs;
         dueAt = sentAt + periodMs;
         failures = 0;
@@ -106,7 +108,8 @@ export class BeatingFleet {
         if (this.over) return;
         this.unanswered += 1;
         failures += 1;
-        dueAt = performance.now() + beatAgainMs(failures, periodMs);
+        const now = performance.now();
+        dueAt = now + beatAgainMs(failures, periodMs, leaseEndsAt - now);
       }
     }
   }
