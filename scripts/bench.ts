@@ -5,6 +5,7 @@ import { clusterPlan } from "./bench/cluster-plan";
 import { imports } from "./bench/imports";
 import { synth } from "./bench/synth";
 import { claims } from "./bench-control-plane/claims";
+import { connectionTests } from "./bench-control-plane/connection-tests";
 import { createdToTold } from "./bench-control-plane/created-to-told";
 import { heartbeats } from "./bench-control-plane/heartbeats";
 import { lists } from "./bench-control-plane/lists";
@@ -31,6 +32,7 @@ const BENCHES: readonly Bench[] = [
   jobLogs,
   claims,
   createdToTold,
+  connectionTests,
   heartbeats,
   parkedPolls,
   reconnectStorm,

@@ -1,5 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
+import type { Action } from "../../control-plane/protocol/messages";
 import { until } from "../chaos/until";
+import type { Obey } from "./connection-testers";
 import { type Address, Connections } from "./connections";
 import { BEAT_TIMEOUT_MS, beatAgainMs } from "./worker-pace";
 
@@ -8,6 +10,7 @@ const PATIENCE_MS = 300_000;
 interface BeatAnswer {
   readonly leaseMs: number;
   readonly nextMs: number;
+  readonly actions: readonly Action[];
 }
 
 /** A worker's lease: from when the heartbeat was sent that was answered last. */
@@ -29,8 +32,16 @@ export class BeatingFleet {
   private workers = 0;
   private over = false;
 
-  /** @param pools of connections; where there is one for each worker, so is a connection, as agents have it */
-  constructor(roads: readonly Address[], pools: number, mostOfEach?: number) {
+  /**
+   * @param pools of connections; where there is one for each worker, so is a connection, as agents have it
+   * @param obey is told what each heartbeat orders. @default - nobody is
+   */
+  constructor(
+    roads: readonly Address[],
+    pools: number,
+    mostOfEach?: number,
+    private readonly obey?: Obey,
+  ) {
     this.connections = Array.from(
       { length: pools },
       (_, index) => new Connections(roads[index % roads.length] as Address, mostOfEach),
@@ -89,9 +100,10 @@ export class BeatingFleet {
       try {
         const body = { seq, state: "active", running: [], released: [] };
         const said = await connection.post("heartbeat", token, body, { timeoutMs: BEAT_TIMEOUT_MS });
-        const { leaseMs, nextMs } = JSON.parse(said) as BeatAnswer;
+        const { leaseMs, nextMs, actions } = JSON.parse(said) as BeatAnswer;
         const at = performance.now();
         this.ackMs.push(at - sentAt);
+        this.obey?.(token, actions);
         if (lease) {
           this.longestUnrenewedMs = Math.max(this.longestUnrenewedMs, at - lease.sentAt);
           lease.runsOut ||= at - lease.sentAt >= leaseMs;

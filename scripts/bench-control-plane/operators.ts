@@ -6,7 +6,7 @@ import type { BenchStore } from "./plane";
 /** So many that none asks for more than one token may. */
 const OPERATORS = 8;
 
-/** Who creates jobs and drains workers, over HTTP at one copy. */
+/** Who creates jobs, drains workers and has connections tested, over HTTP at one copy. */
 export class Operators {
   private readonly connections: Connections;
   private asked = 0;
@@ -35,6 +35,18 @@ export class Operators {
     await this.ask("jobs", { name, sourceId, sinkId: this.store.datasourceId, tables: ["t"] });
   }
 
+  /** Has a worker test the connection to the store's datasource. @returns the test's id */
+  async test(): Promise<string> {
+    const said = await this.ask(`datasources/${this.store.datasourceId}/test`, { role: "source" });
+    return (JSON.parse(said) as { id: string }).id;
+  }
+
+  /** How a connection test stands: `waiting`, `answered` or `expired`. */
+  async testState(testId: string): Promise<string> {
+    const said = await this.connections.get(this.path(`connection-tests/${testId}`), `Bearer ${this.token()}`);
+    return (JSON.parse(said) as { state: string }).state;
+  }
+
   async drain(sessionId: string): Promise<void> {
     await this.ask(`workers/${sessionId}/drain`, {});
   }
@@ -43,8 +55,16 @@ export class Operators {
     this.connections.close();
   }
 
-  private async ask(what: string, body: object): Promise<void> {
-    const token = this.tokens[this.asked++ % OPERATORS] as string;
-    await this.connections.ask(`/api/v1/deployments/${this.store.deploymentId}/${what}`, token, body);
+  private async ask(what: string, body: object): Promise<string> {
+    return await this.connections.ask(this.path(what), this.token(), body);
+  }
+
+  private path(what: string): string {
+    return `/api/v1/deployments/${this.store.deploymentId}/${what}`;
+  }
+
+  /** Each in turn. */
+  private token(): string {
+    return this.tokens[this.asked++ % OPERATORS] as string;
   }
 }

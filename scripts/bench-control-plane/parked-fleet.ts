@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
+import type { Action } from "../../control-plane/protocol/messages";
 import type { ServerProcess } from "../chaos/server-process";
 import { until } from "../chaos/until";
+import type { Obey } from "./connection-testers";
 import { type Address, Connections } from "./connections";
 import { CLAIM_TIMEOUT_MS, claimAgainMs, PARK_MS } from "./worker-pace";
 
@@ -14,7 +16,7 @@ interface ClaimAnswer {
     readonly fence: number;
     readonly spec: { readonly name: string };
   }[];
-  readonly actions: readonly { readonly kind: string }[];
+  readonly actions: readonly Action[];
 }
 
 interface News {
@@ -28,10 +30,14 @@ export class ParkedFleet {
   private readonly news = new Map<string, News>();
   private over = false;
 
-  /** @param roads by which workers reach the copy, in turn. @default - without detour */
+  /**
+   * @param roads by which workers reach the copy, in turn. @default - without detour
+   * @param obey is told what each claim orders beside jobs. @default - nobody is
+   */
   constructor(
     private readonly copy: Pick<ServerProcess, "url">,
     private readonly roads: readonly Address[] = [copy],
+    private readonly obey?: Obey,
   ) {}
 
   /** How many connections were made so far. */
@@ -99,6 +105,7 @@ export class ParkedFleet {
           await connection.post("started", token, { jobId, fence });
           this.newsOf(startOf(spec.name)).heard(performance.now());
         }
+        this.obey?.(token, answer.actions);
         if (answer.actions.some(({ kind }) => kind === "drain")) {
           this.newsOf(token).heard(at);
           return;

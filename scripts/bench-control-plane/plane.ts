@@ -10,14 +10,14 @@ import { startPrivateCluster } from "../../control-plane/store/private-cluster";
 import { type Keyring, parseKeyring } from "../../control-plane/store/seal";
 import { issueToken } from "../../control-plane/store/tokens";
 import { usageOf } from "../bench-fleet/usage";
-import { controlPlaneProgram } from "../chaos/control-plane-program";
+import { type ControlPlaneTiming, controlPlaneProgram } from "../chaos/control-plane-program";
 import { type ServerProcess, startServerProcess } from "../chaos/server-process";
 import { fieldsFromState } from "../proc-stat";
 
 /** Under which everything is sealed. */
 export const KEYRING = `k1:${"11".repeat(32)}`;
 /** As large fleets have it. */
-export const TIMING = { heartbeatMs: 10_000, workerLeaseMs: 40_000, serverLeaseMs: 60_000 };
+export const TIMING: ControlPlaneTiming = { heartbeatMs: 10_000, workerLeaseMs: 40_000, serverLeaseMs: 60_000 };
 const HOUR_SECONDS = 3_600;
 
 /** A PostgreSQL of its own, durable as it is delivered, with the control plane's schema and one deployment. */
@@ -80,14 +80,23 @@ function serverProcesses(cluster: string): number[] {
   return [postmaster, ...readdirSync("/proc").filter((name) => /^\d+$/.test(name) && isChild(name))].map(Number);
 }
 
-/** A copy of the control plane. @param port to listen on. @default - a free one */
+export interface CopyProps {
+  /** To listen on. @default - a free one */
+  readonly port?: number;
+  /** @default - the one that everything is sealed under */
+  readonly keyring?: string;
+  /** @default - as large fleets have it */
+  readonly timing?: ControlPlaneTiming;
+}
+
+/** A copy of the control plane. */
 export async function startCopy(
-  { url, directory }: BenchStore,
-  { port = 0, keyring = KEYRING }: { readonly port?: number; readonly keyring?: string } = {},
+  { url, directory }: Pick<BenchStore, "url" | "directory">,
+  { port = 0, keyring = KEYRING, timing = TIMING }: CopyProps = {},
 ): Promise<ServerProcess> {
   return await startServerProcess({
     name: "the control plane",
-    ...controlPlaneProgram({ databaseUrl: url, keyring, port, timing: TIMING }),
+    ...controlPlaneProgram({ databaseUrl: url, keyring, port, timing }),
     logFile: join(directory, "control-plane.log"),
   });
 }
@@ -106,7 +115,7 @@ export async function openSessions(
   const ids = sessions.map(({ id }) => id);
   await pool.query(
     `insert into sessions (id, deployment_id, worker_id, pool, labels, slots, features, agent_version, daemon_version, state)
-     select id, $2, 'w-' || id, 'default', '{}', $3, '{}', '1', '1', 'open' from unnest($1::uuid[]) id`,
+     select id, $2, 'w-' || id, 'default', '{}', $3, '{stop,drain,test_connection}', '1', '1', 'open' from unnest($1::uuid[]) id`,
     [ids, deploymentId, slots],
   );
   await pool.query("insert into leases select id, now() + make_interval(secs => $2) from unnest($1::uuid[]) id", [
