@@ -9,6 +9,7 @@ import { connectionTests } from "./bench-control-plane/connection-tests";
 import { createdToTold } from "./bench-control-plane/created-to-told";
 import { heartbeats } from "./bench-control-plane/heartbeats";
 import { lists } from "./bench-control-plane/lists";
+import { move } from "./bench-control-plane/move";
 import { notifications } from "./bench-control-plane/notifications";
 import { parkedPolls } from "./bench-control-plane/parked-polls";
 import { pinnedHorizon } from "./bench-control-plane/pinned-horizon";
@@ -40,6 +41,7 @@ const BENCHES: readonly Bench[] = [
   lists,
   notifications,
   rewrap,
+  move,
   pinnedHorizon,
   labDensity,
 ];

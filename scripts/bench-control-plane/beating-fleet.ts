@@ -23,6 +23,8 @@ interface Lease {
 export class BeatingFleet {
   /** From a heartbeat to its answer. */
   readonly ackMs: number[] = [];
+  /** Of performance.now, when the first heartbeat was answered that is measured. */
+  firstAnsweredAt: number | undefined;
   /** Heartbeats that were refused or not answered in time. */
   unanswered = 0;
   /** Longest from a heartbeat that was answered to the answer of the next. */
@@ -77,6 +79,7 @@ export class BeatingFleet {
   /** Forgets what was measured so far, but for the connections. */
   forget(): void {
     this.ackMs.length = 0;
+    this.firstAnsweredAt = undefined;
     this.unanswered = 0;
     this.longestUnrenewedMs = 0;
     for (const lease of this.leases) lease.runsOut = false;
@@ -103,6 +106,7 @@ export class BeatingFleet {
         const { leaseMs, nextMs, actions } = JSON.parse(said) as BeatAnswer;
         const at = performance.now();
         this.ackMs.push(at - sentAt);
+        this.firstAnsweredAt ??= at;
         this.obey?.(token, actions);
         if (lease) {
           this.longestUnrenewedMs = Math.max(this.longestUnrenewedMs, at - lease.sentAt);

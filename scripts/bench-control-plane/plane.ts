@@ -60,7 +60,7 @@ export async function startStore(): Promise<BenchStore> {
         .map(usageOf)
         .reduce((sum, { cpuMs, endedCpuMs }) => sum + cpuMs + endedCpuMs, 0),
     stop: async () => {
-      await pool.end();
+      if (!pool.ending) await pool.end();
       await server.stop();
       rmSync(directory, { recursive: true });
     },

@@ -4,6 +4,8 @@ import { transaction } from "../../control-plane/store/database";
 import { seal } from "../../control-plane/store/seal";
 import type { BenchSession, BenchStore } from "./plane";
 
+const ENTRIES_AT_ONCE = 1_000;
+
 /** Datasources with passwords of their own, put in at once; gives their ids. */
 export async function putDatasources(store: BenchStore, count: number): Promise<string[]> {
   const { pool, deploymentId, keyring } = store;
@@ -46,6 +48,16 @@ export async function putRunningJobs(
     recordAudit(tx, ...entries);
   });
   await pool.query("vacuum analyze jobs, job_metrics, audit_log");
+}
+
+/** Entries of the audit log, each chained to the one before. */
+export async function putAuditEntries({ pool, deploymentId, datasourceId }: BenchStore, count: number): Promise<void> {
+  const entry = { deploymentId, actor: "bench", action: "datasource.change", subject: datasourceId };
+  for (let left = count; left > 0; left -= ENTRIES_AT_ONCE) {
+    const entries = Array.from({ length: Math.min(left, ENTRIES_AT_ONCE) }, () => entry);
+    await transaction(pool, async (tx) => recordAudit(tx, ...entries));
+  }
+  await pool.query("vacuum analyze audit_log");
 }
 
 /** An upgrade of all workers that has come to its end. */
