@@ -15,6 +15,7 @@ import { parkedPolls } from "./bench-control-plane/parked-polls";
 import { pinnedHorizon } from "./bench-control-plane/pinned-horizon";
 import { reconnectStorm } from "./bench-control-plane/reconnect-storm";
 import { rewrap } from "./bench-control-plane/rewrap";
+import { secondServer } from "./bench-control-plane/second-server";
 import { smallFleet } from "./bench-control-plane/small-fleet";
 import { bundles } from "./bench-fleet/bundles";
 import { fleet } from "./bench-fleet/fleet";
@@ -42,6 +43,7 @@ const BENCHES: readonly Bench[] = [
   notifications,
   rewrap,
   move,
+  secondServer,
   pinnedHorizon,
   labDensity,
 ];

@@ -35,8 +35,7 @@ export interface BenchStore {
 }
 
 export async function startStore(): Promise<BenchStore> {
-  const directory = mkdtempSync(join(tmpdir(), "holdfast-bench-"));
-  chmodSync(directory, 0o711);
+  const directory = makeFolder();
   const cluster = join(directory, "postgres");
   const server = await startPrivateCluster({ directory: cluster, settings: { max_connections: "100" } });
   const pool = openDatabase(server.url, 24);
@@ -65,6 +64,13 @@ export async function startStore(): Promise<BenchStore> {
       rmSync(directory, { recursive: true });
     },
   };
+}
+
+/** A new folder, which PostgreSQL's user may pass through to what is its own. */
+export function makeFolder(): string {
+  const directory = mkdtempSync(join(tmpdir(), "holdfast-bench-"));
+  chmodSync(directory, 0o711);
+  return directory;
 }
 
 function serverProcesses(cluster: string): number[] {
