@@ -108,12 +108,12 @@ describe("child processes", () => {
   test("that cannot be started where no file descriptor is left say so, and the program lives on", async () => {
     const program = `
       import { openSync } from "node:fs";
-      import { run } from "./agent/host/child.ts";
+      import child from "./agent/host/child.ts";
       console.error("begun");
       try {
         for (;;) openSync("/dev/null");
       } catch {}
-      await run("true", [], { timeoutMs: 60_000 }).catch((error) => console.error(error.message, error.cause.code));`;
+      await child.run("true", [], { timeoutMs: 60_000 }).catch((error) => console.error(error.message, error.cause.code));`;
     const args = ["-c", 'ulimit -n 64 && exec "$@"', "sh", process.execPath];
 
     const { stderr, status } = spawnSync("sh", [...args, "--import", "tsx", "--input-type=module", "--eval", program], {
@@ -154,8 +154,8 @@ describe("log", () => {
 
 describe("standard output", () => {
   const PROGRAM = `
-    import { createLog } from "./agent/host/log.ts";
-    const log = createLog();
+    import host from "./agent/host/log.ts";
+    const log = host.createLog();
     for (let line = 1; line <= 3; line++) {
       log.info("said");
       await new Promise((resolve) => setTimeout(resolve, 20));

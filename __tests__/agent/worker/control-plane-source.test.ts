@@ -37,15 +37,29 @@ test("a report that came to a closed session is said again in the one that has f
 test.each([
   ["the job is somebody else's", 410, "fenced", "fenced"],
   ["the session is closed, and none has followed it", 410, "session_closed", "fenced"],
-  ["it is not understood", 400, "bad_request", undefined],
-  ["it is too large", 413, "too_large", undefined],
-  ["the protocol is too old", 426, "upgrade_required", undefined],
 ])("a report that is refused since %s is not said again", async (_, status, code, told) => {
   const { sent, source } = refusedOnce(status, code);
 
   expect(await source.report(REF, REPORT)).toBe(told);
   expect(sent).toEqual(["first"]);
 });
+
+test.each([
+  ["it is not understood", 400, "bad_request"],
+  ["it is too large", 413, "too_large"],
+  ["the protocol is too old", 426, "upgrade_required"],
+])(
+  "a job that is given back is not said to be so again where %s, and a job's end is, once more",
+  async (_, status, code) => {
+    const back = refusedOnce(status, code);
+    expect(await back.source.release(REF, "drain")).toBeUndefined();
+    expect(back.sent).toEqual(["first"]);
+
+    const end = refusedOnce(status, code);
+    expect(await end.source.report(REF, REPORT)).toBe("taken");
+    expect(end.sent).toEqual(["first", "first"]);
+  },
+);
 
 test("a start that is refused since the job is somebody else's is told as that", async () => {
   expect(await refusedOnce(410, "fenced").source.started(REF)).toBe("fenced");

@@ -165,6 +165,8 @@ class Pair {
 
   /** @param isGrace the control plane has only just come up */
   async sweep(isGrace: boolean): Promise<string> {
+    // A copy that is up says so all the while.
+    await this.fleet.pool.query("update pulse set seen_at = now()");
     const moved = await sweep(this.fleet.pool, { ...TIMING, serverLeaseMs: isGrace ? EVER_MS : 1 });
     this.model.upSinceMs = isGrace ? NOW_MS : Number.NEGATIVE_INFINITY;
     expect(coordinator.sweep(this.model, NOW_MS)).toHaveLength(moved);
