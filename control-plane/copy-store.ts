@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { examples, fail, parse } from "../scripts/command-line";
 import { readDatabaseUrl } from "./api/config";
 import { copyStore } from "./store/copy-store";
-import { startPrivateCluster } from "./store/private-cluster";
+import { databaseUrl, startPrivateCluster } from "./store/private-cluster";
 
 const DONE =
   "Start the control plane with the new DATABASE_URL and the same HOLDFAST_KEYRING; workers come back by themselves.";
@@ -35,7 +35,7 @@ async function run({ cluster, database }: Options): Promise<void> {
   const into = readDatabaseUrl(process.env, "HOLDFAST_TARGET_DATABASE_URL");
   const running = cluster === undefined ? undefined : await startPrivateCluster({ directory: cluster });
   try {
-    const from = running ? databaseOf(running.url, database) : readDatabaseUrl(process.env, "DATABASE_URL");
+    const from = running ? databaseUrl(running.url, database) : readDatabaseUrl(process.env, "DATABASE_URL");
     for (const { table, rows, checksum } of await copyStore(from, into)) {
       console.log(`${table.padEnd(18)} ${`${rows}`.padStart(8)} rows  ${checksum}`);
     }
@@ -43,12 +43,6 @@ async function run({ cluster, database }: Options): Promise<void> {
   } finally {
     await running?.stop();
   }
-}
-
-function databaseOf(serverUrl: string, name: string): string {
-  const url = new URL(serverUrl);
-  url.pathname = `/${encodeURIComponent(name)}`;
-  return url.href;
 }
 
 void parse(program);

@@ -34,6 +34,13 @@ export interface PrivateCluster {
   stop(): Promise<void>;
 }
 
+/** The server's connection string, for another of its databases. */
+export function databaseUrl(serverUrl: string, name: string): string {
+  const url = new URL(serverUrl);
+  url.pathname = `/${encodeURIComponent(name)}`;
+  return url.href;
+}
+
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 30_000;
 

@@ -1,9 +1,11 @@
 /** What the fleet's operator describes: one deployment with one job, over the same API that people use. */
+
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, writeFileSync } from "node:fs";
 import * as z from "zod";
+import { databaseUrl } from "../../control-plane/store/private-cluster";
 import type { ControlPlaneApi } from "../operator/control-plane";
-import { databaseUrl, NAMES, type Side, setPassword, USERS } from "./databases";
+import { NAMES, type Side, setPassword, USERS } from "./databases";
 import type { StateFolder } from "./state-folder";
 
 const DEPLOYMENT = "local";

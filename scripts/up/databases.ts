@@ -1,5 +1,6 @@
 /** The fleet's databases, all in one private server: the control plane's own, a shop that sells, and a copy of the shop. */
 import { Client } from "pg";
+import { databaseUrl } from "../../control-plane/store/private-cluster";
 
 export const NAMES = { controlPlane: "holdfast", source: "shop", sink: "shop_copy" } as const;
 
@@ -10,13 +11,6 @@ export type Side = keyof typeof USERS;
 
 /** Rows the shop begins with: enough to see the first copy, few enough to be done in a second. */
 const FIRST_ORDERS = 1_000;
-
-/** The server's connection string, for another of its databases. */
-export function databaseUrl(serverUrl: string, name: string): string {
-  const url = new URL(serverUrl);
-  url.pathname = `/${name}`;
-  return url.href;
-}
 
 /** Creates what is missing; what an earlier start left stays. */
 export async function createDatabases(serverUrl: string): Promise<void> {

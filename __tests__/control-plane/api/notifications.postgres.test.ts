@@ -53,6 +53,7 @@ it("control-plane 22: a copy hears of others again after its listener's database
   way.vanish();
   await eventually(async () => (heard.filter((sessions) => sessions === "").length > listenedSince ? true : undefined));
   await hears("after");
+  expect(heard.filter(Boolean)).toEqual(expect.arrayContaining(["before", "after"]));
 
   await Promise.all([listener.stop(), teller.stop()]);
   await way.close();
@@ -68,6 +69,6 @@ it("control-plane 22: a listener whose database has vanished without a word can 
   await eventually(async () => (heard > 0 ? true : undefined));
 
   way.vanish();
-  await listener.stop();
+  await expect(listener.stop()).resolves.toBeUndefined();
   await way.close();
 }, 120_000);
