@@ -44,7 +44,10 @@ module.exports = {
         "of scripts, only the local fleet and its benches use a control plane; a private PostgreSQL server is for all",
       severity: "error",
       from: { path: "^scripts/", pathNot: "^scripts/(up|bench-control-plane)/" },
-      to: { path: "^control-plane/", pathNot: "^control-plane/store/(private-cluster|postgres-programs)\\.ts$" },
+      to: {
+        path: "^control-plane/",
+        pathNot: "^control-plane/store/(free-port|private-cluster|postgres-programs)\\.ts$",
+      },
     },
     {
       name: "no-provider-root",

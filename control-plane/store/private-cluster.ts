@@ -1,12 +1,12 @@
 import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { Client } from "pg";
+import { freePort } from "./free-port";
 import { makeCluster, refuseUnfinished } from "./initdb";
 import { findPostgres } from "./postgres-programs";
-import { giveTo, postgresUser } from "./postgres-user";
+import { giveTo, type PostgresUser, postgresUser } from "./postgres-user";
 
 export interface PrivateClusterProps {
   /** Where the data lives. Created when missing; used again when it holds a cluster. */
@@ -43,16 +43,21 @@ export function databaseUrl(serverUrl: string, name: string): string {
 
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 30_000;
+/** Whoever has the port instead may say nothing. */
+const ANSWER_TIMEOUT_MS = 5_000;
+/** A free port is another's only where that takes it in the moments before the server does. */
+const PORTS_TRIED = 5;
 
 /**
  * Starts PostgreSQL on this machine for the control plane alone, with the programs that `findPostgres` finds: on the loopback
  * interface, with a password kept in the directory, as an unprivileged user when called as root. The terminal's signals do not reach
  * it. Throws when the programs are missing, when another server runs on the directory (with its pid), when an initdb of an earlier version was
- * killed there, when the server does not come up (the message names its log), or when it is abandoned before.
+ * killed there, when the port that was asked for is taken, when the server does not come up (the message names its log), or when it is
+ * abandoned before.
  */
 export async function startPrivateCluster({
   directory,
-  port: wantedPort,
+  port,
   settings = {},
   abandoned,
 }: PrivateClusterProps): Promise<PrivateCluster> {
@@ -76,11 +81,34 @@ export async function startPrivateCluster({
   refuseUnfinished(data);
   refuseSecondServer(data);
 
-  const port = wantedPort ?? (await freePort());
+  const password = readFileSync(passwordFile, "utf8").trim();
+  const props = { program: programs.postgres, directory, data, user, settings, password, abandoned };
+  if (port !== undefined) return await serve(props, port);
+  for (let left = PORTS_TRIED; ; left--) {
+    try {
+      return await serve(props, await freePort());
+    } catch (error) {
+      if (!(error instanceof PortTaken) || left === 1) throw error;
+    }
+  }
+}
+
+class PortTaken extends Error {}
+
+interface ServerProps extends Pick<PrivateClusterProps, "directory" | "abandoned"> {
+  readonly program: string;
+  readonly data: string;
+  readonly user: PostgresUser;
+  readonly settings: Readonly<Record<string, string>>;
+  readonly password: string;
+}
+
+async function serve(props: ServerProps, port: number): Promise<PrivateCluster> {
+  const { program, directory, data, user, settings, password, abandoned } = props;
   const log = join(directory, "postgres.log");
   const all = { ...settings, port: `${port}`, listen_addresses: "127.0.0.1", unix_socket_directories: "" };
   const flags = Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-  const server = spawn(programs.postgres, ["-D", data, ...flags], {
+  const server = spawn(program, ["-D", data, ...flags], {
     ...user,
     detached: true,
     cwd: directory,
@@ -94,9 +122,9 @@ export async function startPrivateCluster({
     writeFileSync(log, text, { flag: "a" });
   });
   const ended = new Promise<void>((resolve) => server.once("exit", () => resolve()));
+  const silent = new Promise<void>((resolve) => server.once("close", () => resolve()));
   server.on("error", () => undefined);
 
-  const password = readFileSync(passwordFile, "utf8").trim();
   const url = `postgres://holdfast:${password}@127.0.0.1:${port}/postgres`;
   const stop = async (): Promise<void> => {
     server.kill("SIGINT");
@@ -107,8 +135,15 @@ export async function startPrivateCluster({
   try {
     await answering(url, () => server.exitCode !== null || server.signalCode !== null || server.pid === undefined);
   } catch (error) {
-    if (server.pid !== undefined) await stop();
-    throw new Error(`PostgreSQL did not start in ${directory}: ${lastLine(output) ?? error}; its log is ${log}`);
+    if (server.pid !== undefined) {
+      await stop();
+      await silent;
+    }
+    const failure = `PostgreSQL did not start in ${directory}`;
+    if (output.includes("could not create any TCP/IP sockets")) {
+      throw new PortTaken(`${failure}: port ${port} of 127.0.0.1 is taken by another program`);
+    }
+    throw new Error(`${failure}: ${lastLine(output) ?? error}; its log is ${log}`);
   }
   return { url, ended, stop };
 }
@@ -148,23 +183,10 @@ function refuseSecondServer(data: string): void {
   throw new Error(`process ${pid} runs PostgreSQL on ${data}: stop it first, or choose another directory`);
 }
 
-/** A port of the loopback interface that nobody listens on. */
-export async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve, reject) => {
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", resolve);
-  });
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  if (!address || typeof address === "string") throw new Error("no free port on 127.0.0.1");
-  return address.port;
-}
-
 async function answering(url: string, hasEnded: () => boolean): Promise<void> {
   const deadline = Date.now() + START_TIMEOUT_MS;
   for (;;) {
-    const client = new Client({ connectionString: url });
+    const client = new Client({ connectionString: url, connectionTimeoutMillis: ANSWER_TIMEOUT_MS });
     try {
       await client.connect();
       return;

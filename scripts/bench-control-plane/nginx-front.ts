@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { createSecureContext } from "node:tls";
-import { freePort } from "../../control-plane/store/private-cluster";
+import { freePort } from "../../control-plane/store/free-port";
 import type { ServerProcess } from "../chaos/server-process";
 import { until } from "../chaos/until";
 import { certificateOf } from "../rehearse/fleet/gate";

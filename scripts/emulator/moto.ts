@@ -1,5 +1,4 @@
 import { spawn } from "node:child_process";
-import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { end } from "./child";
 
@@ -18,15 +17,13 @@ export interface Moto extends Emulator {
 const START_DEADLINE_MS = 60_000;
 
 /**
- * Starts `moto_server` on a free port, with the IAM policies that AWS manages.
+ * Starts `moto_server` on a port that the system chooses, with the IAM policies that AWS manages.
  *
  * @throws Error with what it printed, where it ends or does not answer within a minute.
  * https://docs.getmoto.org/en/latest/docs/server_mode.html
  */
 export async function startMoto(): Promise<Moto> {
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
-  const child = spawn("moto_server", ["-H", "127.0.0.1", "-p", String(port)], {
+  const child = spawn("moto_server", ["-H", "127.0.0.1", "-p", "0"], {
     env: { ...process.env, MOTO_IAM_LOAD_MANAGED_POLICIES: "true" },
     stdio: ["ignore", "ignore", "pipe"],
   });
@@ -40,14 +37,15 @@ export async function startMoto(): Promise<Moto> {
   });
 
   const deadline = Date.now() + START_DEADLINE_MS;
-  while (!(await answers(url))) {
+  for (;;) {
+    const [, url] = /Running on (http:\S+)/.exec(printed) ?? [];
+    if (url && (await answers(url))) return { url, pid: child.pid ?? 0, stop: () => end(child) };
     if (failure !== undefined || child.exitCode !== null || Date.now() > deadline) {
       await end(child);
       throw new Error(`moto_server did not start: ${failure?.message ?? printed}`);
     }
     await sleep(100);
   }
-  return { url, pid: child.pid ?? 0, stop: () => end(child) };
 }
 
 async function answers(url: string): Promise<boolean> {
@@ -56,14 +54,4 @@ async function answers(url: string): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().on("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
 }

@@ -3,7 +3,8 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import * as z from "zod";
-import { endLeftCluster, freePort } from "../../control-plane/store/private-cluster";
+import { freePort } from "../../control-plane/store/free-port";
+import { endLeftCluster } from "../../control-plane/store/private-cluster";
 import { identify, isAlive, type ProcessIdentity } from "./process-identity";
 
 const Identity = z.object({ pid: z.int(), start: z.string() });
@@ -73,11 +74,11 @@ export class StateFolder {
     return this.secret("keyring", () => `local:${randomBytes(32).toString("hex")}`);
   }
 
+  /** The last fleet's ports; a free one for each that another program has taken since. */
   async ports(): Promise<Ports> {
     const file = this.file("ports.json");
     const known = readJson(file, Ports);
-    if (known) return known;
-    const ports = { postgres: await freePort(), controlPlane: await freePort() };
+    const ports = { postgres: await freePort(known?.postgres), controlPlane: await freePort(known?.controlPlane) };
     writeFileSync(file, JSON.stringify(ports));
     return ports;
   }

@@ -4,9 +4,12 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { Client } from "pg";
+import { databaseUrl } from "../../../control-plane/store/private-cluster";
+import { startTestPostgres, type TestPostgres } from "../../support/postgres";
 import { eventually } from "./eventually";
-import { type PostgresServer, startPostgresServer } from "./postgres-server";
 
+/** A server whose log can be decoded. */
+const SETTINGS = { wal_level: "logical", max_wal_senders: "20", max_replication_slots: "20" };
 const PROGRAM = resolve("dist/daemon.mjs");
 
 export interface Answer {
@@ -45,7 +48,7 @@ export interface Pair {
 /** Gives each test of the file a pair of its own on one server. */
 export function usePair(): Pair {
   jest.setTimeout(120_000);
-  let server: PostgresServer;
+  let server: TestPostgres;
   let directory: string;
   let number = 0;
   let source: Client;
@@ -53,24 +56,25 @@ export function usePair(): Pair {
   let environment: Record<string, string> = {};
   const daemons: RunningDaemon[] = [];
 
+  const url = (database: string) => databaseUrl(server.cluster.url, database);
   beforeAll(async () => {
-    server = await startPostgresServer();
+    server = await startTestPostgres(SETTINGS);
     directory = mkdtempSync(join(tmpdir(), "holdfast-daemon-"));
   });
   beforeEach(async () => {
     number += 1;
-    const admin = await open(server.url("postgres"));
+    const admin = await open(server.cluster.url);
     for (const name of ["source", "sink"]) await admin.query(`create database ${name}_${number}`);
     await admin.end();
-    source = await open(server.url(`source_${number}`));
-    sink = await open(server.url(`sink_${number}`));
+    source = await open(url(`source_${number}`));
+    sink = await open(url(`sink_${number}`));
     environment = {
-      SOURCE_URL: server.url(`source_${number}`),
+      SOURCE_URL: url(`source_${number}`),
       SOURCE_SLOT_NAME: `slot_${number}`,
       SOURCE_PUBLICATION_NAME: "copy",
       TABLES: "item",
       SINK_TYPE: "postgres",
-      SINK_URL: server.url(`sink_${number}`),
+      SINK_URL: url(`sink_${number}`),
       SINK_DATABASE: `sink_${number}`,
       FLUSH_INTERVAL_MS: "20",
       DBMAZZ_CONTROL_PORT: "0",
@@ -81,7 +85,7 @@ export function usePair(): Pair {
     await Promise.all(daemons.splice(0).map(({ ended }) => ended));
     await Promise.all([source.end(), sink.end()]);
     // A slot that is left keeps the server from ending fast, and the log from being recycled.
-    const admin = await open(server.url("postgres"));
+    const admin = await open(server.cluster.url);
     await eventually("slots are dropped", async () => {
       await admin.query("select pg_drop_replication_slot(slot_name) from pg_replication_slots");
     });

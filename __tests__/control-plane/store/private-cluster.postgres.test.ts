@@ -1,8 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { Client } from "pg";
+import { freePort } from "../../../control-plane/store/free-port";
 import { findPostgres } from "../../../control-plane/store/postgres-programs";
 import { startPrivateCluster } from "../../../control-plane/store/private-cluster";
 import { eventually } from "../../support/eventually";
@@ -10,6 +12,10 @@ import { contentsOf, useScratch } from "../../support/scratch";
 
 const REPOSITORY = resolve(__dirname, "..", "..", "..");
 const START = 'require("./control-plane/store/private-cluster").startPrivateCluster({ directory: process.argv[1] })';
+
+jest.mock("../../../control-plane/store/free-port", () => ({
+  freePort: jest.fn(jest.requireActual("../../../control-plane/store/free-port").freePort),
+}));
 
 const scratch = useScratch();
 const { PATH = "" } = process.env;
@@ -151,4 +157,37 @@ async function within(connectionString: string, sql: string) {
 function clustersIn(directory: string): readonly string[] {
   if (!existsSync(directory)) return [];
   return readdirSync(directory).filter((name) => existsSync(join(directory, name, "PG_VERSION")));
+}
+
+test("a port that another program takes first is left for a free one", async () => {
+  const taken = await takenPort();
+  jest.mocked(freePort).mockResolvedValueOnce(taken.port);
+
+  const cluster = await startPrivateCluster({ directory: join(scratch.path, "cluster") });
+
+  expect(new URL(cluster.url).port).not.toBe(`${taken.port}`);
+  await cluster.stop();
+  await taken.free();
+});
+
+test("a port that was asked for is not changed for another, and the error says that it is taken", async () => {
+  const { port, free } = await takenPort();
+
+  await expect(startPrivateCluster({ directory: join(scratch.path, "cluster"), port })).rejects.toThrow(
+    `PostgreSQL did not start in ${join(scratch.path, "cluster")}: port ${port} of 127.0.0.1 is taken by another program`,
+  );
+  await free();
+});
+
+/** A port of a program that answers nothing to whoever connects. */
+async function takenPort() {
+  const server = createServer((socket) => socket.resume()).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    port: (server.address() as AddressInfo).port,
+    free: async () => {
+      server.close();
+      await once(server, "close");
+    },
+  };
 }

@@ -1,4 +1,6 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { StateFolder } from "../../../scripts/up/state-folder";
 import { useScratch } from "../../support/scratch";
@@ -32,4 +34,20 @@ test("a note of processes that a kill cut off is as good as none", async () => {
   expect(state.wasKilled).toBe(false);
   state.release();
   expect(existsSync(file)).toBe(false);
+});
+
+test("ports are kept from one fleet to the next, but for one that another program has taken since", async () => {
+  const first = await (await StateFolder.open(scratch.path)).ports();
+  rmSync(join(scratch.path, "processes.json"));
+  const taker = createServer().listen(first.postgres, "127.0.0.1");
+  await once(taker, "listening");
+
+  const state = await StateFolder.open(scratch.path);
+  const second = await state.ports();
+
+  expect(second).toEqual({ postgres: expect.any(Number), controlPlane: first.controlPlane });
+  expect(second.postgres).not.toBe((taker.address() as AddressInfo).port);
+  taker.close();
+  await once(taker, "close");
+  expect(await state.ports()).toEqual(second);
 });
