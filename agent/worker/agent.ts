@@ -282,16 +282,35 @@ class WorkerAgent implements AgentView {
     const ended = AbortSignal.any([this.full.signal, this.leaving.signal]);
     const hungUp = AbortSignal.any([this.hungUp.signal, this.leaving.signal]);
     while (!ended.aborted) {
-      if (!session.open || !lease.valid || jobs.free === 0 || performance.now() < this.claimAfter) {
+      if (!session.open || !lease.valid) {
         await this.claims.sleep(IDLE_LOOK_MS, ended);
         continue;
       }
+      if (this.claimable === 0) {
+        await this.waitForOrders(ended);
+        continue;
+      }
       const { lapses } = lease;
-      for (const grant of await source.claim(jobs.free, hungUp)) {
+      for (const grant of await source.claim(this.claimable, hungUp)) {
         if (ended.aborted) jobs.decline(grant);
         else jobs.start(grant, lapses);
       }
     }
+  }
+
+  /** Slots that jobs may be claimed for now. */
+  private get claimable(): number {
+    return performance.now() < this.claimAfter ? 0 : this.jobs.free;
+  }
+
+  /** Until a job may be claimed again. */
+  private async waitForOrders(ended: AbortSignal): Promise<void> {
+    const over = new AbortController();
+    const waiting = AbortSignal.any([ended, over.signal]);
+    const answered = this.source.claim(0, waiting).finally(() => over.abort());
+    while (!waiting.aborted && this.claimable === 0) await this.claims.sleep(IDLE_LOOK_MS, waiting);
+    over.abort();
+    await answered;
   }
 
   private async admit(): Promise<boolean> {

@@ -24,6 +24,8 @@ const BACKOFF = { baseMs: 250, capMs: 10_000 };
 const NO_SESSION_MS = 200;
 /** Answers that bring orders come at once, for as long as the orders are not done. */
 const ORDERED_MS = 1_000;
+/** An earlier control plane refuses a claim for no jobs; it may have been replaced by then. */
+const ORDERS_REFUSED_MS = 300_000;
 
 const NOT_UNDERSTOOD = "the control plane did not understand what was said of the end; the worker's log has the reason";
 
@@ -62,10 +64,13 @@ export function controlPlaneSource(props: ControlPlaneSourceProps): JobSource {
   };
 
   let failures = 0;
+  let ordersRefusedUntil = 0;
   return {
     async claim(freeSlots, signal): Promise<readonly Grant[]> {
+      const refusedMs = freeSlots === 0 ? ordersRefusedUntil - performance.now() : 0;
+      if (refusedMs > 0) await sleep(refusedMs, signal);
       const { token } = session;
-      if (!token) return [];
+      if (!token || signal.aborted) return [];
       const message = { claimId: randomUUID(), freeSlots, waitMs: PARK_MS };
       try {
         const answer = await controlPlane.post("claim", message, token, { timeoutMs: PARK_MS + ANSWER_MS, signal });
@@ -77,6 +82,11 @@ export function controlPlaneSource(props: ControlPlaneSourceProps): JobSource {
         return answer.grants;
       } catch (error) {
         if (signal.aborted) return [];
+        if (freeSlots === 0 && asRefusal(error).status === 400) {
+          log.info("orders come with heartbeats only", { reason: reason(error) });
+          ordersRefusedUntil = performance.now() + ORDERS_REFUSED_MS;
+          return [];
+        }
         log.warn("no answer to a claim", { reason: reason(error) });
         await sleep(Math.max(fullJitterMs(++failures, BACKOFF), retryAfterMs(error)), signal);
         return [];

@@ -1,10 +1,11 @@
 import { keyOf, mayTake, type Placement } from "../lease/placement";
 import type { Leaving } from "./delivery";
 
-/** A worker that asks for jobs. */
+/** A worker that asks for jobs, or for orders alone. */
 export interface Asking {
   readonly sessionId: string;
-  readonly placement: Placement;
+  /** Of the jobs that it could take; undefined where it takes none. */
+  readonly placement: Placement | undefined;
 }
 
 /** Jobs of one placement that wait to be claimed. */
@@ -39,9 +40,16 @@ export class Parking {
     if (this.isClosed || gone.aborted || waitMs <= 0) return Promise.resolve({ why: "over" });
     if (this.missed.delete(sessionId)) return Promise.resolve({ why: "news" });
     return new Promise((resolve) => {
-      const parked = new Parked(this, this.parkedSoFar++, sessionId, this.peersOf(placement), gone, resolve);
+      const parked = new Parked(
+        this,
+        this.parkedSoFar++,
+        sessionId,
+        placement && this.peersOf(placement),
+        gone,
+        resolve,
+      );
       parked.wait(waitMs);
-      parked.peers.claims.add(parked);
+      parked.peers?.claims.add(parked);
       this.bySession.set(sessionId, [...(this.bySession.get(sessionId) ?? []), parked]);
       this.size += 1;
     });
@@ -81,8 +89,8 @@ export class Parking {
   forget(parked: Parked): void {
     const { sessionId, peers } = parked;
     this.size -= 1;
-    peers.claims.delete(parked);
-    if (peers.claims.size === 0) this.peers.delete(keyOf(peers.placement));
+    peers?.claims.delete(parked);
+    if (peers?.claims.size === 0) this.peers.delete(keyOf(peers.placement));
     const others = this.bySession.get(sessionId)?.filter((other) => other !== parked) ?? [];
     if (others.length > 0) this.bySession.set(sessionId, others);
     else this.bySession.delete(sessionId);
@@ -105,7 +113,7 @@ class Parked {
     private readonly parking: Parking,
     readonly number: number,
     readonly sessionId: string,
-    readonly peers: Peers,
+    readonly peers: Peers | undefined,
     private readonly gone: Leaving,
     private readonly resolve: (ending: Ending) => void,
   ) {}

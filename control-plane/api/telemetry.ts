@@ -83,7 +83,7 @@ export class Telemetry {
     });
     new Gauge({
       name: "holdfast_parked_claims",
-      help: "Claims that wait for work at this copy",
+      help: "Claims that wait for work, or for orders alone, at this copy",
       registers: [this.registry],
       collect() {
         this.set(parkedClaims());

@@ -106,7 +106,8 @@ export const HANDLERS = {
     for (let woken: Ending | undefined; ; ) {
       const leftMs = endsAt - performance.now();
       const ending = sender.gone.aborted || waker.stopped;
-      const asks = !ending && (leftMs <= 0 || woken?.why === "jobs" || waker.mayHaveWork(placement));
+      const mayAsk = slots > 0 && !ending;
+      const asks = mayAsk && (leftMs <= 0 || woken?.why === "jobs" || waker.mayHaveWork(placement));
       const { session, granted } = asks ? await ask(woken, seen) : await look();
       if (!session || session.state === "closed") throw sessionClosed();
       const drain = session.draining ? [DRAIN] : [];
@@ -119,9 +120,10 @@ export const HANDLERS = {
         api.telemetry.claimed(grants.length);
         return { grants, nextMs: waker.askAgainMs(), actions };
       }
-      if (!asks && waker.mayHaveWork(placement)) continue;
+      if (mayAsk && !asks && waker.mayHaveWork(placement)) continue;
       seen = session;
-      woken = await waker.park(sender, leftMs, sender.gone);
+      const asking = { sessionId, placement: slots > 0 ? placement : undefined };
+      woken = await waker.park(asking, leftMs, sender.gone);
       if (woken.why === "over") return { grants: [], nextMs: waker.askAgainMs(), actions: [] };
     }
   },

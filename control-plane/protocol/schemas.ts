@@ -157,10 +157,11 @@ export const HeartbeatResponse = z.object({
   actions,
 });
 
-/** Waits for work. Repeating it with the same claim id gives the same grants again. */
+/** Waits for work and for orders. Repeating it with the same claim id gives the same grants again. */
 export const ClaimRequest = z.object({
   claimId: uuid,
-  freeSlots: z.int().min(1).max(MAX_JOBS),
+  /** Of a worker that takes no job now none: it waits for orders alone. */
+  freeSlots: z.int().min(0).max(MAX_JOBS),
   waitMs: z.int().min(0).max(MAX_CLAIM_WAIT_MS),
 });
 

@@ -25,8 +25,9 @@ export const OWES_TEST = `exists (
   select 1 from connection_tests t where t.session_id = s.id and t.answered_at is null and t.expires_at > now())`;
 
 /**
- * Asks a worker of the pool to test a connection: one whose lease is valid and which understands the request; rather one with a free slot,
- * whose claim waits and brings it the request at once; of those the one that was asked longest ago.
+ * Asks a worker of the pool to test a connection: one whose lease is valid and which understands the request; rather one that does not
+ * drain, whose claim waits and brings it the request at once, and of those one with a free slot: an earlier agent claims for no others. Of
+ * equals the one that was asked longest ago.
  */
 export async function askForTest(
   pool: Pool,
@@ -45,7 +46,7 @@ export async function askForTest(
        from sessions s join leases l on l.session_id = s.id
        where s.deployment_id = $1 and s.pool = $4 and s.state = 'open' and l.expires_at > now()
          and 'test_connection' = any(s.features)
-       order by (select count(*) from jobs j where j.session_id = s.id) >= s.slots,
+       order by s.draining, (select count(*) from jobs j where j.session_id = s.id) >= s.slots,
          (select max(t.asked_at) from connection_tests t where t.session_id = s.id) nulls first, s.id
        limit 1
        returning id, session_id as "sessionId"`,

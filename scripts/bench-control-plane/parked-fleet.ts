@@ -24,7 +24,7 @@ interface News {
   readonly heard: (at: number) => void;
 }
 
-/** Workers that wait for work at one copy, and say of what they get that it starts. */
+/** Workers that wait at one copy for work, or for orders alone, and say of what they get that it starts. */
 export class ParkedFleet {
   private readonly connections: Connections[] = [];
   private readonly news = new Map<string, News>();
@@ -33,11 +33,13 @@ export class ParkedFleet {
   /**
    * @param roads by which workers reach the copy, in turn. @default - without detour
    * @param obey is told what each claim orders beside jobs. @default - nobody is
+   * @param freeSlots of each worker. @default 1
    */
   constructor(
     private readonly copy: Pick<ServerProcess, "url">,
     private readonly roads: readonly Address[] = [copy],
     private readonly obey?: Obey,
+    private readonly freeSlots = 1,
   ) {}
 
   /** How many connections were made so far. */
@@ -94,7 +96,7 @@ export class ParkedFleet {
   private async claims(token: string, connection: Connections): Promise<void> {
     for (let failures = 0; !this.over; ) {
       try {
-        const body = { claimId: randomUUID(), freeSlots: 1, waitMs: PARK_MS };
+        const body = { claimId: randomUUID(), freeSlots: this.freeSlots, waitMs: PARK_MS };
         const answer = JSON.parse(
           await connection.post("claim", token, body, { timeoutMs: CLAIM_TIMEOUT_MS }),
         ) as ClaimAnswer;

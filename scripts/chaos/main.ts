@@ -14,6 +14,7 @@ interface Options {
   readonly faults?: number;
   readonly seed?: number;
   readonly jobs: number;
+  readonly copies: number;
   readonly json?: true;
   readonly keep?: true;
 }
@@ -27,15 +28,20 @@ const positive = (text: string): number => {
   if (!(value > 0 && value <= 10_000)) throw new InvalidArgumentError("Write a number above 0.");
   return value;
 };
+const copies = (text: string): number => {
+  if (!/^[1-4]$/.test(text)) throw new InvalidArgumentError("Write a number from 1 to 4.");
+  return Number(text);
+};
 
 const program = new Command("npm run chaos --")
   .description(
-    "Run 3 workers, 2 copies of the control plane and 3 PostgreSQL servers, kill, freeze and part them, and check that no row is lost and no job ran twice.",
+    "Run 3 workers, copies of the control plane and 3 PostgreSQL servers, kill, freeze and part them, and check that no row is lost and no job ran twice.",
   )
   .option("--minutes <n>", "how long faults are begun", positive, 1)
   .option("--faults <n>", "how many faults are begun, instead of how long", whole)
   .option("--seed <n>", "which faults (default: chosen, and printed)", whole)
   .option("--jobs <n>", "how many jobs", whole, 12)
+  .option("--copies <n>", "how many copies of the control plane", copies, 2)
   .option("--json", "print the report as one JSON document; progress goes to standard error")
   .option("--keep", "keep the logs of all parts also when all is well")
   .addHelpText(
@@ -43,7 +49,7 @@ const program = new Command("npm run chaos --")
     `
 Ends with 0 when every promise was kept, 1 when one was broken, 2 when the fleet could not be run, 64 for a mistake in
 the command line, 130 when it was interrupted before that was known.
-${examples("npm run chaos -- --minutes 10 --seed 7", "npm run --silent chaos -- --faults 15 --jobs 6 --json")}`,
+${examples("npm run chaos -- --minutes 10 --seed 7", "npm run chaos -- --minutes 60 --copies 4", "npm run --silent chaos -- --faults 15 --jobs 6 --json")}`,
   )
   .action(run);
 
@@ -62,7 +68,7 @@ async function run(options: Options): Promise<void> {
   try {
     const report = await runChaos({
       seed,
-      size: { workers: 3, controlPlanes: 2, jobs: options.jobs },
+      size: { workers: 3, controlPlanes: options.copies, jobs: options.jobs },
       end: options.faults === undefined ? { afterMs: options.minutes * 60_000 } : { afterFaults: options.faults },
       directory,
       say,

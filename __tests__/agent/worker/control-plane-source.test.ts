@@ -6,6 +6,17 @@ import type { TerminalReport } from "../../../agent/worker/jobs/job-source";
 const REF = { jobId: "6f1c1a52-7f0e-4c86-9f5e-0a3c6d1f2b47", fence: 1 };
 const REPORT: TerminalReport = { outcome: "failed", logTail: [] };
 
+function sourceOf(post: object, session = { token: "first", open: true }) {
+  const source = controlPlaneSource({
+    controlPlane: { post } as unknown as ControlPlaneClient,
+    session,
+    orders: { features: [], obey: () => {} },
+    log: createLog(() => {}),
+    ending: new AbortController().signal,
+  });
+  return { session, source };
+}
+
 /** A source whose control plane refuses the first message so, and takes every other; what is sent, by the session's token. */
 function refusedOnce(status: number, code: string, meanwhile: (session: { token: string }) => void = () => {}) {
   const session = { token: "first", open: true };
@@ -15,14 +26,7 @@ function refusedOnce(status: number, code: string, meanwhile: (session: { token:
     meanwhile(session);
     throw new ControlPlaneError("refused", status, 0, code);
   };
-  const source = controlPlaneSource({
-    controlPlane: { post } as unknown as ControlPlaneClient,
-    session,
-    orders: { features: [], obey: () => {} },
-    log: createLog(() => {}),
-    ending: new AbortController().signal,
-  });
-  return { sent, source };
+  return { sent, source: sourceOf(post, session).source };
 }
 
 test("a report that came to a closed session is said again in the one that has followed it, which may have the job", async () => {
@@ -60,6 +64,38 @@ test.each([
     expect(end.sent).toEqual(["first", "first"]);
   },
 );
+
+test("control-plane 28: an earlier control plane, which refuses a claim for no jobs, is asked again five minutes later, and for jobs at once", async () => {
+  jest.useFakeTimers();
+  const claims: number[] = [];
+  const post = async (_: string, { freeSlots }: { freeSlots: number }) => {
+    claims.push(freeSlots);
+    if (freeSlots === 0) throw new ControlPlaneError("freeSlots: too small", 400, 0, "invalid_message");
+    return { grants: [], nextMs: 1, actions: [] };
+  };
+  const { source } = sourceOf(post);
+  const { signal } = new AbortController();
+  await source.claim(0, signal);
+  expect(claims).toEqual([0]);
+
+  const again = source.claim(0, signal);
+  await jest.advanceTimersByTimeAsync(299_000);
+  expect(claims).toEqual([0]);
+  const forJobs = source.claim(1, signal);
+  await jest.advanceTimersByTimeAsync(1);
+  await forJobs;
+  expect(claims).toEqual([0, 1]);
+  await jest.advanceTimersByTimeAsync(1_000);
+  await again;
+  expect(claims).toEqual([0, 1, 0]);
+
+  const freed = new AbortController();
+  const waiting = source.claim(0, freed.signal);
+  freed.abort();
+  expect(await waiting).toEqual([]);
+  expect(claims).toEqual([0, 1, 0]);
+  jest.useRealTimers();
+});
 
 test("a start that is refused since the job is somebody else's is told as that", async () => {
   expect(await refusedOnce(410, "fenced").source.started(REF)).toBe("fenced");

@@ -59,7 +59,7 @@ describe("R33:", () => {
     const { of, pass, stop, running } = await workerWithJob({ slots: 1, protecting, starts: false });
     await pass(30_000);
 
-    const [first, second] = of("claim").map(({ at }) => at);
+    const [first, second] = of("claim for 1").map(({ at }) => at);
     expect((second ?? 0) - (first ?? 0)).toBeGreaterThanOrEqual(10_000);
     stop();
     await pass(5_000);

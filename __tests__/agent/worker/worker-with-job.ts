@@ -69,7 +69,7 @@ export async function workerWithJob({
   let refusal: ControlPlaneError | undefined;
   let refused: MessageName | undefined;
   let hangUp = (_: ControlPlaneError) => {};
-  let answerClaim = (_: readonly Grant[]) => {};
+  let answerClaim = (_: readonly Grant[], __?: readonly Action[]) => {};
   let actions: readonly Action[] = [];
   let sessions = 0;
   let leaving: AbortSignal | undefined;
@@ -141,10 +141,13 @@ export async function workerWithJob({
       });
     }
     if (name !== "claim") return Promise.resolve((answers[name] ?? {}) as never);
+    note(`claim for ${(message as Request<"claim">).freeSlots}`);
     const given = grants.splice(0);
     if (given.length > 0) return Promise.resolve({ grants: given, nextMs: 1, actions: [] } as never);
     return new Promise((resolve, reject) => {
-      answerClaim = (late) => late.length > 0 && resolve({ grants: late, nextMs: 1, actions: [] } as never);
+      answerClaim = (late, ordered = []) => {
+        if (late.length + ordered.length > 0) resolve({ grants: late, nextMs: 1, actions: ordered } as never);
+      };
       hangUp = reject;
       signal?.addEventListener("abort", () => {
         note("claim hung up");
@@ -223,6 +226,8 @@ export async function workerWithJob({
     order: (...repeated: readonly Action[]) => {
       actions = repeated;
     },
+    /** Answers the claim that is parked with these. */
+    orderByClaim: (...ordered: readonly Action[]) => answerClaim([], ordered),
     /** From now on every message, or every one of that name, is refused; a status of 0 is no answer at all. */
     refuse: (status: number, name?: MessageName) => {
       refused = name;

@@ -131,9 +131,9 @@ export class TestWorker {
   }
 
   /** Parks a claim for as long as one may be. @returns its answer, which fails where nothing but the end of its time has brought it */
-  async park(): Promise<() => Promise<Reply>> {
+  async park(freeSlots = 1): Promise<() => Promise<Reply>> {
     const at = performance.now();
-    const answer = this.send("claim", { claimId: randomUUID(), freeSlots: 1, waitMs: MAX_CLAIM_WAIT_MS });
+    const answer = this.send("claim", { claimId: randomUUID(), freeSlots, waitMs: MAX_CLAIM_WAIT_MS });
     const figures = async () => (await fetch(`${this.url}/metrics`)).text();
     await eventually(async () => (/^holdfast_parked_claims 1$/m.test(await figures()) ? true : undefined));
     return async () => {

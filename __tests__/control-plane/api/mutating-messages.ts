@@ -38,7 +38,7 @@ export function messageCalls(stage: Stage): Record<string, readonly MutatingCall
           const worker = await stage.worker();
           for (let job = 0; job < 2; job++) await stage.job();
           const claim = { claimId: randomUUID(), freeSlots: 2, waitMs: 0 };
-          return stage.message(worker, "claim", claim, { ...claim, freeSlots: 0 });
+          return stage.message(worker, "claim", claim, { ...claim, freeSlots: -1 });
         },
       },
     ],

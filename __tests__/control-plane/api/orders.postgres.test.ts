@@ -81,12 +81,12 @@ describe("control-plane 29: an order", () => {
     expect((await held.worker.beat({ running })).actions).toMatchObject([ORDERS[name]?.action]);
   });
 
-  it.each(Object.keys(ORDERS))(
-    "control-plane 29: %s ends the claim that its worker has parked at another copy",
-    async (name) => {
+  it.each(Object.keys(ORDERS).flatMap((name) => [1, 0].map((freeSlots) => [name, freeSlots] as const)))(
+    "control-plane 29: %s ends the claim that its worker has parked at another copy, for %i slots",
+    async (name, freeSlots) => {
       const held = await busy(ALL);
       await plane.pool.query("update duties set due_at = 'infinity' where name = 'upgrades'");
-      const woken = await held.worker.park();
+      const woken = await held.worker.park(freeSlots);
 
       await order(name, held);
 

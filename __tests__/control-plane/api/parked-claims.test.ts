@@ -17,12 +17,13 @@ const ANSWERS = new Map<Prepared, (ids: readonly string[]) => object[]>([
   [STILL_VALID, (ids) => ids.map((id) => ({ id }))],
 ]);
 
-/** A database of a fleet without work, on virtual time: it counts what it is asked. */
-function idleDatabase() {
+/** A database of a fleet without work, or with more than anybody takes, on virtual time: it counts what it is asked. */
+function idleDatabase(ready: readonly ReadyGroup[] = []) {
   const asked: (string | Prepared)[] = [];
   const query = async (statement: string | Prepared, [ids = []]: readonly (readonly string[])[] = []) => {
     asked.push(statement);
-    const rows = typeof statement === "string" ? [] : (ANSWERS.get(statement)?.(ids) ?? []);
+    const answers = statement === READY ? () => ready : ANSWERS.get(statement as Prepared);
+    const rows = answers?.(ids) ?? [];
     return { rows, rowCount: rows.length };
   };
   const pool = { query, connect: async () => ({ query, on() {}, off() {}, release() {} }) } as unknown as Pool;
@@ -35,12 +36,12 @@ const wakerOf = (pool: Pool): Waker => new Waker(pool, NOWHERE, new ReadyJobs(po
 let waker: Waker;
 
 /** A worker's claim as it comes over HTTP. */
-async function claim(pool: Pool, sessionId: string): Promise<Answer<"claim">> {
+async function claim(pool: Pool, sessionId: string, freeSlots = 4): Promise<Answer<"claim">> {
   const telemetry = { claimed() {} };
   const api = { pool, waker, telemetry, timing: DEFAULT_TIMING } as unknown as ApiContext;
   const { signal } = new AbortController();
   const sender = { sessionId, placement: SOMEBODY, holder: { tokenId: "t" }, gone: signal } as unknown as Sender;
-  return await HANDLERS.claim(api, sender, { claimId: randomUUID(), freeSlots: 4, waitMs: 45_000 });
+  return await HANDLERS.claim(api, sender, { claimId: randomUUID(), freeSlots, waitMs: 45_000 });
 }
 
 beforeEach(() => jest.useFakeTimers({ doNotFake: ["nextTick", "queueMicrotask", "setImmediate"] }));
@@ -302,6 +303,24 @@ it("control-plane 29: news for a session whose claim is on its way does not wait
   expect(await park()).toEqual({ why: "news" });
   void park();
   expect(waker.size).toBe(1);
+});
+
+it("control-plane 29: a claim for no slots asks for no jobs and is woken for none, whatever is ready", async () => {
+  const { pool, count } = idleDatabase([{ ...SOMEBODY, jobs: 3 }]);
+  waker = wakerOf(pool);
+  waker.start();
+  await jest.advanceTimersByTimeAsync(1_000);
+  expect(waker.mayHaveWork(SOMEBODY)).toBe(true);
+
+  const full = claim(pool, "full", 0);
+  await jest.advanceTimersByTimeAsync(5_000);
+  waker.jobReady(SOMEBODY);
+  await jest.advanceTimersByTimeAsync(5_000);
+
+  expect(waker.size).toBe(1);
+  await jest.advanceTimersByTimeAsync(40_000);
+  expect(await full).toMatchObject({ grants: [], actions: [] });
+  expect([count(SESSIONS), count(PICK, LEASES)]).toEqual([1, 0]);
 });
 
 it("a claim that was woken is parked no longer, and its time and its asker end nothing more", async () => {

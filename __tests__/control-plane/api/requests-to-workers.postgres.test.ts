@@ -87,20 +87,32 @@ describe("a connection test", () => {
     expect((await plane.operator.get(`/connection-tests/${testId}`)).body).toMatchObject({ state: "waiting" });
   });
 
-  it("control-plane 29: is asked of one that waits for jobs rather than of one whose slots are full, which hears of it with its next heartbeat", async () => {
+  it("control-plane 29: is asked of one that waits for jobs rather than of one whose slots are full, and of that rather than of one that drains, which hears of it with its next heartbeat", async () => {
+    const draining = await worker("i-0").open();
+    await draining.beat({ state: "draining" });
     const full = await worker("i-1").open();
     for (const name of ["a", "b", "c", "d"]) {
       await plane.operator.createJob(name);
       await full.claim();
     }
     const waiting = await worker("i-2").open();
+    const askTwice = async () => {
+      for (let round = 0; round < 2; round++) {
+        await plane.operator.post(`/datasources/${await datasourceId()}/test`, { role: "source" });
+      }
+    };
 
-    for (let round = 0; round < 2; round++) {
-      await plane.operator.post(`/datasources/${await datasourceId()}/test`, { role: "source" });
-    }
-
+    await askTwice();
     expect((await full.beat()).actions).toEqual([]);
     expect((await waiting.beat()).actions).toHaveLength(2);
+
+    await waiting.ask("deregister", { reason: "it leaves" });
+    await askTwice();
+    const running = (await plane.operator.get("/jobs")).body.map(({ id: jobId }: { id: string }) => {
+      return { jobId, fence: 1, status: "starting", phase: "init" };
+    });
+    expect((await full.beat({ running })).actions).toHaveLength(2);
+    expect((await draining.beat({ state: "draining" })).actions).toMatchObject([]);
   });
 });
 

@@ -116,6 +116,22 @@ describe("the worker API", () => {
     expect((await woken()).body.grants).toMatchObject([{ jobId, fence: 1 }]);
   });
 
+  it("control-plane 29: a claim for no slots waits for orders: a job that becomes ready goes past it to one for a slot", async () => {
+    const [full, other] = [worker("i-1"), worker("i-2")];
+    await Promise.all([full.open(), other.open()]);
+    const ready = await plane.operator.createJob("ready");
+    expect((await full.ask("claim", { claimId: randomUUID(), freeSlots: 0, waitMs: 0 })).grants).toEqual([]);
+    expect((await other.claim()).grants).toMatchObject([{ jobId: ready }]);
+
+    const woken = await full.park(0);
+    const claimed = other.claim(30_000);
+    const created = await plane.operator.createJob("created");
+
+    expect((await claimed).grants).toMatchObject([{ jobId: created }]);
+    await plane.operator.post(`/workers/${full.sessionId}/drain`);
+    expect((await woken()).body).toMatchObject({ grants: [], actions: [{ kind: "drain" }] });
+  });
+
   it("control-plane 11: a claim whose asker has gone holds no job", async () => {
     const gone = await worker("i-1").open();
     await gone.claimAndHangUp(300);

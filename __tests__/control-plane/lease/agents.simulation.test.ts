@@ -18,7 +18,7 @@ const NOTICED: Readonly<Record<(typeof LEFT_OUT)[number], { readonly by: Symptom
   "wall clock": { by: "overlaps", from: 0 },
   margin: { by: "overlaps", from: 0 },
   "release report": { by: "lost", from: 0 },
-  "orders to kill": { by: "overlaps", from: 1_160 },
+  "orders to kill": { by: "overlaps", from: 2_212 },
   "restart grace": { by: "overlaps", from: 50 },
   "fence of reports": { by: "overlaps", from: 788 },
   "orders to stop": { by: "unheeded", from: 1 },

@@ -11,7 +11,7 @@ export type Taken = "taken" | "fenced";
  * or `signal` ends the trying; then the promise resolves with `undefined`.
  */
 export interface JobSource {
-  /** Waits for work, for at most so many jobs. */
+  /** Waits for work, for at most so many jobs; for none, for orders alone. */
   claim(freeSlots: number, signal: AbortSignal): Promise<readonly Grant[]>;
   /** Asks before the daemon of a grant is started; one attempt. @returns also for how many milliseconds not to ask again, where it was not heard. */
   started(ref: JobRef): Promise<Taken | number>;

@@ -9,6 +9,7 @@ import {
 } from "../../../control-plane/protocol";
 import { type Aws, AwsError } from "../../host/aws";
 import { type Log, reason } from "../../host/log";
+import { sleep } from "../../host/waiting";
 import { listOf } from "../../host/xml";
 import { type ControlPlaneClient, ControlPlaneError, type PostOptions } from "../control-plane-client";
 import type { HeldMessage, HeldMessages } from "./held-messages";
@@ -248,7 +249,12 @@ function handlersOf(
       const leaseMs = (visibilitySeconds - MARGIN_SECONDS) * 1_000;
       return { leaseMs, nextMs: Math.round(leaseMs / EXTENSIONS), actions };
     },
-    claim: async ({ freeSlots }, signal) => {
+    claim: async ({ freeSlots, waitMs }, signal) => {
+      // Nobody orders anything of a queue's worker.
+      if (freeSlots === 0) {
+        await sleep(waitMs, signal);
+        return { grants: [], nextMs: 1, actions: [] };
+      }
       const poll = receive(freeSlots, signal);
       polls.add(poll);
       void poll.catch(() => {}).finally(() => polls.delete(poll));
