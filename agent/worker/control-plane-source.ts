@@ -118,10 +118,13 @@ export function controlPlaneSource(props: ControlPlaneSourceProps): JobSource {
       const bare = { outcome, error: NOT_UNDERSTOOD, logTail: [], ...(cleaned && { cleaned }) };
       return takenBy(await deliver("report", { ...refOf(ref), ...bare }));
     },
-    release: async (ref, why, checkpoint) =>
-      takenBy(
-        await deliver("release", { reason: why, jobs: [{ ...refOf(ref), ...(checkpoint ? { checkpoint } : {}) }] }),
-      ),
+    release: async (ref, why, checkpoint) => {
+      const release = (job: Request<"release">["jobs"][number]) => deliver("release", { reason: why, jobs: [job] });
+      const answer = await release({ ...refOf(ref), ...(checkpoint && { checkpoint }) });
+      if (answer !== undefined || ending.aborted || !checkpoint) return takenBy(answer);
+      // The job is given back all the same: the next worker begins at the checkpoint before.
+      return takenBy(await release(refOf(ref)));
+    },
   };
 }
 

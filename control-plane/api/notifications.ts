@@ -18,6 +18,14 @@ export interface ListenerPatience extends Patience {
 /** Nothing else is sent on a connection that listens: a database that has vanished without a word would be listened to for hours. */
 const PATIENCE: ListenerPatience = { connectMs: 10_000, answerMs: 5_000, askEveryMs: 5_000 };
 
+/** Told what comes from other copies. */
+export interface Hearer {
+  /** Jobs may be ready, and there is news for these sessions. */
+  readonly heard: (sessions: readonly string[]) => void;
+  /** It is listened anew: what was told before, of whatever session, is not told again. */
+  readonly missed: () => void;
+}
+
 /** What copies of the control plane tell each other: that jobs may be ready, and for which sessions there is news. */
 export class Notifications {
   private readonly self = randomUUID();
@@ -31,8 +39,7 @@ export class Notifications {
     private readonly database: Pool,
     /** A direct connection: listening does not work through a pooler in transaction mode. */
     private readonly listenUrl: string,
-    /** Called also with no sessions once it is listened anew: what was told meanwhile is not told again. */
-    private readonly heard: (sessions: readonly string[]) => void,
+    private readonly hearer: Hearer,
     private readonly patience = PATIENCE,
   ) {}
 
@@ -83,12 +90,12 @@ export class Notifications {
     });
     client.on("notification", ({ payload = "" }) => {
       const [sender, ...sessions] = payload.split(",");
-      if (sender !== this.self) this.heard(sessions.filter(Boolean));
+      if (sender !== this.self) this.hearer.heard(sessions.filter(Boolean));
     });
     try {
       await client.connect();
       await client.query(`listen ${CHANNEL}`);
-      this.heard([]);
+      this.hearer.missed();
       for (;;) {
         await pause(askEveryMs, undefined, { ref: false });
         await client.query("select 1");

@@ -62,6 +62,11 @@ export class Parking {
     for (const parked of waiting ?? []) parked.end({ why: "news" });
   }
 
+  /** Those that have claims parked. */
+  sessions(): string[] {
+    return [...this.bySession.keys()];
+  }
+
   /** News is forgotten for which no claim came. */
   forgetMissed(): void {
     this.missed.clear();

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { Pool } from "pg";
 import { keyOf, mayTake, type Placement } from "../lease/placement";
 import type { ReadyJobs } from "../store/ready-jobs";
@@ -8,6 +9,9 @@ import { type Asking, type Ending, Parking, type Ready } from "./parking";
 /** For jobs whose time has come. */
 const LOOK_EVERY_MS = 1_000;
 const LOOKS_BETWEEN_NOTIFICATIONS = 3;
+/** Of ten thousand sessions each is woken within two seconds. */
+const WOKEN_AT_ONCE = 50;
+const WAKE_EVERY_MS = 10;
 /** What another copy needs to take up a claim that was parked here, with a new connection for it. */
 const MOVE_MS = 3;
 
@@ -50,12 +54,21 @@ export class Waker {
     listenUrl: string,
     private readonly readyJobs: ReadyJobs,
   ) {
-    this.notifications = new Notifications(database, listenUrl, (sessions) => {
-      for (const sessionId of sessions) this.parking.wakeSession(sessionId);
+    const jobsMayBeReady = () => {
       // The sender tells of what becomes ready meanwhile only with its next notification.
       this.looksDue = LOOKS_BETWEEN_NOTIFICATIONS;
       this.lookSoon();
       void this.look();
+    };
+    this.notifications = new Notifications(database, listenUrl, {
+      heard: (sessions) => {
+        for (const sessionId of sessions) this.parking.wakeSession(sessionId);
+        jobsMayBeReady();
+      },
+      missed: () => {
+        void this.wakeAll();
+        jobsMayBeReady();
+      },
     });
   }
 
@@ -143,6 +156,15 @@ export class Waker {
   sessionTouched(sessionId: string): void {
     this.parking.wakeSession(sessionId);
     this.notifications.tell(sessionId);
+  }
+
+  /** There may be news for any session: each parked claim asks the database, few of them at a time. */
+  private async wakeAll(): Promise<void> {
+    const sessions = this.parking.sessions();
+    while (sessions.length > 0 && !this.stopped) {
+      for (const sessionId of sessions.splice(0, WOKEN_AT_ONCE)) this.parking.wakeSession(sessionId);
+      await pause(WAKE_EVERY_MS, undefined, { ref: false });
+    }
   }
 
   private tellOf(placement: Placement, ready: Map<string, Known>): Known {

@@ -21,12 +21,14 @@ function sourceOf(post: object, session = { token: "first", open: true }) {
 function refusedOnce(status: number, code: string, meanwhile: (session: { token: string }) => void = () => {}) {
   const session = { token: "first", open: true };
   const sent: string[] = [];
-  const post = async (_: string, __: object, token: string) => {
+  const messages: object[] = [];
+  const post = async (_: string, message: object, token: string) => {
+    messages.push(message);
     if (sent.push(token) > 1) return {};
     meanwhile(session);
     throw new ControlPlaneError("refused", status, 0, code);
   };
-  return { sent, source: sourceOf(post, session).source };
+  return { sent, messages, source: sourceOf(post, session).source };
 }
 
 test("a report that came to a closed session is said again in the one that has followed it, which may have the job", async () => {
@@ -53,11 +55,19 @@ test.each([
   ["it is too large", 413, "too_large"],
   ["the protocol is too old", 426, "upgrade_required"],
 ])(
-  "a job that is given back is not said to be so again where %s, and a job's end is, once more",
+  "a job that is given back is not said to be so again where %s, but without its checkpoint, and a job's end is, once more",
   async (_, status, code) => {
     const back = refusedOnce(status, code);
     expect(await back.source.release(REF, "drain")).toBeUndefined();
     expect(back.sent).toEqual(["first"]);
+
+    const checkpoint = { seq: 1, phase: "streaming", position: "0/1" } as const;
+    const backAt = refusedOnce(status, code);
+    expect(await backAt.source.release(REF, "drain", checkpoint)).toBe("taken");
+    expect(backAt.messages).toEqual([
+      { reason: "drain", jobs: [{ ...REF, checkpoint }] },
+      { reason: "drain", jobs: [REF] },
+    ]);
 
     const end = refusedOnce(status, code);
     expect(await end.source.report(REF, REPORT)).toBe("taken");

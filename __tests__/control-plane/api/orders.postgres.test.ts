@@ -126,7 +126,7 @@ it("control-plane 25: revoking a worker's token at one copy ends its claim that 
   expect(await woken()).toMatchObject({ status: 401, body: { error: { code: "token_invalid" } } });
 });
 
-it("control-plane 22: a copy that has lost the connection on which it listens hears of orders again", async () => {
+describe("control-plane 22: a copy that has lost the connection on which it listens", () => {
   const listeners = async (ended: readonly number[]) =>
     await eventually(async () => {
       const { rows } = await plane.pool.query<{ pid: number }>(
@@ -137,15 +137,34 @@ it("control-plane 22: a copy that has lost the connection on which it listens he
       );
       return rows.length === 2 ? rows.map(({ pid }) => pid) : undefined;
     });
-  const before = await listeners([]);
-  await plane.pool.query("select pg_terminate_backend(pid) from unnest($1::int[]) pid", [before]);
-  await listeners(before);
-  const worker = await plane.worker("i-1", 1).open();
-  const woken = await worker.park();
+  const loseThem = async () => {
+    const before = await listeners([]);
+    await plane.pool.query("select pg_terminate_backend(pid) from unnest($1::int[]) pid", [before]);
+    await listeners(before);
+  };
 
-  expect((await plane.operator.post(`/workers/${worker.sessionId}/drain`)).status).toBe(200);
+  it("control-plane 22: hears of orders again", async () => {
+    await loseThem();
+    const worker = await plane.worker("i-1", 1).open();
+    const woken = await worker.park();
 
-  expect((await woken()).body.actions).toMatchObject([{ kind: "drain" }]);
+    expect((await plane.operator.post(`/workers/${worker.sessionId}/drain`)).status).toBe(200);
+
+    expect((await woken()).body.actions).toMatchObject([{ kind: "drain" }]);
+  });
+
+  it("control-plane 22: tells the workers whose claims are parked there what it has not heard of meanwhile", async () => {
+    const worker = await plane.worker("i-1", 1).open();
+    const woken = await worker.park();
+    // As where another copy has told of it while this one did not listen.
+    await plane.pool.query("update sessions set draining = true, drain_ordered = true where id = $1", [
+      worker.sessionId,
+    ]);
+
+    await loseThem();
+
+    expect((await woken()).body.actions).toMatchObject([{ kind: "drain" }]);
+  });
 });
 
 it("control-plane 29: a connection test waits for half a minute at most, then it is shown as expired", async () => {
