@@ -4,6 +4,7 @@ import type { Bench, Measurement } from "./bench/bench";
 import { clusterPlan } from "./bench/cluster-plan";
 import { imports } from "./bench/imports";
 import { synth } from "./bench/synth";
+import { agedStore } from "./bench-control-plane/aged-store";
 import { claims } from "./bench-control-plane/claims";
 import { connectionTests } from "./bench-control-plane/connection-tests";
 import { createdToTold } from "./bench-control-plane/created-to-told";
@@ -45,6 +46,7 @@ const BENCHES: readonly Bench[] = [
   move,
   secondServer,
   pinnedHorizon,
+  agedStore,
   labDensity,
 ];
 const names = BENCHES.map(({ name }) => name);

@@ -6,18 +6,17 @@ import { signOfLife, trackProgress } from "../host/watchdog";
 import type { AgentView, Cloud } from "./cloud";
 import { connectionTests } from "./connection-test/connection-tests";
 import { controlPlaneSource } from "./control-plane-source";
-import { cpuMeter } from "./cpu-meter";
 import type { DaemonApi } from "./daemon/daemon-api";
 import type { DaemonHost } from "./daemon/daemon-host";
 import type { PortPool } from "./daemon/free-port";
 import type { DaemonQuirks } from "./daemon/quirks";
 import { type Drain, type DrainMode, type DrainSource, quiesceAt, tightened } from "./drain";
-import { retryAfterMs } from "./heartbeats";
 import type { StopOrder } from "./jobs/job";
 import type { JobSource } from "./jobs/job-source";
 import { JobSupervisor } from "./jobs/job-supervisor";
 import { type HandedLease, LeaseKeeper } from "./lease-keeper";
 import { type Orders, ordersTo } from "./orders";
+import { pushMetrics } from "./push-metrics";
 import { keepSession, type SessionPorts, type SessionState, type SessionWork, type WorkerDescription } from "./session";
 import type { UpgradePorts, Upgrades } from "./upgrade/upgrades";
 
@@ -177,7 +176,10 @@ class WorkerAgent implements AgentView {
       this.keepSession(),
       this.claimJobs(),
       this.letGo(),
-      this.pushMetrics(),
+      pushMetrics(
+        { ...ports, jobs: this.jobs, session: this.session, everyMs: () => this.intervals.metricsMs },
+        leaving.signal,
+      ),
       ports.cloud?.run(this, this.progress, leaving.signal),
     ]);
     heard.abort();
@@ -349,27 +351,6 @@ class WorkerAgent implements AgentView {
     if (overMs < (lease.valid ? LAST_WORDS_MS : 0)) return false;
     this.ports.log.warn("leaving unheard: the drain's deadline is over", { jobs: jobs.used });
     return true;
-  }
-
-  private async pushMetrics(): Promise<void> {
-    const { jobs, leaving, session, ports } = this;
-    const nap = new Nap();
-    const cpuMillicores = cpuMeter();
-    let waitMs = 0;
-    for (;;) {
-      await nap.sleep(Math.max(this.intervals.metricsMs, waitMs), leaving.signal);
-      waitMs = 0;
-      if (leaving.signal.aborted) return;
-      if (!session.open || !session.token) continue;
-      const host = { memoryBytes: process.memoryUsage.rss(), cpuMillicores: cpuMillicores() };
-      try {
-        const message = { jobs: await jobs.metrics(), host };
-        await ports.controlPlane.post("metrics", message, session.token, { signal: leaving.signal });
-      } catch (error) {
-        waitMs = retryAfterMs(error);
-        ports.log.warn("figures not pushed", { reason: reason(error) });
-      }
-    }
   }
 
   private live(): void {

@@ -1,19 +1,14 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { groupedJobWrites } from "../../control-plane/store/job-writes";
-import { ReadyJobs } from "../../control-plane/store/ready-jobs";
 import type { Bench } from "../bench/bench";
 import { until } from "../chaos/until";
+import { claimTimes } from "./claim-times";
 import { quantile } from "./figures";
-import { type BenchStore, openSessions, putJobs, startCopy, startStore } from "./plane";
-import { runJobs } from "./run-jobs";
-import { steadily } from "./steadily";
+import { type BenchStore, putJobs, startCopy, startStore } from "./plane";
 
 const CLAIMS_PER_SECOND = 100;
 const CLAIMS = 2_000;
 const PINNED_MINUTES = 10;
-/** As often as a copy looks for jobs whose time has come. */
-const LOOK_MS = 1_000;
 const PATIENCE_MS = 120_000;
 const ALARM = "an old transaction keeps vacuum from every table";
 
@@ -26,7 +21,7 @@ export const pinnedHorizon: Bench = {
     const copy = await startCopy(store);
     const idle = await store.pool.connect();
     try {
-      const before = await claimTimes(store, "before-");
+      const before = await claimTimes(store, "before-", CLAIMS);
       await idle.query("set idle_in_transaction_session_timeout = 0");
       await idle.query("begin isolation level repeatable read");
       await idle.query("select pg_current_xact_id()");
@@ -37,7 +32,7 @@ export const pinnedHorizon: Bench = {
           : undefined;
       });
       await comeAndGo(store, PINNED_MINUTES * 60 * CLAIMS_PER_SECOND);
-      const after = await claimTimes(store, "after-");
+      const after = await claimTimes(store, "after-", CLAIMS);
       const figures = (ms: readonly number[]) => ({
         "claim p50 ms": quantile(ms, 0.5),
         "claim p99 ms": quantile(ms, 0.99),
@@ -54,23 +49,6 @@ export const pinnedHorizon: Bench = {
     }
   },
 };
-
-async function claimTimes(store: BenchStore, prefix: string): Promise<number[]> {
-  const sessions = await openSessions(store, CLAIMS);
-  await putJobs(store, prefix, CLAIMS);
-  const ready = new ReadyJobs(store.pool);
-  const writes = groupedJobWrites(store.pool, ready, store.keyring);
-  const looks = setInterval(() => void ready.readAll(), LOOK_MS);
-  try {
-    return await steadily(CLAIMS_PER_SECOND, sessions, async (session) => {
-      const { jobs, claimMs } = await runJobs(writes, store, session, { slots: 1, tellsStarts: true });
-      if (jobs === 0) throw new Error("a claim got nothing");
-      return claimMs;
-    });
-  } finally {
-    clearInterval(looks);
-  }
-}
 
 /** Jobs that were ready in the minutes before and are gone again, as those that were claimed. */
 async function comeAndGo(store: BenchStore, jobs: number): Promise<void> {

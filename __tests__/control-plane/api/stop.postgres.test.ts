@@ -4,6 +4,7 @@ import { Client } from "pg";
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
 import { WORKER_PATH } from "../../../control-plane/protocol";
 import { eventually } from "../../support/eventually";
+import { lockWaits } from "../../support/lock-waits";
 import { startCopy, TestWorker } from "./clients";
 import { useControlPlane } from "./use-control-plane";
 
@@ -50,8 +51,7 @@ it("leaves a database that does not answer", async () => {
   const blocker = new Client(plane.databaseUrl);
   await blocker.connect();
   await blocker.query("begin; lock table pulse");
-  const waiting = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-  await eventually(async () => (await plane.pool.query(waiting)).rows[0]);
+  await lockWaits(plane.pool);
 
   await copy?.controlPlane.stop();
 

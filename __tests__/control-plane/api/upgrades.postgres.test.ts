@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
 import { advanceUpgrades } from "../../../control-plane/store/upgrades";
-import { eventually } from "../../support/eventually";
+import { lockWaits } from "../../support/lock-waits";
 import { TestWorker } from "./clients";
 import { useControlPlane } from "./use-control-plane";
 
@@ -108,8 +108,7 @@ it("control-plane 29: asks no more than a wave, however many copies take an upgr
   const third = await plane.pool.connect();
   await third.query("begin; select 1 from upgrades for update");
   const steps = [step(), step()];
-  const waiting = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-  await eventually(async () => ((await plane.pool.query(waiting)).rowCount === 2 ? true : undefined));
+  await lockWaits(plane.pool, 2);
 
   await third.query("commit");
   third.release();

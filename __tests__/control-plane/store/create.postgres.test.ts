@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { CatalogConflict, createDatasource } from "../../../control-plane/store/catalog";
 import { deleteDatasource } from "../../../control-plane/store/datasources";
 import { issueToken, revokeToken } from "../../../control-plane/store/tokens";
-import { eventually } from "../../support/eventually";
+import { lockWaits } from "../../support/lock-waits";
 import { findAuditTampering } from "./audit-tampering";
 import { KEYRING, TestFleet, useFleets } from "./fleet";
 
@@ -144,10 +144,7 @@ test("a name that another copy takes after it was looked for is in the way as on
   );
 
   const creation = expect(fleet.job("orders")).rejects.toEqual(new CatalogConflict("there is a job named orders"));
-  await eventually(async () => {
-    const waiting = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%insert into jobs%'";
-    return (await fleet.pool.query(waiting)).rows.length > 0 ? true : undefined;
-  });
+  await lockWaits(fleet.pool, 1, "%insert into jobs%");
   await other.query("commit");
   other.release();
   await creation;

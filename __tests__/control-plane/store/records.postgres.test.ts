@@ -9,7 +9,7 @@ import { startPrivateCluster } from "../../../control-plane/store/private-cluste
 import { deletePastAudit } from "../../../control-plane/store/retention";
 import { parseKeyring } from "../../../control-plane/store/seal";
 import { findTokenHolder, issueToken, revokeToken, rotateToken } from "../../../control-plane/store/tokens";
-import { eventually } from "../../support/eventually";
+import { lockWaits } from "../../support/lock-waits";
 import { findAuditTampering } from "./audit-tampering";
 import { KEYRING, useFleets } from "./fleet";
 
@@ -293,8 +293,7 @@ describe("control-plane 27: the audit log", () => {
     await other.query("begin; set local idle_in_transaction_session_timeout = 0");
     await other.query(lock, [first]);
     const added = add(last, first);
-    const waiting = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-    await eventually(async () => (await db.query(waiting)).rows[0]);
+    await lockWaits(db);
 
     const isFree = await other.query(lock, [last]).then(
       () => true,
