@@ -23,7 +23,7 @@ ${examples("DATABASE_URL=postgres://owner:…@host/holdfast npm run migrate -- -
 async function run(role: string | undefined): Promise<void> {
   const pool = openDatabase(readDatabaseUrl(process.env, "DATABASE_URL"), 1);
   try {
-    for (const name of await migrate(pool)) console.log(`applied ${name}`);
+    for (const name of await migrate(pool, { waits: console.error })) console.log(`applied ${name}`);
     for (const statement of role === undefined ? [] : await grantTo(pool, role)) console.log(`${statement};`);
   } finally {
     await pool.end();

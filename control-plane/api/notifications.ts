@@ -67,11 +67,18 @@ export class Notifications {
   private notify(): void {
     const told = [...this.untold].slice(0, SESSIONS_PER_NOTIFICATION);
     for (const sessionId of told) this.untold.delete(sessionId);
-    this.timer = setTimeout(() => {
-      this.timer = undefined;
-      if (this.untold.size > 0) this.notify();
-    }, NOTIFY_EVERY_MS);
-    this.database.query("select pg_notify($1, $2)", [CHANNEL, [this.self, ...told].join(",")]).catch(() => undefined);
+    this.timer = setTimeout(() => this.notifyAgain(), NOTIFY_EVERY_MS);
+    this.database.query("select pg_notify($1, $2)", [CHANNEL, [this.self, ...told].join(",")]).catch(() => {
+      if (this.stopped) return;
+      for (const sessionId of told) this.untold.add(sessionId);
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => this.notifyAgain(), RECONNECT_MS);
+    });
+  }
+
+  private notifyAgain(): void {
+    this.timer = undefined;
+    if (this.untold.size > 0) this.notify();
   }
 
   private async listen(): Promise<void> {

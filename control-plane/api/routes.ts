@@ -125,6 +125,8 @@ export class Routes {
   };
 
   private find({ method = "", url = "" }: IncomingMessage): Found | undefined {
+    // A parameter at a path's end would take the query for its own.
+    if (url.includes("?")) return undefined;
     const [[first] = [], values = []] = this.writing.match(method, url);
     if (!first) return undefined;
     const [route, params] = first;

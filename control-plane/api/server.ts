@@ -79,7 +79,7 @@ export interface ControlPlane {
 export async function startControlPlane(props: ControlPlaneProps): Promise<ControlPlane> {
   const { logger, keyring, timing = DEFAULT_TIMING } = props;
   const pool = openDatabase(props.databaseUrl, 20);
-  const applied = await migrate(pool);
+  const applied = await migrate(pool, { waits: (why) => logger.warn(why) });
   if (applied.length > 0) logger.info({ applied }, "migrated the database");
 
   const operator = await ensureOperator(pool, props.operatorTokenFile);

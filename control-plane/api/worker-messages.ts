@@ -43,6 +43,8 @@ type Handlers = {
 
 const PROGRESS_MS = 30_000;
 const METRICS_MS = 60_000;
+/** There are jobs that its session may not have, since its lease is over or its slots are full: its claim is woken for none so long. */
+const UNABLE_MS = 1_000;
 const DRAIN: Action = { kind: "drain", mode: "handoff", deadlineMs: 600_000 };
 
 export const HANDLERS = {
@@ -100,7 +102,7 @@ export const HANDLERS = {
       if (!tokens.has(tokenId)) throw tokenInvalid();
       const session = sessions.get(sessionId);
       // What was granted and not started yet may be what the claim was answered before.
-      return openGrants(session, { claimId }).length > 0 ? await ask() : { session, granted: [] };
+      return openGrants(session, { claimId }).length > 0 ? await ask() : { session, granted: [], isMore: false };
     };
     let seen: SessionState | undefined;
     for (let woken: Ending | undefined; ; ) {
@@ -108,7 +110,7 @@ export const HANDLERS = {
       const ending = sender.gone.aborted || waker.stopped;
       const mayAsk = slots > 0 && !ending;
       const asks = mayAsk && (leftMs <= 0 || woken?.why === "jobs" || waker.mayHaveWork(placement));
-      const { session, granted } = asks ? await ask(woken, seen) : await look();
+      const { session, granted, isMore } = asks ? await ask(woken, seen) : await look();
       if (!session || session.state === "closed") throw sessionClosed();
       const drain = session.draining ? [DRAIN] : [];
       const actions = [...stopOrders(session.unwanted), ...drain, ...(await owed(api, sessionId, session))];
@@ -122,9 +124,9 @@ export const HANDLERS = {
       }
       if (mayAsk && !asks && waker.mayHaveWork(placement)) continue;
       seen = session;
-      const asking = { sessionId, placement: slots > 0 ? placement : undefined };
-      woken = await waker.park(asking, leftMs, sender.gone);
-      if (woken.why === "over") return { grants: [], nextMs: waker.askAgainMs(), actions: [] };
+      const asking = { sessionId, placement: slots > 0 && !isMore ? placement : undefined };
+      woken = await waker.park(asking, isMore ? Math.min(leftMs, UNABLE_MS) : leftMs, sender.gone);
+      if (woken.why === "over" && !isMore) return { grants: [], nextMs: waker.askAgainMs(), actions: [] };
     }
   },
 

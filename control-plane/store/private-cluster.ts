@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { Client } from "pg";
 import { freePort } from "./free-port";
 import { makeCluster, refuseUnfinished } from "./initdb";
@@ -56,11 +56,13 @@ const PORTS_TRIED = 5;
  * abandoned before.
  */
 export async function startPrivateCluster({
-  directory,
+  directory: folder,
   port,
   settings = {},
   abandoned,
 }: PrivateClusterProps): Promise<PrivateCluster> {
+  // Its programs work elsewhere.
+  const directory = resolve(folder);
   const programs = findPostgres();
   if (!programs) {
     throw new Error(

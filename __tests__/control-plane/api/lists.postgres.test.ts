@@ -94,6 +94,14 @@ it("tokens come the oldest first, and upgrades the newest, in parts after the id
   expect(times).toEqual([...times].sort());
 });
 
+it("takes a change whose address has a query, also where the address ends with an id", async () => {
+  const [{ id }] = (await plane.operator.get("/datasources")).body;
+
+  expect(await plane.operator.post(`/datasources/${id}?by=a-proxy`, { user: "cdc_2" })).toMatchObject({ status: 200 });
+
+  expect((await plane.operator.get(`/datasources?by=a-proxy`)).body).toMatchObject([{ id, user: "cdc_2" }]);
+});
+
 it("refuses to go on after an entry that is not there, rather than say that the list is at its end", async () => {
   const foreign = (await plane.operator.get("/tokens")).body[0].id;
   for (const list of ["tokens", "upgrades"]) {

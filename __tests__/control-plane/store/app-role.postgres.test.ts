@@ -54,7 +54,7 @@ it("a role that owns nothing is told what to do where migrations are missing, or
 
   await grantTo(owner, "shop-app");
   const newer = [...migrations(), { name: "9999-newer.sql", sql: "create table newer (id int)" }];
-  await expect(migrate(app, newer)).rejects.toThrow(NEXT);
+  await expect(migrate(app, { wanted: newer })).rejects.toThrow(NEXT);
   await expect(migrate(app)).resolves.toEqual([]);
 });
 

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
-import { delimiter, dirname, join, resolve } from "node:path";
+import { delimiter, dirname, join, relative, resolve } from "node:path";
 import { Client } from "pg";
 import { freePort } from "../../../control-plane/store/free-port";
 import { findPostgres } from "../../../control-plane/store/postgres-programs";
@@ -158,6 +158,20 @@ function clustersIn(directory: string): readonly string[] {
   if (!existsSync(directory)) return [];
   return readdirSync(directory).filter((name) => existsSync(join(directory, name, "PG_VERSION")));
 }
+
+test("a folder that is named from the working directory is found there, a new one and one that holds a cluster", async () => {
+  const directory = join(scratch.path, "cluster");
+  const named = relative(process.cwd(), directory);
+
+  for (const start of ["new", "again"]) {
+    const cluster = await startPrivateCluster({ directory: named });
+    expect([start, (await within(cluster.url, "show data_directory")).rows]).toEqual([
+      start,
+      [{ data_directory: join(directory, "data") }],
+    ]);
+    await cluster.stop();
+  }
+});
 
 test("a port that another program takes first is left for a free one", async () => {
   const taken = await takenPort();

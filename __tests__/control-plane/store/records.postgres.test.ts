@@ -29,15 +29,19 @@ describe("migrations", () => {
     const { pool } = await fleets.postgres.freshDatabase();
     const changed = migrations().map(({ name, sql }) => ({ name, sql: `${sql}-- changed` }));
 
-    await expect(migrate(pool, changed)).rejects.toThrow("0001-jobs-and-sessions.sql was changed after it was applied");
-    await expect(migrate(pool, migrations().slice(0, 1))).rejects.toThrow("which this version does not know");
+    await expect(migrate(pool, { wanted: changed })).rejects.toThrow(
+      "0001-jobs-and-sessions.sql was changed after it was applied",
+    );
+    await expect(migrate(pool, { wanted: migrations().slice(0, 1) })).rejects.toThrow(
+      "which this version does not know",
+    );
   });
 
   it("leave nothing behind when one fails", async () => {
     const { pool } = await fleets.postgres.freshDatabase({ migrated: false });
     const broken = [...migrations(), { name: "9999-broken.sql", sql: "create table half (id int); select nonsense" }];
 
-    await expect(migrate(pool, broken)).rejects.toThrow("nonsense");
+    await expect(migrate(pool, { wanted: broken })).rejects.toThrow("nonsense");
 
     const { rows } = await pool.query("select count(*) as tables from pg_tables where schemaname = 'public'");
     expect(rows).toEqual([{ tables: 0 }]);

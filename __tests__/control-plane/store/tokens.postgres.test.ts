@@ -35,10 +35,7 @@ it.each([
 
 it("control-plane 25: knows the life of tokens that the version before has issued, before the migration and beside it", async () => {
   const { pool } = await fleets.postgres.freshDatabase({ migrated: false });
-  await migrate(
-    pool,
-    migrations().filter(({ name }) => name < "0018"),
-  );
+  await migrate(pool, { wanted: migrations().filter(({ name }) => name < "0018") });
   const issueAsBefore = async (days: number | null): Promise<string> => {
     const { rows } = await pool.query(
       `insert into tokens (kind, deployment_id, session_id, hash, expires_at)
