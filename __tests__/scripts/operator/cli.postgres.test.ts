@@ -1,13 +1,12 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Command, CommanderError } from "commander";
 import type { Pool } from "pg";
 import { LeaseTiming } from "../../../control-plane/lease/timing";
 import { ensureOperator } from "../../../control-plane/store/first-operator";
-import { operatorCommands } from "../../../scripts/operator/commands";
 import { startCopy, TestWorker } from "../../control-plane/api/clients";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres";
 import { useScratch } from "../../support/scratch";
+import { type Outcome, holdfast as runHoldfast } from "./holdfast";
 
 /** A lease so short that the database has been up for one, and no gap between two pulses that counts. */
 const QUICK = { heartbeatMs: 20, workerLeaseMs: 40, killMs: 1, watchdogMs: 1, serverLeaseMs: 100, sweepMs: 3_600_000 };
@@ -34,40 +33,11 @@ beforeEach(async () => {
 }, 60_000);
 afterEach(() => copy.controlPlane.stop(), 60_000);
 
-interface Outcome {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
 /** Runs `holdfast <line>`; `{}` stands for the scratch directory. */
 async function holdfast(line: string, variables: Record<string, string> = environment): Promise<Outcome> {
-  const told = { out: "", err: "" };
-  let code = -1;
-  const program = new Command("holdfast").exitOverride();
-  const surroundings = {
-    environment: variables,
-    out: (text: string) => (told.out += text),
-    err: (text: string) => (told.err += text),
-    exit: (status: number) => {
-      code = status;
-    },
-  };
-  for (const group of operatorCommands(surroundings)) {
-    program.addCommand(group);
-    for (const command of [group, ...group.commands]) {
-      command.exitOverride().configureOutput({ writeOut: surroundings.out, writeErr: surroundings.err });
-    }
-  }
-  const words = line.replaceAll("{}", scratch.path).split(" ");
-  try {
-    await program.parseAsync(words, { from: "user" });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    code = error.exitCode;
-  }
-  said.push(told.out, told.err);
-  return { code, ...told };
+  const outcome = await runHoldfast(line.replaceAll("{}", scratch.path).split(" "), variables);
+  said.push(outcome.out, outcome.err);
+  return outcome;
 }
 
 async function done(line: string, variables?: Record<string, string>): Promise<string> {

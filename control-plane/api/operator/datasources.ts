@@ -34,9 +34,9 @@ const NewDatasource = z.strictObject({
   options: settings,
 });
 
-/** What is left out stays. Workers get the change with their next grant of a job. */
+/** What is left out stays, for which options have no default here. Workers get the change with their next grant of a job. */
 const Change = z
-  .strictObject({ url, user: text, password: text, options: settings })
+  .strictObject({ url, user: text, password: text, options: settings.unwrap() })
   .partial()
   .refine((change) => Object.keys(change).length > 0, "name what to change: url, user, password or options");
 
