@@ -1,15 +1,22 @@
-import { chmodSync, writeFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
 import * as z from "zod";
 import { examples } from "../../command-line";
 import { parseDuration } from "../../rolling-update/cli/duration";
 import { refusing } from "../../rolling-update/cli/roll-settings";
 import { listById } from "../list-all";
-import { cells, deploymentAction, type OperatorContext, type OperatorSurroundings } from "../operator-command";
+import {
+  cells,
+  deploymentAction,
+  type OperatorContext,
+  type OperatorFlags,
+  type OperatorSurroundings,
+} from "../operator-command";
 import { OperatorError } from "../operator-error";
+import { isStandardOutput, prepareSecretFile, type SecretFile } from "../secret-file";
 import { table } from "../table";
 
 const Issued = z.object({ id: z.string(), token: z.string() });
+type Issued = z.output<typeof Issued>;
 const OF_ALL = "/api/v1";
 
 export function tokenCommand(surroundings: OperatorSurroundings): Command {
@@ -52,7 +59,7 @@ ${examples(
         });
       }
       const wanted = { ...(!isOfAll && { kind: flags["kind"] }), expiresInMs: flags["expiresIn"] };
-      keep(context, await api.post(`${base}/tokens`, wanted, Issued));
+      await issue(context, () => api.post(`${base}/tokens`, wanted, Issued));
     },
   );
 
@@ -71,7 +78,7 @@ ${examples(
         flags,
         args: [id = ""],
       } = context;
-      keep(context, await api.post(`${base}/tokens/${id}/rotate`, { overlapMs: flags["overlap"] }, Issued));
+      await issue(context, () => api.post(`${base}/tokens/${id}/rotate`, { overlapMs: flags["overlap"] }, Issued));
     },
   );
 
@@ -113,19 +120,60 @@ function tokenAction(
   return deploymentAction(command, surroundings, act, ({ flags }) => (flags["allDeployments"] ? OF_ALL : undefined));
 }
 
-function keep({ flags, out, print }: OperatorContext, { id, token }: z.output<typeof Issued>): void {
+/**
+ * Has a token issued once there is a place for it: one that could be written nowhere would be valid, and nobody's.
+ * @throws OperatorError TOKEN_UNWRITABLE before it is issued, TOKEN_LOST after it.
+ */
+async function issue({ flags, out, print }: OperatorContext, ask: () => Promise<Issued>): Promise<void> {
   const file = String(flags["out"]);
   if (file === "-") {
-    out(`${token}\n`);
+    out(`${(await ask()).token}\n`);
     return;
   }
-  writeFileSync(file, `${token}\n`, { mode: 0o600 });
-  chmodSync(file, 0o600);
-  print({ id, file }, `issued token ${id}, written to ${file}`);
+  const place = placeFor(file);
+  try {
+    const { id, token } = await ask();
+    put(place, token, { id, file, flags });
+    print({ id, file }, `issued token ${id}, written to ${file}`);
+  } finally {
+    place.close();
+  }
 }
 
+function placeFor(file: string): SecretFile {
+  try {
+    return prepareSecretFile(file);
+  } catch (error) {
+    throw new OperatorError("TOKEN_UNWRITABLE", `no token was issued: ${reasonOf(error)}`, {
+      where: file,
+      next: "name with --out a file in a folder that is there and that you can write to, - for standard output",
+    });
+  }
+}
+
+function put(
+  place: SecretFile,
+  token: string,
+  { id, file, flags }: { readonly id: string; readonly file: string; readonly flags: OperatorFlags },
+): void {
+  try {
+    place.put(token);
+  } catch (error) {
+    const of = flags["allDeployments"] ? " --all-deployments" : flags.deployment && ` --deployment ${flags.deployment}`;
+    throw new OperatorError("TOKEN_LOST", `token ${id} was issued, but cannot be written: ${reasonOf(error)}`, {
+      where: file,
+      next: `holdfast token revoke ${id}${of ?? ""}, then repeat the command with another --out`,
+    });
+  }
+}
+
+/** Without the system call and its paths, which are not those that were named. */
+const reasonOf = (error: unknown): string => String((error as Error).message).replace(/, \w+( '.*)?$/s, "");
+
+/** @returns `-` for whatever is standard output. */
 function parseOut(file: string): string {
-  if (file === "-" && process.stdout.isTTY)
+  if (file !== "-" && !isStandardOutput(file)) return file;
+  if (process.stdout.isTTY)
     throw new InvalidArgumentError("a token is not written to a terminal: name a file, or pipe it on");
-  return file;
+  return "-";
 }
