@@ -26,46 +26,66 @@ export interface ControlPlaneApi {
 
 /**
  * @param token of an operator.
- * @throws OperatorError from each call: CONTROL_PLANE_UNREACHABLE, or the refusal's own code in capitals.
+ * @throws OperatorError from each call: CONTROL_PLANE_UNREACHABLE, NOT_A_CONTROL_PLANE, or the refusal's own code in capitals.
  */
 export function controlPlaneApi(url: string, token: string): ControlPlaneApi {
-  const ask = async (method: string, path: string, body?: unknown): Promise<unknown> => {
+  const ask = async <Answer extends z.ZodType>(
+    method: string,
+    path: string,
+    expected: Answer,
+    body?: unknown,
+  ): Promise<z.output<Answer>> => {
     const where = `${method} ${url}${path}`;
+    const unreachable = (error: Error): never => {
+      throw new OperatorError("CONTROL_PLANE_UNREACHABLE", `the control plane does not answer: ${reasonOf(error)}`, {
+        where,
+        next: "check --url or HOLDFAST_URL; npm start runs a control plane on this machine",
+      });
+    };
     const answer = await fetch(`${url}${path}`, {
       method,
       headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
       ...(body !== undefined && { body: JSON.stringify(body) }),
       redirect: "error",
       signal: AbortSignal.timeout(TIMEOUT_MS),
-    }).catch((error: Error) => {
-      throw new OperatorError("CONTROL_PLANE_UNREACHABLE", `the control plane does not answer: ${reasonOf(error)}`, {
-        where,
-        next: "check --url or HOLDFAST_URL; npm start runs a control plane on this machine",
-      });
-    });
-    const json: unknown = await answer.json().catch(() => undefined);
-    if (answer.ok && json !== undefined) return json;
-    throw refused(json, answer.status, where);
+    }).catch(unreachable);
+    const json = parsed(await answer.text().catch(unreachable));
+    if (!answer.ok) throw refused(json, answer.status, where);
+    const { success, data } = expected.safeParse(json);
+    if (!success) throw notAControlPlane(answer.status, where);
+    return data;
   };
   return {
     url,
-    get: async (path, answer) => answer.parse(await ask("GET", path)),
-    post: async (path, body, answer) => answer.parse(await ask("POST", path, body)),
-    delete: async (path) => void (await ask("DELETE", path)),
+    get: async (path, answer) => await ask("GET", path, answer),
+    post: async (path, body, answer) => await ask("POST", path, answer, body),
+    delete: async (path) => void (await ask("DELETE", path, z.object({}))),
   };
+}
+
+/** Nothing for what is no JSON. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function refused(json: unknown, status: number, where: string): OperatorError {
   const refusal = Refusal.safeParse(json);
-  if (!refusal.success) {
-    return new OperatorError("NOT_A_CONTROL_PLANE", `answered ${status}, but not as a control plane does`, {
-      where,
-      next: "check --url or HOLDFAST_URL",
-    });
-  }
+  if (!refusal.success) return notAControlPlane(status, where);
   const { code, message } = refusal.data.error;
   const next = NEXT[code];
   return new OperatorError(code.toUpperCase(), message, { where, ...(next !== undefined && { next }) });
+}
+
+/** Says nothing of what was answered: there may be a secret in it. */
+function notAControlPlane(status: number, where: string): OperatorError {
+  return new OperatorError("NOT_A_CONTROL_PLANE", `answered ${status}, but not as a control plane does`, {
+    where,
+    next: "check --url or HOLDFAST_URL",
+  });
 }
 
 /** `fetch` hides what happened in its cause. */
