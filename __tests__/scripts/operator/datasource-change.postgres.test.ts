@@ -26,3 +26,44 @@ it("a change that names nothing is refused", async () => {
     err: expect.stringContaining("INVALID_MESSAGE: the body: name what to change: url, user, password or options"),
   });
 });
+
+it("a change of one option leaves the others as they are", async () => {
+  await change("--option", "SINK_SCHEMA=copy", "--option", "sslmode=require");
+  await change("--option", "sslmode=verify-full", "--option", "EMPTY=");
+
+  expect(await shown()).toMatchObject({ options: { SINK_SCHEMA: "copy", sslmode: "verify-full", EMPTY: "" } });
+});
+
+it("removes the options that are named", async () => {
+  await change("--option", "a=1", "--option", "b=2", "--option", "c=3");
+  await change("--remove-option", "a", "--remove-option", "b", "--option", "d=4");
+  expect(await shown()).toMatchObject({ options: { c: "3", d: "4" } });
+
+  await change("--remove-option", "c", "--remove-option", "d");
+  expect(await shown()).toMatchObject({ options: {} });
+});
+
+it("refuses to remove an option that is not there, or is set as well", async () => {
+  await change("--option", "SINK_SCHEMA=copy");
+
+  expect(await ask("datasource", "change", "orders-db", "--remove-option", "SINK_SHEMA")).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(
+      /^OPTION_UNKNOWN: orders-db has no option SINK_SHEMA; it has SINK_SCHEMA\n.*next: holdfast datasource show orders-db\n$/s,
+    ),
+  });
+  const both = ["--option", "SINK_SCHEMA=other", "--remove-option", "SINK_SCHEMA"];
+  expect(await ask("datasource", "change", "orders-db", ...both)).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("OPTIONS_CONTRADICT: option SINK_SCHEMA is to be set and removed"),
+  });
+  expect(await shown()).toMatchObject({ options: { SINK_SCHEMA: "copy" } });
+});
+
+it("options that the API is given are all that there are", async () => {
+  await change("--option", "a=1");
+  const { id } = await shown();
+  await plane.operator.post(`/datasources/${id}`, { options: { b: "2" } });
+
+  expect(await shown()).toMatchObject({ options: { b: "2" } });
+});

@@ -8,15 +8,20 @@ import {
   deploymentAction,
   Listed,
   type OperatorContext,
+  type OperatorFlags,
   type OperatorSurroundings,
   oneOf,
 } from "../operator-command";
+import { OperatorError } from "../operator-error";
 import { readSecret } from "../secret";
 import { facts, table } from "../table";
 import { showTest, testConnection } from "./connection-test";
 
 const ENGINES = ["postgres", "mysql", "starrocks", "snowflake"];
 const PASSWORD_FILE = "--password-file";
+
+const Datasource = Listed.extend({ options: z.record(z.string(), z.string()) });
+type Datasource = z.output<typeof Datasource>;
 
 export function datasourceCommand(surroundings: OperatorSurroundings): Command {
   const group = new Command("datasource")
@@ -26,6 +31,7 @@ export function datasourceCommand(surroundings: OperatorSurroundings): Command {
       examples(
         "holdfast datasource create orders --engine postgres --at postgres://db.internal:5432/shop --user cdc --password-file ./password",
         "pass show shop/cdc | holdfast datasource change orders --password-file -",
+        "holdfast datasource change orders --option sslmode=verify-full",
         "holdfast datasource test orders --role source",
         "holdfast datasource list",
       ),
@@ -69,8 +75,17 @@ export function datasourceCommand(surroundings: OperatorSurroundings): Command {
       group
         .command("change")
         .description("change a datasource; jobs that run take it up with their next start")
-        .addHelpText("after", examples("pass show shop/cdc | holdfast datasource change orders --password-file -")),
-    ),
+        .addHelpText(
+          "after",
+          `
+What is not named stays as it is, each option too.
+${examples(
+  "pass show shop/cdc | holdfast datasource change orders --password-file -",
+  "holdfast datasource change orders --option sslmode=verify-full",
+  "holdfast datasource change orders --remove-option SINK_SCHEMA",
+)}`,
+        ),
+    ).option("--remove-option <key>", "a setting of the daemon to remove; may be repeated", collectKey),
     surroundings,
     async (context, base) => {
       const {
@@ -79,12 +94,14 @@ export function datasourceCommand(surroundings: OperatorSurroundings): Command {
         args: [wanted = ""],
         print,
       } = context;
-      const { id, name } = await found(context, base, wanted);
+      const datasource = await found(context, base, wanted);
+      const { id, name } = datasource;
+      const options = optionsAfter(flags, datasource);
       const isNewPassword = flags["passwordFile"] !== undefined || context.environment["HOLDFAST_DATASOURCE_PASSWORD"];
       const change = {
         ...(flags["at"] !== undefined && { url: flags["at"] }),
         ...(flags["user"] !== undefined && { user: flags["user"] }),
-        ...(flags["option"] !== undefined && { options: flags["option"] }),
+        ...(options !== undefined && { options }),
         ...(isNewPassword && { password: passwordOf(context) }),
       };
       const { version } = await api.post(`${base}/datasources/${id}`, change, z.object({ version: z.int() }));
@@ -167,7 +184,34 @@ function passwordOf({ flags, environment }: OperatorContext): string {
   return readSecret({ what: "the datasource's password", variable, environment, file, option: PASSWORD_FILE });
 }
 
-async function found({ api }: OperatorContext, base: string, wanted: string): Promise<Listed> {
-  const all = await listNamed(api, `${base}/datasources`, Listed);
+/**
+ * The options once some are set and others removed, since the API takes them as a whole. Nothing where none is named.
+ * @throws OperatorError where one is to be removed that is not there, or is set as well.
+ */
+function optionsAfter(flags: OperatorFlags, { name, options }: Datasource): Record<string, string> | undefined {
+  const set = flags["option"] as Record<string, string> | undefined;
+  const removed = flags["removeOption"] as readonly string[] | undefined;
+  if (set === undefined && removed === undefined) return undefined;
+  for (const key of removed ?? []) {
+    if (set !== undefined && Object.hasOwn(set, key)) {
+      throw new OperatorError("OPTIONS_CONTRADICT", `option ${key} is to be set and removed`, {
+        next: "leave out --option or --remove-option",
+      });
+    }
+    if (!Object.hasOwn(options, key)) {
+      const known = Object.keys(options).join(", ");
+      throw new OperatorError("OPTION_UNKNOWN", `${name} has no option ${key}; it has ${known || "none"}`, {
+        next: `holdfast datasource show ${name}`,
+      });
+    }
+  }
+  const kept = Object.entries(options).filter(([key]) => !removed?.includes(key));
+  return { ...Object.fromEntries(kept), ...set };
+}
+
+const collectKey = (key: string, before: readonly string[] = []): string[] => [...before, key];
+
+async function found({ api }: OperatorContext, base: string, wanted: string): Promise<Datasource> {
+  const all = await listNamed(api, `${base}/datasources`, Datasource);
   return oneOf(all, "datasource", wanted, "holdfast datasource list");
 }
