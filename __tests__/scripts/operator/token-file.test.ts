@@ -204,9 +204,16 @@ describe("as a program", () => {
     });
 
   it("writes the token alone to its standard output, whatever that is", async () => {
-    expect(await shell("$holdfast --out /dev/stdout")).toEqual({ out: "hfo_canary\n", err: "" });
+    expect(await shell("$holdfast --out /dev/stdout")).toEqual({
+      out: "hfo_canary\n",
+      err: "issued token id-1\n",
+    });
     await shell(`$holdfast --json --out /dev/stdout > ${at("redirected")}`);
     expect(readFileSync(at("redirected"), "utf8")).toBe("hfo_canary\n");
+  }, 60_000);
+
+  it("says the id of a token that its standard output does not take", async () => {
+    expect((await shell("$holdfast --out - > /dev/full")).err).toMatch(/^issued token id-1\n/);
   }, 60_000);
 
   it("removes what it had prepared when it is interrupted", async () => {

@@ -124,10 +124,13 @@ function tokenAction(
  * Has a token issued once there is a place for it: one that could be written nowhere would be valid, and nobody's.
  * @throws OperatorError TOKEN_UNWRITABLE before it is issued, TOKEN_LOST after it.
  */
-async function issue({ flags, out, print }: OperatorContext, ask: () => Promise<Issued>): Promise<void> {
+async function issue({ flags, out, err, print }: OperatorContext, ask: () => Promise<Issued>): Promise<void> {
   const file = String(flags["out"]);
   if (file === "-") {
-    out(`${(await ask()).token}\n`);
+    const { id, token } = await ask();
+    // First: whoever reads the token may have gone.
+    err(`issued token ${id}\n`);
+    out(`${token}\n`);
     return;
   }
   const place = placeFor(file);
