@@ -68,7 +68,7 @@ ${examples(
       .command("rotate")
       .description("issue a token in place of another, which ends after an overlap")
       .addHelpText("after", examples("holdfast token rotate 6d0c1b7e-… --overlap 2h --out ./deployment-token"))
-      .argument("<id>", "id of the token that ends")
+      .argument("<id>", "id of the token that ends", parseId)
       .option("--overlap <duration>", "how long the old one is still taken (default: 1h)", refusing(parseDuration))
       .requiredOption("--out <file>", "where to write it, - for standard output", parseOut),
     surroundings,
@@ -100,7 +100,7 @@ ${examples(
       .command("revoke")
       .description("revoke a token at once")
       .addHelpText("after", examples("holdfast token revoke 6d0c1b7e-…"))
-      .argument("<id>", "id of the token"),
+      .argument("<id>", "id of the token", parseId),
     surroundings,
     async ({ api, args: [id = ""], print }, base) => {
       await api.delete(`${base}/tokens/${id}`);
@@ -172,6 +172,13 @@ function put(
 
 /** Without the system call and its paths, which are not those that were named. */
 const reasonOf = (error: unknown): string => String((error as Error).message).replace(/, \w+( '.*)?$/s, "");
+
+/** It becomes a part of a path, which `..` and `?` would lead elsewhere. */
+function parseId(text: string): string {
+  if (!/^[\w-]+$/.test(text))
+    throw new InvalidArgumentError("write the id of a token, as holdfast token list shows it");
+  return text;
+}
 
 /** @returns `-` for whatever is standard output. */
 function parseOut(file: string): string {
