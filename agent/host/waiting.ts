@@ -5,7 +5,8 @@ export class DeadlineError extends Error {
 
 /**
  * Runs `work` and gives up after `timeoutMs`: the signal it was handed is aborted and the result is a DeadlineError.
- * The returned promise settles at the deadline even if `work` ignores its signal.
+ * The returned promise settles at the deadline even if `work` ignores its signal. The signal may be one of `AbortSignal.any`'s, which
+ * holds them weakly: unlike that of `AbortSignal.timeout` it is not collected before the deadline.
  */
 export async function withDeadline<T>(
   what: string,

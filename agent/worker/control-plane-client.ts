@@ -1,4 +1,5 @@
 import { type Answer, checkAnswer, type MessageName, type Request, WORKER_PATH } from "../../control-plane/protocol";
+import { withDeadline } from "../host/waiting";
 
 /** A message that the control plane refused, or that did not reach it. */
 export class ControlPlaneError extends Error {
@@ -52,18 +53,21 @@ export function controlPlaneClient(baseUrl: string): ControlPlaneClient {
       const url = baseUrl.replace(/\/$/, "") + WORKER_PATH + name;
       let status = 0;
       let waitMs = 0;
-      try {
+      const send = async (deadline: AbortSignal): Promise<{ readonly ok: boolean; readonly answer: unknown }> => {
         const response = await fetch(url, {
           method: "POST",
           headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
           body: JSON.stringify(message),
           redirect: "error",
-          signal: AbortSignal.any([AbortSignal.timeout(Math.ceil(timeoutMs)), ...(signal ? [signal] : [])]),
+          signal: signal ? AbortSignal.any([deadline, signal]) : deadline,
         });
         status = response.status;
         waitMs = headerMs(response.headers.get("retry-after"));
-        const answer = await response.json();
-        if (response.ok) return checkAnswer(name, answer);
+        return { ok: response.ok, answer: await response.json() };
+      };
+      try {
+        const { ok, answer } = await withDeadline(name, timeoutMs, send);
+        if (ok) return checkAnswer(name, answer);
         const { error } = checkAnswer("refusal", answer);
         const { code, retryAfterMs } = error;
         const longest = Math.max(retryAfterMs, waitMs);

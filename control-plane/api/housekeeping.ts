@@ -106,18 +106,26 @@ function dutiesOf(
       const { rows } = await pool.query<{ at: Date }>("select now() as at");
       const at = rows[0]?.at.getTime() ?? 0;
       const backlog = await readBacklog(pool);
-      const givenUp = AbortSignal.any([stopping, AbortSignal.timeout(PUBLISH_MS)]);
-      await unlessGivenUp(publishBacklog(backlog, new Date(at - (at % MINUTE_MS)), givenUp), givenUp);
+      await inTime(stopping, (givenUp) => publishBacklog(backlog, new Date(at - (at % MINUTE_MS)), givenUp));
     },
   };
   return [backlog, upgrades, horizon, vanished, retention, auditRetention];
 }
 
-/** What is waited for no longer, whatever it does, once it is given up. */
-async function unlessGivenUp(work: Promise<void>, givenUp: AbortSignal): Promise<void> {
+/** What is waited for no longer, whatever it does, once its time is over or this copy stops. */
+async function inTime(stopping: AbortSignal, publish: (givenUp: AbortSignal) => Promise<void>): Promise<void> {
+  // Not AbortSignal.timeout(): `any` holds its sources weakly, so that one would be collected, and its timer with it.
+  const late = new AbortController();
+  const giveUp = () => late.abort(new Error(`the backlog was not published within ${PUBLISH_MS / 1_000} s`));
+  const timer = setTimeout(giveUp, PUBLISH_MS);
+  const givenUp = AbortSignal.any([stopping, late.signal]);
   const end = new Promise<never>((_, reject) => {
     if (givenUp.aborted) reject(givenUp.reason);
     givenUp.addEventListener("abort", () => reject(givenUp.reason), { once: true });
   });
-  await Promise.race([work, end]);
+  try {
+    await Promise.race([publish(givenUp), end]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

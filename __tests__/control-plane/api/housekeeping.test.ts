@@ -32,3 +32,28 @@ it("control-plane 22: a duty that fails is told, keeps no other from being done,
   expect(taken.sort()).toEqual([...duties, ...duties].sort());
   expect(told.sort()).toEqual(taken);
 });
+
+it("a publication of the backlog that is not over in time is given up, told, and begun again when it is due", async () => {
+  const told: unknown[] = [];
+  const signals: AbortSignal[] = [];
+  const publishBacklog = (_backlog: unknown, _minute: Date, givenUp: AbortSignal) => {
+    signals.push(givenUp);
+    return new Promise<void>(() => {});
+  };
+  const query = async (sql: string, [name]: readonly unknown[] = []) => {
+    if (sql.includes("insert into duties")) return { rows: name === "backlog" ? [1] : [] };
+    return { rows: sql.includes("now() as at") ? [{ at: new Date() }] : [] };
+  };
+  const logger = { warn: (fields: unknown) => told.push(fields) };
+  const api = { pool: { query }, logger, timing: DEFAULT_TIMING } as unknown as ApiContext;
+  const keeping = keepHouse(api, { ...RETENTION, publishBacklog });
+
+  await jest.advanceTimersByTimeAsync(29_000);
+  expect(told).toEqual([]);
+  await jest.advanceTimersByTimeAsync(1_000 + LOOK_MS);
+
+  expect(told).toEqual([{ duty: "backlog", error: "Error: the backlog was not published within 30 s" }]);
+  expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
+  await keeping.stop();
+  expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]);
+});
