@@ -164,6 +164,13 @@ describe("bad input", () => {
       400,
       "url: the URL cannot be decoded: write %25 for a % that begins no escape",
     ]);
+    const [{ id }] = (await plane.operator.get("/datasources")).body;
+    const created = { ...datasource, url: "postgres://h/db", password: "canary\0" };
+    for (const [path, given] of [["", created] as const, [`/${id}`, { password: "canary\0" }] as const]) {
+      const refused = await plane.operator.post(`/datasources${path}`, given);
+      const told = "password: a NUL cannot be given to a daemon: leave it out";
+      expect([refused.status, refused.body.error.message]).toEqual([400, told]);
+    }
     expect((await plane.operator.post("/jobs", { nmae: "x" })).body.error.code).toBe("invalid_message");
   });
 

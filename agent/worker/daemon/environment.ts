@@ -75,6 +75,22 @@ export const PRIVATE_KEY_FILE = "SINK_SNOWFLAKE_PRIVATE_KEY_PATH";
 
 const DEFAULT_FLUSH_INTERVAL_MS = 5_000;
 
+/** What no variable holds, or no URL. */
+const UNUSABLE = /[\0\p{Surrogate}]/u;
+
+/** Longest `name=value` that Linux gives a program: MAX_ARG_STRLEN of execve(2), less the NUL at its end. */
+const LONGEST_VARIABLE = 131_071;
+
+/** Of the job, by the variable that it goes into; settings have the variable's own name. */
+const FIELDS: Readonly<Record<string, string>> = {
+  SOURCE_URL: "source.url, user and password",
+  TABLES: "tables",
+  SINK_URL: "sink.url, user and password",
+  SINK_DATABASE: "sink.url",
+  SINK_USER: "sink.user",
+  SINK_PASSWORD: "sink.password",
+};
+
 /**
  * The environment that makes a daemon run this job, complete: what a daemon would guess is always set.
  *
@@ -97,12 +113,16 @@ export function daemonEnvironment(grant: Grant, port: number, quirks: DaemonQuir
     if (!URL.canParse(spec[side].url)) faults.push(`${side}.url is not a URL`);
     else if (databaseOf(spec[side]) === undefined)
       faults.push(`${side}.url cannot be decoded: write %25 for a % that begins no escape`);
+    for (const field of ["user", "password"] as const) {
+      if (UNUSABLE.test(spec[side][field]))
+        faults.push(`${side}.${field} holds a NUL or half of a character, which no daemon can be given: set another`);
+    }
   }
   const privateKey = privateKeyOf(spec.sink);
   if (privateKey?.includes("ENCRYPTED")) {
     faults.push("sink.password holds an encrypted private key: decrypt it first, the control plane seals it anyway");
   }
-  if (faults.length > 0) throw new JobSettingsError(`the job's settings are not usable: ${faults.join("; ")}`);
+  refuse(faults);
 
   // A queue's count of receipts, which is its fence, is approximate.
   const restart = fence > 1 || resume !== null;
@@ -129,6 +149,7 @@ export function daemonEnvironment(grant: Grant, port: number, quirks: DaemonQuir
     DBMAZZ_CONTROL_PORT: String(port),
     HOLDFAST_FENCE: String(fence),
   };
+  refuse(faultsOf(variables));
   return {
     variables,
     files: privateKey === undefined ? {} : { [PRIVATE_KEY_FILE]: privateKey },
@@ -138,6 +159,25 @@ export function daemonEnvironment(grant: Grant, port: number, quirks: DaemonQuir
     snapshotOnly: variables["INITIAL_SNAPSHOT_ONLY"] === "true",
     gapPossible: slotLost,
   };
+}
+
+/** @throws JobSettingsError where there is a fault. */
+function refuse(faults: readonly string[]): void {
+  if (faults.length > 0) throw new JobSettingsError(`the job's settings are not usable: ${faults.join("; ")}`);
+}
+
+/** Why a program cannot be started with these variables; one that the system refuses would be taken for the machine's fault. */
+function faultsOf(variables: Readonly<Record<string, string>>): string[] {
+  const faults: string[] = [];
+  for (const [name, value] of Object.entries(variables)) {
+    const field = FIELDS[name] ?? name;
+    if (value.includes("\0")) faults.push(`${field} holds a NUL, which no daemon can be given: set another`);
+    const bytes = Buffer.byteLength(`${name}=${value}`);
+    if (bytes <= LONGEST_VARIABLE) continue;
+    const fix = name === "TABLES" ? "make several jobs of this one" : "shorten it";
+    faults.push(`${field}: ${name} would be ${bytes} bytes long, of which Linux takes ${LONGEST_VARIABLE}: ${fix}`);
+  }
+  return faults;
 }
 
 /** What Snowflake's key pair authentication takes in place of a password: a private key in PEM. */

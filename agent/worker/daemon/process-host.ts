@@ -180,12 +180,14 @@ async function launched(
     env[name] = join(folder, name);
     await writeFileAtomic(join(folder, name), content, 0o400);
   }
-  const child = spawn("bash", ["-c", LAUNCHER, "daemon", ...command], {
-    cwd: folder,
-    env,
-    detached: true,
-    stdio: ["ignore", output, output, pipe],
-  });
+  const child = unquoted(() =>
+    spawn("bash", ["-c", LAUNCHER, "daemon", ...command], {
+      cwd: folder,
+      env,
+      detached: true,
+      stdio: ["ignore", output, output, pipe],
+    }),
+  );
   child.unref();
   const ended = new Promise<DaemonEnd>((resolve) => {
     child.once("exit", (status, signal) => resolve({ status, signal }));
@@ -208,6 +210,15 @@ async function launched(
     }
   };
   return daemonProcess({ record, folder, pid }, secretsOf(launch), ended, signal);
+}
+
+/** @throws Error with the code alone of what `spawn` throws: its message may quote a variable's value, whole or in part. */
+function unquoted<T>(spawning: () => T): T {
+  try {
+    return spawning();
+  } catch (error) {
+    throw new Error(`the daemon did not start: ${(error as NodeJS.ErrnoException).code}`);
+  }
 }
 
 function adopted(daemon: RecordedDaemon): DaemonProcess {

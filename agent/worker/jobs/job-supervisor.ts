@@ -6,6 +6,7 @@ import { secretsOf } from "../daemon/daemon-secrets";
 import { type DaemonEnvironment, daemonEnvironment, JobSettingsError } from "../daemon/environment";
 import type { PortPool } from "../daemon/free-port";
 import type { LeaseKeeper } from "../lease-keeper";
+import { withoutSecrets } from "../without-secrets";
 import { type JobPorts, type StopOrder, SupervisedJob } from "./job";
 import { RecentFailures } from "./recent-failures";
 
@@ -188,7 +189,8 @@ export class JobSupervisor {
       this.live(job, daemon, lapses, grant.attempt);
     } catch (error) {
       if (port !== undefined) ports.putBack(port);
-      log.warn("job not started", { ...job.ref, reason: reason(error) });
+      const why = withoutSecrets(reason(error), job.secrets);
+      log.warn("job not started", { ...job.ref, reason: why });
       // Where it may not run any more, that is why: neither the job nor this machine is at fault.
       if (overtaken()) return this.refuse(job);
       const isOurs = !(error instanceof JobSettingsError);
@@ -200,7 +202,7 @@ export class JobSupervisor {
       this.recentFailures.add(job.ref.jobId, grant.attempt);
       await job.voice.end({
         kind: "report",
-        report: { outcome: "failed", error: `${what}${reason(error)}`.slice(0, 4_000), logTail: [] },
+        report: { outcome: "failed", error: `${what}${why}`.slice(0, 4_000), logTail: [] },
       });
       this.leave(job);
     }

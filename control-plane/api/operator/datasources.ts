@@ -25,18 +25,21 @@ const url = z
   .refine(hasNoCredentials, "the URL must not hold credentials: use user and password")
   .refine(isDecodable, "the URL cannot be decoded: write %25 for a % that begins no escape");
 
+/** Daemons are given it in a variable of their environment. */
+const credential = text.refine((value) => !value.includes("\0"), "a NUL cannot be given to a daemon: leave it out");
+
 const NewDatasource = z.strictObject({
   name,
   engine: z.enum(["postgres", "mysql", "starrocks", "snowflake"]),
   url,
-  user: text,
-  password: text,
+  user: credential,
+  password: credential,
   options: settings,
 });
 
 /** What is left out stays, for which options have no default here. Workers get the change with their next grant of a job. */
 const Change = z
-  .strictObject({ url, user: text, password: text, options: settings.unwrap() })
+  .strictObject({ url, user: credential, password: credential, options: settings.unwrap() })
   .partial()
   .refine((change) => Object.keys(change).length > 0, "name what to change: url, user, password or options");
 

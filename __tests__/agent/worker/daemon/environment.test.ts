@@ -165,3 +165,13 @@ test("a job's number at a MySQL server is its own, and the same at each start", 
 test("R28: a later start of a job that is copied anyway may have a gap, too", () => {
   expect([1, 2].map((fence) => environmentOf({ snapshot: true }, fence).gapPossible)).toEqual([false, true]);
 });
+
+test("tables may be as long together as Linux takes a variable, and no longer", () => {
+  const room = 131_071 - "TABLES=".length;
+  const lists = [room, room + 1].map((length) => ["t".repeat(length - 7), "orders"]);
+
+  expect(environmentOf({ tables: lists[0] ?? [] }).variables["TABLES"]).toHaveLength(room);
+  expect(() => environmentOf({ tables: lists[1] ?? [] })).toThrow(
+    "tables: TABLES would be 131072 bytes long, of which Linux takes 131071: make several jobs of this one",
+  );
+});

@@ -1,6 +1,6 @@
-import type { JobRef } from "../../../../control-plane/protocol";
+import type { Connection, JobRef, JobSpec } from "../../../../control-plane/protocol";
 import { eventually } from "../../daemon/eventually";
-import { grantOf, useWorkers } from "./supervised";
+import { grantOf, jobSpec, PASSWORD, useWorkers } from "./supervised";
 
 jest.setTimeout(120_000);
 
@@ -211,4 +211,59 @@ test("a job whose datasource has a URL that cannot be decoded fails alone: other
 
   expect(source.of("report")[0]?.report.error).toContain("sink.url cannot be decoded");
   expect(jobs.free).toBe(4);
+});
+
+const CANARY = "hunter2-canary";
+const sinkWith = (change: Partial<Connection>): Partial<JobSpec> => ({ sink: { ...jobSpec().sink, ...change } });
+const sourceWith = (change: Partial<Connection>): Partial<JobSpec> => ({ source: { ...jobSpec().source, ...change } });
+const KEY = {
+  engine: "snowflake",
+  url: "https://db.internal/SHOP",
+  password: `-----BEGIN PRIVATE KEY-----\n${CANARY}\0`,
+};
+const MANY_TABLES = Array.from({ length: 10_000 }, (_, index) => `shop.${"t".repeat(20)}_${index}`);
+
+test.each<[string, Partial<JobSpec>, string]>([
+  ["sink's password holds a NUL", sinkWith({ password: `${CANARY}\0` }), "sink.password holds a NUL"],
+  ["sink's private key holds a NUL", sinkWith(KEY), "sink.password holds a NUL"],
+  ["source's password holds a NUL", sourceWith({ password: `${CANARY}\0` }), "source.password holds a NUL"],
+  ["sink's user holds a NUL", sinkWith({ user: `${CANARY}\0` }), "sink.user holds a NUL"],
+  [
+    "source's password holds half a character",
+    sourceWith({ password: `${CANARY}\ud800` }),
+    "source.password holds a NUL or",
+  ],
+  ["sink's database holds a NUL", sinkWith({ url: `https://db.internal/${CANARY}%00` }), "sink.url holds a NUL"],
+  ["tables are more than a variable takes", { tables: MANY_TABLES }, "tables: TABLES would be 308896 bytes long"],
+  [
+    "sink's user is longer than a variable",
+    sinkWith({ user: CANARY.repeat(10_000) }),
+    "sink.user: SINK_USER would be 140010 bytes long",
+  ],
+])("a job whose %s fails alone, and no value is told: others are claimed", async (_, spec, error) => {
+  const { host, jobs, source, lines, idle } = worker();
+
+  jobs.start(grantOf({ spec }), 0);
+  await idle();
+
+  expect(source.of("report")[0]?.report.error).toContain(error);
+  expect(JSON.stringify([source.words, lines])).not.toContain(CANARY);
+  expect(host.daemons).toEqual([]);
+  expect([jobs.free, jobs.failures]).toEqual([4, 0]);
+});
+
+test("R34: why a daemon could not be started is told without the job's secrets", async () => {
+  const { host, jobs, source, lines, idle } = worker();
+  host.faults = ({ record }) => {
+    throw new Error(`no room for ${PASSWORD} of ${record.name}`);
+  };
+
+  jobs.start(grantOf(), 0);
+  await idle();
+
+  expect(source.of("report")[0]?.report.error).toBe(
+    "the daemon could not be started: no room for [redacted] of orders",
+  );
+  expect(lines.join("")).toContain("no room for [redacted]");
+  expect(lines.join("")).not.toContain(PASSWORD);
 });
