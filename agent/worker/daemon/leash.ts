@@ -31,11 +31,16 @@ export const LEASH = `{
 /** Seconds as the leash counts them, which may begin in the middle of one. */
 const word = (leftMs: number) => `+${leftMs <= 0 ? 0 : Math.ceil(leftMs / 1_000) + 1}\n`;
 
-/** Makes the pipe, with the first word in it. @returns its descriptor, for the leash to read from. */
-export async function makeLeash(path: string, leftMs: number): Promise<number> {
+/**
+ * Makes the pipe, with the first word in it.
+ *
+ * @param leftMs asked for once the pipe is there, from when on `tellLeash` reaches it.
+ * @returns its descriptor, for the leash to read from.
+ */
+export async function makeLeash(path: string, leftMs: () => number): Promise<number> {
   await run("mkfifo", ["-m", "600", path], { timeoutMs: 10_000 });
   const pipe = openSync(path, constants.O_RDWR);
-  writeSync(pipe, word(leftMs));
+  writeSync(pipe, word(leftMs()));
   return pipe;
 }
 

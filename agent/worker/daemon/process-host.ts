@@ -80,17 +80,23 @@ export function processHost({ command, directory }: ProcessHostProps): ProcessHo
       for (const folder of folders) tellLeash(join(folder, PIPE), lease.remainingMs());
     },
     async start(launch) {
-      const leftMs = lease.remainingMs();
-      if (leftMs <= 0) throw new Error("the lease is over");
+      const checkLease = () => {
+        if (lease.remainingMs() <= 0) throw new Error("the lease is over");
+      };
+      checkLease();
       const folder = await makeDaemonFolder(directory, launch.record);
+      // From here on a newer lease is told to the leash, as soon as there is one.
+      folders.add(folder);
       const bound = launch.record.onDisconnect === "stop";
       let pipe: number | undefined;
       let output: FileHandle | undefined;
       try {
-        if (bound) pipe = await makeLeash(join(folder, PIPE), leftMs);
+        if (bound) pipe = await makeLeash(join(folder, PIPE), () => lease.remainingMs());
         output = await open(join(folder, OUTPUT), "a", 0o600);
+        checkLease();
         return cared(folder, await launched(launch, folder, command, [output.fd, pipe ?? "ignore"]));
       } catch (error) {
+        folders.delete(folder);
         // Nothing runs, and what it would have been given is not left behind.
         await rm(folder, { recursive: true, force: true });
         throw error;
