@@ -11,6 +11,8 @@ import type { HandedLease } from "./lease-keeper";
 export class GuardedLease {
   private clock: SteadyClock;
   private held: WorkerLease | undefined;
+  /** When the heartbeat of the held one was sent, by the clock that is never set. */
+  private newestMs = Number.NEGATIVE_INFINITY;
   /** Whether one was valid when it was taken up: a daemon may have been started under it. */
   private wasValid = false;
 
@@ -19,7 +21,8 @@ export class GuardedLease {
   }
 
   /**
-   * Takes a lease up, whichever was held before: the agent hands on none that is older.
+   * Takes a lease up, unless one is held whose heartbeat was sent later: what the agent asks for comes with the lease of that moment,
+   * and may be read after a newer one.
    * @returns whether that very lease is not over yet, whichever has been taken up since: what was asked for under it goes by it
    */
   hold({ sentAt, leaseMs }: HandedLease): () => boolean {
@@ -27,8 +30,11 @@ export class GuardedLease {
     this.clock = ticked(this.clock, now);
     const agedMs = Math.max(0, now.monotonicMs - sentAt.monotonicMs, now.wallMs - sentAt.wallMs);
     const held = { sentAtMs: this.clock.elapsedMs, leaseMs: leaseMs - agedMs };
-    this.held = held;
-    this.wasValid ||= leaseMs > agedMs;
+    if (sentAt.monotonicMs >= this.newestMs) {
+      this.newestMs = sentAt.monotonicMs;
+      this.held = held;
+      this.wasValid ||= leaseMs > agedMs;
+    }
     return () => this.leftOf(held) > 0;
   }
 

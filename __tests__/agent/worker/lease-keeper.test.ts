@@ -119,3 +119,41 @@ test("a guard ends when a lease that it took up in time is over, also where the 
   guard.hold({ sentAt: late, leaseMs: LEASE_MS });
   expect(guard.isOver).toBe(true);
 });
+
+test("a guard that hears of an earlier lease after a later one keeps to the later one, be it the longer or the shorter", () => {
+  const { now, guard, pass } = machine();
+  const earlier = { sentAt: now(), leaseMs: LEASE_MS };
+  pass(4_000);
+  guard.hold({ sentAt: now(), leaseMs: LEASE_MS });
+  pass(1_000);
+
+  // WHEN a start that took long to be read comes with the lease under which it was asked for
+  const isAskedInTime = guard.hold(earlier);
+
+  expect(guard.remainingMs()).toBe(LEASE_MS - 1_000);
+  expect(isAskedInTime()).toBe(true);
+  pass(5_000);
+  expect([isAskedInTime(), guard.isOver]).toEqual([false, false]);
+
+  // AND the later one may be the shorter
+  guard.hold({ sentAt: now(), leaseMs: 1_000 });
+  guard.hold({ ...earlier, leaseMs: 10 * LEASE_MS });
+  expect(guard.remainingMs()).toBe(1_000);
+  pass(1_000);
+  expect(guard.isOver).toBe(true);
+});
+
+test("a guard hears of the same lease again, and after a suspension of the next one: both are held", () => {
+  const { now, guard, pass } = machine();
+  const lease = { sentAt: now(), leaseMs: LEASE_MS };
+  guard.hold(lease);
+  guard.hold(lease);
+  expect(guard.remainingMs()).toBe(LEASE_MS);
+
+  // WHEN the monotonic clock stands still, and the wall clock is set back afterwards
+  pass(0, LEASE_MS / 2);
+  pass(0, -3_600_000);
+  guard.hold({ sentAt: now(), leaseMs: LEASE_MS });
+
+  expect(guard.remainingMs()).toBe(LEASE_MS);
+});

@@ -136,6 +136,6 @@ it("control-plane 6: a lease that is over when it is handed on is none that the 
   expect(lease.isOver).toBe(false);
   // Unless one was held before it.
   lease.hold({ sentAt: { ...instant }, leaseMs: LEASE_MS });
-  lease.hold({ sentAt: { ...instant, monotonicMs: instant.monotonicMs - LEASE_MS }, leaseMs: LEASE_MS });
+  lease.hold({ sentAt: { ...instant, wallMs: instant.wallMs - LEASE_MS }, leaseMs: LEASE_MS });
   expect(lease.isOver).toBe(true);
 });
