@@ -44,6 +44,9 @@ export interface UpgradePorts {
 
 const DETAIL_LENGTH = 1_000;
 
+/** Settled upgrades that are remembered: an answer that asks for one is as late as a claim may be parked, and they go one after another. */
+const SETTLED_KEPT = 16;
+
 /**
  * Upgrades of the agent and of the daemon, one at a time: the release is installed beside the version that runs, the link turned,
  * and the agent ended, whose next life is on trial. A process of this version watches that trial (`watchTrial`).
@@ -55,6 +58,8 @@ export class Upgrades {
   /** Why it is not known whether a version is on trial, or that one is not gone on with; undefined when neither is so. */
   private unknown: string | undefined;
   private busy = false;
+  /** Upgrades whose end was heard, the last of them: an answer that was on its way may still ask for one. */
+  private settled: readonly string[] = [];
   /** Of this process, once the system has told it. */
   private start: string | undefined;
 
@@ -105,6 +110,7 @@ export class Upgrades {
     if (this.unknown !== undefined) await this.resume();
     if (this.onTrial?.state === "trying") await this.sign(lease);
     if (!said || said.state === "installing" || asked.some(({ campaignId }) => campaignId === said.campaignId)) return;
+    this.settled = [...this.settled.filter((id) => id !== said.campaignId), said.campaignId].slice(-SETTLED_KEPT);
     if (said.campaignId === this.onTrial?.campaignId) {
       this.onTrial = undefined;
       await Promise.all([this.files.trial.remove(), this.files.sign.remove()]);
@@ -112,10 +118,11 @@ export class Upgrades {
     if (said.campaignId === this.report?.campaignId) this.report = undefined;
   }
 
-  /** Carries an upgrade out, once however often it is asked for. */
+  /** Carries an upgrade out, once however often it is asked for, also by an answer that comes after its end was heard. */
   obey(wanted: WantedUpgrade): void {
     const { campaignId } = wanted;
-    if (this.busy || this.onTrial || this.report?.campaignId === campaignId) return;
+    if (this.busy || this.onTrial || this.report?.campaignId === campaignId || this.settled.includes(campaignId))
+      return;
     this.busy = true;
     void this.carryOut(wanted).finally(() => {
       this.busy = false;

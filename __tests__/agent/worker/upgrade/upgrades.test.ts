@@ -232,3 +232,36 @@ test("R31: how a trial ended is told for as long as its upgrade is asked for, wh
   expect(parts.upgrades.said()).toBeUndefined();
   expect([files.trial.read(), files.sign.read()]).toEqual([undefined, undefined]);
 });
+
+test.each(["rolled_back", "healthy"] as const)(
+  "R31: an upgrade that is settled (%s) is not carried out once more where an answer that asks for it comes late, and another is",
+  async (state) => {
+    await trialFiles(agent.directory).trial.write({ ...trialOf(), state });
+    const { upgrades, steps, ended } = upgradesOf();
+    await upgrades.resume();
+    const settling = upgrades.heard(upgrades.said(), [], LEASE);
+    upgrades.obey(wanted());
+    await settling;
+    upgrades.obey(wanted());
+
+    expect([upgrades.said(), steps]).toEqual([undefined, []]);
+
+    // WHEN the same version is asked for again
+    const again = { ...wanted(), campaignId: "22222222-2222-4222-8222-222222222222" };
+    upgrades.obey(again);
+    await ended;
+    expect(upgrades.said()).toEqual({ campaignId: again.campaignId, state: "installing" });
+  },
+);
+
+test("R31: an upgrade that failed before its trial and is settled is not tried once more where an answer that asks for it comes late", async () => {
+  const { upgrades, ended } = upgradesOf({ key: undefined });
+  upgrades.obey(wanted());
+  await ended;
+  expect(upgrades.said()).toMatchObject({ state: "failed" });
+  await upgrades.heard(upgrades.said(), [], LEASE);
+
+  upgrades.obey(wanted());
+
+  expect(upgrades.said()).toBeUndefined();
+});
