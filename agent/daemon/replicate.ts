@@ -3,11 +3,11 @@ import type { Connection } from "./connection";
 import { SchemaChangedError } from "./failure";
 import type { Lifecycle } from "./lifecycle";
 import { type Lsn, parseLsn } from "./lsn";
-import { type LeftOutValues, NetChanges } from "./sink/net-changes";
+import { type LeftOutValues, NetChanges, unknownRow } from "./sink/net-changes";
 import { advance, type Claim } from "./sink/position";
 import type { Key, Row } from "./sink/write-rows";
 import type { ReplicationStream } from "./source/stream";
-import type { ReplicatedTable } from "./table";
+import { keyNames, type ReplicatedTable, sameColumns } from "./table";
 
 export interface ReplicateProps {
   readonly stream: ReplicationStream;
@@ -18,8 +18,8 @@ export interface ReplicateProps {
   readonly catchUpTo: Lsn | undefined;
   readonly flush: { readonly changes: number; readonly intervalMs: number };
   readonly readSourceRow: LeftOutValues["fromSource"];
-  /** The names of the table's columns as they are now. */
-  readonly readSourceColumns: (table: ReplicatedTable) => Promise<readonly string[]>;
+  /** Whether the source's table is now as the session has read it. */
+  readonly isUnchanged: (table: ReplicatedTable) => Promise<boolean>;
   /** The end of the source's log, now. */
   readonly sourceEnd: () => Promise<Lsn>;
   readonly lifecycle: Lifecycle;
@@ -38,6 +38,9 @@ const DRAIN_POLL_MS = 100;
  * Applies the stream until the daemon stops, is to copy the tables again, or is drained: all that the source had committed when drain was asked for is in the
  * sink. Whole source transactions are gathered to batches and committed with the position they end at; only then the slot may move. One that is
  * larger than a batch goes into the sink piece by piece, in one transaction of the sink.
+ *
+ * @throws SchemaChangedError before the first row of a table that is no longer what this session has read of it.
+ * @throws SetupError if a change does not say which row it changes.
  */
 export async function replicate(props: ReplicateProps): Promise<void> {
   const { stream, sink, claim, lifecycle, flush } = props;
@@ -46,6 +49,8 @@ export async function replicate(props: ReplicateProps): Promise<void> {
   /** Where the batch ends, once its last transaction is whole. */
   let end: Lsn = position;
   let inTransaction = false;
+  /** Changes of the transaction that is being read have been folded. */
+  let inMidst = false;
   let sinkTransaction = false;
   let gathered = 0;
   let flushAt = Number.POSITIVE_INFINITY;
@@ -82,6 +87,7 @@ export async function replicate(props: ReplicateProps): Promise<void> {
   };
   const count = async () => {
     gathered += 1;
+    inMidst = true;
     lifecycle.pendingChanges = gathered;
     if (full()) await changes.write();
   };
@@ -110,11 +116,19 @@ export async function replicate(props: ReplicateProps): Promise<void> {
       switch (message?.tag) {
         case "begin":
           inTransaction = true;
+          inMidst = false;
           if (gathered === 0) lifecycle.pendingSinceMs = Number(BigInt(message.commitTime.toString()) / 1000n);
           break;
-        case "relation":
-          byOid.set(message.relationOid, await matchRelation(message, props));
+        case "relation": {
+          const table = props.tables.find(({ name }) => name.schema === message.schema && name.table === message.name);
+          if (table && !describes(message, table) && !(await props.isUnchanged(table))) {
+            // The transactions before it were made when the table was as the sink's, and may not fit into it later.
+            if (!inMidst) await commit();
+            throw new SchemaChangedError(`${table.name.label} has changed`);
+          }
+          byOid.set(message.relationOid, table);
           break;
+        }
         case "insert":
         case "update":
         case "delete": {
@@ -153,32 +167,28 @@ export async function replicate(props: ReplicateProps): Promise<void> {
 }
 
 /**
- * The log speaks of a table as it was, which may be long ago. Columns that are gone by now are passed over; those that came later
- * count as left out, and come from the source.
- *
- * @throws SchemaChangedError if the table is no longer what this session has read of it.
+ * Whether the log speaks of the table as the session has read it. It may speak of it as it was, long ago: then columns that are gone by now
+ * are passed over, those that came later count as left out and come from the source, and values are read as the types of now.
+ * A relation that logs whole rows does not say what its primary key is.
  */
-async function matchRelation(
-  relation: Pgoutput.MessageRelation,
-  { tables, readSourceColumns }: ReplicateProps,
-): Promise<ReplicatedTable | undefined> {
-  const table = tables.find(({ name }) => name.schema === relation.schema && name.table === relation.name);
-  if (!table) return undefined;
-  const known = table.columns.map(({ name }) => name);
-  const sent = relation.columns.map(({ name }) => name);
-  if (!sameSet(known, sent) && !sameSet(known, await readSourceColumns(table))) {
-    throw new SchemaChangedError(`the columns of ${table.name.label} have changed`);
-  }
-  return table;
+function describes(relation: Pgoutput.MessageRelation, table: ReplicatedTable): boolean {
+  return (
+    relation.replicaIdentity === "default" &&
+    relation.keyColumns.length === table.key.length &&
+    logsKey(relation, table) &&
+    sameColumns(table.columns, relation.columns)
+  );
 }
 
-function sameSet(left: readonly string[], right: readonly string[]): boolean {
-  return left.length === right.length && left.every((item) => right.includes(item));
+function logsKey({ keyColumns }: Pgoutput.MessageRelation, table: ReplicatedTable): boolean {
+  return keyNames(table).every((name) => keyColumns.includes(name));
 }
 
 type RowMessage = Pgoutput.MessageInsert | Pgoutput.MessageUpdate | Pgoutput.MessageDelete;
 
 async function fold(changes: NetChanges, table: ReplicatedTable, message: RowMessage): Promise<void> {
+  // An update says what the row was before only where that is logged and has changed.
+  if (message.tag !== "insert" && !logsKey(message.relation, table)) throw unknownRow(table);
   const names = table.columns.map(({ name }) => name);
   const keyIn = (tuple: Record<string, string | null>): Key => table.key.map((index) => tuple[names[index] ?? ""]);
   if (message.tag === "delete") return changes.remove(table, keyIn(message.key ?? message.old ?? {}));

@@ -26,7 +26,7 @@ import {
   systemIdentifier,
 } from "./source/slot";
 import { openStream } from "./source/stream";
-import { matchTables, type ReplicatedTable, sourceColumns } from "./table";
+import { isUnchanged, matchTables, type ReplicatedTable } from "./table";
 
 interface Session {
   readonly configuration: DaemonConfiguration;
@@ -114,7 +114,7 @@ async function runClaimed(session: Session, stored: StoredPosition): Promise<"do
       catchUpTo,
       flush: configuration.flush,
       readSourceRow: (table, key) => readRow(session.source, "source", table, key),
-      readSourceColumns: (table) => sourceColumns(session.source, table),
+      isUnchanged: (table) => isUnchanged(session.source, table),
       sourceEnd: () => walEnd(session.source),
       lifecycle,
     });

@@ -7,6 +7,10 @@ export interface Column {
   readonly name: string;
   /** As PostgreSQL writes it in a definition: `numeric(10,2)`. */
   readonly type: string;
+  /** The source's number of the type. */
+  readonly typeOid: number;
+  /** What the type has in parentheses, as PostgreSQL encodes it; -1 for nothing. */
+  readonly typeMod: number;
   readonly notNull: boolean;
 }
 
@@ -24,7 +28,8 @@ export interface ReplicatedTable {
 
 interface Found {
   readonly kind: string;
-  readonly replicaIdentity: string;
+  /** Of the table and of its partitions, a letter each. */
+  readonly replicaIdentities: string;
   readonly columns: readonly (Column & { readonly required: boolean; readonly alwaysIdentity: boolean })[];
   readonly key: readonly string[];
 }
@@ -54,7 +59,7 @@ export async function matchTables(
       name,
       source: quoted(name.schema, name.table),
       sink: quoted(sinkSchema, name.table),
-      columns: from.columns.map(({ name, type, notNull }) => ({ name, type, notNull })),
+      columns: from.columns,
       key: from.key.map((column) => from.columns.findIndex(({ name }) => name === column)),
     };
     const to = await find(sink, sinkSchema, name.table);
@@ -66,11 +71,11 @@ export async function matchTables(
   return matched;
 }
 
-function unreadable({ kind, key, replicaIdentity }: Found): string | undefined {
+function unreadable({ kind, key, replicaIdentities }: Found): string | undefined {
   if (kind !== "r" && kind !== "p") return "is not a table";
   if (key.length === 0) return "has no primary key: rows could not be told apart; add one";
   // d: the primary key, f: the whole row. https://www.postgresql.org/docs/current/catalog-pg-class.html
-  if (replicaIdentity !== "d" && replicaIdentity !== "f") {
+  if (!/^[df]+$/.test(replicaIdentities)) {
     return "does not log its primary key: ALTER TABLE ... REPLICA IDENTITY DEFAULT";
   }
   return undefined;
@@ -101,16 +106,24 @@ function differences(table: ReplicatedTable, from: Found, to: Found): string[] {
 
 /** What pgoutput sends of a table: no dropped and no generated columns. */
 async function find(connection: Connection, schema: string, table: string): Promise<Found | undefined> {
-  const relation = await connection.query<{ oid: string; kind: string; identity: string }>(
-    `select c.oid, c.relkind as kind, c.relreplident as identity
+  const relation = await connection.query<{ oid: string; kind: string; identities: string }>(
+    `select c.oid, c.relkind as kind,
+            c.relreplident::text || (
+              select coalesce(string_agg(distinct leaf.relreplident::text, ''), '')
+                from pg_partition_tree(c.oid) p join pg_class leaf on leaf.oid = p.relid
+               where p.isleaf
+            ) as identities
        from pg_class c join pg_namespace n on n.oid = c.relnamespace
       where n.nspname = $1 and c.relname = $2`,
     [schema, table],
   );
   const [found] = relation.rows;
   if (!found) return undefined;
-  const columns = await connection.query<Record<"name" | "type" | "required" | "always" | "notnull", string>>(
-    `select attname as name, format_type(atttypid, atttypmod) as type, attnotnull as notnull,
+  const columns = await connection.query<
+    Record<"name" | "type" | "oid" | "mod" | "required" | "always" | "notnull", string>
+  >(
+    `select attname as name, format_type(atttypid, atttypmod) as type, atttypid as oid, atttypmod as mod,
+            attnotnull as notnull,
             attnotnull and not atthasdef and attidentity = '' as required, attidentity = 'a' as always
        from pg_attribute
       where attrelid = $1 and attnum > 0 and not attisdropped and attgenerated = ''
@@ -128,10 +141,12 @@ async function find(connection: Connection, schema: string, table: string): Prom
   );
   return {
     kind: found.kind,
-    replicaIdentity: found.identity,
+    replicaIdentities: found.identities,
     columns: columns.rows.map((row) => ({
       name: row.name,
       type: row.type,
+      typeOid: Number(row.oid),
+      typeMod: Number(row.mod),
       notNull: row.notnull === "t",
       required: row.required === "t",
       alwaysIdentity: row.always === "t",
@@ -140,9 +155,29 @@ async function find(connection: Connection, schema: string, table: string): Prom
   };
 }
 
-/** The names of the columns that a table of the source has now. */
-export async function sourceColumns(source: Connection, { name }: ReplicatedTable): Promise<string[]> {
-  return (await find(source, name.schema, name.table))?.columns.map((column) => column.name) ?? [];
+/** Whether the source still has the table as it was found: columns, types, primary key, and what it logs. */
+export async function isUnchanged(source: Connection, table: ReplicatedTable): Promise<boolean> {
+  const now = await find(source, table.name.schema, table.name.table);
+  return (
+    now !== undefined &&
+    !unreadable(now) &&
+    now.key.join() === keyNames(table).join() &&
+    sameColumns(table.columns, now.columns)
+  );
+}
+
+type ColumnType = Pick<Column, "name" | "typeOid" | "typeMod">;
+
+/** Whether both have the same columns with the same types, in whatever order. */
+export function sameColumns(left: readonly ColumnType[], right: readonly ColumnType[]): boolean {
+  return (
+    left.length === right.length &&
+    left.every(({ name, typeOid, typeMod }) => {
+      const twin = right.find((candidate) => candidate.name === name);
+      // pg-logical-replication reads the unsigned number as a signed one.
+      return twin !== undefined && twin.typeOid >>> 0 === typeOid >>> 0 && twin.typeMod === typeMod;
+    })
+  );
 }
 
 async function create(sink: Connection, table: ReplicatedTable, schema: string): Promise<void> {
@@ -155,7 +190,12 @@ async function create(sink: Connection, table: ReplicatedTable, schema: string):
   );
 }
 
+/** The columns of the primary key. */
+export function keyNames({ columns, key }: ReplicatedTable): string[] {
+  return key.map((index) => columns[index]?.name ?? "");
+}
+
 /** The quoted columns of the primary key. */
-export function keyColumns({ columns, key }: ReplicatedTable): string[] {
-  return key.map((index) => quoted(columns[index]?.name ?? ""));
+export function keyColumns(table: ReplicatedTable): string[] {
+  return keyNames(table).map((name) => quoted(name));
 }

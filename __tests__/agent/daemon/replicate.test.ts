@@ -9,11 +9,14 @@ const TABLE: ReplicatedTable = {
   name: { schema: "public", table: "item", label: "item" },
   source: "item",
   sink: "item",
-  columns: [{ name: "id", type: "integer", notNull: true }],
+  columns: [{ name: "id", type: "integer", typeOid: 23, typeMod: -1, notNull: true }],
   key: [0],
 };
 const said = (message: object) => message as StreamMessage;
-const RELATION = said({ tag: "relation", relationOid: 1, schema: "public", name: "item", columns: [{ name: "id" }] });
+const RELATION = said({
+  ...{ tag: "relation", relationOid: 1, schema: "public", name: "item", replicaIdentity: "default" },
+  ...{ columns: TABLE.columns, keyColumns: ["id"] },
+});
 const BEGIN = said({ tag: "begin", commitTime: 0n });
 const insert = (id: number) => said({ tag: "insert", relation: { relationOid: 1 }, new: { id: `${id}` } });
 const commit = (end: string) => said({ tag: "commit", commitEndLsn: end });
@@ -46,7 +49,7 @@ function follow() {
     claim: { slotName: "slot", fence: 1n, holder: "holder" },
     flush: { changes: 1_000, intervalMs: 600_000 },
     readSourceRow: async () => undefined,
-    readSourceColumns: async () => ["id"],
+    isUnchanged: async () => true,
     sourceEnd: async () => 0n,
   });
   return {

@@ -1,4 +1,5 @@
 import type { Connection } from "../connection";
+import { SetupError } from "../failure";
 import type { ReplicatedTable } from "../table";
 import { deleteRows, type Key, keyOf, type Row, readRow, updateRows, upsertRows } from "./write-rows";
 
@@ -18,6 +19,15 @@ export interface LeftOutValues {
   catchingUp(): boolean;
 }
 
+/** Why a change cannot be written that does not say the primary key of its row. */
+export function unknownRow({ name }: ReplicatedTable): SetupError {
+  return new SetupError(
+    `the log has changes of ${name.label} without its primary key, from a time when it had another one or its replica identity did not log it: ` +
+      "which rows they change is lost. Drop the slot, delete its rows from holdfast.snapshot and holdfast.replication, " +
+      "empty the sink's tables and copy again with DO_SNAPSHOT=true",
+  );
+}
+
 /**
  * Changes in the order of the log, folded to one outcome per row, so that a batch costs a few statements however often a row changed.
  *
@@ -25,6 +35,8 @@ export interface LeftOutValues {
  * that have seen it; each sets its row to what it says, and the last one is right. The one thing that cannot be repeated is to move
  * a value the log leaves out from an old key to a new one: then it is read from the source, where it is as new as the snapshot or
  * followed by a change that is still to come.
+ *
+ * Each change throws what `unknownRow` returns if its row's key is not whole.
  */
 export class NetChanges {
   private readonly tables = new Map<string, TableChanges>();
@@ -42,7 +54,7 @@ export class NetChanges {
 
   async put(table: ReplicatedTable, row: Row): Promise<void> {
     const key = keyOf(table, row);
-    const id = JSON.stringify(key);
+    const id = idOf(table, key);
     let known = this.of(table).byKey.get(id);
     if (known && !known.row && !isWhole(row)) {
       // An update of a row that the source has lost again since: it must not find the row that was deleted before it.
@@ -55,7 +67,7 @@ export class NetChanges {
   }
 
   remove(table: ReplicatedTable, key: Key): void {
-    this.of(table).byKey.set(JSON.stringify(key), { key, row: undefined });
+    this.of(table).byKey.set(idOf(table, key), { key, row: undefined });
     this.count(key);
   }
 
@@ -129,6 +141,11 @@ export class NetChanges {
     this.changes += 1;
     for (const value of values) this.characters += value?.length ?? 0;
   }
+}
+
+function idOf(table: ReplicatedTable, key: Key): string {
+  if (key.includes(undefined)) throw unknownRow(table);
+  return JSON.stringify(key);
 }
 
 function isWhole(row: Row): boolean {

@@ -1,0 +1,107 @@
+import { usePair } from "./pair";
+
+const pair = usePair();
+const COPY = { DO_SNAPSHOT: "true" };
+
+test("types that change end the daemon before the first row that has them, and nothing is cut off", async () => {
+  await pair.source.query(`
+    create table item (id int primary key, v varchar(3), n numeric(10,2), ts timestamp(0));
+    insert into item values (1, 'abc', 1.25, '2024-01-01 00:00:00');
+  `);
+  const daemon = await pair.start(COPY);
+  const change = "alter table item alter v type varchar(20), alter n type numeric(10,4), alter ts type timestamp(6)";
+  await pair.source.query(
+    `${change}; insert into item values (2, 'abcdef', 1.2345, '2024-01-01 00:00:00.987654'); update item set v = 'abcd' where id = 1`,
+  );
+  expect(await daemon.ended).toBe(78);
+  expect(daemon.lines.join("\n")).toContain(
+    "column v is character varying(20) in the source and character varying(3) in the sink",
+  );
+  expect(await pair.rows("sink", "item")).toHaveLength(1);
+  await pair.sink.query(change);
+  await pair.start(COPY);
+  await pair.equal("item");
+});
+
+test("rows that were logged before their table changed go into the changed one", async () => {
+  await pair.source.query(
+    "create table item (id int primary key, v varchar(3), n int); insert into item values (1, 'abc', 1)",
+  );
+  const daemon = await pair.start(COPY);
+  daemon.process.kill("SIGTERM");
+  await daemon.ended;
+  const change = "alter table item alter v type varchar(20), alter n type bigint";
+  await pair.source.query("insert into item values (2, 'def', 2); update item set n = 3 where id = 1");
+  await pair.source.query(`${change}; insert into item values (3, 'defghi', 3000000000)`);
+  await pair.sink.query(change);
+  await pair.start(COPY);
+  await pair.equal("item");
+});
+
+test.each(["default", "full"])(
+  "a primary key that changes under replica identity %s ends the daemon before the first change that has it",
+  async (identity) => {
+    await pair.source.query(`
+      create table item (id int primary key, code text not null unique, v text);
+      alter table item replica identity ${identity};
+      insert into item values (1, 'a', 'x'), (2, 'b', 'x'), (3, 'c', 'x');
+    `);
+    // GIVEN changes under the old key that no batch has written yet
+    const daemon = await pair.start({ ...COPY, FLUSH_INTERVAL_MS: "600000" });
+    await pair.source.query("delete from item where id = 3; insert into item values (4, 'd', 'x')");
+    const change = "alter table item drop constraint item_pkey, add primary key (code)";
+    await pair.source.query(`${change}; delete from item where id = 1; update item set id = 20 where id = 2`);
+    expect(await daemon.ended).toBe(78);
+    expect(daemon.lines.join("\n")).toContain("the primary key is (code) in the source and (id) in the sink");
+    await pair.sink.query(change);
+    await pair.start(COPY);
+    await pair.equal("item");
+  },
+);
+
+test("a replica identity without the primary key ends the daemon; rows that were only added under it are not lost", async () => {
+  await pair.source.query(`
+    create table item (id int primary key, code text not null);
+    create unique index codes on item (code);
+    insert into item values (1, 'a'), (2, 'b');
+  `);
+  const daemon = await pair.start(COPY);
+  await pair.source.query("alter table item replica identity using index codes; insert into item values (3, 'c')");
+  expect(await daemon.ended).toBe(78);
+  expect(daemon.lines.join("\n")).toContain("item does not log its primary key");
+  await pair.source.query("alter table item replica identity default; delete from item where id = 1");
+  await pair.start(COPY);
+  await pair.equal("item");
+});
+
+test.each([
+  ["a deletion", "delete from item where id = 1"],
+  ["a change of the primary key", "update item set id = 10 where id = 1"],
+])("%s that was logged without the primary key is an error that says so", async (_, change) => {
+  await pair.source.query(`
+    create table item (id int primary key, code text not null);
+    create unique index codes on item (code);
+    insert into item values (1, 'a'), (2, 'b');
+  `);
+  const daemon = await pair.start(COPY);
+  daemon.process.kill("SIGTERM");
+  await daemon.ended;
+  await pair.source.query(`alter table item replica identity using index codes; ${change}`);
+  await pair.source.query("alter table item replica identity default");
+  const next = pair.launch(COPY);
+  expect(await next.ended).toBe(78);
+  expect(next.lines.join("\n")).toContain("the log has changes of item without its primary key");
+  expect(await pair.rows("sink", "item")).toEqual(["(1,a)", "(2,b)"]);
+});
+
+test("a partition that does not log the primary key is refused", async () => {
+  await pair.source.query(`
+    create table item (id int, code text not null, primary key (id)) partition by range (id);
+    create table item_1 partition of item for values from (0) to (10);
+    create unique index codes on item_1 (code);
+    alter table item_1 replica identity using index codes;
+  `);
+  const daemon = pair.launch(COPY);
+  expect(await daemon.ended).toBe(78);
+  expect(daemon.lines.join("\n")).toContain("item does not log its primary key");
+});
