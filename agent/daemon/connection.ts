@@ -34,21 +34,26 @@ export interface ConnectionOptions {
 /** What is done with a connection. All values are text; null is SQL's null. */
 export type Connection = Client;
 
-/** Opens a connection whose values are text. The caller ends it, also after a failure. */
+/** Opens a connection whose values are text. Options of the URL come before ours. The caller ends it, also after a failure. */
 export async function connect(
   url: string,
   { replication = false, settings = [] }: ConnectionOptions = {},
 ): Promise<Connection> {
+  // Left in the URL, they would replace ours.
+  const { href, options } = withoutOptions(url);
   const client = new Client({
-    connectionString: url,
+    connectionString: href,
     application_name: "holdfast-daemon",
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEPALIVE_AFTER_MS,
     types: asText,
-    options: [...TEXT_FORMAT, `idle_in_transaction_session_timeout=${IDLE_TRANSACTION_TIMEOUT_MS}`, ...settings]
-      .map((setting) => `-c ${setting}`)
-      .join(" "),
+    options: [
+      ...options,
+      ...[...TEXT_FORMAT, `idle_in_transaction_session_timeout=${IDLE_TRANSACTION_TIMEOUT_MS}`, ...settings].map(
+        (setting) => `-c ${setting}`,
+      ),
+    ].join(" "),
     ...(replication ? { replication: "database" } : {}),
   } as ClientConfig);
   // The query that runs, or the next one, fails with the same reason; without a listener the process would end here.
@@ -60,6 +65,13 @@ export async function connect(
     throw error;
   }
   return client;
+}
+
+function withoutOptions(url: string): { href: string; options: readonly string[] } {
+  const parsed = new URL(url);
+  const options = parsed.searchParams.getAll("options");
+  for (const name of ["options", "application_name"]) parsed.searchParams.delete(name);
+  return { href: parsed.href, options };
 }
 
 /** Cuts the connection without a word: what was not committed is rolled back by the server. */

@@ -105,3 +105,35 @@ test("a partition that does not log the primary key is refused", async () => {
   expect(await daemon.ended).toBe(78);
   expect(daemon.lines.join("\n")).toContain("item does not log its primary key");
 });
+
+test("options of the URLs are kept, and change nothing about how values are written", async () => {
+  const withOptions = (name: "SOURCE_URL" | "SINK_URL", options: string) => {
+    const url = new URL(pair.environment[name] ?? "");
+    url.search = new URLSearchParams({ options, application_name: "mine" }).toString();
+    return url.href;
+  };
+  // GIVEN a source that writes days before months by itself and by its options, and a sink that shows what it took from its own
+  await pair.source.query(
+    "do $$ begin execute format('alter database %I set datestyle = ''SQL, DMY''', current_database()); end $$",
+  );
+  await pair.source.query("create table item (id int primary key, d date); insert into item values (1, '2024-02-01')");
+  await pair.sink.query(`
+    create table item (id int primary key, d date);
+    create table seen (path text, name text);
+    create function see() returns trigger language plpgsql as $$ begin
+      insert into public.seen values (current_setting('search_path'), current_setting('application_name')); return new;
+    end $$;
+    create trigger see before insert on item for each row execute function see();
+  `);
+  await pair.start({
+    ...COPY,
+    SOURCE_URL: withOptions("SOURCE_URL", "-c search_path=public -c datestyle=SQL,DMY"),
+    SINK_URL: withOptions("SINK_URL", "-c search_path=elsewhere"),
+  });
+  expect(await pair.rows("sink", "item")).toEqual(["(1,2024-02-01)"]);
+  await pair.source.query("insert into item values (2, '2024-03-04')");
+  await pair.equal("item");
+  expect((await pair.sink.query("select distinct path, name from seen")).rows).toEqual([
+    { path: "elsewhere", name: "holdfast-daemon" },
+  ]);
+});
