@@ -198,3 +198,22 @@ test("a connection that breaks is made again, and the position holds", async () 
   await daemon.reaches("cdc");
   expect(daemon.process.exitCode).toBeNull();
 });
+
+test("a sink that is read-only for a while, as a demoted server is until its name leads elsewhere, is waited for", async () => {
+  await pair.source.query("create table item (id int primary key)");
+  const daemon = await pair.start();
+  const database = pair.environment["SINK_DATABASE"];
+  await pair.sink.query(`alter database ${database} set default_transaction_read_only = on`);
+  await pair.source.query(
+    "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'holdfast-daemon'",
+  );
+  const refusal = await eventually("the daemon was refused", async () => {
+    const line = daemon.lines.find((said) => said.includes("in a read-only transaction"));
+    expect(line).toBeDefined();
+    return line;
+  });
+  expect(refusal).toContain("connecting again");
+  await pair.source.query("insert into item values (1)");
+  await pair.sink.query(`alter database ${database} reset default_transaction_read_only`);
+  await pair.equal("item");
+});
