@@ -194,13 +194,11 @@ async function fold(changes: NetChanges, table: ReplicatedTable, message: RowMes
   if (message.tag === "delete") return changes.remove(table, keyIn(message.key ?? message.old ?? {}));
   const row: Row = names.map((name) => message.new[name]);
   if (message.tag === "insert") return changes.put(table, row);
-  const before = message.key ?? message.old;
+  const before = message.key;
   if (!before) return changes.put(table, row);
   const from = keyIn(before);
-  // A key that is stored out of line is left out of the new row, and logged with the old one.
-  const whole = row.map((value, index) =>
-    value === undefined && table.key.includes(index) ? before[names[index] ?? ""] : value,
-  );
+  // A value that is stored out of line is left out of the new row, and logged with the old one if that is logged whole, or if it is of the key.
+  const whole = row.map((value, index) => (value === undefined ? before[names[index] ?? ""] : value));
   const to: Key = table.key.map((index) => whole[index]);
   return from.every((value, place) => value === to[place])
     ? changes.put(table, whole)

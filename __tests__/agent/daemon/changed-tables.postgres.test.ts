@@ -212,3 +212,15 @@ test("a column that may have been renamed comes with the statement that renames 
   await pair.start(COPY);
   await pair.equal("item");
 });
+
+test("a large value stays when a row's key changes in a partition that logs less than its table", async () => {
+  await pair.source.query(`
+    create table item (id int primary key, note text, large text) partition by range (id);
+    create table item_1 partition of item for values from (0) to (10);
+    alter table item replica identity full;
+    insert into item select i, 'n', (select string_agg(md5(i::text || j), '') from generate_series(1, 400) j) from generate_series(1, 3) i;
+  `);
+  await pair.start(COPY);
+  await pair.source.query("update item set id = 8 where id = 1; update item set id = 9, note = null where id = 2");
+  await pair.equal("item");
+});
