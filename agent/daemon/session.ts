@@ -1,4 +1,5 @@
 import { type Log, reason } from "../host/log";
+import { sleep } from "../host/waiting";
 import type { DaemonConfiguration } from "./configuration";
 import { abandon, type Connection, connect, transaction } from "./connection";
 import { FencedError, SetupError } from "./failure";
@@ -15,7 +16,7 @@ import {
   type StoredPosition,
 } from "./sink/position";
 import { readRow } from "./sink/write-rows";
-import { copyTables, forgetSnapshot, planSnapshot, unfinishedTables } from "./snapshot";
+import { copyTables, forgetSnapshot, going, planSnapshot, unfinishedTables } from "./snapshot";
 import {
   createSlot,
   dropSlot,
@@ -26,7 +27,10 @@ import {
   systemIdentifier,
 } from "./source/slot";
 import { openStream } from "./source/stream";
+import { allEnded, openTransactions, presentMoment } from "./source/transactions";
 import { isUnchanged, matchTables, type ReplicatedTable } from "./table";
+
+const OPEN_TRANSACTIONS_POLL_MS = 200;
 
 interface Session {
   readonly configuration: DaemonConfiguration;
@@ -190,6 +194,8 @@ async function copyUnfinished(session: Session): Promise<Lsn | undefined> {
   const { configuration, lifecycle, sink, claim, tables } = session;
   const unfinished = await unfinishedTables(sink, claim, tables, lifecycle);
   if (unfinished.length === 0) return undefined;
+  if (unfinished.some(({ begun }) => !begun)) await waitForOpenTransactions(session);
+  if (!going(lifecycle)) return undefined;
   const exporter = await connect(configuration.source.url, { settings: ["idle_in_transaction_session_timeout=0"] });
   try {
     await exporter.query("begin transaction isolation level repeatable read, read only");
@@ -204,6 +210,22 @@ async function copyUnfinished(session: Session): Promise<Lsn | undefined> {
   } finally {
     abandon(exporter);
   }
+}
+
+/**
+ * What a transaction wrote before the publication had a table is never sent, and the snapshot lacks it for as long as the transaction is open.
+ * So a table's first snapshot is later than all that were open. Ends early when the daemon is to stop or drain.
+ */
+async function waitForOpenTransactions({ lifecycle, source, log }: Session): Promise<void> {
+  lifecycle.enter("snapshot", "Waiting for open transactions of the source");
+  const moment = await presentMoment(source);
+  if (await allEnded(source, moment)) return;
+  lifecycle.errorDetail = "";
+  log.info("the copy waits for transactions of the source", { transactions: await openTransactions(source, moment) });
+  do {
+    await sleep(OPEN_TRANSACTIONS_POLL_MS, lifecycle.stopSignal);
+    await lifecycle.until(() => !lifecycle.snapshotPaused || !going(lifecycle));
+  } while (going(lifecycle) && !(await allEnded(source, moment)));
 }
 
 async function copyFrom(session: Session, snapshotName: string): Promise<void> {

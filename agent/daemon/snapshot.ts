@@ -11,6 +11,8 @@ interface Unfinished {
   readonly table: ReplicatedTable;
   /** The last row that is in the sink; null before the first. */
   readonly lastKey: readonly string[] | null;
+  /** At least one chunk is in the sink. */
+  readonly begun: boolean;
 }
 
 export interface SnapshotPlan {
@@ -62,7 +64,8 @@ export async function unfinishedTables(
       chunksDone: chunks,
       rowsSynced: Number(row.row_count),
     });
-    return row.complete === "t" ? [] : [{ table, lastKey: row.key === null ? null : JSON.parse(row.key ?? "null") }];
+    if (row.complete === "t") return [];
+    return [{ table, lastKey: row.key === null ? null : JSON.parse(row.key ?? "null"), begun: chunks > 0 }];
   });
 }
 
@@ -111,7 +114,8 @@ interface Ends {
   readonly lifecycle: Lifecycle;
 }
 
-function going({ state }: Lifecycle): boolean {
+/** Not to stop or drain. */
+export function going({ state }: Lifecycle): boolean {
   return state !== "stopped" && state !== "draining";
 }
 

@@ -9,7 +9,12 @@ import { startTestPostgres, type TestPostgres } from "../../support/postgres";
 import { eventually } from "./eventually";
 
 /** A server whose log can be decoded. */
-const SETTINGS = { wal_level: "logical", max_wal_senders: "20", max_replication_slots: "20" };
+const SETTINGS = {
+  wal_level: "logical",
+  max_wal_senders: "20",
+  max_replication_slots: "20",
+  max_prepared_transactions: "5",
+};
 const PROGRAM = resolve("dist/daemon.mjs");
 
 export interface Answer {
