@@ -18,6 +18,8 @@ export interface Column {
 /** A replicated table: where it is on both sides, and what both sides agree on. */
 export interface ReplicatedTable {
   readonly name: TableName;
+  /** In the source. It stays when the table gets another name. */
+  readonly oid: number;
   /** Quoted, for SQL. */
   readonly source: string;
   /** Quoted, for SQL. */
@@ -28,6 +30,7 @@ export interface ReplicatedTable {
 }
 
 interface Found {
+  readonly oid: number;
   readonly kind: string;
   /** Of the table and of its partitions, a letter each. */
   readonly replicaIdentities: string;
@@ -58,6 +61,7 @@ export async function matchTables(
     }
     const table: ReplicatedTable = {
       name,
+      oid: from.oid,
       source: quoted(name.schema, name.table),
       sink: quoted(sinkSchema, name.table),
       columns: from.columns,
@@ -145,6 +149,7 @@ async function find(connection: Connection, schema: string, table: string): Prom
     [found.oid],
   );
   return {
+    oid: Number(found.oid),
     kind: found.kind,
     replicaIdentities: found.identities,
     columns: columns.rows.map((row) => ({

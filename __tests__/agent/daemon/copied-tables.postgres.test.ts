@@ -114,3 +114,13 @@ test("a table that is added waits for prepared transactions, and names them", as
   await daemon.reaches("cdc");
   await pair.equal("added");
 });
+
+test("a table that has another name for a while loses nothing of that time", async () => {
+  await ended(await pair.start(BOTH));
+  await pair.source.query("alter table item rename to away; insert into away values (2)");
+  await pair.source.query("alter table away rename to item; insert into item values (3)");
+
+  await pair.start(BOTH);
+
+  await pair.equal("item");
+});

@@ -7,6 +7,7 @@ import type { ReplicatedTable } from "../../../agent/daemon/table";
 
 const TABLE: ReplicatedTable = {
   name: { schema: "public", table: "item", label: "item" },
+  oid: 1,
   source: "item",
   sink: "item",
   columns: [{ name: "id", type: "integer", typeOid: 23, typeMod: -1, notNull: true }],
