@@ -3,6 +3,7 @@ import { sleep } from "../host/waiting";
 import type { DaemonConfiguration } from "./configuration";
 import { abandon, type Connection, connect, transaction } from "./connection";
 import { FencedError, SetupError } from "./failure";
+import { enterTables, forgetTables, type IdentityProps, knownTables, requireFollowed } from "./known-tables";
 import type { Lifecycle } from "./lifecycle";
 import { formatLsn, type Lsn, parseLsn } from "./lsn";
 import { replicate } from "./replicate";
@@ -11,12 +12,14 @@ import {
   type Claim,
   claimSlot,
   expectCatchUp,
+  holdClaim,
   logRefusal,
   retire,
   type StoredPosition,
 } from "./sink/position";
 import { readRow } from "./sink/write-rows";
-import { copyTables, forgetSnapshot, going, planSnapshot, unfinishedTables } from "./snapshot";
+import { copyTables, forgetSnapshot, going, unfinishedTables } from "./snapshot";
+import { checkedStream } from "./source/checked-stream";
 import {
   createSlot,
   dropSlot,
@@ -32,6 +35,9 @@ import { isUnchanged, matchTables, type ReplicatedTable } from "./table";
 
 const OPEN_TRANSACTIONS_POLL_MS = 200;
 
+/** Of a table that was taken away nothing comes, not even that: it is asked for this often. */
+const FOLLOWED_CHECK_MS = 5_000;
+
 interface Session {
   readonly configuration: DaemonConfiguration;
   readonly lifecycle: Lifecycle;
@@ -40,6 +46,7 @@ interface Session {
   readonly sink: Connection;
   readonly claim: Claim;
   readonly tables: readonly ReplicatedTable[];
+  readonly identity: IdentityProps;
 }
 
 /**
@@ -71,11 +78,14 @@ export async function runSession(
       fence: configuration.fence,
       sourceSystem: await systemIdentifier(source),
     });
+    const identity: IdentityProps = { source, sink, ...from, names: from.tables, sinkSchema: to.schema };
+    // Before what is missing on either side is made: it would hide that it was missing.
+    if (position.lsn !== undefined) await requireFollowed(await knownTables(sink, claim), identity);
     lifecycle.enter("setup", "Setting up sink");
     const tables = await matchTables(source, sink, from.tables, to.schema);
     lifecycle.enter("setup", "Setting up source");
     await ensurePublication(source, from.publicationName, from.tables);
-    const session: Session = { configuration, lifecycle, log, source, sink, claim, tables };
+    const session: Session = { configuration, lifecycle, log, source, sink, claim, tables, identity };
     try {
       return await runClaimed(session, position);
     } catch (error) {
@@ -92,11 +102,13 @@ async function runClaimed(session: Session, stored: StoredPosition): Promise<"do
   const { source: from } = configuration;
   let position = stored.lsn;
   if (position === undefined) position = await startAtSlot(session);
-  else requireNoGap(from.slotName, position, await findSlot(session.source, from.slotName));
+  else {
+    requireNoGap(from.slotName, position, await findSlot(session.source, from.slotName));
+    await enterAddedTables(session);
+  }
   lifecycle.confirmedLsn = position;
   lifecycle.receivedLsn = position;
 
-  if (configuration.snapshot.enabled) await enterNewTables(session);
   // Also without DO_SNAPSHOT: what an earlier process began must be whole before changes can follow.
   const resumedAt = await copyUnfinished(session);
   lifecycle.copied = (await unfinishedTables(sink, claim, tables, lifecycle)).length === 0;
@@ -104,7 +116,9 @@ async function runClaimed(session: Session, stored: StoredPosition): Promise<"do
   const ending = lifecycle.state === "stopped" || lifecycle.state === "draining";
   if (ending || configuration.snapshot.only) return "done";
 
-  const stream = await openStream(from.url, { ...from, from: position });
+  const known = await knownTables(sink, claim);
+  const check = () => requireFollowed(known, session.identity);
+  const stream = checkedStream(await openStream(from.url, { ...from, from: position }), FOLLOWED_CHECK_MS, check);
   lifecycle.enter("cdc", "Replicating");
   lifecycle.errorDetail = "";
   session.log.info("replicating", { slot: from.slotName, from: formatLsn(position) });
@@ -126,7 +140,6 @@ async function runClaimed(session: Session, stored: StoredPosition): Promise<"do
     stream.close();
   }
   if (!lifecycle.snapshotRequested) return "done";
-  await planSnapshot(sink, claim, tables);
   await forgetSnapshot(sink, claim);
   lifecycle.snapshotRequested = false;
   return "again";
@@ -136,16 +149,20 @@ async function runClaimed(session: Session, stored: StoredPosition): Promise<"do
 async function startAtSlot(session: Session): Promise<Lsn> {
   const { configuration, lifecycle, source, sink, claim, log } = session;
   const { slotName } = configuration.source;
+  if (configuration.snapshot.enabled) await requireEmpty(session, session.tables);
   const existing = await findSlot(source, slotName);
   const start = async (lsn: Lsn) => {
-    await transaction(sink, () => advance(sink, claim, lsn));
+    await transaction(sink, async () => {
+      await advance(sink, claim, lsn);
+      await forgetTables(sink, claim);
+      await enterTables(claim, session.tables, configuration.snapshot.enabled, session.identity);
+    });
     return lsn;
   };
   if (existing) {
     log.info("slot taken over", { slot: slotName, at: formatLsn(existing.confirmedLsn) });
     return start(existing.confirmedLsn);
   }
-  if (configuration.snapshot.enabled) await requireEmpty(session, session.tables);
   const replication = await connect(configuration.source.url, { replication: true });
   const quit = () => abandon(replication);
   lifecycle.stopSignal.addEventListener("abort", quit);
@@ -153,10 +170,7 @@ async function startAtSlot(session: Session): Promise<Lsn> {
     const slot = await createSlot(replication, slotName);
     log.info("slot created", { slot: slotName, at: formatLsn(slot.confirmedLsn) });
     const lsn = await start(slot.confirmedLsn);
-    if (configuration.snapshot.enabled) {
-      await planSnapshot(sink, claim, session.tables);
-      await copyFrom(session, slot.snapshotName);
-    }
+    if (configuration.snapshot.enabled) await copyFrom(session, slot.snapshotName);
     return lsn;
   } finally {
     lifecycle.stopSignal.removeEventListener("abort", quit);
@@ -164,15 +178,17 @@ async function startAtSlot(session: Session): Promise<Lsn> {
   }
 }
 
-async function enterNewTables(session: Session): Promise<void> {
-  const { sink, claim, tables } = session;
-  const { rows } = await sink.query<{ name: string }>(
-    "select table_name as name from holdfast.snapshot where slot_name = $1",
-    [claim.slotName],
-  );
-  const added = tables.filter(({ name }) => !rows.some((row) => row.name === name.label));
-  await requireEmpty(session, added);
-  await planSnapshot(sink, claim, added);
+async function enterAddedTables(session: Session): Promise<void> {
+  const { configuration, sink, claim, tables } = session;
+  const { enabled } = configuration.snapshot;
+  const known = await knownTables(sink, claim);
+  const copied = ({ name }: ReplicatedTable) => known.some(({ label, wanted }) => label === name.label && wanted);
+  const added = tables.filter((table) => !copied(table));
+  if (enabled) await requireEmpty(session, added);
+  await transaction(sink, async () => {
+    await holdClaim(sink, claim);
+    await enterTables(claim, tables, enabled, session.identity);
+  });
 }
 
 /** @throws SetupError: a copy into a table that holds rows would replace some and keep others. */

@@ -25,20 +25,13 @@ export interface SnapshotPlan {
   readonly parallelTables: number;
 }
 
-/** Enters the tables of a new job, and those that were added since. Those that are complete stay so. */
-export async function planSnapshot(sink: Connection, claim: Claim, tables: readonly ReplicatedTable[]): Promise<void> {
-  await sink.query(
-    "insert into holdfast.snapshot (slot_name, table_name) select $1, unnest($2::text[]) on conflict do nothing",
-    [claim.slotName, tables.map(({ name }) => name.label)],
-  );
-}
-
-/** Forgets every copy of the job, so that the next session makes them again. */
+/** Forgets every copy of the job, so that the next session makes them again, also of the tables that were only followed. */
 export async function forgetSnapshot(sink: Connection, claim: Claim): Promise<void> {
   await transaction(sink, async () => {
     await holdClaim(sink, claim);
     await sink.query(
-      `update holdfast.snapshot set chunks = 0, row_count = 0, last_key = null, complete = false where slot_name = $1`,
+      `update holdfast.snapshot set chunks = 0, row_count = 0, last_key = null, complete = false, wanted = true
+        where slot_name = $1`,
       [claim.slotName],
     );
   });
@@ -52,7 +45,8 @@ export async function unfinishedTables(
   lifecycle: Lifecycle,
 ): Promise<Unfinished[]> {
   const { rows } = await sink.query<Record<"table_name" | "chunks" | "row_count" | "key" | "complete", string | null>>(
-    `select table_name, chunks, row_count, to_json(last_key) as key, complete from holdfast.snapshot where slot_name = $1`,
+    `select table_name, chunks, row_count, to_json(last_key) as key, complete
+       from holdfast.snapshot where slot_name = $1 and wanted`,
     [claim.slotName],
   );
   return rows.flatMap((row) => {

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type Connection, transaction } from "../connection";
 import { FencedError, SetupError } from "../failure";
 import { formatLsn, type Lsn, parseLsn } from "../lsn";
-import { ensureSchema } from "./schema";
+import { ensureSchema, hasColumn } from "./schema";
 
 /**
  * Schema `holdfast` of the sink: how far each slot has been written, by whom, and how much of its snapshot is there. It changes only
@@ -42,6 +42,21 @@ const TABLES = `
   );
 `;
 
+/** What `holdfast.snapshot` did not have from the beginning. The rows of an earlier daemon are those of tables that it copied. */
+const IDENTITY = `
+  alter table holdfast.snapshot
+    add column wanted       boolean not null default true,
+    add column away         boolean not null default false,
+    add column source_oid   oid,
+    add column published_by oid,
+    add column sink_oid     oid;
+  comment on column holdfast.snapshot.wanted is 'Copied, rather than only followed';
+  comment on column holdfast.snapshot.away is 'The job has run without the table since';
+  comment on column holdfast.snapshot.source_oid is 'The table of the source; where null, the next start takes the one of this name';
+  comment on column holdfast.snapshot.published_by is 'By what the publication has the table';
+  comment on column holdfast.snapshot.sink_oid is 'The table that is written to';
+`;
+
 /** Any number: daemons that start together create the schema one after the other. */
 const SCHEMA_LOCK = 704_911_837;
 
@@ -72,6 +87,8 @@ export async function claimSlot(
     await sink.query("select pg_advisory_xact_lock($1)", [SCHEMA_LOCK]);
     await ensureSchema(sink, "holdfast");
     await sink.query(TABLES);
+    // Not with IF NOT EXISTS: it would wait for every other job that writes a chunk.
+    if (!(await hasColumn(sink, "holdfast.snapshot", "source_oid"))) await sink.query(IDENTITY);
   });
   const claim: Claim = { slotName, fence, holder: randomUUID() };
   const position = await transaction(sink, async () => {

@@ -6,3 +6,12 @@ export async function ensureSchema(sink: Connection, name: string): Promise<void
   const { rowCount } = await sink.query("select from pg_namespace where nspname = $1", [name]);
   if (rowCount === 0) await sink.query(`create schema if not exists ${quoted(name)}`);
 }
+
+/** Whether a table has a column of this name. */
+export async function hasColumn(sink: Connection, table: string, column: string): Promise<boolean> {
+  const { rowCount } = await sink.query(
+    "select from pg_attribute where attrelid = $1::regclass and attname = $2 and not attisdropped",
+    [table, column],
+  );
+  return rowCount !== 0;
+}

@@ -1,0 +1,28 @@
+import type { ReplicationStream } from "./stream";
+
+/**
+ * A stream whose reader also meets what the stream does not tell: before the first message and every `periodMs` while it is read, `check` is
+ * run, and its failure is the stream's.
+ */
+export function checkedStream(
+  stream: ReplicationStream,
+  periodMs: number,
+  check: () => Promise<void>,
+): ReplicationStream {
+  let dueAt = 0;
+  return {
+    next: async (waitMs = Number.POSITIVE_INFINITY) => {
+      if (performance.now() >= dueAt) {
+        await check();
+        dueAt = performance.now() + periodMs;
+      }
+      return stream.next(Math.min(waitMs, Math.max(0, dueAt - performance.now())));
+    },
+    wake: () => stream.wake(),
+    acknowledge: (lsn, ask) => stream.acknowledge(lsn, ask),
+    get serverWalEnd() {
+      return stream.serverWalEnd;
+    },
+    close: () => stream.close(),
+  };
+}
