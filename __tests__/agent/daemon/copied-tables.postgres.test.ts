@@ -188,7 +188,7 @@ test.each<[string, string, string, Readonly<Record<string, string>>, string]>([
   [
     "was made again in the sink",
     "sink",
-    "drop table item; create table item (id int primary key)",
+    "drop table item; create table public.item (id int primary key)",
     {},
     "the sink's table is not the one that was written to",
   ],
@@ -284,6 +284,21 @@ test("partitions that come and go do not make another table of theirs", async ()
   await pair.start(settings);
 
   await pair.equal("event");
+});
+
+test("a sink's table that was restored is taken as it is where its row says so", async () => {
+  await ended(await pair.start(BOTH));
+  await pair.sink.query("alter table item rename to lost; create table public.item (like lost including all)");
+  await pair.sink.query("insert into public.item select * from lost; drop table lost");
+  await refused(BOTH, "item: the sink's table is not the one that was written to");
+
+  await pair.sink.query(
+    "update holdfast.snapshot set source_oid = null, published_by = null, sink_oid = null where table_name = 'item'",
+  );
+
+  await pair.start(BOTH);
+  await pair.source.query("insert into item values (2)");
+  await pair.equal("item");
 });
 
 test("the state of an earlier daemon takes the tables as they are, once", async () => {
