@@ -247,7 +247,7 @@ test("a daemon whose slot was claimed in the middle of its copy writes no more o
   ]);
 });
 
-test("a hole between sink and slot is an error that says so", async () => {
+test("a hole between sink and slot is an error that says so, and what to do", async () => {
   const daemon = await pair.start({ DO_SNAPSHOT: "true" });
   daemon.process.kill("SIGTERM");
   await daemon.ended;
@@ -260,6 +260,12 @@ test("a hole between sink and slot is an error that says so", async () => {
   const recreated = pair.launch({ DO_SNAPSHOT: "true" });
   expect(await recreated.ended).toBe(78);
   expect(recreated.lines.join("\n")).toMatch(/but slot slot_\d+ starts at [0-9A-F/]+: what lies between is lost/);
+  expect(recreated.lines.join("\n")).toContain("delete its rows from holdfast.snapshot and then holdfast.replication");
+
+  await pair.source.query("select pg_drop_replication_slot($1)", [pair.slotName]);
+  await pair.sink.query("delete from holdfast.snapshot; delete from holdfast.replication; truncate item");
+  await pair.start({ DO_SNAPSHOT: "true" });
+  await pair.equal("item");
 });
 
 test("tables that do not fit are refused together, with what to do", async () => {

@@ -23,7 +23,7 @@ export interface LeftOutValues {
 export function unknownRow({ name }: ReplicatedTable): SetupError {
   return new SetupError(
     `the log has changes of ${name.label} without its primary key, from a time when it had another one or its replica identity did not log it: ` +
-      "which rows they change is lost. Drop the slot, delete its rows from holdfast.snapshot and holdfast.replication, " +
+      "which rows they change is lost. Drop the slot, delete its rows from holdfast.snapshot and then holdfast.replication, " +
       "empty the sink's tables and copy again with DO_SNAPSHOT=true",
   );
 }

@@ -103,7 +103,7 @@ export async function claimSlot(
     if (row && row.source_system !== sourceSystem) {
       throw new SetupError(
         `slot ${slotName} of this sink belongs to source system ${row.source_system}, and the source is ${sourceSystem}: ` +
-          "choose another SOURCE_SLOT_NAME; if the source was restored from a backup, delete its rows from holdfast.replication and copy again",
+          "choose another SOURCE_SLOT_NAME; if the source was restored from a backup, delete its rows from holdfast.snapshot and then holdfast.replication, and copy again",
       );
     }
     if (row) await logFence(sink, claim, "claimed");

@@ -110,6 +110,7 @@ export function requireNoGap(name: string, position: Lsn, slot: Slot | undefined
   const from = slot ? `slot ${name} starts at ${formatLsn(slot.confirmedLsn)}` : `slot ${name} is gone from the source`;
   throw new SetupError(
     `the sink holds everything up to ${formatLsn(position)}, but ${from}: what lies between is lost to this job. ` +
-      `Delete the slot's row from holdfast.replication, empty the sink's tables and copy again with DO_SNAPSHOT=true`,
+      `Drop the slot if there is one, delete its rows from holdfast.snapshot and then holdfast.replication, ` +
+      `empty the sink's tables and copy again with DO_SNAPSHOT=true`,
   );
 }
