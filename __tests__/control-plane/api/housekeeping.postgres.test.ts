@@ -21,6 +21,8 @@ it("control-plane 22: a duty that hangs delays no other one, nor the end of its 
     worker.features = ["upgrade"];
     workers.push(await worker.open());
   }
+  // Nothing is settled before the database was up for a whole lease, and those of these workers are not renewed.
+  await plane.pool.query("update leases set expires_at = now() + interval '1 hour'");
   const release = { program: "agent", version: "2.0.0", url: "https://releases.example/agent.mjs" };
   const proof = { sha256: "ab".repeat(32), signature: "c2lnbmVk", soakMs: 0, waveSize: 2 };
   const { body } = await plane.operator.post("/upgrades", { ...release, ...proof });
