@@ -38,8 +38,12 @@ export async function knownTables(sink: Connection, { slotName }: Claim): Promis
     [slotName],
   );
   return rows.map(({ label, source, published, sink, away, wanted }) => ({
-    ...{ label, sourceOid: source, publishedBy: published, sinkOid: sink },
-    ...{ away: away === "t", wanted: wanted === "t" },
+    label,
+    sourceOid: source,
+    publishedBy: published,
+    sinkOid: sink,
+    away: away === "t",
+    wanted: wanted === "t",
   }));
 }
 

@@ -120,8 +120,7 @@ export async function replicate(props: ReplicateProps): Promise<void> {
           if (gathered === 0) lifecycle.pendingSinceMs = Number(BigInt(message.commitTime.toString()) / 1000n);
           break;
         case "relation": {
-          // pg-logical-replication reads the unsigned number as a signed one.
-          const table = props.tables.find(({ oid }) => oid === message.relationOid >>> 0);
+          const table = props.tables.find(({ oid }) => oid === message.relationOid);
           if (table && !describes(message, table) && !(await props.isUnchanged(table))) {
             // The transactions before it were made when the table was as the sink's, and may not fit into it later.
             if (!inMidst) await commit();

@@ -184,8 +184,7 @@ export function sameColumns(left: readonly ColumnType[], right: readonly ColumnT
     left.length === right.length &&
     left.every(({ name, typeOid, typeMod }) => {
       const twin = right.find((candidate) => candidate.name === name);
-      // pg-logical-replication reads the unsigned number as a signed one.
-      return twin !== undefined && twin.typeOid >>> 0 === typeOid >>> 0 && twin.typeMod === typeMod;
+      return twin?.typeOid === typeOid && twin.typeMod === typeMod;
     })
   );
 }

@@ -56,7 +56,14 @@ class TextPgoutput extends PgoutputPlugin {
     // that the new one leaves out; of a key it takes none.
     if (buffer[0] === UPDATE && buffer[5] === OLD_ROW) buffer[5] = OLD_KEY;
     const message: Pgoutput.Message = super.parse(buffer);
-    if (message.tag === "relation") for (const column of message.columns) column.parser = (text) => text;
+    if (message.tag === "relation") {
+      // The package reads unsigned numbers as signed ones.
+      message.relationOid >>>= 0;
+      for (const column of message.columns) {
+        column.typeOid >>>= 0;
+        column.parser = (text) => text;
+      }
+    }
     return message;
   }
 }
