@@ -193,7 +193,8 @@ class WorkerAgent implements AgentView {
     this.ending.abort();
     clearInterval(ticking);
     if (pulse) clearInterval(pulse);
-    return restarting.signal.aborted || this.again ? "restart" : "asked";
+    // Who was told to end is not started again: systemd would take the status of a stop for a failure, and the instance be replaced.
+    return (restarting.signal.aborted || this.again) && !stop.aborted ? "restart" : "asked";
   }
 
   drain(source: DrainSource, mode: DrainMode, deadlineMs: number): void {

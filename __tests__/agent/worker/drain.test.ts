@@ -204,6 +204,20 @@ test("a scheduled event drains in time for it, not when it is announced, and the
   expect(of("CompleteLifecycleAction")).toEqual([]);
 });
 
+test("a worker that starts anew after a scheduled event, and is told to end meanwhile, ends for good", async () => {
+  const { metadata, of, pass, running, stop } = await workerWithJob({ stopsAfterMs: 20_000, deadlineSeconds: 600 });
+  const reboot = Date.now() + 60_000;
+  metadata.set(EVENTS, event(reboot));
+  await pass(5_000);
+  metadata.set(EVENTS, event(reboot, "completed"));
+  await pass(5_000);
+  expect(of("daemon gone")).toEqual([]);
+
+  stop();
+  await pass(60_000);
+  expect(await running).toBe("asked");
+});
+
 test("of scheduled events the first is drained for, in whichever order they are announced", async () => {
   const { at, metadata, pass, running, stop } = await workerWithJob({ mode: "finish", deadlineSeconds: 600 });
   const first = Date.now() + 400_000;

@@ -34,7 +34,7 @@ export interface UpgradePorts {
   readonly log: Log;
   /** Told when there is something to report. */
   readonly changed: () => void;
-  /** Whether the agent may end now and be started again; asked before the link is turned. */
+  /** Whether the agent may end now and be started again; asked before the link is turned, and after. */
   readonly mayRestart: () => boolean;
   /** Ends the agent and leaves its daemons, for the next life. */
   readonly restart: () => void;
@@ -43,6 +43,7 @@ export interface UpgradePorts {
 }
 
 const DETAIL_LENGTH = 1_000;
+const DRAINS = "the worker drains";
 
 /** Settled upgrades that are remembered: an answer that asks for one is as late as a claim may be parked, and they go one after another. */
 const SETTLED_KEPT = 16;
@@ -144,7 +145,7 @@ export class Upgrades {
       if (!linked)
         throw new Error(`the ${program} of this worker is not started through a link: it cannot be upgraded`);
       const to = await installBeside(wanted, linked, key, fetchRelease);
-      if (!mayRestart()) throw new Error("the worker drains");
+      if (!mayRestart()) throw new Error(DRAINS);
       const { link } = linked;
       const from = linkedFile(link);
       await this.files.sign.remove();
@@ -161,6 +162,12 @@ export class Upgrades {
         detail: "",
       });
       await replaceSymlink(to, link);
+      if (!mayRestart()) {
+        // It was told to go since: it gives its jobs back, and whoever starts it anew starts what ran here.
+        await replaceSymlink(from, link);
+        await this.files.trial.remove();
+        throw new Error(DRAINS);
+      }
       this.watch(program, from);
       log.info("new version in place: the agent starts again", { program, version });
       restart();

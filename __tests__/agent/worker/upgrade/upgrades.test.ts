@@ -27,7 +27,10 @@ const agent = useLinkedAgent();
 afterEach(() => jest.restoreAllMocks());
 
 /** An agent's upgrades, and what becomes of one on the way. */
-function upgradesOf({ mayRestart = true, ...change }: Partial<UpgradeProps> & { mayRestart?: boolean } = {}) {
+function upgradesOf({
+  mayRestart = () => true,
+  ...change
+}: Partial<UpgradeProps> & { mayRestart?: () => boolean } = {}) {
   const steps: string[] = [];
   const note = (what: string) => void steps.push(`${what}, ${linkedVersion(agent.link)} in place`);
   const props: UpgradeProps = {
@@ -54,7 +57,7 @@ function upgradesOf({ mayRestart = true, ...change }: Partial<UpgradeProps> & { 
       changes += 1;
       if (changes === 2) end();
     },
-    mayRestart: () => mayRestart,
+    mayRestart,
     restart: () => note("restart"),
     failures: () => 0,
   });
@@ -133,11 +136,24 @@ test("R31: a worker without a release key refuses each upgrade with that reason,
 });
 
 test("R31: an agent that drains leaves the old version in place, and does not start again", async () => {
-  const { steps, said } = await upgrade(upgradesOf({ mayRestart: false }));
+  const { steps, said } = await upgrade(upgradesOf({ mayRestart: () => false }));
   expect(steps).toEqual(["fetched, 1.0.0 in place"]);
   expect(said).toMatchObject({ state: "failed", detail: "the worker drains" });
   expect(trialFiles(agent.directory).trial.read()).toBeUndefined();
 });
+
+test.each([
+  ["is about to be put in place", () => trialFiles(agent.directory).trial.readOr(undefined) !== undefined],
+  ["was just put in place", () => linkedVersion(agent.link) === "1.1.0"],
+])(
+  "R31: an agent that begins to drain while the new version %s keeps the old one, and does not start again",
+  async (_, drains) => {
+    const { steps, said } = await upgrade(upgradesOf({ mayRestart: () => !drains() }));
+    expect(steps).toEqual(["fetched, 1.0.0 in place"]);
+    expect(said).toMatchObject({ state: "failed", detail: "the worker drains" });
+    expect([linkedVersion(agent.link), trialFiles(agent.directory).trial.read()]).toEqual(["1.0.0", undefined]);
+  },
+);
 
 test("R31: a link that cannot be turned is known to be on trial, and its old version serves", async () => {
   // What the link is made as before it takes its place.
