@@ -58,8 +58,17 @@ async function connectionOf(
   { engine, url, secretArn, options }: QueueMessage["source"],
 ): Promise<Connection> {
   const { SecretString } = await aws.call("secretsmanager", "GetSecretValue", { SecretId: secretArn });
-  const secret = Secret.safeParse(JSON.parse(typeof SecretString === "string" ? SecretString : "null"));
-  if (!secret.success) throw new Error(`${secretArn} holds no JSON object with username and password`);
-  const { username: user, password } = secret.data;
+  const secret = secretOf(SecretString);
+  if (!secret) throw new Error(`${secretArn} holds no JSON object with username and password`);
+  const { username: user, password } = secret;
   return { engine, url, user, password, options };
+}
+
+/** Undefined where it is none. What a parser says of a text quotes it, and this one is a password. */
+function secretOf(text: unknown): z.infer<typeof Secret> | undefined {
+  try {
+    return Secret.safeParse(JSON.parse(String(text))).data;
+  } catch {
+    return undefined;
+  }
 }

@@ -69,3 +69,28 @@ test("SQS: a start whose message is somebody else's by then is fenced", async ()
   await expect(post("started", REF, "")).rejects.toMatchObject({ status: 410, code: "fenced" });
   expect(held.all()).toEqual([]);
 });
+
+test.each(["canary-in-plain-text", '{"username":"cdc","password":"canary', '"canary"', "[]"])(
+  "SQS: a secret that is no object with username and password (%j) is told by its name, and none of it",
+  async (SecretString) => {
+    const lines: string[] = [];
+    const secretArn = "arn:aws:secretsmanager:::secret:db";
+    const side = { engine: "postgres", url: "postgres://db/shop", secretArn };
+    const message = {
+      MessageId: REF.jobId,
+      ReceiptHandle: "receipt",
+      Body: JSON.stringify({ name: "orders", source: side, sink: side, tables: ["orders"] }),
+    };
+    const { post } = queueControlPlane({
+      aws: { call: async (_, action) => ({ SecretString, Messages: action === "ReceiveMessage" ? [message] : [] }) },
+      queueUrl: "https://queue",
+      held: new HeldMessages(join(scratch.path, "queue.json")),
+      log: createLog((line) => void lines.push(line)),
+    });
+
+    expect((await post("claim", { claimId: REF.jobId, freeSlots: 1, waitMs: 0 }, "")).grants).toEqual([]);
+
+    const told = `${secretArn} holds no JSON object with username and password`;
+    expect(lines.map((line) => JSON.parse(line).reason)).toEqual([told]);
+  },
+);
