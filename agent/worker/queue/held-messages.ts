@@ -1,10 +1,13 @@
 import type { JobRef } from "../../../control-plane/protocol";
+import type { Instant } from "../../../control-plane/protocol/worker-lease";
 import { readText, unlessMissing } from "../../host/files";
 import { LatestWrite } from "./latest-write";
 
 /** A message that was received and is this worker's for as long as its time is extended. */
 export interface HeldMessage extends JobRef {
   readonly receipt: string;
+  /** SQS hides it from others until then at least; absent where an earlier version of the agent has written it down. */
+  readonly until?: Instant;
 }
 
 const UNREADABLE =
@@ -66,6 +69,15 @@ export class HeldMessages {
     } finally {
       if (isComing()) this.coming.delete(jobId);
     }
+  }
+
+  /** Their time was extended. What cannot be written down of that the agent's next life does not know. */
+  async prolong(refs: readonly JobRef[], until: Instant): Promise<void> {
+    for (const ref of refs) {
+      const message = this.of(ref);
+      if (message) this.byJob.set(ref.jobId, { ...message, until });
+    }
+    if (refs.length > 0) await this.file.save().catch(() => {});
   }
 
   /** It is held no more from now on. @throws Error when that cannot be written down. */

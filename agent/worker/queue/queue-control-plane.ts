@@ -7,11 +7,13 @@ import {
   type MessageName,
   type Request,
 } from "../../../control-plane/protocol";
+import type { Instant } from "../../../control-plane/protocol/worker-lease";
 import { type Aws, AwsError } from "../../host/aws";
 import { type Log, reason } from "../../host/log";
 import { sleep } from "../../host/waiting";
 import { listOf } from "../../host/xml";
 import { type ControlPlaneClient, ControlPlaneError, type PostOptions } from "../control-plane-client";
+import { machineInstant } from "../lease-keeper";
 import type { HeldMessage, HeldMessages } from "./held-messages";
 import type { LastPositions } from "./last-positions";
 import hold from "./message-hold.json";
@@ -26,6 +28,8 @@ export interface QueueProps {
   readonly log: Log;
   /** How long a message stays invisible to others after its time was extended; the bounds are those of `message-hold.json`. @default 120 */
   readonly visibilitySeconds?: number;
+  /** @default - the clocks of the machine */
+  readonly now?: () => Instant;
 }
 
 /** Before a message may be another's, its daemon has been ended and seen to be gone. */
@@ -34,6 +38,8 @@ const MARGIN_SECONDS = 30;
 const EXTENSIONS = 4;
 /** An attempt of an AWS call is cut after ten seconds. */
 const WAIT_SECONDS = 8;
+/** All attempts of a call together; none is sent later. */
+const CALL_MS = WAIT_SECONDS * 2_000;
 /** https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html */
 const MOST_AT_ONCE = 10;
 const GRANT_MS = 10_000;
@@ -100,22 +106,40 @@ function handlersOf(
     log,
     visibilitySeconds,
     longestJobMs,
+    now = machineInstant,
   }: Omit<QueueProps, "visibilitySeconds"> & { readonly longestJobMs: number; readonly visibilitySeconds: number },
   polls: Set<Promise<unknown>>,
 ): Handlers {
   const call = (action: string, params: Parameters<Aws["call"]>[2]) =>
-    aws.call("sqs", action, { QueueUrl: queueUrl, ...params }, { timeoutMs: WAIT_SECONDS * 2_000 });
+    aws.call("sqs", action, { QueueUrl: queueUrl, ...params }, { timeoutMs: CALL_MS });
   const setVisibility = (receipt: string, seconds: number) =>
     call("ChangeMessageVisibility", { ReceiptHandle: receipt, VisibilityTimeout: seconds });
+  /** Until when SQS hides at least what it hides by a call that begins now. */
+  const hiddenUntil = (): Instant => {
+    const { monotonicMs, wallMs } = now();
+    const visibilityMs = visibilitySeconds * 1_000;
+    return { monotonicMs: monotonicMs + visibilityMs, wallMs: wallMs + visibilityMs };
+  };
+  /**
+   * Whether a call that begins now reaches the message before another may have it. SQS takes an older receipt as well, and a change of its
+   * visibility then is one of the other's hold.
+   */
+  const isHidden = (until: Instant | undefined): boolean => {
+    if (!until) return true;
+    const { monotonicMs, wallMs } = now();
+    return Math.min(until.monotonicMs - monotonicMs, until.wallMs - wallMs) > CALL_MS;
+  };
   const fenced = (ref: JobRef) => new ControlPlaneError(`${ref.jobId} is no longer held`, 410, 0, "fenced");
 
+  let isFirstBeat = true;
   /** Jobs that are being given back: what comes of them meanwhile is no second delivery of a job that runs. */
   const leaving = new Map<string, Promise<void>>();
 
-  /** Lets others have it, after a while; what is no longer held is not missed. */
+  /** Lets others have it, after a while; what is no longer held is not missed, and comes to others by itself. */
   const giveBack = async (ref: JobRef, afterSeconds: number) => {
     const message = held.of(ref);
     if (!message) return;
+    if (!isHidden(message.until)) return await held.forget(ref);
     const given = ignoringLost(setVisibility(message.receipt, afterSeconds)).then(() => held.forget(ref));
     leaving.set(ref.jobId, given);
     await given.finally(() => {
@@ -124,8 +148,10 @@ function handlersOf(
   };
 
   /** The messages whose time could not be extended: they are somebody else's, or gone. */
-  const extend = async (messages: readonly HeldMessage[]): Promise<HeldMessage[]> => {
-    const lost: HeldMessage[] = [];
+  const extend = async (all: readonly HeldMessage[]): Promise<HeldMessage[]> => {
+    // A daemon that an earlier life has left runs no longer than the hold on its message, whatever was written down of that.
+    const messages = isFirstBeat ? all : all.filter(({ until }) => isHidden(until));
+    const lost = all.filter((message) => !messages.includes(message));
     for (let at = 0; at < messages.length; at += MOST_AT_ONCE) {
       const batch = messages.slice(at, at + MOST_AT_ONCE);
       const entries = batch.map(({ receipt }, index) => ({
@@ -133,6 +159,7 @@ function handlersOf(
         ReceiptHandle: receipt,
         VisibilityTimeout: visibilitySeconds,
       }));
+      const until = hiddenUntil();
       const { Failed } = await call("ChangeMessageVisibilityBatch", { Entries: entries });
       for (const { Id, SenderFault, Message } of listOf(Failed)) {
         const message = batch[Number(Id)];
@@ -140,19 +167,26 @@ function handlersOf(
         if (!SenderFault) throw new Error(`visibility not extended: ${Message}`);
         if (message) lost.push(message);
       }
+      await held.prolong(
+        batch.filter((message) => !lost.includes(message)),
+        until,
+      );
     }
     return lost;
   };
 
   /** Lets another have a message that is not held. */
-  const refuse = (receipt: string, afterSeconds: number): Promise<void> =>
-    ignoringLost(setVisibility(receipt, afterSeconds)).catch((error) =>
+  const refuse = async (receipt: string, until: Instant, afterSeconds: number): Promise<void> => {
+    if (!isHidden(until)) return;
+    await ignoringLost(setVisibility(receipt, afterSeconds)).catch((error) =>
       log.warn("message not given back", { reason: reason(error) }),
     );
+  };
 
   /** A message becomes a job, unless the worker has begun to leave by `signal`: then it is anyone's at once. */
   const grantOf = async (
     message: Readonly<Record<string, unknown>>,
+    until: Instant,
     signal: AbortSignal,
   ): Promise<Grant | undefined> => {
     const [jobId, receipt] = [String(message["MessageId"]), String(message["ReceiptHandle"])];
@@ -164,14 +198,14 @@ function handlersOf(
       () => false,
     );
     if (hasLeft) {
-      await refuse(receipt, signal.aborted ? 0 : LEFT_SECONDS);
+      await refuse(receipt, until, signal.aborted ? 0 : LEFT_SECONDS);
       return undefined;
     }
     const running = held.ofJob(jobId);
     if (running) {
       // Delivered twice: the newer receipt is the one that counts, the job runs on.
       try {
-        await held.hold({ ...running, receipt });
+        await held.hold({ ...running, receipt, until });
       } catch (error) {
         log.warn("newer receipt not written down", { jobId, reason: reason(error) });
       }
@@ -181,7 +215,7 @@ function handlersOf(
       signal.throwIfAborted();
       const spec = await jobSpecOf(aws, parseQueueMessage(String(message["Body"])));
       signal.throwIfAborted();
-      await held.hold({ jobId, fence, receipt });
+      await held.hold({ jobId, fence, receipt, until });
       if (fence === 1 && !spec.snapshot) {
         log.warn(
           "a job begins without a copy: if it ran under another message before a redrive, changes since are missing",
@@ -197,7 +231,7 @@ function handlersOf(
       if (!signal.aborted) {
         log.error("message not usable", { messageId: jobId, receipts: fence, reason: reason(error) });
       }
-      await refuse(receipt, signal.aborted ? 0 : UNUSABLE_SECONDS);
+      await refuse(receipt, until, signal.aborted ? 0 : UNUSABLE_SECONDS);
       return undefined;
     }
   };
@@ -210,20 +244,20 @@ function handlersOf(
       throw new Error("nothing is received while it cannot be written down", { cause: error });
     }
     if (signal.aborted) return [];
+    const until = hiddenUntil();
     const { Messages } = await call("ReceiveMessage", {
       MaxNumberOfMessages: Math.min(most, MOST_AT_ONCE),
       WaitTimeSeconds: WAIT_SECONDS,
       VisibilityTimeout: visibilitySeconds,
       AttributeNames: ["ApproximateReceiveCount"],
     });
-    const grants = await Promise.all(listOf(Messages).map((message) => grantOf(message, signal)));
+    const grants = await Promise.all(listOf(Messages).map((message) => grantOf(message, until, signal)));
     const usable = grants.filter((grant) => grant !== undefined);
     if (!signal.aborted) return usable;
     for (const grant of usable) await giveBack(grant, 0);
     return [];
   };
 
-  let isFirstBeat = true;
   return {
     register: async () => {
       const { Attributes } = await call("GetQueueAttributes", { AttributeNames: ["RedrivePolicy"] });
@@ -240,9 +274,9 @@ function handlersOf(
       // Before its first beat a life of the agent has claimed nothing: what is held and does not run is left by an earlier one.
       if (isFirstBeat)
         for (const ref of held.all()) if (!running.some((other) => isSameRef(ref, other))) await giveBack(ref, 0);
-      isFirstBeat = false;
       const mine = running.flatMap((ref) => held.of(ref) ?? []);
       const lost = await extend(mine);
+      isFirstBeat = false;
       for (const ref of lost) await held.forget(ref);
       const strangers = running.filter((ref) => !held.of(ref));
       const actions = strangers.map(({ jobId, fence }): Action => ({ kind: "stop", mode: "kill", jobId, fence }));
@@ -264,14 +298,18 @@ function handlersOf(
     started: async (ref) => {
       const message = held.of(ref);
       if (!message) throw fenced(ref);
+      const until = hiddenUntil();
       try {
-        await setVisibility(message.receipt, visibilitySeconds);
-        return {};
+        if (isHidden(message.until)) {
+          await setVisibility(message.receipt, visibilitySeconds);
+          await held.prolong([ref], until);
+          return {};
+        }
       } catch (error) {
         if (!isLost(error)) throw error;
-        await held.forget(ref);
-        throw fenced(ref);
       }
+      await held.forget(ref);
+      throw fenced(ref);
     },
     progress: async ({ checkpoint, ...ref }) => {
       if (!held.of(ref)) throw fenced(ref);

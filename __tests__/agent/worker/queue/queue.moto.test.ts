@@ -74,13 +74,15 @@ const body = (extra: object = {}) => {
 };
 const send = (message: unknown = body()) =>
   aws.call("sqs", "SendMessage", { QueueUrl: queueUrl, MessageBody: JSON.stringify(message) });
-const worker = (name = "worker") =>
+/** @param aheadMs of the machine's clocks. */
+const worker = (name = "worker", aheadMs = () => 0) =>
   queueControlPlane({
     aws,
     queueUrl,
     held: new HeldMessages(join(directory, `${queues}-${name}.json`)),
     visibilitySeconds: VISIBILITY_SECONDS,
     log: createLog((line) => void lines.push(line)),
+    now: () => ({ monotonicMs: performance.now() + aheadMs(), wallMs: Date.now() + aheadMs() }),
   });
 type Worker = ReturnType<typeof worker>;
 const claim = async (from: Worker, freeSlots = 5): Promise<readonly Grant[]> =>
@@ -98,6 +100,9 @@ const beat = (from: Worker, running: readonly Grant[], released: readonly Grant[
   );
 const refOf = ({ jobId, fence }: Grant) => ({ jobId, fence });
 const of = (action: string) => calls.filter((call) => call.action === action).map(({ params }) => params);
+/** What a worker has written down of the messages that it holds. */
+const held = (name: string) =>
+  new HeldMessages(join(directory, `${queues}-${name}.json`)).all().map(({ receipt }) => ({ ReceiptHandle: receipt }));
 async function deadLetters(): Promise<number> {
   const { Messages } = await aws.call("sqs", "ReceiveMessage", { QueueUrl: deadUrl, MaxNumberOfMessages: 10 });
   return listOf(Messages).length;
@@ -198,6 +203,80 @@ test("SQS: a message whose daemon did not outlive the agent is given back by the
   expect(again.map(({ spec, fence }) => [spec.name, fence])).toEqual([["lost", 2]]);
   expect((await beat(next, [...kept, ...again])).actions).toEqual([]);
   expect(await claim(worker("other"))).toEqual([]);
+});
+
+test("SQS: until when a message is held is written down with each extension: the agent's next life gives back what still is", async () => {
+  await send();
+  let aheadMs = 0;
+  const clock = () => aheadMs;
+  const first = worker("worker", clock);
+  await beat(first, []);
+  const grants = await claim(first);
+  aheadMs = (VISIBILITY_SECONDS * 1_000 * 2) / 3;
+  await beat(first, grants);
+  aheadMs *= 2;
+
+  await beat(worker("worker", clock), []);
+
+  expect((await claim(worker("other"))).map(({ fence }) => fence)).toEqual([2]);
+});
+
+test("SQS: the message of a daemon that is found running is held on, also where its last extension was not written down", async () => {
+  await send();
+  let aheadMs = 0;
+  const clock = () => aheadMs;
+  const grants = await claim(worker("worker", clock));
+  aheadMs = VISIBILITY_SECONDS * 1_000;
+  const next = worker("worker", clock);
+
+  for (const _ of ["first", "second"]) expect((await beat(next, grants)).actions).toEqual([]);
+  expect(of("ChangeMessageVisibilityBatch")).toHaveLength(2);
+});
+
+describe("SQS: a message whose time ran out, and that another worker has since, stays that one's where the first", () => {
+  const refusedAsFenced = { code: "fenced" };
+
+  test.each<[string, (first: Worker, next: () => Worker, grant: Grant) => Promise<unknown>]>([
+    ["gives its job back", (first, _, grant) => first.post("release", { reason: "drain", jobs: [refOf(grant)] }, "")],
+    ["lists it as released", (first, _, grant) => beat(first, [], [grant])],
+    [
+      "tells that its job failed",
+      (first, _, grant) => first.post("report", { ...refOf(grant), outcome: "failed", logTail: [] }, ""),
+    ],
+    ["says goodbye", (first) => first.post("deregister", { reason: "the agent leaves" }, "")],
+    ["comes back after a power cut", (_, next) => beat(next(), [])],
+    [
+      "is about to start its daemon",
+      (first, _, grant) => expect(first.post("started", refOf(grant), "")).rejects.toMatchObject(refusedAsFenced),
+    ],
+    [
+      "prolongs its hold",
+      async (first, _, grant) =>
+        expect((await beat(first, [grant])).actions).toEqual([{ kind: "stop", mode: "kill", ...refOf(grant) }]),
+    ],
+  ])("%s", async (_, act) => {
+    // GIVEN a worker that was asleep, or not reached SQS, for longer than it may hold the message
+    await send();
+    let aheadMs = 0;
+    const first = worker("worker", () => aheadMs);
+    await beat(first, []);
+    const [grant] = await claim(first);
+    if (!grant) throw new Error("nothing was claimed");
+    const [{ ReceiptHandle = "" } = {}] = held("worker");
+    await aws.call("sqs", "ChangeMessageVisibility", { QueueUrl: queueUrl, ReceiptHandle, VisibilityTimeout: 0 });
+    const [other] = await claim(worker("other"));
+    expect(other?.fence).toBe(2);
+    aheadMs = (VISIBILITY_SECONDS - 1) * 1_000;
+    calls = [];
+
+    // WHEN
+    await act(first, () => worker("worker", () => aheadMs), grant);
+
+    // THEN
+    expect(await claim(worker("third"))).toEqual([]);
+    expect(calls.map(({ action }) => action)).not.toContain("ChangeMessageVisibility");
+    expect(calls.map(({ action }) => action)).not.toContain("ChangeMessageVisibilityBatch");
+  });
 });
 
 test("SQS: a queue without a redrive policy is refused by name", async () => {
