@@ -293,6 +293,7 @@ class WorkerAgent implements AgentView {
         await this.waitForOrders(ended);
         continue;
       }
+      if (!(await this.mayTake())) continue;
       const { lapses } = lease;
       for (const grant of await source.claim(this.claimable, hungUp)) {
         if (ended.aborted) jobs.decline(grant);
@@ -314,6 +315,15 @@ class WorkerAgent implements AgentView {
     while (!waiting.aborted && this.claimable === 0) await this.claims.sleep(IDLE_LOOK_MS, waiting);
     over.abort();
     await answered;
+  }
+
+  /** Whether a grant could be taken up now; asked where one that is given back counts all the same. */
+  private async mayTake(): Promise<boolean> {
+    const { cloud, controlPlane } = this.ports;
+    if (!cloud || !controlPlane.countsGrants) return true;
+    const mayTake = await (this.jobs.used === 0 ? cloud.isProtectable() : cloud.protect());
+    if (!mayTake) this.claimAfter = performance.now() + REFUSED_PAUSE_MS;
+    return mayTake;
   }
 
   private async admit(): Promise<boolean> {

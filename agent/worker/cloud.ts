@@ -29,6 +29,8 @@ export interface Cloud {
   run(agent: AgentView, progress: Progress, leaving: AbortSignal): Promise<void>;
   /** Resolves once the instance is protected from scale-in; false when it could not be, and so may not hold a job. */
   protect(): Promise<boolean>;
+  /** Resolves with whether the instance, which holds no job, could be protected now, as far as can be told without one. */
+  isProtectable(): Promise<boolean>;
   /** The worker holds no job: the group may take it. */
   unprotect(): Promise<void>;
   /**
@@ -143,6 +145,7 @@ export function ec2Cloud({ config, instanceId, aws, imds, log, copyLastWords }: 
       ]);
     },
     protect: () => protection.raise(),
+    isProtectable: () => protection.isSettable(),
     unprotect: () => protection.drop(),
     left: async (agent, ended) => {
       gone.abort();

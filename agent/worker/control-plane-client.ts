@@ -23,6 +23,8 @@ export interface ControlPlaneClient {
   readonly longestJobMs?: number;
   /** What a claim brings after its signal was aborted is given back by itself: nobody need wait for it. @default false */
   readonly givesBackLateGrants?: boolean;
+  /** A grant counts against its job also where it is given back at once: none should be asked for that cannot be taken up. @default false */
+  readonly countsGrants?: boolean;
   /** Resolves when nothing is under way any more that the process must stay for. @default - nothing ever is */
   readonly settled?: () => Promise<void>;
   /**

@@ -6,6 +6,8 @@ import { sleep } from "../host/waiting";
 export interface ScaleInProtection {
   /** Resolves with whether the instance is protected now. */
   raise(): Promise<boolean>;
+  /** For an instance without a job: resolves with whether the group lets its protection be changed, which it does of those in service alone. */
+  isSettable(): Promise<boolean>;
   /** The group may take the instance, as long as nobody raises it. What fails is tried again with the next wish. */
   drop(): Promise<void>;
   /** The group shall take the instance: drops it however often that fails, until `signal`. */
@@ -14,6 +16,8 @@ export interface ScaleInProtection {
 
 /** Between two attempts to drop it: an instance that is not yet in service cannot be asked. */
 const RETRY_MS = 30_000;
+/** The same where jobs wait for the answer. */
+const SOON_MS = 10_000;
 
 /**
  * Calls once per change of state. What fails is logged and tried again with the next wish: without protection no job is taken.
@@ -24,10 +28,10 @@ export function scaleInProtection(aws: Aws, groupName: string, instanceId: strin
   let held: boolean | undefined;
   let failedAt = Number.NEGATIVE_INFINITY;
   let line: Promise<unknown> = Promise.resolve();
-  const set = (wanted: boolean): Promise<boolean> => {
+  const set = (wanted: boolean, retryMs = RETRY_MS): Promise<boolean> => {
     const done = line.then(async () => {
       if (held === wanted) return true;
-      if (!wanted && performance.now() - failedAt < RETRY_MS) return false;
+      if (!wanted && performance.now() - failedAt < retryMs) return false;
       try {
         await aws.call("autoscaling", "SetInstanceProtection", {
           AutoScalingGroupName: groupName,
@@ -49,6 +53,7 @@ export function scaleInProtection(aws: Aws, groupName: string, instanceId: strin
   };
   return {
     raise: () => set(true),
+    isSettable: () => set(false, SOON_MS),
     drop: async () => void (await set(false)),
     giveUp: async (signal) => {
       while (!signal.aborted && !(await set(false))) {

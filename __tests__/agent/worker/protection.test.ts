@@ -66,6 +66,34 @@ describe("R33:", () => {
     await running;
   });
 
+  test("where each grant counts, as in a queue, none is claimed by an instance that is not yet in service, and soon after it is", async () => {
+    // GIVEN
+    let inService = false;
+    const whereInService = async () => {
+      if (!inService) throw new Error("not in InService");
+    };
+    const { of, pass, stop, running } = await workerWithJob({
+      countsGrants: true,
+      protecting: whereInService,
+      unprotecting: whereInService,
+      starts: false,
+    });
+    await pass(60_000);
+    expect(of("claim for 2")).toEqual([]);
+
+    // WHEN
+    inService = true;
+    const since = Date.now();
+    await pass(15_000);
+
+    // THEN
+    expect((of("daemon started")[0]?.at ?? Number.NaN) - since).toBeLessThanOrEqual(12_000);
+    expect([...of("protected false"), ...of("protected true")]).toHaveLength(2);
+    stop();
+    await pass(5_000);
+    await running;
+  });
+
   test("it is not raised any more once the group wants the instance, for a grant from before either", async () => {
     const { of, pass, running } = await workerWithJob({
       taking: async (metadata) => {

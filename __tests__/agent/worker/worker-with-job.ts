@@ -58,6 +58,8 @@ export async function workerWithJob({
   metricsMs = 60_000,
   /** What the control plane gives to the claim that is parked, just before it hears of the drain. */
   lateGrants = [] as Grant[],
+  /** Whether a grant that is given back counts all the same, as in a queue. */
+  countsGrants = false,
 } = {}) {
   const metadata = new Map([[STATE, "InService"]]);
   const events: Event[] = [];
@@ -141,8 +143,9 @@ export async function workerWithJob({
       });
     }
     if (name !== "claim") return Promise.resolve((answers[name] ?? {}) as never);
-    note(`claim for ${(message as Request<"claim">).freeSlots}`);
-    const given = grants.splice(0);
+    const { freeSlots } = message as Request<"claim">;
+    note(`claim for ${freeSlots}`);
+    const given = grants.splice(0, freeSlots);
     if (given.length > 0) return Promise.resolve({ grants: given, nextMs: 1, actions: [] } as never);
     return new Promise((resolve, reject) => {
       answerClaim = (late, ordered = []) => {
@@ -194,7 +197,7 @@ export async function workerWithJob({
       host,
       api: () => api,
       ports: { take: () => taking(metadata).then(() => 21_000), keep: () => {}, putBack: () => {} },
-      controlPlane: { post },
+      controlPlane: { post, countsGrants },
       deploymentToken: async () => "token",
       quirks: daemonQuirks({ kind: "dbmazz", version: "2.4.0" }),
       holdLease: () => {},

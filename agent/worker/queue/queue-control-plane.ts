@@ -81,6 +81,7 @@ export function queueControlPlane(props: QueueProps): ControlPlaneClient {
   return {
     longestJobMs,
     givesBackLateGrants: true,
+    countsGrants: true,
     settled: async () => void (await Promise.allSettled(polls)),
     async post<Name extends MessageName>(name: Name, message: Request<Name>, _token: string, options?: PostOptions) {
       try {

@@ -96,7 +96,10 @@ function startWorker({ controlPlane }: ReturnType<typeof queue>, host = new Fake
       holdLease: () => {},
       notify: async () => {},
       watchdogPeriodMs: undefined,
-      cloud: { run: async () => {}, protect: async () => true, unprotect: async () => {}, left },
+      cloud: {
+        ...{ run: async () => {}, unprotect: async () => {}, left },
+        ...{ protect: async () => true, isProtectable: async () => true },
+      },
     },
     { stop: stop.signal, handOver: new AbortController().signal },
   );
