@@ -196,7 +196,11 @@ async function launched(
   );
   child.unref();
   const ended = new Promise<DaemonEnd>((resolve) => {
-    child.once("exit", (status, signal) => resolve({ status, signal }));
+    child.once("exit", (status, signal) => {
+      // What it has started may hold the job's connections, and the job goes on elsewhere once this end is told.
+      killGroup(child.pid);
+      resolve({ status, signal });
+    });
   });
   await new Promise<void>((resolve, reject) => {
     child.once("spawn", resolve);
@@ -216,6 +220,14 @@ async function launched(
     }
   };
   return daemonProcess({ record, folder, pid }, secretsOf(launch), ended, signal);
+}
+
+function killGroup(leader: number | undefined): void {
+  try {
+    if (leader !== undefined) process.kill(-leader, "SIGKILL");
+  } catch {
+    // It is empty.
+  }
 }
 
 /** @throws Error with the code alone of what `spawn` throws: its message may quote a variable's value, whole or in part. */

@@ -291,6 +291,23 @@ test("without a lease nothing is started; one that is to be kept has no leash", 
   expect(group(await runs(bound, "sleep"))).toHaveLength(2);
 });
 
+test.each(["stop", "keep"] as const)(
+  "what a daemon has started ends with it: nothing of a job whose end is told runs on (%s)",
+  async (onDisconnect) => {
+    const host = hostOf("bash", "-c", "trap '' TERM; sleep 600 & exit 1");
+    host.holdLease(leaseOf(600_000));
+    const daemon = await start(host, recordOf({ onDisconnect }));
+    const pid = await eventually("it is written down", async () => {
+      expect(pidOf(daemon)).toBeGreaterThan(0);
+      return pidOf(daemon);
+    });
+
+    expect(await daemon.ended).toEqual({ status: 1, signal: null });
+
+    await eventually("its group is empty", async () => expect(() => group(pid)).toThrow());
+  },
+);
+
 test("R34: a private key is a file that only its daemon's user may read, and goes with it", async () => {
   const host = hostOf(
     "bash",
