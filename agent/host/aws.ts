@@ -183,20 +183,22 @@ export function awsClient(options: AwsOptions): Aws {
   };
 }
 
-/** The answer's headers, within the time of one attempt; reading its body is bounded by what the caller waits. */
+/** The whole answer to a call, the headers of an object's, within the time of one attempt. */
 async function answer(request: SignableRequest, headers: Record<string, string>, deadline: AbortSignal) {
   const abort = new AbortController();
   const stop = () => abort.abort(new Error("no answer in time"));
   const timer = setTimeout(stop, ATTEMPT_TIMEOUT_MS);
   deadline.addEventListener("abort", stop);
   try {
-    return await fetch(request.url, {
-      method: request.method,
+    const { body, method } = request;
+    const response = await fetch(request.url, {
+      method,
       headers,
-      ...(request.body ? { body: request.body } : {}),
+      ...(body && { body }),
       redirect: "manual",
       signal: abort.signal,
     });
+    return body ? new Response(await response.text(), response) : response;
   } finally {
     clearTimeout(timer);
     deadline.removeEventListener("abort", stop);

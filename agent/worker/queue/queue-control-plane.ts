@@ -10,7 +10,7 @@ import {
 import type { Instant } from "../../../control-plane/protocol/worker-lease";
 import { type Aws, AwsError } from "../../host/aws";
 import { type Log, reason } from "../../host/log";
-import { sleep, withDeadline } from "../../host/waiting";
+import { sleep } from "../../host/waiting";
 import { listOf } from "../../host/xml";
 import { type ControlPlaneClient, ControlPlaneError, type PostOptions } from "../control-plane-client";
 import { machineInstant } from "../lease-keeper";
@@ -40,8 +40,6 @@ const EXTENSIONS = 4;
 const WAIT_SECONDS = 8;
 /** All attempts of a call together; none is sent later. */
 const CALL_MS = WAIT_SECONDS * 2_000;
-/** What the reading of an answer may take beyond. */
-const READING_MS = 1_000;
 /** https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html */
 const MOST_AT_ONCE = 10;
 const GRANT_MS = 10_000;
@@ -113,15 +111,8 @@ function handlersOf(
   }: Omit<QueueProps, "visibilitySeconds"> & { readonly longestJobMs: number; readonly visibilitySeconds: number },
   polls: Set<Promise<unknown>>,
 ): Handlers {
-  /** Also where an answer stops in the middle. */
-  const inTime: Pick<Aws, "call"> = {
-    call: (service, action, params) =>
-      withDeadline(`${service} ${action}`, CALL_MS + READING_MS, () =>
-        aws.call(service, action, params, { timeoutMs: CALL_MS }),
-      ),
-  };
   const call = (action: string, params: Parameters<Aws["call"]>[2]) =>
-    inTime.call("sqs", action, { QueueUrl: queueUrl, ...params });
+    aws.call("sqs", action, { QueueUrl: queueUrl, ...params }, { timeoutMs: CALL_MS });
   const setVisibility = (receipt: string, seconds: number) =>
     call("ChangeMessageVisibility", { ReceiptHandle: receipt, VisibilityTimeout: seconds });
   /** Until when SQS hides at least what it hides by a call that begins now. */
@@ -223,7 +214,7 @@ function handlersOf(
     }
     try {
       signal.throwIfAborted();
-      const spec = await jobSpecOf(inTime, parseQueueMessage(String(message["Body"])));
+      const spec = await jobSpecOf(aws, parseQueueMessage(String(message["Body"])));
       signal.throwIfAborted();
       await held.hold({ jobId, fence, receipt, until });
       if (fence === 1 && !spec.snapshot) {
