@@ -63,7 +63,7 @@ export const HANDLERS = {
     const { tokenId } = holder;
     // The renewal checks the token; what is written before it needs a check of its own.
     if ((request.upgrade || request.released.length > 0) && !(await isValid(api, tokenId))) throw tokenInvalid();
-    if (request.upgrade) await noteUpgrade(api.pool, sessionId, request.upgrade);
+    if (request.upgrade) await noteUpgrade(api.pool, sessionId, request.upgrade, request.state === "draining");
     const renewal = await api.heartbeats.beat({ tokenId, sessionId }, state, request);
     if (renewal === "refused") throw (await isValid(api, tokenId)) ? sessionClosed() : tokenInvalid();
     if (request.state === "draining" && !renewal.draining) await markDraining(api.pool, sessionId);

@@ -2,12 +2,13 @@
 import type { Pool } from "pg";
 import type { LeaseTiming } from "../lease/timing";
 import type { Action, Request } from "../protocol/messages";
-import { recordAudit } from "./audit";
+import { type AuditEntry, recordAudit } from "./audit";
 import { CatalogConflict } from "./catalog";
 import { type Queryable, type Transaction, transaction } from "./database";
 import { EVERYTHING, type Listed, limited } from "./inventory";
 import type { Actor } from "./jobs";
 import { hasGrace } from "./sweeper";
+import { judgeWorkers, VERSION } from "./upgrade-verdicts";
 
 export interface NewUpgrade {
   readonly pool: string;
@@ -151,17 +152,36 @@ export async function readOwedUpgrades(db: Queryable, sessionId: string): Promis
   return rows.map((upgrade) => ({ kind: "upgrade", ...upgrade }));
 }
 
+interface Noted {
+  readonly deploymentId: string;
+  readonly detail: Record<string, unknown>;
+}
+
 /**
  * Notes how far a worker is. What is settled stays, unless one that was healthy is worse off later; what was told before is not told again.
- * An agent that says it is healthy and registered as another version is not believed.
+ * An agent that says it is healthy and registered as another version is not believed. One that drains, and says that it has failed before it
+ * ran the version, is let go: nothing that it says of the version is held against it.
  */
 export async function noteUpgrade(
   pool: Pool,
   sessionId: string,
   { campaignId, state, detail }: NonNullable<Request<"heartbeat">["upgrade"]>,
+  drains: boolean,
 ): Promise<void> {
   await transaction(pool, async (tx) => {
-    const { rows } = await tx.query<{ deploymentId: string; detail: Record<string, unknown> }>(
+    const entry = { actor: `session:${sessionId}`, action: "upgrade.worker", subject: campaignId };
+    if (state === "failed") {
+      const { rows } = await tx.query<Noted>(
+        `delete from upgrade_workers w using upgrades u, sessions s
+         where s.id = $1 and u.id = $2 and w.upgrade_id = u.id and s.worker_id = w.worker_id and s.deployment_id = u.deployment_id
+           and w.settled_at is null and (s.draining or $3) and ${VERSION} <> u.version
+         returning u.deployment_id as "deploymentId",
+           jsonb_build_object('workerId', w.worker_id, 'state', 'left', 'detail', $4::text) as detail`,
+        [sessionId, campaignId, drains, detail ?? null],
+      );
+      if (rows.length > 0) return recordAudit(tx, ...rows.map((row) => ({ ...row, ...entry })));
+    }
+    const { rows } = await tx.query<Noted>(
       `update upgrade_workers w set
          state = told.state, detail = told.detail, settled_at = case when told.state = 'installing' then null else now() end
        from (
@@ -178,7 +198,6 @@ export async function noteUpgrade(
          jsonb_build_object('workerId', w.worker_id, 'state', w.state, 'detail', w.detail) as detail`,
       [sessionId, campaignId, state, detail ?? null],
     );
-    const entry = { actor: `session:${sessionId}`, action: "upgrade.worker", subject: campaignId };
     recordAudit(tx, ...rows.map((row) => ({ ...row, ...entry })));
   });
 }
@@ -198,33 +217,6 @@ export async function advanceUpgrades(pool: Pool, timing: LeaseTiming): Promise<
 const MAY_BE_ASKED =
   "s.deployment_id = u.deployment_id and s.pool = u.pool and s.state = 'open' and 'upgrade' = any(s.features)";
 
-/** The version that session `s` runs of what upgrade `u` is of. */
-const VERSION = "case u.program when 'agent' then s.agent_version else s.daemon_version end";
-
-/** An outage counts against no deadline: they begin anew with its end, and so do soaks, of which nobody saw anything meanwhile. */
-const OVERDUE = `
-  update upgrade_workers w set state = 'failed', settled_at = now(), detail = 'was not healthy in time'
-  from upgrades u, pulse
-  where u.id = $1 and w.upgrade_id = u.id and w.settled_at is null and greatest(w.asked_at, up_since) + u.deadline < now()`;
-
-/**
- * Healthy workers that run another version again, or went silent before their soak was known to be over; not those that drain or have
- * no open session, who go in order. That it is healthy is a sign of life as a heartbeat is: the session in which it is said may yet open.
- */
-const WORSE_OFF = `
-  update upgrade_workers w set state = 'failed', settled_at = now(),
-    detail = 'was healthy and ' || case when ${VERSION} <> u.version then 'runs ' || ${VERSION} || ' again' else 'went silent' end
-  from upgrades u join sessions s on s.deployment_id = u.deployment_id and s.state = 'open' join leases l on l.session_id = s.id
-  where u.id = $1 and w.upgrade_id = u.id and w.worker_id = s.worker_id
-    and w.state = 'healthy' and w.settled_at + make_interval(secs => $2) <= now()
-    and (${VERSION} <> u.version or (w.settled_at > '-infinity' and l.expires_at <= now() and not s.draining))`;
-
-/** Those whose soak is over, and that were looked at since, were settled before all time. */
-const SOAKED = `
-  update upgrade_workers w set settled_at = '-infinity' from upgrades u, pulse
-  where u.id = $1 and w.upgrade_id = u.id and w.state = 'healthy' and w.settled_at > '-infinity'
-    and greatest(w.settled_at, up_since) + u.soak <= now()`;
-
 interface Running {
   readonly id: string;
   readonly deploymentId: string;
@@ -238,7 +230,7 @@ interface Standing {
   readonly trouble: string | null;
 }
 
-async function advance(tx: Transaction, id: string, timing: LeaseTiming): Promise<string[]> {
+async function advance(tx: Transaction, id: string, timing: LeaseTiming): Promise<readonly string[]> {
   // On its own: what is counted below is what whoever had the lock before has left.
   const { rows } = await tx.query<Running>(
     `select id, deployment_id as "deploymentId", wave_size as "waveSize" from upgrades where id = $1 and state = 'running' for update`,
@@ -246,18 +238,31 @@ async function advance(tx: Transaction, id: string, timing: LeaseTiming): Promis
   );
   const upgrade = rows[0];
   if (!upgrade || (await hasGrace(tx, timing))) return [];
-  await tx.query(OVERDUE, [id]);
-  await tx.query(WORSE_OFF, [id, timing.serverLeaseMs / 1_000]);
-  await tx.query(SOAKED, [id]);
+  const left = await judgeWorkers(tx, id, timing);
+  const { asked, ended } = await goOn(tx, upgrade);
+  const entry = { deploymentId: upgrade.deploymentId, actor: "control-plane", subject: id };
+  const told = left.map((workerId) => ({ action: "upgrade.worker", detail: { workerId, state: "left" } }));
+  recordAudit(tx, ...[...told, ...(ended ? [ended] : [])].map((what) => ({ ...entry, ...what })));
+  return asked;
+}
+
+interface Step {
+  /** Sessions. */
+  readonly asked: readonly string[];
+  /** For the audit log, where the upgrade has come to its end. */
+  readonly ended?: Pick<AuditEntry, "action" | "detail">;
+}
+
+async function goOn(tx: Queryable, { id, waveSize }: Running): Promise<Step> {
   const { open, soaking, trouble } = await standingOf(tx, id);
-  if (trouble !== null) return await end(tx, upgrade, "failed", trouble);
-  const room = upgrade.waveSize - open - soaking;
+  if (trouble !== null) return await end(tx, id, "failed", trouble);
+  const room = waveSize - open - soaking;
   const asked = room > 0 ? await askNext(tx, id, room) : [];
   const waiting = asked.length + open + soaking === 0 ? await waitingFor(tx, id) : undefined;
-  if (waiting === null) return await end(tx, upgrade, "done", null);
+  if (waiting === null) return await end(tx, id, "done", null);
   const detail = waiting ?? null;
   await tx.query("update upgrades set detail = $2 where id = $1 and detail is distinct from $2", [id, detail]);
-  return asked;
+  return { asked };
 }
 
 async function standingOf(tx: Queryable, id: string): Promise<Standing> {
@@ -307,14 +312,7 @@ async function waitingFor(tx: Queryable, id: string): Promise<string | null> {
   return `waits for ${rows.map(({ worker }) => worker).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
-async function end(
-  tx: Transaction,
-  { id, deploymentId }: Running,
-  state: "done" | "failed",
-  detail: string | null,
-): Promise<string[]> {
+async function end(tx: Queryable, id: string, state: "done" | "failed", detail: string | null): Promise<Step> {
   await tx.query("update upgrades set state = $2, detail = $3, ended_at = now() where id = $1", [id, state, detail]);
-  const entry = { deploymentId, actor: "control-plane", action: `upgrade.${state}`, subject: id };
-  recordAudit(tx, { ...entry, detail: { detail } });
-  return [];
+  return { asked: [], ended: { action: `upgrade.${state}`, detail: { detail } } };
 }

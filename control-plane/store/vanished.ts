@@ -16,12 +16,17 @@ const PORTION = 500;
 
 /**
  * Passes by what others have locked: a session that is opened or closed, and a lease that is renewed or locked by a claim. Only who has a
- * valid lease comes to hold a job, so that a session that holds none still holds none once its lease is locked.
+ * valid lease comes to hold a job, so that a session that holds none still holds none once its lease is locked. A worker that went silent
+ * after it was asked to upgrade is left to the upgrade's deadline: to an upgrade, one without a session has gone in order.
  */
 const CLOSE = `
   with silent as (
     select s.id from leases l join sessions s on s.id = l.session_id
     where l.expires_at < now() - make_interval(secs => $1) and not exists (select 1 from jobs j where j.session_id = s.id)
+      and not exists (
+        select 1 from upgrade_workers w join upgrades u on u.id = w.upgrade_id
+        where w.worker_id = s.worker_id and w.settled_at is null and u.deployment_id = s.deployment_id
+          and u.state in ('running', 'paused'))
     limit $2 for no key update of s, l skip locked
   ), unopened as (
     select id from sessions
