@@ -16,7 +16,11 @@ export interface DatasourceChange {
   readonly url?: string | undefined;
   readonly user?: string | undefined;
   readonly password?: string | undefined;
+  /** All that there are from then on. */
   readonly options?: Readonly<Record<string, string>> | undefined;
+  readonly setOptions?: Readonly<Record<string, string>> | undefined;
+  /** Keys; those that are not there are none to the change. */
+  readonly removeOptions?: readonly string[] | undefined;
 }
 
 /**
@@ -38,6 +42,7 @@ export async function changeDatasource(
     );
     const row = found.rows[0];
     if (!row) return "not_found";
+    const { setOptions, removeOptions } = change;
     const isResealed = change.password !== undefined;
     const version = isResealed ? row.version + 1 : row.version;
     const sealed =
@@ -45,7 +50,7 @@ export async function changeDatasource(
         ? row.sealed_password
         : seal(keyring, change.password, { deploymentId, datasourceId: id, version });
     await tx.query(
-      `update datasources set url = coalesce($2, url), username = coalesce($3, username), options = coalesce($4, options),
+      `update datasources set url = coalesce($2, url), username = coalesce($3, username), options = coalesce($4, options) - $7::text[] || $8,
          sealed_password = $5, version = $6 where id = $1`,
       [
         id,
@@ -54,13 +59,25 @@ export async function changeDatasource(
         change.options ? JSON.stringify(change.options) : null,
         sealed,
         version,
+        removeOptions ?? [],
+        JSON.stringify(setOptions ?? {}),
       ],
     );
-    const changed = Object.entries(change).flatMap(([field, value]) => (value === undefined ? [] : [field]));
-    const detail = { changed: changed.sort(), version };
+    const detail = {
+      changed: changedIn(change),
+      version,
+      // Values may be secrets, keys are none.
+      ...(setOptions && { setOptions: Object.keys(setOptions) }),
+      ...(removeOptions && { removeOptions }),
+    };
     recordAudit(tx, { deploymentId, actor, action: "datasource.change", subject: id, detail });
     return version;
   });
+}
+
+function changedIn({ setOptions, removeOptions, ...change }: DatasourceChange): string[] {
+  const fields = Object.entries({ ...change, options: change.options ?? setOptions ?? removeOptions });
+  return fields.flatMap(([field, value]) => (value === undefined ? [] : [field])).sort();
 }
 
 /** Deletes a datasource and its sealed password. Throws a `CatalogConflict` that names the jobs which still use it. */

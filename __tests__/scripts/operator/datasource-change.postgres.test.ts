@@ -1,3 +1,7 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { json } from "node:stream/consumers";
+import { send } from "../../control-plane/api/clients";
 import { useControlPlane } from "../../control-plane/api/use-control-plane";
 import { holdfast, type Outcome } from "./holdfast";
 
@@ -23,7 +27,7 @@ it("a change that names no options leaves them as they are", async () => {
 it("a change that names nothing is refused", async () => {
   expect(await ask("datasource", "change", "orders-db")).toMatchObject({
     code: 1,
-    err: expect.stringContaining("INVALID_MESSAGE: the body: name what to change: url, user, password or options"),
+    err: expect.stringContaining("INVALID_MESSAGE: the body: name what to change: url, user, password, options"),
   });
 });
 
@@ -32,6 +36,33 @@ it("a change of one option leaves the others as they are", async () => {
   await change("--option", "sslmode=verify-full", "--option", "EMPTY=");
 
   expect(await shown()).toMatchObject({ options: { SINK_SCHEMA: "copy", sslmode: "verify-full", EMPTY: "" } });
+});
+
+it("a change of one option leaves what somebody else changes at the same time as it is", async () => {
+  await change("--option", "a=1", "--option", "b=2");
+  const { id } = await shown();
+  // Somebody else is quicker, between what the command reads and what it writes.
+  const between = createServer(async (incoming, outgoing) => {
+    const { method = "", url = "", headers } = incoming;
+    if (method === "POST") await plane.operator.post(`/datasources/${id}`, { options: { a: "1", b: "two", c: "3" } });
+    const { status, body } = await send(
+      plane.url,
+      url,
+      `${headers.authorization}`.replace("Bearer ", ""),
+      method === "POST" ? await json(incoming) : undefined,
+      method,
+    );
+    outgoing.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+  });
+  await new Promise<void>((resolve) => between.listen(0, "127.0.0.1", resolve));
+  const { port } = between.address() as AddressInfo;
+  const words = ["datasource", "change", "orders-db", "--option", "d=4", "--remove-option", "a"];
+  const environment = { HOLDFAST_URL: `http://127.0.0.1:${port}`, HOLDFAST_TOKEN: plane.operator.token };
+
+  expect(await holdfast(words, environment)).toMatchObject({ code: 0, err: "" });
+  between.close();
+  between.closeAllConnections();
+  expect(await shown()).toMatchObject({ options: { b: "two", c: "3", d: "4" } });
 });
 
 it("removes the options that are named", async () => {

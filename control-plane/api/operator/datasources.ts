@@ -13,6 +13,7 @@ import {
   listing,
   name,
   notFound,
+  optionKey,
   reachable,
   settings,
   text,
@@ -39,9 +40,24 @@ const NewDatasource = z.strictObject({
 
 /** What is left out stays, for which options have no default here. Workers get the change with their next grant of a job. */
 const Change = z
-  .strictObject({ url, user: credential, password: credential, options: settings.unwrap() })
+  .strictObject({
+    url,
+    user: credential,
+    password: credential,
+    options: settings.unwrap().describe("All options that there are from then on"),
+    setOptions: settings.unwrap().describe("Options to set; the others stay as they are"),
+    removeOptions: z.array(optionKey).describe("Keys of options to remove; the others stay as they are"),
+  })
   .partial()
-  .refine((change) => Object.keys(change).length > 0, "name what to change: url, user, password or options");
+  .superRefine(({ options, setOptions, removeOptions, ...others }, refine) => {
+    const refuse = (message: string) => refine.addIssue({ code: "custom", message });
+    const some = setOptions ?? removeOptions;
+    const isNothing = Object.keys(others).length === 0 && !options && !some;
+    if (isNothing) refuse("name what to change: url, user, password, options, setOptions or removeOptions");
+    if (options && some) refuse("name either options, which are all that there are, or setOptions and removeOptions");
+    const both = removeOptions?.find((key) => setOptions && Object.hasOwn(setOptions, key));
+    if (both !== undefined) refuse(`option ${both} is to be set and removed`);
+  });
 
 export function addDatasourceRoutes(routes: Routes, api: ApiContext): void {
   const { pool, keyring } = api;

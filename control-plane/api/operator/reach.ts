@@ -13,7 +13,8 @@ export const name = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, "letters, digits, dots, dashes, underscores; at most 128");
 export const text = z.string().max(4096);
-export const settings = z.record(z.string().max(128), text).default({});
+export const optionKey = z.string().max(128);
+export const settings = z.record(optionKey, text).default({});
 export const withId = z.object({ id: z.uuid() });
 export const done = z.object({});
 export const entry = z.record(z.string(), z.unknown());

@@ -96,12 +96,12 @@ ${examples(
       } = context;
       const datasource = await found(context, base, wanted);
       const { id, name } = datasource;
-      const options = optionsAfter(flags, datasource);
+      const options = optionsOf(flags, datasource);
       const isNewPassword = flags["passwordFile"] !== undefined || context.environment["HOLDFAST_DATASOURCE_PASSWORD"];
       const change = {
         ...(flags["at"] !== undefined && { url: flags["at"] }),
         ...(flags["user"] !== undefined && { user: flags["user"] }),
-        ...(options !== undefined && { options }),
+        ...options,
         ...(isNewPassword && { password: passwordOf(context) }),
       };
       const { version } = await api.post(`${base}/datasources/${id}`, change, z.object({ version: z.int() }));
@@ -185,15 +185,14 @@ function passwordOf({ flags, environment }: OperatorContext): string {
 }
 
 /**
- * The options once some are set and others removed, since the API takes them as a whole. Nothing where none is named.
+ * Which options are to be set and removed; the control plane leaves the others as they are, whoever changes them meanwhile.
  * @throws OperatorError where one is to be removed that is not there, or is set as well.
  */
-function optionsAfter(flags: OperatorFlags, { name, options }: Datasource): Record<string, string> | undefined {
-  const set = flags["option"] as Record<string, string> | undefined;
-  const removed = flags["removeOption"] as readonly string[] | undefined;
-  if (set === undefined && removed === undefined) return undefined;
-  for (const key of removed ?? []) {
-    if (set !== undefined && Object.hasOwn(set, key)) {
+function optionsOf(flags: OperatorFlags, { name, options }: Datasource): object {
+  const setOptions = flags["option"] as Record<string, string> | undefined;
+  const removeOptions = flags["removeOption"] as readonly string[] | undefined;
+  for (const key of removeOptions ?? []) {
+    if (setOptions !== undefined && Object.hasOwn(setOptions, key)) {
       throw new OperatorError("OPTIONS_CONTRADICT", `option ${key} is to be set and removed`, {
         next: "leave out --option or --remove-option",
       });
@@ -205,8 +204,7 @@ function optionsAfter(flags: OperatorFlags, { name, options }: Datasource): Reco
       });
     }
   }
-  const kept = Object.entries(options).filter(([key]) => !removed?.includes(key));
-  return { ...Object.fromEntries(kept), ...set };
+  return { ...(setOptions && { setOptions }), ...(removeOptions && { removeOptions }) };
 }
 
 const collectKey = (key: string, before: readonly string[] = []): string[] => [...before, key];
