@@ -114,18 +114,21 @@ function dutiesOf(
 
 /** What is waited for no longer, whatever it does, once its time is over or this copy stops. */
 async function inTime(stopping: AbortSignal, publish: (givenUp: AbortSignal) => Promise<void>): Promise<void> {
-  // Not AbortSignal.timeout(): `any` holds its sources weakly, so that one would be collected, and its timer with it.
-  const late = new AbortController();
-  const giveUp = () => late.abort(new Error(`the backlog was not published within ${PUBLISH_MS / 1_000} s`));
-  const timer = setTimeout(giveUp, PUBLISH_MS);
-  const givenUp = AbortSignal.any([stopping, late.signal]);
+  // Not AbortSignal.any(): what listens to it is kept for as long as `stopping` is, which is as long as this copy runs.
+  const giving = new AbortController();
+  const { signal: givenUp } = giving;
+  const stop = () => giving.abort(stopping.reason);
+  const late = () => giving.abort(new Error(`the backlog was not published within ${PUBLISH_MS / 1_000} s`));
   const end = new Promise<never>((_, reject) => {
-    if (givenUp.aborted) reject(givenUp.reason);
     givenUp.addEventListener("abort", () => reject(givenUp.reason), { once: true });
   });
+  const timer = setTimeout(late, PUBLISH_MS);
+  stopping.addEventListener("abort", stop);
+  if (stopping.aborted) stop();
   try {
-    await Promise.race([publish(givenUp), end]);
+    await Promise.race([end, publish(givenUp)]);
   } finally {
     clearTimeout(timer);
+    stopping.removeEventListener("abort", stop);
   }
 }

@@ -41,7 +41,7 @@ export class Telemetry {
   readonly registry = new Registry();
   private readonly requests = new Histogram({
     name: "holdfast_request_seconds",
-    help: "Time to answer a request, by route and status; parked claims apart",
+    help: "Time to answer a request, by route and status; of a claim with the time that it is parked",
     labelNames: ["route", "status"],
     buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
     registers: [this.registry],

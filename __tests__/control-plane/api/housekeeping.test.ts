@@ -1,10 +1,26 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import type { Pool } from "pg";
 import type { ApiContext } from "../../../control-plane/api/context";
 import { keepHouse } from "../../../control-plane/api/housekeeping";
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
 
+setFlagsFromString("--expose-gc");
+const collectGarbage: () => void = runInNewContext("gc");
+
 const LOOK_MS = 5_000;
 const RETENTION = { retentionDays: 30, auditRetentionDays: 365 };
+
+/** A copy to which one duty falls, each time. */
+function dueIs(duty: string, told: unknown[] = []): ApiContext {
+  const query = async (sql: string, [name]: readonly unknown[] = []) => {
+    if (sql.includes("insert into duties")) return { rows: name === duty ? [1] : [] };
+    return { rows: sql.includes("now() as at") ? [{ at: new Date() }] : [] };
+  };
+  const logger = { warn: (fields: unknown) => told.push(fields) };
+  return { pool: { query }, logger, timing: DEFAULT_TIMING } as unknown as ApiContext;
+}
 
 beforeEach(() => jest.useFakeTimers());
 afterEach(() => jest.useRealTimers());
@@ -40,13 +56,7 @@ it("a publication of the backlog that is not over in time is given up, told, and
     signals.push(givenUp);
     return new Promise<void>(() => {});
   };
-  const query = async (sql: string, [name]: readonly unknown[] = []) => {
-    if (sql.includes("insert into duties")) return { rows: name === "backlog" ? [1] : [] };
-    return { rows: sql.includes("now() as at") ? [{ at: new Date() }] : [] };
-  };
-  const logger = { warn: (fields: unknown) => told.push(fields) };
-  const api = { pool: { query }, logger, timing: DEFAULT_TIMING } as unknown as ApiContext;
-  const keeping = keepHouse(api, { ...RETENTION, publishBacklog });
+  const keeping = keepHouse(dueIs("backlog", told), { ...RETENTION, publishBacklog });
 
   await jest.advanceTimersByTimeAsync(29_000);
   expect(told).toEqual([]);
@@ -56,4 +66,20 @@ it("a publication of the backlog that is not over in time is given up, told, and
   expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
   await keeping.stop();
   expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]);
+});
+
+it("keeps nothing of a publication that is over, which comes each minute for as long as the copy runs", async () => {
+  jest.useRealTimers();
+  const published: WeakRef<AbortSignal>[] = [];
+  const publishBacklog = async (_backlog: unknown, _minute: Date, givenUp: AbortSignal) => {
+    published.push(new WeakRef(givenUp));
+  };
+  const keeping = keepHouse(dueIs("backlog"), { ...RETENTION, publishBacklog });
+
+  for (let round = 0; round < 50; round++) {
+    await pause(10);
+    collectGarbage();
+  }
+  expect(published.map((signal) => signal.deref() === undefined)).toEqual([true]);
+  await keeping.stop();
 });
