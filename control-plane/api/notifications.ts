@@ -31,9 +31,12 @@ export class Notifications {
   private readonly self = randomUUID();
   private untold = new Set<string>();
   private timer: NodeJS.Timeout | undefined;
+  /** What is under way. */
+  private telling: Promise<void> | undefined;
   private listener: Client | undefined;
   private reconnectTimer: NodeJS.Timeout | undefined;
   private stopped = false;
+  private isOver = false;
 
   constructor(
     private readonly database: Pool,
@@ -47,9 +50,9 @@ export class Notifications {
     void this.listen();
   }
 
+  /** Listens no longer, and still tells. */
   async stop(): Promise<void> {
     this.stopped = true;
-    clearTimeout(this.timer);
     clearTimeout(this.reconnectTimer);
     const { listener } = this;
     if (!listener) return;
@@ -64,16 +67,37 @@ export class Notifications {
     if (!this.timer) this.notify();
   }
 
+  /** Tells at once what is not told yet, the last that there is: nobody else would. A database that fails leaves it untold. */
+  async tellRest(): Promise<void> {
+    await this.telling;
+    this.isOver = true;
+    clearTimeout(this.timer);
+    try {
+      while (this.untold.size > 0) await this.send(this.next());
+    } catch {
+      // The other copies find out by themselves: with their next look, and their workers' next heartbeats.
+    }
+  }
+
   private notify(): void {
-    const told = [...this.untold].slice(0, SESSIONS_PER_NOTIFICATION);
-    for (const sessionId of told) this.untold.delete(sessionId);
-    this.timer = setTimeout(() => this.notifyAgain(), NOTIFY_EVERY_MS);
-    this.database.query("select pg_notify($1, $2)", [CHANNEL, [this.self, ...told].join(",")]).catch(() => {
-      if (this.stopped) return;
+    const told = this.next();
+    this.timer = setTimeout(() => this.notifyAgain(), NOTIFY_EVERY_MS).unref();
+    this.telling = this.send(told).catch(() => {
+      if (this.isOver) return;
       for (const sessionId of told) this.untold.add(sessionId);
       clearTimeout(this.timer);
-      this.timer = setTimeout(() => this.notifyAgain(), RECONNECT_MS);
+      this.timer = setTimeout(() => this.notifyAgain(), RECONNECT_MS).unref();
     });
+  }
+
+  private next(): string[] {
+    const told = [...this.untold].slice(0, SESSIONS_PER_NOTIFICATION);
+    for (const sessionId of told) this.untold.delete(sessionId);
+    return told;
+  }
+
+  private async send(told: readonly string[]): Promise<void> {
+    await this.database.query("select pg_notify($1, $2)", [CHANNEL, [this.self, ...told].join(",")]);
   }
 
   private notifyAgain(): void {

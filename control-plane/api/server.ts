@@ -127,6 +127,7 @@ export async function startControlPlane(props: ControlPlaneProps): Promise<Contr
       await heartbeats.flush();
       server.closeIdleConnections();
       await closed;
+      await waker.tellRest();
       await pool.end();
       return "stopped";
     })();

@@ -95,6 +95,11 @@ export class Waker {
     await this.notifications.stop();
   }
 
+  /** Tells the other copies what they were not told yet; for when there is nothing more to tell. */
+  async tellRest(): Promise<void> {
+    await this.notifications.tellRest();
+  }
+
   /** Whether there may be work: a claim that is told there is none may park and will be woken. */
   mayHaveWork(worker: Placement): boolean {
     return !this.ready || this.leftFor(worker) !== undefined;

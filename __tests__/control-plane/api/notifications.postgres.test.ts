@@ -76,3 +76,28 @@ it("control-plane 22: a listener whose database has vanished without a word can 
   await expect(listener.stop()).resolves.toBeUndefined();
   await way.close();
 }, 120_000);
+
+it("control-plane 22: a copy that ends tells what it has not told yet, however much that is, also what has come since it was stopped", async () => {
+  const { pool, url } = await postgres.freshDatabase();
+  const heard = new Set<string>();
+  let listens = false;
+  const hear = (sessions: readonly string[]) => {
+    for (const session of sessions) heard.add(session);
+  };
+  const listener = new Notifications(pool, url, { heard: hear, missed: () => (listens = true) }, PATIENCE);
+  listener.start();
+  await eventually(async () => listens || undefined);
+  const teller = new Notifications(pool, url, NOBODY, PATIENCE);
+  const news = Array.from({ length: 400 }, (_, number) => `session-${number}`);
+  for (const session of news) teller.tell(session);
+
+  await teller.stop();
+  teller.tell("late");
+  await teller.tellRest();
+
+  // Notifications come in the order in which they were committed.
+  await pool.query("select pg_notify('holdfast_wake', 'somebody,last')");
+  await eventually(async () => heard.has("last") || undefined);
+  expect([...heard].sort()).toEqual([...news, "late", "last"].sort());
+  await listener.stop();
+}, 120_000);

@@ -5,7 +5,7 @@ import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
 import { WORKER_PATH } from "../../../control-plane/protocol";
 import { eventually } from "../../support/eventually";
 import { lockWaits } from "../../support/lock-waits";
-import { startCopy, TestWorker } from "./clients";
+import { send, startCopy, TestWorker } from "./clients";
 import { useControlPlane } from "./use-control-plane";
 
 const plane = useControlPlane({ props: { stopGraceMs: 100 } });
@@ -57,4 +57,21 @@ it("leaves a database that does not answer", async () => {
 
   expect(copy?.logs.join()).toContain("stopped without the database, which does not answer");
   await blocker.end();
+});
+
+it("tells the other copies what it has not told them yet, so that a worker which waits there is woken", async () => {
+  const { controlPlane } = await startCopy(plane.databaseUrl);
+  const worker = await new TestWorker(plane.url, plane.operator.deploymentToken, "i-1").open();
+  const others = await Promise.all(
+    ["i-2", "i-3"].map((id) => new TestWorker(plane.url, plane.operator.deploymentToken, id).open()),
+  );
+  const answer = await worker.park();
+  const drain = async ({ sessionId }: TestWorker) =>
+    await send(controlPlane.url, `${plane.operator.base}/workers/${sessionId}/drain`, plane.operator.token);
+
+  // The first is told at once; what comes soon after it waits.
+  await Promise.all([...others, worker].map(drain));
+  await controlPlane.stop();
+
+  expect((await answer()).body.actions).toMatchObject([{ kind: "drain" }]);
 });
