@@ -18,8 +18,8 @@ export interface ReplicateProps {
   readonly catchUpTo: Lsn | undefined;
   readonly flush: { readonly changes: number; readonly intervalMs: number };
   readonly readSourceRow: LeftOutValues["fromSource"];
-  /** Whether the source's table is now as the session has read it. */
-  readonly isUnchanged: (table: ReplicatedTable) => Promise<boolean>;
+  /** Whether the source's table is as the session has read it, also after the transaction. */
+  readonly isUnchanged: (table: ReplicatedTable, xid: number) => Promise<boolean>;
   /** The end of the source's log, now. */
   readonly sourceEnd: () => Promise<Lsn>;
   readonly lifecycle: Lifecycle;
@@ -49,6 +49,7 @@ export async function replicate(props: ReplicateProps): Promise<void> {
   /** Where the batch ends, once its last transaction is whole. */
   let end: Lsn = position;
   let inTransaction = false;
+  let xid = 0;
   /** Changes of the transaction that is being read have been folded. */
   let inMidst = false;
   let sinkTransaction = false;
@@ -117,11 +118,12 @@ export async function replicate(props: ReplicateProps): Promise<void> {
         case "begin":
           inTransaction = true;
           inMidst = false;
+          xid = message.xid >>> 0;
           if (gathered === 0) lifecycle.pendingSinceMs = Number(BigInt(message.commitTime.toString()) / 1000n);
           break;
         case "relation": {
           const table = props.tables.find(({ oid }) => oid === message.relationOid);
-          if (table && !describes(message, table) && !(await props.isUnchanged(table))) {
+          if (table && !describes(message, table) && !(await props.isUnchanged(table, xid))) {
             // The transactions before it were made when the table was as the sink's, and may not fit into it later.
             if (!inMidst) await commit();
             throw new SchemaChangedError(`${table.name.label} has changed`);

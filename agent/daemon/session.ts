@@ -30,7 +30,7 @@ import {
   systemIdentifier,
 } from "./source/slot";
 import { openStream } from "./source/stream";
-import { allEnded, openTransactions, presentMoment } from "./source/transactions";
+import { allEnded, isVisible, openTransactions, presentMoment } from "./source/transactions";
 import { isUnchanged, matchTables, type ReplicatedTable } from "./table";
 
 const OPEN_TRANSACTIONS_POLL_MS = 200;
@@ -132,7 +132,8 @@ async function runClaimed(session: Session, stored: StoredPosition): Promise<"do
       catchUpTo,
       flush: configuration.flush,
       readSourceRow: (table, key) => readRow(session.source, "source", table, key),
-      isUnchanged: (table) => isUnchanged(session.source, table),
+      // What is asked before the transaction is seen says how the table was before it.
+      isUnchanged: async (table, xid) => (await isVisible(session.source, xid)) && isUnchanged(session.source, table),
       sourceEnd: () => walEnd(session.source),
       lifecycle,
     });

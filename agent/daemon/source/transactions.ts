@@ -30,3 +30,21 @@ export async function openTransactions(source: Connection, moment: Moment): Prom
   );
   return rows.map(({ name }) => name);
 }
+
+/**
+ * Whether who asks the source from now on sees a transaction of its log. It is logged, and sent, before: by a moment, or by as long as a
+ * synchronous standby keeps it waiting.
+ *
+ * @param xid its 32-bit id, from the log.
+ */
+export async function isVisible(source: Connection, xid: number): Promise<boolean> {
+  const { rows } = await source.query<{ snapshot: string }>("select pg_current_snapshot() as snapshot");
+  return snapshotSees(rows[0]?.snapshot ?? "", xid);
+}
+
+/** @param snapshot `xmin:xmax:xip,...`. https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT */
+export function snapshotSees(snapshot: string, xid: number): boolean {
+  const [, xmax = "0", running = ""] = snapshot.split(":");
+  const isBefore = BigInt.asIntN(32, BigInt(xid) - BigInt(xmax)) < 0n;
+  return isBefore && !running.split(",").some((id) => id !== "" && BigInt.asUintN(32, BigInt(id)) === BigInt(xid));
+}
