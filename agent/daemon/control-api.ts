@@ -17,6 +17,9 @@ export interface ControlApiProps {
 
 const MAX_BODY_BYTES = 16 * 1024;
 
+/** Answers that are under way are sent until then; a client that says nothing keeps no process. */
+const CLOSE_DEADLINE_MS = 500;
+
 const StopBody = z.strictObject({ skip_slot_cleanup: z.boolean().default(true) });
 const MetricsQuery = z.object({
   samples: z.coerce.number().int().min(1).max(60).default(1),
@@ -131,7 +134,11 @@ export async function serveControlApi(app: Hono, port: number): Promise<{ port: 
     port: (server.address() as AddressInfo).port,
     close: () =>
       new Promise((resolve) => {
-        server.close(() => resolve());
+        const late = setTimeout(() => (server as Server).closeAllConnections(), CLOSE_DEADLINE_MS);
+        server.close(() => {
+          clearTimeout(late);
+          resolve();
+        });
         (server as Server).closeIdleConnections();
       }),
   };

@@ -1,3 +1,4 @@
+import { connect } from "node:net";
 import { controlApi, serveControlApi } from "../../../agent/daemon/control-api";
 import { Lifecycle, type State, transition } from "../../../agent/daemon/lifecycle";
 import { startSampler } from "../../../agent/daemon/metrics";
@@ -157,3 +158,18 @@ test("it listens on the loopback interface's own address alone", async () => {
   await expect(fetch(`http://127.0.0.2:${port}/api/v1/health`)).rejects.toThrow("fetch failed");
   await close();
 });
+
+test.each(["", "POST /api/v1/cdc/stop HTTP/1.1\r\nHost: here\r\nContent-Length: 2\r\n\r\n"])(
+  "a client that has sent %j and no more does not keep it from closing",
+  async (sent) => {
+    const { port, close } = await serveControlApi(api().app, 0);
+    const client = connect(port, "127.0.0.1", () => client.write(sent));
+    const gone = new Promise((done) => client.on("error", () => {}).once("close", done));
+    // An answer to a later connection: the server has taken this one.
+    expect((await fetch(`http://127.0.0.1:${port}/api/v1/health`)).status).toBe(200);
+
+    await close();
+
+    await gone;
+  },
+);
