@@ -10,6 +10,11 @@ export function quoted(...parts: readonly string[]): string {
   return parts.map((part) => `"${part.replaceAll('"', '""')}"`).join(".");
 }
 
+/** A table's name in the sink's state: the same for `item` and `public.item`. */
+export function storedName({ schema, table }: TableName): string {
+  return schema === "public" ? table : `${schema}.${table}`;
+}
+
 /** Reads `table` or `schema.table`, without quotes and as PostgreSQL stores it. Undefined if it is neither. */
 export function parseTableName(label: string): TableName | undefined {
   const parts = label.split(".");

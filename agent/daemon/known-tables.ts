@@ -1,16 +1,29 @@
-import type { Connection } from "./connection";
+import { type Connection, transaction } from "./connection";
 import { SetupError } from "./failure";
-import type { TableName } from "./identifier";
-import type { Claim } from "./sink/position";
+import { storedName, type TableName } from "./identifier";
+import { type Claim, holdClaim } from "./sink/position";
 import type { ReplicatedTable } from "./table";
+
+/** For the number of each column of the source, that of the sink which has its values. Numbers are never given again. */
+type ColumnNumbers = Readonly<Record<string, number>>;
 
 /** What a name of the job means on both sides: oids, as text. Null is what there is not, or what an earlier daemon did not store. */
 interface Identity {
+  /** Its stored name. */
   readonly label: string;
   readonly sourceOid: string | null;
   /** By what the publication has it. It becomes another one when the table is taken out and put back. */
   readonly publishedBy: string | null;
   readonly sinkOid: string | null;
+  readonly columns: ColumnNumbers | null;
+}
+
+interface PresentIdentity extends Identity {
+  readonly columns: ColumnNumbers;
+  /** All its changes are published, under its own name. */
+  readonly publishedWhole: boolean;
+  /** Of the columns that both sides have: the source's number, and the name. */
+  readonly columnNames: ReadonlyMap<string, string>;
 }
 
 /** A table that the job has copied, or has followed. */
@@ -32,19 +45,43 @@ export interface IdentityProps {
 
 /** The tables that the slot's job knows. */
 export async function knownTables(sink: Connection, { slotName }: Claim): Promise<KnownTable[]> {
-  const { rows } = await sink.query<Record<"label" | "source" | "published" | "sink" | "away" | "wanted", string>>(
-    `select table_name as label, source_oid as source, published_by as published, sink_oid as sink, away, wanted
+  const { rows } = await sink.query<
+    Record<"label" | "source" | "published" | "sink" | "columns" | "away" | "wanted", string>
+  >(
+    `select table_name as label, source_oid as source, published_by as published, sink_oid as sink, columns, away, wanted
        from holdfast.snapshot where slot_name = $1`,
     [slotName],
   );
-  return rows.map(({ label, source, published, sink, away, wanted }) => ({
+  return rows.map(({ label, source, published, sink, columns, away, wanted }) => ({
     label,
     sourceOid: source,
     publishedBy: published,
     sinkOid: sink,
+    columns: JSON.parse(columns ?? "null"),
     away: away === "t",
     wanted: wanted === "t",
   }));
+}
+
+/** An earlier daemon kept the table `item` as `public.item` where TABLES said so. */
+export async function storeOneName(sink: Connection, claim: Claim): Promise<void> {
+  const { slotName } = claim;
+  if (!(await knownTables(sink, claim)).some(({ label }) => label.startsWith("public."))) return;
+  await transaction(sink, async () => {
+    await holdClaim(sink, claim);
+    await sink.query(
+      `delete from holdfast.snapshot old using holdfast.snapshot now
+        where old.slot_name = $1 and now.slot_name = $1 and old.away and not now.away
+          and ('public.' || old.table_name = now.table_name or old.table_name = 'public.' || now.table_name)`,
+      [slotName],
+    );
+    await sink.query(
+      `update holdfast.snapshot as known set table_name = substr(table_name, 8)
+        where slot_name = $1 and table_name like 'public.%' and not exists (
+          select from holdfast.snapshot other where other.slot_name = $1 and 'public.' || other.table_name = known.table_name)`,
+      [slotName],
+    );
+  });
 }
 
 /** A job that starts anew knows none. */
@@ -65,6 +102,7 @@ export async function requireFollowed(known: readonly KnownTable[], props: Ident
     return fault ? [`${table.label}: ${fault}`] : [];
   });
   if (faults.length === 0) return;
+  await rememberUnpublished(known, present, props);
   throw new SetupError(
     `what changed meanwhile is missing in the sink\n  ${faults.join("\n  ")}\n` +
       "Of each, empty the sink's table and delete the row of its copy " +
@@ -72,14 +110,43 @@ export async function requireFollowed(known: readonly KnownTable[], props: Ident
   );
 }
 
-function gap(known: KnownTable, now: Identity, publicationName: string): string | undefined {
+/** What was not published is missing also after the publication is mended, by which it stays the same. */
+async function rememberUnpublished(
+  known: readonly KnownTable[],
+  present: readonly PresentIdentity[],
+  { sink, slotName }: IdentityProps,
+): Promise<void> {
+  const missed = present.filter(
+    (now) =>
+      !now.publishedWhole &&
+      known.some(({ label, publishedBy }) => label === now.label && publishedBy === now.publishedBy),
+  );
+  await sink.query(
+    "update holdfast.snapshot set published_by = 0 where slot_name = $1 and table_name = any ($2::text[])",
+    [slotName, missed.map(({ label }) => label)],
+  );
+}
+
+function gap(known: KnownTable, now: PresentIdentity, publicationName: string): string | undefined {
   const differs = (field: "sourceOid" | "publishedBy" | "sinkOid") =>
     now[field] === null || (known[field] !== null && known[field] !== now[field]);
   if (known.away) return "it was not in TABLES for a while";
   if (now.sourceOid === null) return "the source has no table of this name any more";
   if (differs("sourceOid")) return "the source's table of this name is another one than it was";
   if (differs("publishedBy")) return `publication ${publicationName} has not held it all the time`;
+  if (!now.publishedWhole) return `publication ${publicationName} leaves out changes of it`;
   if (differs("sinkOid")) return "the sink's table is not the one that was written to";
+  return known.sourceOid === null || known.sinkOid === null ? undefined : anotherColumn(known.columns ?? {}, now);
+}
+
+/** A column that was dropped and added again has another number, and the values of the former one are not its. */
+function anotherColumn(known: ColumnNumbers, now: PresentIdentity): string | undefined {
+  for (const [source, sink] of Object.entries(now.columns)) {
+    const name = now.columnNames.get(source);
+    const wrote = Object.keys(known).find((number) => known[number] === sink);
+    if (wrote !== undefined && wrote !== source) return `column ${name} of the source is another one than it was`;
+    if ((known[source] ?? sink) !== sink) return `column ${name} of the sink is not the one that was written to`;
+  }
   return undefined;
 }
 
@@ -98,16 +165,21 @@ export async function enterTables(
   const { sink } = props;
   const present = await presentIdentities(props);
   const entered = tables.flatMap(({ name, oid }) => {
-    const now = present.find(({ label }) => label === name.label);
+    const now = present.find(({ label }) => label === storedName(name));
     return now ? [{ ...now, sourceOid: `${oid}` }] : [];
   });
   await sink.query(
-    `insert into holdfast.snapshot as known (slot_name, table_name, wanted, complete, source_oid, published_by, sink_oid)
-     select $1, label, $2::boolean, not $2::boolean, source_oid, published_by, sink_oid
-       from unnest($3::text[], $4::oid[], $5::oid[], $6::oid[]) as entered (label, source_oid, published_by, sink_oid)
+    `insert into holdfast.snapshot as known (slot_name, table_name, wanted, complete, source_oid, published_by, sink_oid, columns)
+     select $1, label, $2::boolean, not $2::boolean, source_oid, published_by, sink_oid, columns
+       from unnest($3::text[], $4::oid[], $5::oid[], $6::oid[], $7::jsonb[])
+         as entered (label, source_oid, published_by, sink_oid, columns)
      on conflict (slot_name, table_name) do update
        set wanted = known.wanted or excluded.wanted,
            complete = known.complete and (known.wanted or not excluded.wanted),
+           columns = case
+             when known.source_oid is null or known.sink_oid is null then excluded.columns
+             else coalesce(known.columns, '{}') || excluded.columns
+           end,
            source_oid = coalesce(known.source_oid, excluded.source_oid),
            published_by = coalesce(known.published_by, excluded.published_by),
            sink_oid = coalesce(known.sink_oid, excluded.sink_oid)`,
@@ -118,13 +190,19 @@ export async function enterTables(
       entered.map(({ sourceOid }) => sourceOid),
       entered.map(({ publishedBy }) => publishedBy),
       entered.map(({ sinkOid }) => sinkOid),
+      entered.map(({ columns }) => JSON.stringify(columns)),
     ],
   );
   await sink.query("update holdfast.snapshot set away = true where slot_name = $1 and table_name <> all ($2::text[])", [
     claim.slotName,
-    tables.map(({ name }) => name.label),
+    tables.map(({ name }) => storedName(name)),
   ]);
 }
+
+/** Of `c`, by name; those that pgoutput sends. */
+const COLUMN_NUMBERS = `(
+  select json_object_agg(attname, attnum) from pg_attribute
+   where attrelid = c.oid and attnum > 0 and not attisdropped and attgenerated = '')`;
 
 async function presentIdentities({
   source,
@@ -132,34 +210,51 @@ async function presentIdentities({
   publicationName,
   names,
   sinkSchema,
-}: IdentityProps): Promise<Identity[]> {
-  const labels = names.map(({ label }) => label);
+}: IdentityProps): Promise<PresentIdentity[]> {
+  const labels = names.map(storedName);
   const tables = names.map(({ table }) => table);
-  const from = await source.query<Record<"label" | "oid" | "published", string | null>>(
+  const from = await source.query<Record<"label" | "oid" | "published" | "whole" | "columns", string | null>>(
     // A publication of all tables, or of schemas, has its tables by itself.
-    `select label, c.oid,
-            (select coalesce(r.oid, p.oid)
-               from pg_publication p left join pg_publication_rel r on r.prpubid = p.oid and r.prrelid = c.oid
-              where p.pubname = $1 and exists (
-                select from pg_publication_tables t
-                 where t.pubname = p.pubname and t.schemaname = n.nspname and t.tablename = c.relname)) as published
+    `select label, c.oid, ${COLUMN_NUMBERS} as columns,
+            case when listed or r.oid is not null then coalesce(r.oid, p.oid) end as published,
+            listed and pubinsert and pubupdate and pubdelete and pubtruncate as whole
        from unnest($2::text[], $3::text[], $4::text[]) as name (label, schema, relation)
        join pg_namespace n on n.nspname = schema
-       join pg_class c on c.relnamespace = n.oid and c.relname = relation`,
+       join pg_class c on c.relnamespace = n.oid and c.relname = relation
+       left join pg_publication p on p.pubname = $1
+       left join pg_publication_rel r on r.prpubid = p.oid and r.prrelid = c.oid
+       cross join lateral (
+         select exists (
+           select from pg_publication_tables t
+            where t.pubname = p.pubname and t.schemaname = n.nspname and t.tablename = c.relname) as listed) l`,
     [publicationName, labels, names.map(({ schema }) => schema), tables],
   );
-  const to = await sink.query<{ name: string; oid: string }>(
-    `select relname as name, c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  const to = await sink.query<{ name: string; oid: string; columns: string | null }>(
+    `select relname as name, c.oid, ${COLUMN_NUMBERS} as columns from pg_class c join pg_namespace n on n.oid = c.relnamespace
       where n.nspname = $1 and relname = any ($2::text[])`,
     [sinkSchema, tables],
   );
-  return names.map(({ label, table }) => {
+  return names.map((name) => {
+    const label = storedName(name);
     const there = from.rows.find((row) => row.label === label);
+    const here = to.rows.find((row) => row.name === name.table);
+    const written = numbersOf(here?.columns);
+    const shared = Object.entries(numbersOf(there?.columns)).flatMap(([column, number]) => {
+      const sinkNumber = written[column];
+      return sinkNumber === undefined ? [] : [{ column, number: `${number}`, sinkNumber }];
+    });
     return {
       label,
       sourceOid: there?.oid ?? null,
       publishedBy: there?.published ?? null,
-      sinkOid: to.rows.find(({ name }) => name === table)?.oid ?? null,
+      publishedWhole: there?.whole === "t",
+      sinkOid: here?.oid ?? null,
+      columns: Object.fromEntries(shared.map(({ number, sinkNumber }) => [number, sinkNumber])),
+      columnNames: new Map(shared.map(({ number, column }) => [number, column])),
     };
   });
+}
+
+function numbersOf(columns: string | null | undefined): Readonly<Record<string, number>> {
+  return JSON.parse(columns ?? "{}");
 }

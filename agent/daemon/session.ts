@@ -3,7 +3,15 @@ import { sleep } from "../host/waiting";
 import type { DaemonConfiguration } from "./configuration";
 import { abandon, type Connection, connect, transaction } from "./connection";
 import { FencedError, SetupError } from "./failure";
-import { enterTables, forgetTables, type IdentityProps, knownTables, requireFollowed } from "./known-tables";
+import { storedName } from "./identifier";
+import {
+  enterTables,
+  forgetTables,
+  type IdentityProps,
+  knownTables,
+  requireFollowed,
+  storeOneName,
+} from "./known-tables";
 import type { Lifecycle } from "./lifecycle";
 import { formatLsn, type Lsn, parseLsn } from "./lsn";
 import { replicate } from "./replicate";
@@ -78,6 +86,7 @@ export async function runSession(
       fence: configuration.fence,
       sourceSystem: await systemIdentifier(source),
     });
+    await storeOneName(sink, claim);
     const identity: IdentityProps = { source, sink, ...from, names: from.tables, sinkSchema: to.schema };
     // Before what is missing on either side is made: it would hide that it was missing.
     if (position.lsn !== undefined) await requireFollowed(await knownTables(sink, claim), identity);
@@ -183,7 +192,7 @@ async function enterAddedTables(session: Session): Promise<void> {
   const { configuration, sink, claim, tables } = session;
   const { enabled } = configuration.snapshot;
   const known = await knownTables(sink, claim);
-  const copied = ({ name }: ReplicatedTable) => known.some(({ label, wanted }) => label === name.label && wanted);
+  const copied = ({ name }: ReplicatedTable) => known.some(({ label, wanted }) => label === storedName(name) && wanted);
   const added = tables.filter((table) => !copied(table));
   if (enabled) await requireEmpty(session, added);
   await transaction(sink, async () => {

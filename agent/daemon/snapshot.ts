@@ -1,6 +1,6 @@
 import type { Log } from "../host/log";
 import { abandon, type Connection, connect, transaction } from "./connection";
-import { quoted } from "./identifier";
+import { quoted, storedName } from "./identifier";
 import type { Lifecycle } from "./lifecycle";
 import { type Claim, holdClaim } from "./sink/position";
 import { keyOf, type Row, upsertRows } from "./sink/write-rows";
@@ -50,7 +50,7 @@ export async function unfinishedTables(
     [claim.slotName],
   );
   return rows.flatMap((row) => {
-    const table = tables.find(({ name }) => name.label === row.table_name);
+    const table = tables.find(({ name }) => storedName(name) === row.table_name);
     if (!table) return [];
     const chunks = Number(row.chunks);
     lifecycle.tableProgress.set(table.name.label, {
@@ -137,7 +137,7 @@ async function copyTable(
         `update holdfast.snapshot
             set chunks = chunks + 1, row_count = row_count + $3, last_key = $4::text[], complete = $5
           where slot_name = $1 and table_name = $2`,
-        [claim.slotName, table.name.label, rows.length, after, complete],
+        [claim.slotName, storedName(table.name), rows.length, after, complete],
       );
       await holdClaim(sink, claim);
     });

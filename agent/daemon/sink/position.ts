@@ -57,6 +57,11 @@ const IDENTITY = `
   comment on column holdfast.snapshot.sink_oid is 'The table that is written to';
 `;
 
+const COLUMNS = `
+  alter table holdfast.snapshot add column columns jsonb;
+  comment on column holdfast.snapshot.columns is 'For the number of each column of the source, that of the sink which has its values';
+`;
+
 /** Any number: daemons that start together create the schema one after the other. */
 const SCHEMA_LOCK = 704_911_837;
 
@@ -89,6 +94,7 @@ export async function claimSlot(
     await sink.query(TABLES);
     // Not with IF NOT EXISTS: it would wait for every other job that writes a chunk.
     if (!(await hasColumn(sink, "holdfast.snapshot", "source_oid"))) await sink.query(IDENTITY);
+    if (!(await hasColumn(sink, "holdfast.snapshot", "columns"))) await sink.query(COLUMNS);
   });
   const claim: Claim = { slotName, fence, holder: randomUUID() };
   const position = await transaction(sink, async () => {

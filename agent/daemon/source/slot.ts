@@ -20,16 +20,15 @@ export async function requireLogicalWal(source: Connection): Promise<void> {
 
 /** Creates the publication, or adds to it the tables that it lacks. Never takes one away: others may read it. */
 export async function ensurePublication(source: Connection, name: string, tables: readonly TableName[]): Promise<void> {
-  const { rows } = await source.query<{ complete: string; via_root: string }>(
-    `select pubinsert and pubupdate and pubdelete and pubtruncate as complete, pubviaroot as via_root
-       from pg_publication where pubname = $1`,
+  const { rows } = await source.query<{ complete: string }>(
+    "select pubinsert and pubupdate and pubdelete and pubtruncate as complete from pg_publication where pubname = $1",
     [name],
   );
   const [publication] = rows;
-  const full = (list: readonly TableName[]) => list.map(({ schema, table }) => quoted(schema, table)).join(", ");
+  const full = (list: readonly TableName[]) => list.map(({ schema, table }) => quoted(schema, table)).join(", only ");
   if (!publication) {
     await source.query(
-      `create publication ${quoted(name)} for table ${full(tables)} with (publish_via_partition_root = true)`,
+      `create publication ${quoted(name)} for table only ${full(tables)} with (publish_via_partition_root = true)`,
     );
     return;
   }
@@ -38,6 +37,7 @@ export async function ensurePublication(source: Connection, name: string, tables
       `publication ${name} leaves out operations: ALTER PUBLICATION ${quoted(name)} SET (publish = 'insert, update, delete, truncate')`,
     );
   }
+  await requireWholeTables(source, name, tables);
   const { rows: published } = await source.query<{ schema: string; table: string }>(
     `select schemaname as schema, tablename as table from pg_publication_tables where pubname = $1`,
     [name],
@@ -45,7 +45,35 @@ export async function ensurePublication(source: Connection, name: string, tables
   const lacking = tables.filter(
     ({ schema, table }) => !published.some((candidate) => candidate.schema === schema && candidate.table === table),
   );
-  if (lacking.length > 0) await source.query(`alter publication ${quoted(name)} add table ${full(lacking)}`);
+  if (lacking.length > 0) await source.query(`alter publication ${quoted(name)} add table only ${full(lacking)}`);
+}
+
+/** @throws SetupError if the publication has less of a table than all its rows and columns under its own name. */
+async function requireWholeTables(source: Connection, name: string, tables: readonly TableName[]): Promise<void> {
+  const { rows } = await source.query<Record<"schema" | "table" | "parts" | "partitions", string>>(
+    // Before PostgreSQL 15 there are no filters and lists, and no columns for them.
+    `select nspname as schema, relname as table,
+            coalesce(to_jsonb(r) ->> 'prqual', to_jsonb(r) ->> 'prattrs') is not null as parts,
+            relkind = 'p' and not pubviaroot as partitions
+       from pg_publication p
+       join pg_publication_rel r on r.prpubid = p.oid
+       join pg_class c on c.oid = prrelid join pg_namespace n on n.oid = relnamespace
+      where pubname = $1`,
+    [name],
+  );
+  for (const { schema, table, label } of tables) {
+    const member = rows.find((row) => row.schema === schema && row.table === table);
+    if (member?.parts === "t") {
+      throw new SetupError(
+        `publication ${name} leaves out rows or columns of ${label}; without it, the daemon adds it whole: ALTER PUBLICATION ${quoted(name)} DROP TABLE ${quoted(schema, table)}`,
+      );
+    }
+    if (member?.partitions === "t") {
+      throw new SetupError(
+        `publication ${name} has the partitions of ${label} in place of it: ALTER PUBLICATION ${quoted(name)} SET (publish_via_partition_root = true)`,
+      );
+    }
+  }
 }
 
 export interface Slot {
