@@ -4,16 +4,17 @@ import { Client, type ClientConfig } from "pg";
 const asText: NonNullable<ClientConfig["types"]> = { getTypeParser: () => (value: string) => value };
 
 /**
- * Both ends must write and read that text alike, whatever their defaults are.
+ * Both ends must write and read that text alike, whatever their defaults are, and a policy that hides rows must be an error.
  * https://www.postgresql.org/docs/current/runtime-config-client.html
  */
-const TEXT_FORMAT = [
+const OUR_SETTINGS = [
   "datestyle=ISO",
   "intervalstyle=postgres",
   "extra_float_digits=3",
   "bytea_output=hex",
   "timezone=UTC",
   "client_encoding=UTF8",
+  "row_security=off",
 ];
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -50,7 +51,7 @@ export async function connect(
     types: asText,
     options: [
       ...options,
-      ...[...TEXT_FORMAT, `idle_in_transaction_session_timeout=${IDLE_TRANSACTION_TIMEOUT_MS}`, ...settings].map(
+      ...[...OUR_SETTINGS, `idle_in_transaction_session_timeout=${IDLE_TRANSACTION_TIMEOUT_MS}`, ...settings].map(
         (setting) => `-c ${setting}`,
       ),
     ].join(" "),

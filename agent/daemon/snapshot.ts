@@ -157,7 +157,7 @@ async function readChunk(
   const key = keyColumns(table);
   const start = key.map((_, place) => `$${place + 1}::${table.columns[table.key[place] ?? 0]?.type}`);
   const { rows } = await source.query<(string | null)[]>({
-    text: `select ${table.columns.map(({ name }) => quoted(name)).join(", ")} from ${table.source}
+    text: `select ${table.columns.map(({ name }) => quoted(name)).join(", ")} from ${table.sourceRows}
             ${after ? `where (${key.join(", ")}) > (${start.join(", ")})` : ""}
             order by ${key.join(", ")} limit ${limit}`,
     values: [...(after ?? [])],

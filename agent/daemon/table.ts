@@ -22,6 +22,8 @@ export interface ReplicatedTable {
   readonly oid: number;
   /** Quoted, for SQL. */
   readonly source: string;
+  /** For FROM: without the rows of tables that inherit from it, which the log has under their own name. */
+  readonly sourceRows: string;
   /** Quoted, for SQL. */
   readonly sink: string;
   readonly columns: readonly Column[];
@@ -36,6 +38,9 @@ interface Found {
   readonly replicaIdentities: string;
   readonly columns: readonly (Column & { readonly required: boolean; readonly alwaysIdentity: boolean })[];
   readonly key: readonly string[];
+  readonly keyDeferrable: boolean;
+  /** It, or a partition of it. */
+  readonly unlogged: boolean;
 }
 
 /**
@@ -63,6 +68,7 @@ export async function matchTables(
       name,
       oid: from.oid,
       source: quoted(name.schema, name.table),
+      sourceRows: `${from.kind === "p" ? "" : "only "}${quoted(name.schema, name.table)}`,
       sink: quoted(sinkSchema, name.table),
       columns: from.columns,
       key: from.key.map((column) => from.columns.findIndex(({ name }) => name === column)),
@@ -78,9 +84,15 @@ export async function matchTables(
   return matched;
 }
 
-function unreadable({ kind, key, replicaIdentities }: Found): string | undefined {
+function unreadable({ kind, key, keyDeferrable, columns, replicaIdentities }: Found): string | undefined {
   if (kind !== "r" && kind !== "p") return "is not a table";
   if (key.length === 0) return "has no primary key: rows could not be told apart; add one";
+  const generated = key.find((part) => !columns.some(({ name }) => name === part));
+  if (generated !== undefined) {
+    return `has the generated column ${generated} in its primary key, which PostgreSQL does not publish`;
+  }
+  // It cannot be a replica identity, and two rows may have the same key within a transaction.
+  if (keyDeferrable) return "has a DEFERRABLE primary key: drop that constraint and add it without DEFERRABLE";
   // d: the primary key, f: the whole row. https://www.postgresql.org/docs/current/catalog-pg-class.html
   if (!/^[df]+$/.test(replicaIdentities)) {
     return "does not log its primary key: ALTER TABLE ... REPLICA IDENTITY DEFAULT";
@@ -90,6 +102,9 @@ function unreadable({ kind, key, replicaIdentities }: Found): string | undefined
 
 async function differences(source: Connection, table: ReplicatedTable, from: Found, to: Found): Promise<string[]> {
   const found: string[] = [];
+  if (to.unlogged) {
+    found.push(`the sink's table is UNLOGGED, and a crash would empty it: ALTER TABLE ${table.sink} SET LOGGED`);
+  }
   const spare = to.columns.filter(({ name }) => !from.columns.some((column) => column.name === name));
   for (const wanted of table.columns) {
     const { name, type } = wanted;
@@ -115,13 +130,17 @@ async function differences(source: Connection, table: ReplicatedTable, from: Fou
 
 /** What pgoutput sends of a table: no dropped and no generated columns. */
 async function find(connection: Connection, schema: string, table: string): Promise<Found | undefined> {
-  const relation = await connection.query<{ oid: string; kind: string; identities: string }>(
+  const relation = await connection.query<Record<"oid" | "kind" | "identities" | "unlogged", string>>(
     `select c.oid, c.relkind as kind,
             c.relreplident::text || (
               select coalesce(string_agg(distinct leaf.relreplident::text, ''), '')
                 from pg_partition_tree(c.oid) p join pg_class leaf on leaf.oid = p.relid
                where p.isleaf
-            ) as identities
+            ) as identities,
+            c.relpersistence = 'u' or exists (
+              select from pg_partition_tree(c.oid) p join pg_class leaf on leaf.oid = p.relid
+               where leaf.relpersistence = 'u'
+            ) as unlogged
        from pg_class c join pg_namespace n on n.oid = c.relnamespace
       where n.nspname = $1 and c.relname = $2`,
     [schema, table],
@@ -139,8 +158,8 @@ async function find(connection: Connection, schema: string, table: string): Prom
       order by attnum`,
     [found.oid],
   );
-  const key = await connection.query<{ name: string }>(
-    `select a.attname as name
+  const key = await connection.query<{ name: string; deferrable: string }>(
+    `select a.attname as name, not i.indimmediate as deferrable
        from pg_index i
        cross join unnest(i.indkey::int2[]) with ordinality as k(attnum, place)
        join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
@@ -162,6 +181,8 @@ async function find(connection: Connection, schema: string, table: string): Prom
       alwaysIdentity: row.always === "t",
     })),
     key: key.rows.map(({ name }) => name),
+    keyDeferrable: key.rows.some(({ deferrable }) => deferrable === "t"),
+    unlogged: found.unlogged === "t",
   };
 }
 

@@ -9,6 +9,7 @@ const TABLE: ReplicatedTable = {
   name: { schema: "public", table: "item", label: "item" },
   oid: 1,
   source: "item",
+  sourceRows: "item",
   sink: "item",
   columns: [{ name: "id", type: "integer", typeOid: 23, typeMod: -1, notNull: true }],
   key: [0],

@@ -75,7 +75,7 @@ export async function readRow(
   const names = table.columns.map(({ name }) => quoted(name));
   const matches = keyColumns(table).map((name, place) => `${name} = $${place + 1}`);
   const { rows } = await connection.query<(string | null)[]>({
-    text: `select ${names.join(", ")} from ${table[side]} where ${matches.join(" and ")}`,
+    text: `select ${names.join(", ")} from ${side === "source" ? table.sourceRows : table.sink} where ${matches.join(" and ")}`,
     values: [...key],
     rowMode: "array",
   });
