@@ -1,7 +1,7 @@
 import { type Log, reason } from "../host/log";
 import { type Backoff, fullJitterMs, retry, sleep } from "../host/waiting";
 import type { DaemonConfiguration } from "./configuration";
-import { EXIT, exitStatus, isTransient } from "./failure";
+import { EXIT, exitStatus, FencedError, isTransient } from "./failure";
 import type { Lifecycle } from "./lifecycle";
 import { removeSlot, runSession } from "./session";
 
@@ -53,7 +53,7 @@ export async function runDaemon(configuration: DaemonConfiguration, lifecycle: L
   const deadline = performance.now() + DROP_DEADLINE_MS;
   await retry(() => removeSlot(configuration), {
     backoff: { baseMs: 50, capMs: 500 },
-    retryable: () => performance.now() < deadline,
+    retryable: (error) => !(error instanceof FencedError) && performance.now() < deadline,
   });
   log.info("slot dropped", { slot: configuration.source.slotName });
   return EXIT.asked;

@@ -112,7 +112,7 @@ async function runClaimed(session: Session, stored: StoredPosition): Promise<"do
   let position = stored.lsn;
   if (position === undefined) position = await startAtSlot(session);
   else {
-    requireNoGap(from.slotName, position, await findSlot(session.source, from.slotName));
+    requireNoGap(from.slotName, position, await findSlot(session.source, from.slotName), await walEnd(session.source));
     await enterAddedTables(session);
   }
   lifecycle.confirmedLsn = position;
@@ -288,23 +288,28 @@ async function recordRefusal({ sink }: DaemonConfiguration, claim: Claim, log: L
   }
 }
 
-/** Ends the job for good: the source keeps nothing for it any more, and the sink's rows stay. */
+/**
+ * Ends the job for good: the source keeps nothing for it any more, and the sink's rows stay. The slot goes also where the sink cannot be
+ * reached, but not where another daemon has the job by now.
+ */
 export async function removeSlot(configuration: DaemonConfiguration): Promise<void> {
-  const source = await connect(configuration.source.url);
+  const { slotName } = configuration.source;
+  const open: Connection[] = [];
   try {
-    await dropSlot(source, configuration.source.slotName);
-    const sink = await connect(configuration.sink.url);
-    try {
-      const { claim } = await claimSlot(sink, {
-        slotName: configuration.source.slotName,
-        fence: configuration.fence,
-        sourceSystem: await systemIdentifier(source),
-      });
-      await retire(sink, claim);
-    } finally {
-      abandon(sink);
-    }
+    const source = await connect(configuration.source.url);
+    open.push(source);
+    const claimed = async () => {
+      const sink = await connect(configuration.sink.url);
+      open.push(sink);
+      const sourceSystem = await systemIdentifier(source);
+      return { sink, ...(await claimSlot(sink, { slotName, fence: configuration.fence, sourceSystem })) };
+    };
+    const [outcome] = await Promise.allSettled([claimed()]);
+    if (outcome.status === "rejected" && outcome.reason instanceof FencedError) throw outcome.reason;
+    await dropSlot(source, slotName);
+    if (outcome.status === "rejected") throw outcome.reason;
+    await retire(outcome.value.sink, outcome.value.claim);
   } finally {
-    abandon(source);
+    open.forEach(abandon);
   }
 }

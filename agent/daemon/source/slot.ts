@@ -3,6 +3,10 @@ import { SetupError } from "../failure";
 import { quoted, type TableName } from "../identifier";
 import { formatLsn, type Lsn, parseLsn } from "../lsn";
 
+const COPY_AGAIN =
+  "delete its rows from holdfast.snapshot and then holdfast.replication, " +
+  "empty the sink's tables and copy again with DO_SNAPSHOT=true";
+
 /** Identifies the cluster, whatever its address. https://www.postgresql.org/docs/current/protocol-replication.html */
 export async function systemIdentifier(source: Connection): Promise<string> {
   const { rows } = await source.query<{ id: string }>("select system_identifier as id from pg_control_system()");
@@ -97,8 +101,7 @@ export async function findSlot(source: Connection, name: string): Promise<Slot |
   }
   if (slot.status === "lost" || slot.confirmed === null) {
     throw new SetupError(
-      `slot ${name} has lost its log (see max_slot_wal_keep_size): changes are gone for good. ` +
-        "Stop the job with skip_slot_cleanup=false, empty the sink's tables and copy again with DO_SNAPSHOT=true",
+      `slot ${name} has lost its log (see max_slot_wal_keep_size): changes are gone for good. Drop the slot, ${COPY_AGAIN}`,
     );
   }
   return { confirmedLsn: parseLsn(slot.confirmed ?? "") };
@@ -129,16 +132,18 @@ export async function dropSlot(source: Connection, name: string): Promise<void> 
 }
 
 /**
- * The stored position and the slot must meet without a hole.
+ * The stored position and the slot must meet without a hole, and the source must not be older than the sink.
  *
- * @throws SetupError if changes between them can no longer be read.
+ * @throws SetupError if changes between them can no longer be read, or will be taken for read.
  */
-export function requireNoGap(name: string, position: Lsn, slot: Slot | undefined): void {
-  if (slot && slot.confirmedLsn <= position) return;
-  const from = slot ? `slot ${name} starts at ${formatLsn(slot.confirmedLsn)}` : `slot ${name} is gone from the source`;
+export function requireNoGap(name: string, position: Lsn, slot: Slot | undefined, walEnd: Lsn): void {
+  if (slot && slot.confirmedLsn <= position && position <= walEnd) return;
+  const found = !slot
+    ? `slot ${name} is gone from the source: what lies between is lost to this job`
+    : slot.confirmedLsn > position
+      ? `slot ${name} starts at ${formatLsn(slot.confirmedLsn)}: what lies between is lost to this job`
+      : `the source's log ends at ${formatLsn(walEnd)}: it is older than the sink, as after a restore or a failover that lost the end`;
   throw new SetupError(
-    `the sink holds everything up to ${formatLsn(position)}, but ${from}: what lies between is lost to this job. ` +
-      `Drop the slot if there is one, delete its rows from holdfast.snapshot and then holdfast.replication, ` +
-      `empty the sink's tables and copy again with DO_SNAPSHOT=true`,
+    `the sink holds everything up to ${formatLsn(position)}, but ${found}. Drop the slot if there is one, ${COPY_AGAIN}`,
   );
 }
