@@ -35,6 +35,7 @@ import {
   findSlot,
   requireLogicalWal,
   requireNoGap,
+  requirePrimary,
   systemIdentifier,
 } from "./source/slot";
 import { openStream } from "./source/stream";
@@ -77,6 +78,7 @@ export async function runSession(
   try {
     lifecycle.enter("setup", "Connecting to source");
     const source = await opened(from.url);
+    await requirePrimary(source);
     await requireLogicalWal(source);
     lifecycle.enter("setup", "Connecting to sink");
     const sink = await opened(to.url);

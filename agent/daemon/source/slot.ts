@@ -1,5 +1,5 @@
 import type { Connection } from "../connection";
-import { SetupError } from "../failure";
+import { ConnectionLostError, SetupError } from "../failure";
 import { quoted, type TableName } from "../identifier";
 import { formatLsn, type Lsn, parseLsn } from "../lsn";
 
@@ -11,6 +11,19 @@ const COPY_AGAIN =
 export async function systemIdentifier(source: Connection): Promise<string> {
   const { rows } = await source.query<{ id: string }>("select system_identifier as id from pg_control_system()");
   return rows[0]?.id ?? "";
+}
+
+/**
+ * A standby has neither the slot nor a transaction of its own to tell what is open; after a failover, a name may lead to one for a while.
+ *
+ * @throws ConnectionLostError if the source is one.
+ */
+export async function requirePrimary(source: Connection): Promise<void> {
+  const { rows } = await source.query<{ standby: string }>("select pg_is_in_recovery() as standby");
+  if (rows[0]?.standby !== "t") return;
+  throw new ConnectionLostError(
+    "the source is a standby, which this daemon does not read: let SOURCE_URL lead to the primary",
+  );
 }
 
 /** @throws SetupError if the source does not log what logical decoding needs. */
