@@ -68,10 +68,19 @@ export async function connect(
   return client;
 }
 
+/** Settings of the server that a URL may have as parameters of their own. */
+const TIMEOUTS = ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"];
+
+/** What is counted or sent by the client: a transaction must end as the server says, and the replication stream is a query without an end. */
+const NOT_TAKEN = ["options", "application_name", "query_timeout", "replication", ...TIMEOUTS];
+
 function withoutOptions(url: string): { href: string; options: readonly string[] } {
   const parsed = new URL(url);
-  const options = parsed.searchParams.getAll("options");
-  for (const name of ["options", "application_name"]) parsed.searchParams.delete(name);
+  const timeouts = TIMEOUTS.flatMap((name) =>
+    parsed.searchParams.getAll(name).map((value) => `-c ${name}=${Number.parseInt(value, 10) || 0}`),
+  );
+  const options = [...timeouts, ...parsed.searchParams.getAll("options")];
+  for (const name of NOT_TAKEN) parsed.searchParams.delete(name);
   return { href: parsed.href, options };
 }
 
