@@ -8,6 +8,7 @@ import {
   enterTables,
   forgetTables,
   type IdentityProps,
+  type KnownTable,
   knownTables,
   requireFollowed,
   storeOneName,
@@ -196,7 +197,7 @@ async function enterAddedTables(session: Session): Promise<void> {
   const known = await knownTables(sink, claim);
   const copied = ({ name }: ReplicatedTable) => known.some(({ label, wanted }) => label === storedName(name) && wanted);
   const added = tables.filter((table) => !copied(table));
-  if (enabled) await requireEmpty(session, added);
+  if (enabled) await requireEmpty(session, added, known);
   await transaction(sink, async () => {
     await holdClaim(sink, claim);
     await enterTables(claim, tables, enabled, session.identity);
@@ -204,10 +205,21 @@ async function enterAddedTables(session: Session): Promise<void> {
 }
 
 /** @throws SetupError: a copy into a table that holds rows would replace some and keep others. */
-async function requireEmpty({ sink }: Session, tables: readonly ReplicatedTable[]): Promise<void> {
+async function requireEmpty(
+  { sink, claim }: Session,
+  tables: readonly ReplicatedTable[],
+  followed: readonly KnownTable[] = [],
+): Promise<void> {
   for (const table of tables) {
     const { rowCount } = await sink.query(`select from ${table.sink} limit 1`);
     if (rowCount === 0) continue;
+    const name = storedName(table.name);
+    if (followed.some(({ label }) => label === name)) {
+      throw new SetupError(
+        `DO_SNAPSHOT is true, but the sink's table ${table.sink} holds rows that this job has only followed: to copy it, empty it; to go on as it is: ` +
+          `update holdfast.snapshot set wanted = true where slot_name = '${claim.slotName}' and table_name = '${name}'`,
+      );
+    }
     throw new SetupError(
       `DO_SNAPSHOT is true, but the sink's table ${table.sink} holds rows that this job did not write: empty it, or set DO_SNAPSHOT=false`,
     );

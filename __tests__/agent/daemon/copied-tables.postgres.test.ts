@@ -257,6 +257,32 @@ test("a table that is added without DO_SNAPSHOT is followed from then on, and kn
   await refused(settings, "added: the source's table of this name is another one");
 });
 
+test("a table of a job without copies can be copied anew, and the message says how to leave the others as they are", async () => {
+  const settings = { TABLES: "item,added" };
+  await ended(await pair.start(settings));
+  const daemon = await pair.start(settings);
+  await pair.source.query("insert into item values (2); insert into added values (2)");
+  await eventually("the rows", async () => {
+    expect([await pair.rows("sink", "item"), await pair.rows("sink", "added")]).toEqual([["(2)"], ["(2)"]]);
+  });
+  await ended(daemon);
+  await pair.source.query(SWAP);
+  await refused(settings, "item: the source's table of this name is another one");
+  await copyAnew("item");
+
+  const next = pair.launch(BOTH);
+  expect(await next.ended).toBe(78);
+  const failure = JSON.parse(next.lines.find((line) => line.includes('"cannot go on"')) ?? "{}").reason;
+  expect(failure).toContain('the sink\'s table "public"."added" holds rows that this job has only followed');
+  expect(failure).not.toContain("DO_SNAPSHOT=false");
+  await pair.sink.query(/update holdfast.*/.exec(failure)?.[0] ?? "");
+
+  await ended(await pair.start(BOTH));
+  await pair.start(settings);
+  await pair.equal("item");
+  expect(await pair.rows("sink", "added")).toEqual(["(2)"]);
+});
+
 test("a table that has another name for a while loses nothing of that time", async () => {
   await ended(await pair.start(BOTH));
   await pair.source.query("alter table item rename to away; insert into away values (2)");
