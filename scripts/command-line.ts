@@ -7,7 +7,7 @@ const READER_GONE = 128 + 13;
 
 /** Runs what the command line says; a mistake in it is told with the command that shows what may be written, and ends with {@link USAGE}. */
 export async function parse(program: Command): Promise<void> {
-  endWithReader();
+  endWithOutput();
   for (const command of commandsOf(program)) {
     command.exitOverride().showHelpAfterError(`  next: ${pathOf(command)} --help`);
   }
@@ -45,13 +45,23 @@ function pathOf(command: Command): string {
   return parent === null ? command.name() : `${pathOf(parent)} ${command.name()}`;
 }
 
-/** Whose reader has gone, as in `… | head -1`, ends without a word; work under way is asked to end in order, as by SIGTERM. */
-function endWithReader(): void {
-  let isGone = false;
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    if (isGone) return;
-    isGone = true;
-    if (!process.emit("SIGTERM", "SIGTERM")) process.exit(READER_GONE);
+/**
+ * A program whose output goes nowhere ends: without a word where its reader has gone, as in `… | head -1`, else with what went wrong, as on a
+ * full disk. Work under way is asked to end in order, as by SIGTERM. What is said beside the output may be lost.
+ */
+function endWithOutput(): void {
+  let isLost = false;
+  process.stdout.on("error", ({ code, message }: NodeJS.ErrnoException) => {
+    if (isLost) return;
+    isLost = true;
+    const isReaderGone = code === "EPIPE";
+    if (!isReaderGone) {
+      console.error(`error: cannot write to standard output: ${message.replace(/, write$/, "")}`);
+      process.once("exit", () => {
+        process.exitCode = 1;
+      });
+    }
+    if (!process.emit("SIGTERM", "SIGTERM")) process.exit(isReaderGone ? READER_GONE : 1);
   });
+  process.stderr.on("error", () => undefined);
 }
