@@ -44,19 +44,22 @@ ${deployments.length === 0 ? html`<p>There is no deployment yet: <code>holdfast 
 
 /** What a tab shows: the worst first. */
 function title(deployments: readonly DeploymentStatus[]): string {
-  const bad = sum(deployments.flatMap(({ jobs }) => jobs.states.map((state) => state.bad)));
+  const bad = sum(deployments.map(({ jobs }) => inTrouble(jobs)));
   return bad === 0 ? "Holdfast" : `${bad} in trouble – Holdfast`;
 }
+
+const inTrouble = ({ states }: JobSurvey): number => sum(states.map(({ bad }) => bad));
 
 function deploymentSection({ name, workers, jobs }: DeploymentStatus): Html {
   const id = `deployment-${name}`;
   const all = sum(jobs.states.map((state) => state.count));
+  const bad = inTrouble(jobs);
   return html`
 <section aria-labelledby="${id}">
 <h2 id="${id}">${name}</h2>
-<p id="${id}-summary" data-live>${summary(workers, jobs, all)}</p>
-${table(id, "Jobs", ["Job", "State", "Phase", "Worker", "From", "To", "Lag", "Changes/s", "Failures"], jobs.shown.map(jobRow), all)}
-${table(id, "Workers", ["Worker", "State", "Pool", "Jobs", "Slots", "Agent"], workers.shown.map(workerRow), workers.count)}
+<p id="${id}-summary" data-live>${bad > 0 ? html`<strong class="bad">${bad} in trouble</strong> – ` : ""}${summary(workers, jobs, all)}</p>
+${table(id, "Jobs", ["Job", "State", "Phase", "Lag", "Changes/s", "Failures", "Worker", "From", "To"], jobs.shown.map(jobRow), all)}
+${table(id, "Workers", ["Worker", "State", "Jobs", "Slots", "Pool", "Agent"], workers.shown.map(workerRow), workers.count)}
 </section>`;
 }
 
@@ -72,6 +75,23 @@ const sum = (amounts: readonly number[]): number => amounts.reduce((all, amount)
 const NUMBERS = new Set(["Lag", "Changes/s", "Failures", "Jobs", "Slots"]);
 
 const count = (amount: number, noun: string): string => `${amount} ${noun}${amount === 1 ? "" : "s"}`;
+
+/** How many of each make one of the next, and from how many on the next says as much in fewer digits. */
+const UNITS = [
+  { unit: "s", inNext: 60, most: 120 },
+  { unit: "min", inNext: 60, most: 120 },
+  { unit: "h", inNext: 24, most: 48 },
+] as const;
+
+/** @param digits of seconds, after the point */
+function duration(ms: number, digits: number): string {
+  let amount = ms / 1_000;
+  for (const { unit, inNext, most } of UNITS) {
+    if (amount < most) return `${unit === "s" ? amount.toFixed(digits) : Math.floor(amount)} ${unit}`;
+    amount /= inNext;
+  }
+  return `${Math.floor(amount)} d`;
+}
 
 /** @param all how many rows there are, of which the most urgent are shown */
 function table(section: string, caption: string, head: readonly string[], rows: readonly Html[], all: number): Html {
@@ -95,10 +115,12 @@ function jobRow(job: JobStatus): Html {
   const detail = job.lastError !== null && job.level !== "good" ? html`<small>${job.lastError}</small>` : "";
   return html`<tr>
 <th scope="row">${job.name}</th><td class="${job.level}">${jobCondition(job)}${detail}</td><td>${job.phase ?? ""}</td>
-<td>${job.workerId ?? ""}</td><td>${job.source}</td><td>${job.sink}</td>
-<td class="number">${figures ? `${(figures.lagMs / 1_000).toFixed(1)} s` : ""}</td>
-<td class="number">${figures ? figures.eventsPerSecond.toFixed(0) : ""}</td><td class="number">${job.failures}</td></tr>`;
+<td class="number">${figures ? duration(figures.lagMs, 1) : ""}</td>
+<td class="number">${figures ? RATE.format(figures.eventsPerSecond) : ""}</td><td class="number">${job.failures}</td>
+<td>${job.workerId ?? ""}</td><td>${job.source}</td><td>${job.sink}</td></tr>`;
 }
+
+const RATE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
 /** In words, as a colour alone would tell some people nothing. */
 function jobCondition({ state, desired, isHeld, gapAfter, failures }: JobStatus): string {
@@ -112,11 +134,11 @@ function jobCondition({ state, desired, isHeld, gapAfter, failures }: JobStatus)
 
 function workerRow(worker: WorkerStatus): Html {
   return html`<tr>
-<th scope="row">${worker.workerId}</th><td class="${worker.level}">${workerCondition(worker)}</td><td>${worker.pool}</td>
-<td class="number">${worker.jobs}</td><td class="number">${worker.slots}</td><td>${worker.agentVersion}</td></tr>`;
+<th scope="row">${worker.workerId}</th><td class="${worker.level}">${workerCondition(worker)}</td>
+<td class="number">${worker.jobs}</td><td class="number">${worker.slots}</td><td>${worker.pool}</td><td>${worker.agentVersion}</td></tr>`;
 }
 
 function workerCondition({ silentMs, draining, jobs }: WorkerStatus): string {
-  if (silentMs > 0) return `silent for ${Math.round(silentMs / 1_000)} s${jobs > 0 ? "" : ", holds no job"}`;
+  if (silentMs > 0) return `silent for ${duration(silentMs, 0)}${jobs > 0 ? "" : ", holds no job"}`;
   return draining ? "draining" : "healthy";
 }

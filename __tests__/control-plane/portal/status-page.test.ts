@@ -77,6 +77,38 @@ it("says in words what is the matter with a job", () => {
   expect(said({ state: "failed", isHeld: false, failures: 2, gapAfter: "0/5" })).toBe("failed");
 });
 
+it("says above its tables how many of a deployment's jobs are in trouble, where any is", () => {
+  const [template] = fc.sample(job, { numRuns: 1, seed: 1 }) as [JobStatus];
+  const summaryOf = (level: JobStatus["level"]) =>
+    /<p id="deployment-shop-summary" data-live>(.*?)<\/p>/.exec(pageOf({ ...template, level, state: "running" }))?.[1];
+
+  expect(summaryOf("bad")).toBe(
+    '<strong class="bad">1 in trouble</strong> – 1 job (1 running), 0 workers with 0 slots',
+  );
+  expect(summaryOf("warn")).toBe("1 job (1 running), 0 workers with 0 slots");
+});
+
+it.each([
+  [0, "0.0 s"],
+  [119_900, "119.9 s"],
+  [120_000, "2 min"],
+  [7_199_000, "119 min"],
+  [7_384_000, "2 h"],
+  [47 * 3_600_000, "47 h"],
+  [100 * 3_600_000, "4 d"],
+])("tells a lag of %i ms in the unit that says most: %s", (lagMs, told) => {
+  const [template] = fc.sample(job, { numRuns: 1, seed: 1 }) as [JobStatus];
+
+  const page = pageOf({
+    ...template,
+    state: "running",
+    metrics: { lagMs, eventsPerSecond: 12_345.6 },
+    metricsAgeMs: 1_000,
+  });
+
+  expect(page).toContain(`<td class="number">${told}</td>\n<td class="number">12,346</td>`);
+});
+
 it("says in words what is the matter with a worker, counts all of them, and how many are left out", () => {
   const [template] = fc.sample(worker, { numRuns: 1, seed: 1 }) as [WorkerStatus];
   const well = { ...template, level: "good", draining: false, silentMs: 0, jobs: 1 } as const;
