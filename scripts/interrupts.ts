@@ -4,6 +4,9 @@
  */
 const ECHOES_MS = 1_000;
 
+/** Ctrl-C, whoever ends programs in order, and a terminal that is closed. */
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
 /** What interrupts ask of a program at work: the first to end in order; one that is no echo of the first, to end at once. */
 export class Interrupts {
   private readonly inOrder = new AbortController();
@@ -31,5 +34,16 @@ export class Interrupts {
     } else if (this.now() - this.firstAtMs >= ECHOES_MS) {
       this.atOnce.abort();
     }
+  }
+
+  /** Hears what asks this process to end, from now on. */
+  listen(heard: () => void = () => undefined): this {
+    for (const signal of SIGNALS) {
+      process.on(signal, () => {
+        this.hear();
+        heard();
+      });
+    }
+    return this;
   }
 }

@@ -124,12 +124,7 @@ function parseWhole(text: string): number {
 
 async function run(options: Options): Promise<void> {
   const interrupts = new Interrupts();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.on(signal, () => {
-      interrupts.hear();
-      if (interrupts.second.aborted) process.exit(130);
-    });
-  }
+  interrupts.listen(() => interrupts.second.aborted && process.exit(130));
   try {
     await start(options, interrupts);
   } catch (error) {

@@ -24,6 +24,21 @@ test("an interrupt a second after the first ends it at once, whatever came betwe
   expect(heardAt(5_000, 5_300, 5_600, 5_900, 6_200)).toEqual({ first: true, second: true });
 });
 
+test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
+  "%s asks to end in order: the last comes when a terminal is closed",
+  (signal) => {
+    const listened = jest.spyOn(process, "on").mockReturnThis();
+    const interrupts = new Interrupts().listen();
+    const listeners = listened.mock.calls.filter(([event]) => event === signal).map(([, listener]) => listener);
+    listened.mockRestore();
+    expect(interrupts.first.aborted).toBe(false);
+
+    for (const listener of listeners) listener(signal);
+
+    expect(interrupts.first.aborted).toBe(true);
+  },
+);
+
 test("no command of package.json stands behind tsx's own process, which kills what takes its time to end", () => {
   expect(Object.values(scripts).filter((command) => /(?<!node --import )\btsx /.test(command))).toEqual([]);
 });

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { examples, parse } from "../command-line";
+import { Interrupts } from "../interrupts";
 import { reportText } from "./report";
 import { runChaos } from "./run";
 
@@ -58,9 +59,7 @@ void parse(program);
 async function run(options: Options): Promise<void> {
   const seed = options.seed ?? Math.floor(Math.random() * 1e9);
   const say = (line: string) => void (options.json ? process.stderr : process.stdout).write(`${line}\n`);
-  const interrupted = new AbortController();
-  process.once("SIGINT", () => interrupted.abort());
-  process.once("SIGTERM", () => interrupted.abort());
+  const interrupted = new Interrupts().listen().first;
   const directory = mkdtempSync(join(tmpdir(), "holdfast-chaos-"));
   // PostgreSQL's own user has to pass; each secret in it is closed by itself.
   chmodSync(directory, 0o711);
@@ -72,13 +71,13 @@ async function run(options: Options): Promise<void> {
       end: options.faults === undefined ? { afterMs: options.minutes * 60_000 } : { afterFaults: options.faults },
       directory,
       say,
-      interrupted: interrupted.signal,
+      interrupted,
     });
     const isGood = report.violations.length === 0;
     const told = isGood && !options.keep ? report : { ...report, logs: directory };
     process.stdout.write(options.json ? `${JSON.stringify(told, null, 2)}\n` : `${reportText(told)}\n`);
     if (isGood && !options.keep) rmSync(directory, { recursive: true });
-    process.exitCode = isGood ? EXIT.good : interrupted.signal.aborted ? EXIT.interrupted : EXIT.broken;
+    process.exitCode = isGood ? EXIT.good : interrupted.aborted ? EXIT.interrupted : EXIT.broken;
   } catch (error) {
     const { message, cause } = error as Error;
     process.stderr.write(

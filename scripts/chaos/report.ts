@@ -21,6 +21,8 @@ export interface ChaosReport {
   readonly fencing: Omit<FencingResult, "violations">;
   /** Every broken promise; empty when the run is good. */
   readonly violations: readonly string[];
+  /** Whether it was given up before all could be as promised. */
+  readonly interrupted: boolean;
   /** Where the logs of all parts are; undefined when they are deleted. */
   readonly logs?: string;
 }
@@ -47,7 +49,9 @@ export function reportText(report: ChaosReport): string {
     ...(violations.length === 0
       ? ["result: every sink equals its source, no job ran twice, every job is accounted for"]
       : [
-          `result: ${violations.length} BROKEN PROMISES`,
+          report.interrupted
+            ? "result: interrupted before it was known; what was not as promised by then:"
+            : `result: ${violations.length} BROKEN PROMISE${violations.length === 1 ? "" : "S"}`,
           ...violations.map((violation) => `  - ${violation}`),
           `  repeat it: npm run chaos -- --seed ${seed}`,
         ]),

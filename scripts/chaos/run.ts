@@ -54,6 +54,7 @@ export async function runChaos(props: RunProps): Promise<ChaosReport> {
       faults,
       transactions: writers.committed,
       elapsedMs: performance.now() - startedAt,
+      interrupted: interrupted.aborted,
     };
   } finally {
     await writers.stop();

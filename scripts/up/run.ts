@@ -1,6 +1,7 @@
 /** A fleet from its start to its end, as a person or a script sees it. */
 import { relative } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { shellWord } from "../shell-word";
 import { type Fleet, startFleet } from "./fleet";
 import type { Screen } from "./screen";
 import { isEqual } from "./shop";
@@ -44,14 +45,29 @@ export async function runFleet(props: RunProps): Promise<RunOutcome> {
   const { stateFolder, ordersPerSecond, screen, interrupted, abandoned } = props;
   const startedAt = performance.now();
   screen.say("… starting the local fleet: PostgreSQL, control plane, two workers");
-  const fleet = await startFleet({ stateFolder, ordersPerSecond, say: screen.say.bind(screen), abandoned });
+  let does = "the fleet is stopped once it has started";
+  const tell = () => {
+    screen.settle();
+    screen.say(`stopping; ${does} (Ctrl-C again, after a second, ends everything at once)`);
+  };
+  if (interrupted.aborted) tell();
+  else interrupted.addEventListener("abort", tell, { once: true });
   try {
-    screen.say(introduction(fleet, stateFolder));
-    return await watch(fleet, props, startedAt);
+    const fleet = await startFleet({ stateFolder, ordersPerSecond, say: screen.say.bind(screen), abandoned }).catch(
+      (error: Error) => {
+        throw new Error(`the local fleet in ${stateFolder} did not start: ${error.message}`, { cause: error });
+      },
+    );
+    does = "jobs are given back";
+    try {
+      if (!interrupted.aborted) screen.say(introduction(fleet, stateFolder));
+      return await watch(fleet, props, startedAt);
+    } finally {
+      screen.settle();
+      await fleet.stop();
+    }
   } finally {
-    if (interrupted.aborted)
-      screen.say("stopping; jobs are given back (Ctrl-C again, after a second, ends everything at once)");
-    await fleet.stop();
+    interrupted.removeEventListener("abort", tell);
   }
 }
 
@@ -72,7 +88,7 @@ async function watch(fleet: Fleet, props: RunProps, startedAt: number): Promise<
   let firstRowMs: number | null = null;
   for (;;) {
     const view = await look();
-    screen.show(view);
+    if (!interrupted.aborted) screen.show(view);
     const { rowsIn, rowsOut } = view.progress;
     if (firstRowMs === null && rowsOut > before) {
       firstRowMs = performance.now() - startedAt;
@@ -106,7 +122,7 @@ function introduction({ url, operatorTokenFile }: Fleet, stateFolder: string): s
   return [
     `local fleet: ${url}, its status page`,
     `  state: ${relative(process.cwd(), stateFolder) || stateFolder}; the next start goes on from it, delete it to begin anew`,
-    "  try:   export " + `HOLDFAST_URL=${url} HOLDFAST_TOKEN_FILE=${operatorTokenFile}`,
+    `  try:   export HOLDFAST_URL=${url} HOLDFAST_TOKEN_FILE=${shellWord(operatorTokenFile)}`,
     "         npm run --silent holdfast -- job list",
     "         npm run --silent holdfast -- worker drain local-1",
     "  Ctrl-C stops it",

@@ -17,6 +17,8 @@ export interface Screen {
   show(view: FleetView): void;
   /** A line that stays. */
   say(text: string): void;
+  /** What was shown is the last of its kind: it stays, and what is said comes below it. */
+  settle(): void;
 }
 
 /** Without a terminal a line is written when the job's state changes, and this often. */
@@ -38,6 +40,10 @@ class RedrawnTable implements Screen {
 
   say(text: string): void {
     this.redraw(this.drawn, `${text}\n`);
+  }
+
+  settle(): void {
+    this.drawn = [];
   }
 
   private redraw(lines: readonly string[], before: string): void {
@@ -73,6 +79,8 @@ class PlainLines implements Screen {
   say(text: string): void {
     this.stream.write(`${text}\n`);
   }
+
+  settle(): void {}
 }
 
 function tables({ workers, job, progress }: FleetView): string {

@@ -38,9 +38,7 @@ export class StateFolder {
    */
   static async open(path: string): Promise<StateFolder> {
     const folder = resolve(path);
-    mkdirSync(folder, { recursive: true });
-    // The server's user has to pass, and nobody needs to look; each secret is closed by itself.
-    chmodSync(folder, 0o711);
+    makeFolder(folder);
     const before = readJson(join(folder, "processes.json"), Processes);
     if (before && isAlive(before.fleet)) {
       throw new Error(
@@ -98,6 +96,16 @@ export class StateFolder {
 
   private writeProcesses(): void {
     writeFileSync(this.file("processes.json"), JSON.stringify(this.processes));
+  }
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+    // The server's user has to pass, and nobody needs to look; each secret is closed by itself.
+    chmodSync(folder, 0o711);
+  } catch (error) {
+    throw new Error(`it cannot be a folder there: ${(error as Error).message}; choose another place with --state`);
   }
 }
 

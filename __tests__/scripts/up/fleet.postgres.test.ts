@@ -91,3 +91,21 @@ it(
   },
   4 * PATIENCE_MS,
 );
+
+it(
+  "says at once that a fleet which is interrupted while it starts will be stopped, and does not say how to use it",
+  async () => {
+    chmodSync(scratch.path, 0o711);
+    const folder = join(scratch.path, "state");
+    const fleet = runFleet(folder);
+    await fleet.says(/starting the local fleet/);
+
+    fleet.process.kill("SIGINT");
+    await fleet.says(/stopping; the fleet is stopped once it has started/);
+
+    expect(await fleet.ended).toBe(0);
+    expect(fleet.text()).not.toMatch(/export HOLDFAST_URL|Ctrl-C stops it/);
+    expect(existsSync(join(folder, "postgres", "data", "postmaster.pid"))).toBe(false);
+  },
+  2 * PATIENCE_MS,
+);

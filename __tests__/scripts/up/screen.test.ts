@@ -29,6 +29,16 @@ it("draws workers and job as tables on a terminal, over the ones before", () => 
   expect(text.split("\u001b[7A\u001b[J")).toHaveLength(3);
 });
 
+it("leaves the last tables on a terminal above what is said once they tell of the past", () => {
+  const text = written(true, (tables) => {
+    tables.show(VIEW);
+    tables.settle();
+    tables.say("stopped");
+  });
+
+  expect(text).toMatch(/0\.3 s\nstopped\n$/);
+});
+
 it("writes a line elsewhere when the job's state changes, and now and then", () => {
   let nowMs = 0;
   const text = written(

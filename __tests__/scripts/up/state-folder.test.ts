@@ -51,3 +51,12 @@ test("ports are kept from one fleet to the next, but for one that another progra
   await once(taker, "close");
   expect(await state.ports()).toEqual(second);
 });
+
+test("a place where no folder can be is told with what to do", async () => {
+  const file = join(scratch.path, "file");
+  writeFileSync(file, "");
+
+  await expect(StateFolder.open(file)).rejects.toThrow(
+    /^it cannot be a folder there: EEXIST.*; choose another place with --state$/,
+  );
+});
