@@ -87,7 +87,7 @@ export function deploymentAction(
 }
 
 function connect(flags: OperatorFlags, environment: OperatorSurroundings["environment"]): ControlPlaneApi {
-  const url = (flags.url ?? environment["HOLDFAST_URL"] ?? DEFAULT_URL).replace(/\/+$/, "");
+  const url = (flags.url ?? (environment["HOLDFAST_URL"] || DEFAULT_URL)).replace(/\/+$/, "");
   if (!/^https?:\/\/[^/@]+$/.test(url)) {
     throw new OperatorError("URL_INVALID", `${url} is not the address of a control plane`, {
       next: "write --url https://host or http://host:port, without a path and without credentials",
@@ -97,7 +97,7 @@ function connect(flags: OperatorFlags, environment: OperatorSurroundings["enviro
     what: "the operator's token",
     variable: "HOLDFAST_TOKEN",
     environment,
-    file: flags.tokenFile ?? environment["HOLDFAST_TOKEN_FILE"],
+    file: flags.tokenFile ?? (environment["HOLDFAST_TOKEN_FILE"] || undefined),
     option: "--token-file",
   });
   if (!/^hfo_[\w-]{8,}$/.test(token)) {
@@ -110,7 +110,7 @@ function connect(flags: OperatorFlags, environment: OperatorSurroundings["enviro
 
 async function chosenDeployment({ api, flags, environment }: OperatorContext): Promise<Listed> {
   const all = await listNamed(api, "/api/v1/deployments", Listed);
-  const wanted = flags.deployment ?? environment["HOLDFAST_DEPLOYMENT"];
+  const wanted = flags.deployment ?? (environment["HOLDFAST_DEPLOYMENT"] || undefined);
   if (wanted !== undefined) return oneOf(all, "deployment", wanted, "holdfast deployment list");
   const [only, another] = all;
   if (!only) {

@@ -62,7 +62,7 @@ export function jobCommand(surroundings: OperatorSurroundings): Command {
       .argument("<name>", "its name in the deployment")
       .requiredOption("--source <datasource>", "name or id of the datasource to read")
       .requiredOption("--sink <datasource>", "name or id of the datasource to write")
-      .requiredOption("--tables <list>", "tables, separated by commas", parseList)
+      .requiredOption("--tables <list>", "tables, separated by commas", parseTables)
       .option("--no-snapshot", "do not copy the tables' present rows first")
       .option("--no-run", "create it at rest; holdfast job run starts it")
       .option("--pool <pool>", "the pool of workers that may run it", "default")
@@ -201,11 +201,13 @@ async function found({ api, args: [wanted = ""] }: OperatorContext, base: string
   return oneOf(await listNamed(api, `${base}/jobs`, Job), "job", wanted, "holdfast job list");
 }
 
-function parseList(text: string): string[] {
-  return text
+function parseTables(text: string): string[] {
+  const tables = text
     .split(",")
     .map((item) => item.trim())
     .filter((item) => item !== "");
+  if (tables.length === 0) throw new InvalidArgumentError("name one table at least");
+  return tables;
 }
 
 function parseWhole(text: string): number {
