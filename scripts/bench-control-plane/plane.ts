@@ -12,6 +12,7 @@ import { issueToken } from "../../control-plane/store/tokens";
 import { usageOf } from "../bench-fleet/usage";
 import { type ControlPlaneTiming, controlPlaneProgram } from "../chaos/control-plane-program";
 import { type ServerProcess, startServerProcess } from "../chaos/server-process";
+import { untilEnded } from "../operator/until-ended";
 import { fieldsFromState } from "../proc-stat";
 
 /** Under which everything is sealed. */
@@ -37,7 +38,13 @@ export interface BenchStore {
 export async function startStore(): Promise<BenchStore> {
   const directory = makeFolder();
   const cluster = join(directory, "postgres");
-  const server = await startPrivateCluster({ directory: cluster, settings: { max_connections: "100" } });
+  const abandoned = new AbortController();
+  const removeFolder = untilEnded(() => {
+    abandoned.abort();
+    rmSync(directory, { recursive: true, force: true, maxRetries: 10 });
+  });
+  const settings = { max_connections: "100" };
+  const server = await startPrivateCluster({ directory: cluster, settings, abandoned: abandoned.signal });
   const pool = openDatabase(server.url, 24);
   await migrate(pool);
   const deploymentId = await createDeployment(pool, "bench", "bench");
@@ -61,7 +68,7 @@ export async function startStore(): Promise<BenchStore> {
     stop: async () => {
       if (!pool.ending) await pool.end();
       await server.stop();
-      rmSync(directory, { recursive: true });
+      removeFolder();
     },
   };
 }

@@ -6,6 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Command } from "commander";
 import { examples, parse } from "../command-line";
 import { run } from "../emulator/child";
+import { untilEnded } from "../operator/until-ended";
 import { startFleet } from "./fleet";
 
 const BROWSERS = ["chromium", "chromium-browser", "google-chrome"];
@@ -15,8 +16,20 @@ const FIGURES_MS = 75_000;
 async function main(picture: string): Promise<void> {
   const scratch = mkdtempSync(join(tmpdir(), "holdfast-screenshot-"));
   chmodSync(scratch, 0o711);
-  const fleet = await startFleet({ stateFolder: join(scratch, "state"), ordersPerSecond: 100, say: console.error });
+  const ended = new AbortController();
+  const removeScratch = untilEnded(() => {
+    ended.abort();
+    rmSync(scratch, { recursive: true, force: true, maxRetries: 10 });
+  });
+  const abandoned = ended.signal;
+  const fleet = await startFleet({
+    stateFolder: join(scratch, "state"),
+    ordersPerSecond: 100,
+    say: console.error,
+    abandoned,
+  });
   try {
+    console.error(`waiting ${FIGURES_MS / 1_000} s until figures have come`);
     await pause(FIGURES_MS);
     for (const browser of BROWSERS) {
       const args = ["--headless", "--hide-scrollbars", "--window-size=1100,520", `--screenshot=${resolve(picture)}`];
@@ -27,7 +40,7 @@ async function main(picture: string): Promise<void> {
     throw new Error(`no picture was taken: install one of ${BROWSERS.join(", ")}`);
   } finally {
     await fleet.stop();
-    rmSync(scratch, { recursive: true });
+    removeScratch();
   }
 }
 
