@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { examples, fail, parse } from "../scripts/command-line";
 import { readDatabaseUrl } from "./api/config";
 import { copyStore } from "./store/copy-store";
-import { databaseUrl, startPrivateCluster } from "./store/private-cluster";
+import { databaseUrl, type PrivateCluster, startPrivateCluster } from "./store/private-cluster";
 
 const DONE =
   "Start the control plane with the new DATABASE_URL and the same HOLDFAST_KEYRING; workers come back by themselves.";
@@ -33,7 +33,7 @@ ${examples(
 
 async function run({ cluster, database }: Options): Promise<void> {
   const into = readDatabaseUrl(process.env, "HOLDFAST_TARGET_DATABASE_URL");
-  const running = cluster === undefined ? undefined : await startPrivateCluster({ directory: cluster });
+  const running = cluster === undefined ? undefined : await startCluster(cluster);
   try {
     const from = running ? databaseUrl(running.url, database) : readDatabaseUrl(process.env, "DATABASE_URL");
     for (const { table, rows, checksum } of await copyStore(from, into)) {
@@ -43,6 +43,20 @@ async function run({ cluster, database }: Options): Promise<void> {
   } finally {
     await running?.stop();
   }
+}
+
+/** Ended at once by what interrupts the copy: it would outlive it. */
+async function startCluster(directory: string): Promise<PrivateCluster> {
+  const interrupted = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => {
+      interrupted.abort();
+      process.exit(130);
+    });
+  }
+  // A server that has a job's slot, as a local fleet's has, does not start without.
+  const settings = { wal_level: "logical" };
+  return await startPrivateCluster({ directory, settings, abandoned: interrupted.signal });
 }
 
 void parse(program);
