@@ -107,11 +107,23 @@ export async function startCopy(
   { url, directory }: Pick<BenchStore, "url" | "directory">,
   { port = 0, keyring = KEYRING, timing = TIMING }: CopyProps = {},
 ): Promise<ServerProcess> {
-  return await startServerProcess({
+  const server = await startServerProcess({
     name: "the control plane",
     ...controlPlaneProgram({ databaseUrl: url, keyring, port, timing }),
     logFile: join(directory, "control-plane.log"),
   });
+  let hasEnded = false;
+  const kill = untilEnded(() => {
+    if (!hasEnded) process.kill(server.pid, "SIGKILL");
+  });
+  return {
+    ...server,
+    stop: async () => {
+      await server.stop();
+      hasEnded = true;
+      kill();
+    },
+  };
 }
 
 /** Open sessions with valid leases, as after so many registrations; gives their tokens. */

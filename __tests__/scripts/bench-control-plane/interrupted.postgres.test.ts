@@ -15,16 +15,21 @@ function isAlive(pid: number): boolean {
   }
 }
 
-test("a bench that is interrupted leaves no server and no folder", async () => {
-  const source = `require(${PLANE}).startStore().then((store) => console.log(store.directory));`;
+test("a bench that is interrupted leaves no control plane, no PostgreSQL and no folder", async () => {
+  const source = `
+    const { startCopy, startStore } = require(${PLANE});
+    startStore().then(async (store) => {
+      const { pid } = await startCopy(store);
+      console.log(JSON.stringify({ folder: store.directory, pid }));
+    });`;
   const bench = spawn(process.execPath, ["--import", "tsx", "-e", source], { stdio: ["ignore", "pipe", "inherit"] });
   const ended = once(bench, "exit");
-  const folder = String((await once(bench.stdout, "data"))[0]).trim();
-  const pid = Number(readFileSync(join(folder, "postgres", "data", "postmaster.pid"), "utf8").split("\n")[0]);
+  const { folder, pid } = JSON.parse(String((await once(bench.stdout, "data"))[0]));
+  const server = Number(readFileSync(join(folder, "postgres", "data", "postmaster.pid"), "utf8").split("\n")[0]);
 
   bench.kill("SIGINT");
 
   expect(await ended).toEqual([null, "SIGINT"]);
   expect(existsSync(folder)).toBe(false);
-  await eventually(async () => (isAlive(pid) ? undefined : true));
+  await eventually(async () => ([pid, server].some(isAlive) ? undefined : true));
 }, 120_000);
