@@ -18,11 +18,14 @@ export function facts(entries: Readonly<Record<string, unknown>>): string {
   return shown.map(([name, value]) => `${`${name}:`.padEnd(width)} ${shownAs(value)}`).join("\n");
 }
 
+/** A value in a line, without what there is none of; figures to the hundredth. */
 export function shownAs(value: unknown): string {
   if (value === null || value === undefined) return "";
   if (Array.isArray(value)) return value.map(shownAs).join(", ");
+  if (typeof value === "number") return String(Math.round(value * 100) / 100);
   if (typeof value !== "object") return String(value);
   return Object.entries(value)
+    .filter(([, inner]) => inner === "" || shownAs(inner) !== "")
     .map(([key, inner]) => `${key}=${shownAs(inner)}`)
     .join(", ");
 }

@@ -50,7 +50,8 @@ export function workerCommand(surroundings: OperatorSurroundings): Command {
     surroundings,
     async (context, base) => {
       const worker = await found(context, base);
-      context.print(worker, facts(worker));
+      const { id: _, name: __, ...told } = worker;
+      context.print(worker, facts(told));
     },
   );
 
