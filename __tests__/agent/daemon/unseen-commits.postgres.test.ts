@@ -1,3 +1,4 @@
+import { Client } from "pg";
 import { eventually } from "./eventually";
 import { usePair } from "./pair";
 
@@ -8,25 +9,44 @@ const serverSetting = async (statement: string) => {
   await pair.sink.query("select pg_reload_conf()");
 };
 
+/** Sessions whose commits wait for a standby. */
+async function waiting(): Promise<number> {
+  const { rowCount } = await pair.sink.query("select from pg_stat_activity where wait_event = 'SyncRep'");
+  return rowCount ?? 0;
+}
+
+/** Commits until one waits: the server asks commits to only some time after it was told. */
+async function commitUntilOneWaits(client: Client, isOver: () => boolean): Promise<void> {
+  await client.query("set synchronous_commit = on");
+  while (!isOver()) await client.query("select pg_logical_emit_message(true, 'probe', '')");
+}
+
 /** While `work` runs, a change is in the log that no session sees yet: it waits for a standby that there is not. */
 async function whileUnseen(sql: string, work: () => Promise<void>): Promise<void> {
+  const probe = new Client({ connectionString: pair.environment["SOURCE_URL"] });
+  await probe.connect();
   await serverSetting("alter system set synchronous_commit = local");
   await serverSetting("alter system set synchronous_standby_names = 'nobody'");
-  const { rows } = await pair.sink.query("select pg_current_wal_lsn() as lsn");
-  const committed = pair.source.query(`set synchronous_commit = on; ${sql}`);
+  let isOver = false;
+  const probed = commitUntilOneWaits(probe, () => isOver);
+  let committed: Promise<unknown> | undefined;
   try {
+    await eventually("commits wait", async () => expect(await waiting()).toBe(1));
+    const { rows } = await pair.sink.query("select pg_current_wal_lsn() as lsn");
+    committed = pair.source.query(`set synchronous_commit = on; ${sql}`);
     await eventually("the server has sent it", async () => {
-      const { rowCount } = await pair.sink.query(
-        `select from pg_stat_activity a, pg_stat_replication r
-          where a.wait_event = 'SyncRep' and r.application_name = 'holdfast-daemon' and r.sent_lsn > $1`,
+      const sent = await pair.sink.query(
+        "select from pg_stat_replication where application_name = 'holdfast-daemon' and sent_lsn > $1",
         [rows[0].lsn],
       );
-      expect(rowCount).toBe(1);
+      expect([await waiting(), sent.rowCount]).toEqual([2, 1]);
     });
     await work();
   } finally {
+    isOver = true;
     await serverSetting("alter system reset synchronous_standby_names");
-    await committed;
+    await Promise.all([probed, committed]);
+    await probe.end();
   }
 }
 
