@@ -1,4 +1,9 @@
-/** A text as a shell takes it as one word; what needs no quotes gets none. */
+/** One word of a POSIX shell, whatever is in it. */
+export function quotedWord(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/** The same; what needs no quotes gets none. */
 export function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : quotedWord(text);
 }

@@ -22,6 +22,11 @@ export class SetupError extends Error {
   override readonly name = "SetupError";
 }
 
+/** How a job begins anew once its slot is gone. */
+export const COPY_AGAIN =
+  "delete its rows from holdfast.snapshot and then holdfast.replication, " +
+  "empty the sink's tables and copy again with DO_SNAPSHOT=true";
+
 /** Another daemon has taken the job over; nothing of this one may reach the sink any more. */
 export class FencedError extends Error {
   override readonly name = "FencedError";

@@ -12,8 +12,8 @@ import { issueToken } from "../../control-plane/store/tokens";
 import { usageOf } from "../bench-fleet/usage";
 import { type ControlPlaneTiming, controlPlaneProgram } from "../chaos/control-plane-program";
 import { type ServerProcess, startServerProcess } from "../chaos/server-process";
-import { untilEnded } from "../operator/until-ended";
 import { fieldsFromState } from "../proc-stat";
+import { untilEnded } from "../until-ended";
 
 /** Under which everything is sealed. */
 export const KEYRING = `k1:${"11".repeat(32)}`;

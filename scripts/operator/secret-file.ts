@@ -18,7 +18,7 @@ import {
 } from "node:fs";
 import { basename, dirname, isAbsolute, join } from "node:path";
 import { isatty } from "node:tty";
-import { untilEnded } from "./until-ended";
+import { untilEnded } from "../until-ended";
 
 /** More than any secret is long, so that a disk that is full says so before there is one. */
 const RESERVED_BYTES = 4_096;

@@ -6,7 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Command } from "commander";
 import { examples, parse } from "../command-line";
 import { run } from "../emulator/child";
-import { untilEnded } from "../operator/until-ended";
+import { untilEnded } from "../until-ended";
 import { startFleet } from "./fleet";
 
 const BROWSERS = ["chromium", "chromium-browser", "google-chrome"];

@@ -1,5 +1,5 @@
 import type { Connection } from "../connection";
-import { SetupError } from "../failure";
+import { COPY_AGAIN, SetupError } from "../failure";
 import type { ReplicatedTable } from "../table";
 import { deleteRows, type Key, keyOf, type Row, readRow, updateRows, upsertRows } from "./write-rows";
 
@@ -23,8 +23,7 @@ export interface LeftOutValues {
 export function unknownRow({ name }: ReplicatedTable): SetupError {
   return new SetupError(
     `the log has changes of ${name.label} without its primary key, from a time when it had another one or its replica identity did not log it: ` +
-      "which rows they change is lost. Drop the slot, delete its rows from holdfast.snapshot and then holdfast.replication, " +
-      "empty the sink's tables and copy again with DO_SNAPSHOT=true",
+      `which rows they change is lost. Drop the slot, ${COPY_AGAIN}`,
   );
 }
 

@@ -1,11 +1,7 @@
 import type { Connection } from "../connection";
-import { ConnectionLostError, SetupError } from "../failure";
+import { COPY_AGAIN, ConnectionLostError, SetupError } from "../failure";
 import { quoted, type TableName } from "../identifier";
 import { formatLsn, type Lsn, parseLsn } from "../lsn";
-
-const COPY_AGAIN =
-  "delete its rows from holdfast.snapshot and then holdfast.replication, " +
-  "empty the sink's tables and copy again with DO_SNAPSHOT=true";
 
 /** Identifies the cluster, whatever its address. https://www.postgresql.org/docs/current/protocol-replication.html */
 export async function systemIdentifier(source: Connection): Promise<string> {

@@ -166,9 +166,13 @@ function keptFromRunning(folder: DaemonFolder): RecordedDaemon | undefined {
 
 /** Signals the daemon and its children, if it is still that process. @throws Error when the system does not say. */
 function signalGroup({ pid, start }: ProcessIdentity, signal: NodeJS.Signals): void {
-  if (startOf(pid) !== start) return;
+  if (startOf(pid) === start) signalEach(pid, signal);
+}
+
+/** Signals what there is of a leader's process group. */
+function signalEach(leader: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(-pid, signal);
+    process.kill(-leader, signal);
   } catch {
     // Gone in the meantime.
   }
@@ -198,7 +202,7 @@ async function launched(
   const ended = new Promise<DaemonEnd>((resolve) => {
     child.once("exit", (status, signal) => {
       // What it has started may hold the job's connections, and the job goes on elsewhere once this end is told.
-      killGroup(child.pid);
+      if (child.pid !== undefined) signalEach(child.pid, "SIGKILL");
       resolve({ status, signal });
     });
   });
@@ -212,22 +216,9 @@ async function launched(
   void ended.then(() => over.abort());
   void yieldAsSession(pid, over.signal);
   const signal = async (name: NodeJS.Signals) => {
-    if (over.signal.aborted) return;
-    try {
-      process.kill(-pid, name);
-    } catch {
-      // Gone in the meantime.
-    }
+    if (!over.signal.aborted) signalEach(pid, name);
   };
   return daemonProcess({ record, folder, pid }, secretsOf(launch), ended, signal);
-}
-
-function killGroup(leader: number | undefined): void {
-  try {
-    if (leader !== undefined) process.kill(-leader, "SIGKILL");
-  } catch {
-    // It is empty.
-  }
 }
 
 /** @throws Error with the code alone of what `spawn` throws: its message may quote a variable's value, whole or in part. */

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import * as z from "zod";
 import { examples } from "../../command-line";
+import { quotedWord } from "../../shell-word";
 import { listNamed } from "../list-all";
 import {
   cells,
@@ -178,7 +179,7 @@ ${examples("holdfast job acknowledge-gap orders", "holdfast job acknowledge-gap 
     }
     const missing = `changes of job ${name} may be missing after ${told || "an unknown position"}`;
     if (!flags["yes"]) {
-      const again = `holdfast job acknowledge-gap ${name} --after '${told.replaceAll("'", "'\\''")}' --yes`;
+      const again = `holdfast job acknowledge-gap ${name} --after ${quotedWord(told)} --yes`;
       throw new OperatorError("NOT_CONFIRMED", `nothing was changed: ${missing}`, {
         where: `job ${name}`,
         next: `compare the sink's tables with the source's, also for rows that were deleted in between, put right what differs, then: ${again}`,

@@ -1,3 +1,4 @@
+import { quotedWord } from "../../shell-word";
 import type { Clock } from "../clock";
 import { CloudError } from "../cloud";
 import { ChannelError, type NodeChannel } from "../node-channel";
@@ -24,7 +25,7 @@ export function nodeCommands(
     const { Command } = await ssm.call("SendCommand", {
       InstanceIds: [instanceId],
       DocumentName: "AWS-RunShellScript",
-      Parameters: { commands: [`exec ${command.map(quoted).join(" ")}`], executionTimeout: [String(seconds)] },
+      Parameters: { commands: [`exec ${command.map(quotedWord).join(" ")}`], executionTimeout: [String(seconds)] },
       TimeoutSeconds: Math.max(SHORTEST_DELIVERY_S, seconds),
     });
     return Command?.CommandId ?? "";
@@ -81,9 +82,4 @@ function endOf(status: string, { StatusDetails, ResponseCode, StandardErrorConte
   const end =
     status === "Failed" && (ResponseCode ?? -1) > 0 ? `ended with ${ResponseCode}` : (StatusDetails ?? status);
   return [end, printed].filter(Boolean).join(": ");
-}
-
-/** One word of a POSIX shell, whatever is in it. */
-function quoted(word: string): string {
-  return `'${word.replaceAll("'", "'\\''")}'`;
 }
