@@ -51,8 +51,8 @@ const jest = spawnSync(
     ...process.argv.slice(2).filter((argument) => argument !== ON_NODE_22),
     "--json",
     `--outputFile=${report}`,
-    // More than the processors: half of their time tests wait for programs they have started.
-    `--maxWorkers=${availableParallelism() + 2}`,
+    // More than the processors: most of their time tests wait for programs they have started.
+    `--maxWorkers=${availableParallelism() + 3}`,
     ...rooms.flatMap((room) => ["--roots", join("__tests__", room)]),
     ...[...leftOut, ...skipped.map(({ tier }) => tier)].flatMap(({ name }) => [
       "--testPathIgnorePatterns",
