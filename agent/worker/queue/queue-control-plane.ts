@@ -53,6 +53,8 @@ const ENDLESS_DAYS = 30;
 /** Of a message that comes again while this worker, which polls on, is giving it back. */
 const LEFT_SECONDS = 1;
 const PROGRESS_MS = 30_000;
+/** More jobs than a worker has at a time, and clears up after. */
+const FENCES_KEPT = 1_000;
 
 /** SQS extends the time of a message until it has been the receiver's for so long, and no further. */
 const LONGEST_HOLD_SECONDS = hold.longestHoldSeconds;
@@ -133,6 +135,15 @@ function handlersOf(
   const fenced = (ref: JobRef) => new ControlPlaneError(`${ref.jobId} is no longer held`, 410, 0, "fenced");
 
   let isFirstBeat = true;
+  /** The largest fence of the jobs that this worker had last. */
+  const fences = new Map<string, number>();
+  const had = ({ jobId, fence }: JobRef) => {
+    const largest = Math.max(fence, fences.get(jobId) ?? 0);
+    fences.delete(jobId);
+    fences.set(jobId, largest);
+    const [oldest] = fences.keys();
+    if (fences.size > FENCES_KEPT && oldest !== undefined) fences.delete(oldest);
+  };
   /** Jobs that are being given back: what comes of them meanwhile is no second delivery of a job that runs. */
   const leaving = new Map<string, Promise<void>>();
 
@@ -192,7 +203,7 @@ function handlersOf(
   ): Promise<Grant | undefined> => {
     const [jobId, receipt] = [String(message["MessageId"]), String(message["ReceiptHandle"])];
     const attributes = message["Attributes"] as Readonly<Record<string, string>> | undefined;
-    const fence = Number(attributes?.["ApproximateReceiveCount"] ?? 1);
+    const receipts = Number(attributes?.["ApproximateReceiveCount"] ?? 1);
     // What could not be given back is tried again, by the newest receipt.
     const hasLeft = await leaving.get(jobId)?.then(
       () => true,
@@ -216,7 +227,10 @@ function handlersOf(
       signal.throwIfAborted();
       const spec = await jobSpecOf(aws, parseQueueMessage(String(message["Body"])));
       signal.throwIfAborted();
+      // The count is approximate: what this worker is still clearing up after had another fence in any case.
+      const fence = Math.max(receipts, (fences.get(jobId) ?? 0) + 1);
       await held.hold({ jobId, fence, receipt, until });
+      had({ jobId, fence });
       if (fence === 1 && !spec.snapshot) {
         log.warn(
           "a job begins without a copy: if it ran under another message before a redrive, changes since are missing",
@@ -230,7 +244,7 @@ function handlersOf(
       return { jobId, fence, attempt: fence, deadlineMs: GRANT_MS, spec, resume };
     } catch (error) {
       if (!signal.aborted) {
-        log.error("message not usable", { messageId: jobId, receipts: fence, reason: reason(error) });
+        log.error("message not usable", { messageId: jobId, receipts, reason: reason(error) });
       }
       await refuse(receipt, until, signal.aborted ? 0 : UNUSABLE_SECONDS);
       return undefined;
@@ -271,6 +285,7 @@ function handlersOf(
       return { protocol: 1, token: `queue ${queueUrl}`, progressMs: PROGRESS_MS, metricsMs: PROGRESS_MS * 2 };
     },
     heartbeat: async ({ running, released }) => {
+      for (const ref of running) had(ref);
       for (const ref of released) await giveBack(ref, 0);
       // Before its first beat a life of the agent has claimed nothing: what is held and does not run is left by an earlier one.
       if (isFirstBeat)

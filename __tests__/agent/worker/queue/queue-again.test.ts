@@ -1,0 +1,122 @@
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import type { Aws } from "../../../../agent/host/aws";
+import { createLog } from "../../../../agent/host/log";
+import type { AwsRecord } from "../../../../agent/host/xml";
+import { runAgent } from "../../../../agent/worker/agent";
+import { daemonApi } from "../../../../agent/worker/daemon/daemon-api";
+import type { DaemonHost } from "../../../../agent/worker/daemon/daemon-host";
+import { PortPool } from "../../../../agent/worker/daemon/free-port";
+import { daemonQuirks } from "../../../../agent/worker/daemon/quirks";
+import { HeldMessages } from "../../../../agent/worker/queue/held-messages";
+import { queueControlPlane } from "../../../../agent/worker/queue/queue-control-plane";
+import { FakeDaemonHost } from "../../../support/fake-dbmazz";
+import { useScratch } from "../../../support/scratch";
+import { eventually } from "../../daemon/eventually";
+
+jest.setTimeout(60_000);
+
+const scratch = useScratch();
+const side = { engine: "postgres", url: "postgres://db/shop", secretArn: "arn:aws:secretsmanager:::secret:db" };
+
+/** A queue of one message, which comes to a poll as soon as it is visible, before whoever made it so has an answer. */
+class OneMessage {
+  receipts = 0;
+  private readonly id = randomUUID();
+  private visibleAt = 0;
+  private changed: (() => void)[] = [];
+
+  /** @param counted what SQS says of the number of receipts, which is approximate. */
+  constructor(private readonly counted: (receipts: number) => number) {}
+
+  readonly call: Aws["call"] = async (_service, action, params = {}) => {
+    if (action === "GetSecretValue") return { SecretString: '{"username":"cdc","password":"p"}' };
+    if (action === "GetQueueAttributes") return { Attributes: { RedrivePolicy: "{}" } };
+    if (action === "ReceiveMessage") return await this.received(Number(params["VisibilityTimeout"]));
+    if (action === "ChangeMessageVisibility") {
+      this.visibleAt = performance.now() + Number(params["VisibilityTimeout"]) * 1_000;
+      for (const changed of this.changed.splice(0)) changed();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    return {};
+  };
+
+  /** Ends the polls. */
+  close(): void {
+    this.visibleAt = Number.POSITIVE_INFINITY;
+    for (const changed of this.changed.splice(0)) changed();
+  }
+
+  private async received(visibilitySeconds: number): Promise<AwsRecord> {
+    while (performance.now() < this.visibleAt) {
+      if (this.visibleAt === Number.POSITIVE_INFINITY) return {};
+      const waits = new Promise<void>((resolve) => this.changed.push(resolve));
+      const timer = setTimeout(() => this.changed.shift()?.(), this.visibleAt - performance.now());
+      await waits;
+      clearTimeout(timer);
+    }
+    this.receipts += 1;
+    this.visibleAt = performance.now() + visibilitySeconds * 1_000;
+    const message = {
+      MessageId: this.id,
+      ReceiptHandle: `receipt ${this.receipts}`,
+      Body: JSON.stringify({ name: "orders", source: side, sink: side, tables: ["orders"] }),
+      Attributes: { ApproximateReceiveCount: `${this.counted(this.receipts)}` },
+    };
+    return { Messages: [message] } as unknown as AwsRecord;
+  }
+}
+
+/** A worker whose daemons leave something behind that takes long to remove; their jobs are let go after a second. */
+function startWorker(queue: OneMessage, forgetMs: number) {
+  const daemons = new FakeDaemonHost();
+  const host: DaemonHost = {
+    survivors: async () => [],
+    start: async (launch) => ({
+      ...(await daemons.start(launch)),
+      forget: () => new Promise((resolve) => setTimeout(resolve, forgetMs)),
+    }),
+  };
+  const log = createLog(() => {});
+  const held = new HeldMessages(join(scratch.path, "queue.json"));
+  const stop = new AbortController();
+  const ended = runAgent(
+    {
+      worker: { workerId: "w", agentVersion: "1", daemonVersion: "2.4.0", pool: "p", labels: {}, slots: 2 },
+      drain: { mode: "handoff", deadlineSeconds: 60 },
+      maxJobAgeMs: 1_000,
+    },
+    {
+      controlPlane: queueControlPlane({ aws: queue, queueUrl: "https://queue", held, log }),
+      deploymentToken: async () => "",
+      log,
+      host,
+      ports: new PortPool(),
+      quirks: daemonQuirks({ kind: "dbmazz", version: "2.4.0" }),
+      api: daemonApi,
+      holdLease: () => {},
+      notify: async () => {},
+      watchdogPeriodMs: undefined,
+      cloud: undefined,
+    },
+    { stop: stop.signal, handOver: new AbortController().signal },
+  );
+  const leave = async () => {
+    stop.abort();
+    queue.close();
+    await ended;
+    await daemons.close();
+  };
+  return { daemons, leave };
+}
+
+test("SQS: a job that comes back to its worker with the number of receipts that it had, while that still clears up after it, runs again", async () => {
+  const queue = new OneMessage(() => 1);
+  const { daemons, leave } = startWorker(queue, 3_000);
+
+  await eventually("it runs again", async () => expect(daemons.daemons.length).toBeGreaterThanOrEqual(2), 30_000);
+
+  const [first = 0, second = 0] = daemons.daemons.map(({ launch }) => launch.record.fence);
+  expect(second).toBeGreaterThan(first);
+  await leave();
+});
