@@ -101,7 +101,7 @@ class WorkerAgent implements AgentView {
   /** Nobody waits any more for the answer to the one that is parked. */
   private readonly hungUp = new AbortController();
   /** The loops end. */
-  private readonly leaving = new AbortController();
+  private leaving = new AbortController();
   /** Nothing more is said. */
   private readonly ending = new AbortController();
   private intervals = DEFAULT_INTERVALS;
@@ -158,33 +158,37 @@ class WorkerAgent implements AgentView {
   }
 
   async run({ stop, handOver: asked }: AgentSignals): Promise<AgentEnd> {
-    const { ports, leaving, restarting } = this;
-    const handOver = AbortSignal.any([asked, restarting.signal]);
+    const { ports, restarting } = this;
     const heard = new AbortController();
+    const watchMachine = async () => {
+      if (await ports.machineStops?.(this.leaving.signal)) this.drain("stop", "handoff", SHUTDOWN_MS);
+    };
     onAbort(stop, heard.signal, () => {
       this.leave("stop");
-      void ports.machineStops?.(leaving.signal).then((stops) => stops && this.drain("stop", "handoff", SHUTDOWN_MS));
+      void watchMachine();
     });
-    onAbort(handOver, heard.signal, () => leaving.abort());
+    for (const handOver of [asked, restarting.signal]) onAbort(handOver, heard.signal, () => this.leaving.abort());
     const ticking = setInterval(() => this.lease.tick(), LEASE_TICK_MS);
     const pulse = ports.watchdogPeriodMs && setInterval(() => this.live(), ports.watchdogPeriodMs);
     if (pulse) this.live();
 
     await this.jobs.adopt();
     await this.upgrades?.resume();
-    await Promise.all([
-      this.keepSession(),
-      this.claimJobs(),
-      this.letGo(),
-      pushMetrics(
-        { ...ports, jobs: this.jobs, session: this.session, everyMs: () => this.intervals.metricsMs },
-        leaving.signal,
-      ),
-      ports.cloud?.run(this, this.progress, leaving.signal),
-    ]);
-    heard.abort();
+    await this.loops();
     await ports.notify({ status: "leaving" });
-    if (!handOver.aborted) {
+    if (restarting.signal.aborted) await ports.controlPlane.settled?.();
+    const endsForGood = restarting.signal.aborted && stop.aborted && !asked.aborted;
+    if (endsForGood) {
+      // Whoever told it does not start it again, so its jobs would have nobody until their lease is over.
+      this.leaving = new AbortController();
+      Object.assign(this.session, { token: undefined, open: false });
+      void watchMachine();
+      await this.upgrades?.abandon();
+      await this.loops();
+    }
+    heard.abort();
+    const handsOver = asked.aborted || (restarting.signal.aborted && !endsForGood);
+    if (!handsOver) {
       await this.sayGoodbye();
       await ports.cloud?.left(this, AbortSignal.any([stop, asked]));
     }
@@ -195,6 +199,18 @@ class WorkerAgent implements AgentView {
     if (pulse) clearInterval(pulse);
     // Who was told to end is not started again: systemd would take the status of a stop for a failure, and the instance be replaced.
     return (restarting.signal.aborted || this.again) && !stop.aborted ? "restart" : "asked";
+  }
+
+  /** Until it leaves. */
+  private async loops(): Promise<void> {
+    const { jobs, leaving, ports, progress, session } = this;
+    await Promise.all([
+      this.keepSession(),
+      this.claimJobs(),
+      this.letGo(),
+      pushMetrics({ ...ports, jobs, session, everyMs: () => this.intervals.metricsMs }, leaving.signal),
+      ports.cloud?.run(this, progress, leaving.signal),
+    ]);
   }
 
   drain(source: DrainSource, mode: DrainMode, deadlineMs: number): void {

@@ -1,3 +1,4 @@
+import type { UpgradePorts, Upgrades } from "../../../agent/worker/upgrade/upgrades";
 import { STATE, workerWithJob } from "./worker-with-job";
 
 beforeEach(() => {
@@ -156,6 +157,61 @@ describe("a stop", () => {
     expect(extended.at(-1)).toBeGreaterThan(at("daemon gone") - told - WATCHDOG);
     expect(extended.at(-1)).toBeLessThanOrEqual(600_000);
     expect(of("deregister")).toHaveLength(1);
+  });
+
+  describe("that comes when the agent is about to be started again for an upgrade", () => {
+    async function restarting(props: Parameters<typeof workerWithJob>[0] = {}) {
+      let restart = () => {};
+      let abandoned = 0;
+      const upgrades = (ports: UpgradePorts) => {
+        restart = ports.restart;
+        return {
+          ...{ resume: async () => {}, said: () => undefined, heard: async () => {} },
+          abandon: async () => void abandoned++,
+        } as unknown as Upgrades;
+      };
+      const worker = await workerWithJob({ ...props, upgrades });
+      return { ...worker, restart: () => restart(), abandoned: () => abandoned };
+    }
+
+    test("gives every job back, says goodbye and ends for good, with the version that ran", async () => {
+      const { abandoned, events, of, pass, restart, running, stop } = await restarting();
+      restart();
+      stop();
+      await pass(60_000);
+
+      expect(await running).toBe("asked");
+      const order = ["asked to stop", "daemon gone", "release", "deregister"];
+      expect(events.map(({ what }) => what).filter((what) => order.includes(what))).toEqual(order);
+      expect(of("SIGKILL")).toEqual([]);
+      expect(abandoned()).toBe(1);
+    });
+
+    test("does so in the time that a machine leaves which is turned off", async () => {
+      const worker = await restarting({
+        mode: "finish",
+        deadlineSeconds: 3_600,
+        machineStops: async () => true,
+        stopsAfterMs: 7_200_000,
+        heedsTerm: false,
+      });
+      worker.restart();
+      worker.stop();
+      await worker.pass(80_000);
+      await worker.running;
+
+      expect(worker.of("deregister")).toHaveLength(1);
+    });
+
+    test("leaves the daemons to the next life where none comes", async () => {
+      const { abandoned, of, pass, restart, running } = await restarting();
+      restart();
+      await pass(5_000);
+
+      expect(await running).toBe("restart");
+      expect([...of("asked to stop"), ...of("release"), ...of("deregister")]).toEqual([]);
+      expect(abandoned()).toBe(0);
+    });
   });
 
   test("that turns out to be the machine's lets the jobs go at once, in a minute at most", async () => {

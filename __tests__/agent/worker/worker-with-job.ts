@@ -1,7 +1,7 @@
 import { getEventListeners } from "node:events";
 import type { Aws, AwsParameters } from "../../../agent/host/aws";
 import { createLog } from "../../../agent/host/log";
-import { runAgent } from "../../../agent/worker/agent";
+import { type AgentPorts, runAgent } from "../../../agent/worker/agent";
 import { ec2Cloud } from "../../../agent/worker/cloud";
 import { type ControlPlaneClient, ControlPlaneError } from "../../../agent/worker/control-plane-client";
 import type { DaemonApi, Figures } from "../../../agent/worker/daemon/daemon-api";
@@ -60,6 +60,8 @@ export async function workerWithJob({
   lateGrants = [] as Grant[],
   /** Whether a grant that is given back counts all the same, as in a queue. */
   countsGrants = false,
+  /** What upgrades the worker's programs; nothing by default. */
+  upgrades = undefined as AgentPorts["upgrades"],
 } = {}) {
   const metadata = new Map([[STATE, "InService"]]);
   const events: Event[] = [];
@@ -111,6 +113,7 @@ export async function workerWithJob({
     status: () => answer(status),
     figures: async () => (lagMs === undefined ? undefined : ({ replication_lag_ms: lagMs } as Figures)),
     pause: async () => true,
+    resume: async () => true,
     stop: async () => {
       note("asked to stop");
       setTimeout(() => finish({ status: 0, signal: null }), stopsAfterMs);
@@ -207,6 +210,7 @@ export async function workerWithJob({
       },
       watchdogPeriodMs,
       machineStops,
+      upgrades,
       cloud: ec2Cloud({ config, instanceId: INSTANCE, aws, imds, log, copyLastWords }),
     },
     { stop: stop.signal, handOver: new AbortController().signal },

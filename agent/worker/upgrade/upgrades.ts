@@ -44,6 +44,7 @@ export interface UpgradePorts {
 
 const DETAIL_LENGTH = 1_000;
 const DRAINS = "the worker drains";
+const UNWRITTEN = "it was turned back, and the reason could not be written down";
 
 /** Settled upgrades that are remembered: an answer that asks for one is as late as a claim may be parked, and they go one after another. */
 const SETTLED_KEPT = 16;
@@ -61,6 +62,8 @@ export class Upgrades {
   private busy = false;
   /** Upgrades whose end was heard, the last of them: an answer that was on its way may still ask for one. */
   private settled: readonly string[] = [];
+  /** Puts the version that runs back in place, while the new one waits for the agent to be started again. */
+  private turnBack: (() => Promise<void>) | undefined;
   /** Of this process, once the system has told it. */
   private start: string | undefined;
 
@@ -86,11 +89,12 @@ export class Upgrades {
     const { files } = this;
     const trial = files.trial.read();
     if (!trial) return;
-    this.onTrial = trial;
-    if (trial.state === "trying" && linkedFile(trial.link) !== trial.to) {
-      this.onTrial = { ...trial, state: "rolled_back", detail: "the agent ended before the new version was in place" };
-      await files.trial.write(this.onTrial);
-    }
+    const isTurnedBack = trial.state === "trying" && linkedFile(trial.link) !== trial.to;
+    const wasInPlace = trial.begun || files.sign.read() !== undefined;
+    // The agent ended before it turned the link: nothing was tried, and whoever asked for it asks again.
+    if (isTurnedBack && !wasInPlace) return await files.trial.remove();
+    this.onTrial = isTurnedBack ? { ...trial, state: "rolled_back", detail: UNWRITTEN } : trial;
+    if (isTurnedBack) await files.trial.write(this.onTrial);
     if (this.onTrial.state !== "trying") return;
     await this.sign();
     if (!isWatched(files)) this.watch(trial.program, trial.from);
@@ -131,6 +135,13 @@ export class Upgrades {
     });
   }
 
+  /** The agent, which was about to be started again, is to end for good: what runs here is in place then. */
+  async abandon(): Promise<void> {
+    const { turnBack } = this;
+    this.turnBack = undefined;
+    await turnBack?.().catch((error) => this.ports.log.error("not turned back", { reason: reason(error) }));
+  }
+
   private async carryOut(wanted: WantedUpgrade): Promise<void> {
     const { log, mayRestart, restart, changed } = this.ports;
     const { key, programs, fetchRelease, gateMs } = this.props;
@@ -162,13 +173,22 @@ export class Upgrades {
         detail: "",
       });
       await replaceSymlink(to, link);
-      if (!mayRestart()) {
-        // It was told to go since: it gives its jobs back, and whoever starts it anew starts what ran here.
+      const turnBack = async () => {
         await replaceSymlink(from, link);
         await this.files.trial.remove();
-        throw new Error(DRAINS);
+      };
+      try {
+        // It was told to go since: it gives its jobs back, and whoever starts it anew starts what ran here.
+        if (!mayRestart()) throw new Error(DRAINS);
+        this.watch(program, from);
+      } catch (error) {
+        await turnBack();
+        throw error;
       }
-      this.watch(program, from);
+      this.turnBack = async () => {
+        await turnBack();
+        this.report = { campaignId, state: "failed", detail: DRAINS };
+      };
       log.info("new version in place: the agent starts again", { program, version });
       restart();
     } catch (error) {

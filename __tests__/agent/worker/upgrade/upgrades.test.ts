@@ -224,6 +224,66 @@ test("R31: a trial that cannot be read for a moment is gone on with at the next 
   expect(files.sign.read()).toMatchObject({ pid: process.pid, lease: LEASE });
 });
 
+/** A version that is noted as on trial, with a link that leads to the one before. */
+async function notInPlace(change: Partial<Trial> = {}): Promise<void> {
+  const to = join(agent.directory, "agents", "1.1.0", "agent.mjs");
+  await trialFiles(agent.directory).trial.write({ ...trialOf(), from: readlinkSync(agent.link), to, ...change });
+}
+
+test("R31: an agent that ended before the new version was in place says nothing of it, and upgrades when it is asked again", async () => {
+  await notInPlace();
+  const parts = upgradesOf();
+
+  await parts.upgrades.resume();
+  expect([parts.upgrades.said(), trialFiles(agent.directory).trial.read()]).toEqual([undefined, undefined]);
+
+  const { steps, said } = await upgrade(parts);
+  expect(steps.at(-1)).toBe("restart, 1.1.0 in place");
+  expect(said).toEqual({ campaignId: CAMPAIGN, state: "installing" });
+});
+
+test.each<[string, () => Promise<void>]>([
+  ["was about to be started", () => notInPlace({ begun: true })],
+  [
+    "had given a sign",
+    async () => {
+      await notInPlace();
+      await trialFiles(agent.directory).sign.write({ pid: 1, start: "1", failures: 0 });
+    },
+  ],
+])(
+  "R31: a version that %s and is not in place any more was turned back, though nobody has written so",
+  async (_, given) => {
+    await given();
+    const { upgrades } = upgradesOf();
+
+    await upgrades.resume();
+
+    expect(upgrades.said()).toMatchObject({ campaignId: CAMPAIGN, state: "rolled_back" });
+    expect(trialFiles(agent.directory).trial.read()).toMatchObject({ state: "rolled_back" });
+  },
+);
+
+test("R31: an agent that is told to end for good before it was started again has the old version in place, and says that it drains", async () => {
+  const parts = upgradesOf();
+  await upgrade(parts);
+
+  await parts.upgrades.abandon();
+
+  expect([linkedVersion(agent.link), trialFiles(agent.directory).trial.read()]).toEqual(["1.0.0", undefined]);
+  expect(parts.upgrades.said()).toEqual({ campaignId: CAMPAIGN, state: "failed", detail: "the worker drains" });
+});
+
+test("R31: a new version that nobody can watch is not left in place", async () => {
+  const watch = () => {
+    throw new Error("ENOSPC: upgrade.log");
+  };
+  const { said } = await upgrade(upgradesOf({ watch }));
+
+  expect(said).toMatchObject({ state: "failed", detail: "ENOSPC: upgrade.log" });
+  expect([linkedVersion(agent.link), trialFiles(agent.directory).trial.read()]).toEqual(["1.0.0", undefined]);
+});
+
 test("R31: what an earlier trial's agent said of itself is not held to the new version", async () => {
   const files = trialFiles(agent.directory);
   await files.sign.write({ pid: process.pid, start: "1", lease: LEASE, failures: 1 });
