@@ -5,7 +5,7 @@ import { type Log, reason } from "../host/log";
 import { sleep, withDeadline } from "../host/waiting";
 import type { Progress } from "../host/watchdog";
 import type { WorkerConfig } from "./config";
-import type { Drain, DrainMode, DrainSource } from "./drain";
+import { type Drain, type DrainMode, type DrainSource, QUIESCE_MS } from "./drain";
 import type { JobSupervisor } from "./jobs/job-supervisor";
 import { minuteOf, type PublishedMetric, putMetrics } from "./metrics";
 import { NO_NOTICES, type Notices, watchNotices } from "./notices";
@@ -57,6 +57,10 @@ const SPOT_MARGIN_MS = 20_000;
 /** Beyond the drain's own deadline, before a scheduled event. */
 const EVENT_MARGIN_MS = 300_000;
 
+/** What daemons have of the time until EC2 takes the machine; without end where it has not said that it will. */
+const leftUntil = (time: string | undefined): number =>
+  time === undefined ? Number.POSITIVE_INFINITY : Date.parse(time) - Date.now() - SPOT_MARGIN_MS;
+
 export function ec2Cloud({ config, instanceId, aws, imds, log, copyLastWords }: CloudProps): Cloud {
   const hook: LifecycleHook = {
     autoScalingGroupName: config.autoScalingGroupName,
@@ -79,8 +83,8 @@ export function ec2Cloud({ config, instanceId, aws, imds, log, copyLastWords }: 
     notices = now;
     if (now.drain) {
       const { mode, deadlineSeconds } = config.drain;
-      const ends = [now.spotTime, now.eventTime].flatMap((time) => (time === undefined ? [] : [Date.parse(time)]));
-      const leftMs = Math.min(...ends) - Date.now() - SPOT_MARGIN_MS;
+      // A scheduled event begins at its time or later: daemons have the time to come to rest, also where it was seen late.
+      const leftMs = Math.min(leftUntil(now.spotTime), Math.max(QUIESCE_MS, leftUntil(now.eventTime)));
       agent.drain(now.drain, mode, Math.max(0, Math.min(deadlineSeconds * 1_000, leftMs)));
     }
     if (now.terminating) {

@@ -204,6 +204,28 @@ test("a scheduled event drains in time for it, not when it is announced, and the
   expect(of("CompleteLifecycleAction")).toEqual([]);
 });
 
+test.each([
+  ["is about to come", 30_000],
+  ["should have come already", -60_000],
+])(
+  "a scheduled event that is first seen when it %s leaves a daemon the time to come to rest: nobody knows when it comes",
+  async (_, inMs) => {
+    const { events, metadata, of, pass, running, stop } = await workerWithJob({
+      stopsAfterMs: 5_000,
+      deadlineSeconds: 600,
+    });
+    metadata.set(EVENTS, event(Date.now() + inMs));
+    await pass(60_000);
+
+    const order = ["asked to stop", "daemon gone", "release"];
+    expect(events.map(({ what }) => what).filter((what) => order.includes(what))).toEqual(order);
+    expect([...of("SIGTERM"), ...of("SIGKILL")]).toEqual([]);
+    stop();
+    await pass(20_000);
+    await running;
+  },
+);
+
 test("a worker that starts anew after a scheduled event, and is told to end meanwhile, ends for good", async () => {
   const { metadata, of, pass, running, stop } = await workerWithJob({ stopsAfterMs: 20_000, deadlineSeconds: 600 });
   const reboot = Date.now() + 60_000;
