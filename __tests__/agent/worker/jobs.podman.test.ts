@@ -19,7 +19,7 @@ const TOKEN = "canary-deployment-token-51c0";
 const DAEMON = readFileSync("__tests__/support/stand-in-daemon.pl", "utf8").replace(
   "$| = 1;",
   () =>
-    '$| = 1; $SIG{USR1} = sub { print "word $_\\n" for 1 .. 500; exit 3 }; $SIG{TERM} = "IGNORE" if $ENV{TABLES} eq "deaf";',
+    '$| = 1; $SIG{USR1} = sub { print "word $_\\n" for 1 .. 500; exit 3 }; $SIG{USR2} = sub { fork or exec qw(sleep 4321); exit 0 }; $SIG{TERM} = "IGNORE" if $ENV{TABLES} eq "deaf";',
 );
 const LAST_LINES = 50;
 /** The share of memory and processors is counted for so many. */
@@ -239,6 +239,26 @@ test("R27: the last lines of a daemon that ended unasked are reported, to the ve
   // And would be even if they had all come to the journal after it.
   const word = await worker.exec("journalctl", "--quiet", "--output=cat", ...matchesOfEnd(unit));
   expect(logTail).toContain(word.trim());
+});
+
+test("what a daemon that ends well has started ends with it, before its end is told", async () => {
+  const parent = grantOf();
+  await grant(parent);
+  const unit = [...(await daemons()).keys()].find((name) => name.includes(parent.jobId)) ?? "";
+  const reports = () => controlPlane.messagesOf("report").filter(({ body }) => body.jobId === parent.jobId);
+  // Until that is taken nothing of the unit is cleared away.
+  controlPlane.intercept = ({ name }) => (name === "report" ? refusal(503, "busy", "later", 100) : undefined);
+  try {
+    await worker.exec("systemctl", "kill", "--kill-whom=main", "--signal=USR2", unit);
+    await worker.until("its end is told", () => reports().length > 0);
+
+    expect(reports()[0]?.body).toMatchObject({ exitCode: 0 });
+    expect(await property(unit, "SubState")).toBe("exited");
+    expect(await shell("pgrep -fxc 'sleep 432[1]' || true")).toBe("0");
+  } finally {
+    controlPlane.intercept = undefined;
+  }
+  await worker.until("it has left", () => running().every(({ jobId }) => jobId !== parent.jobId));
 });
 
 describe("R24: daemons end with the lease, whatever has become of the agent, and before their jobs may be another's; those that are to be kept stay", () => {

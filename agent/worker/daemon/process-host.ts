@@ -234,9 +234,19 @@ function adopted(daemon: RecordedDaemon): DaemonProcess {
   const { pid } = daemon;
   const ended = (async () => {
     while (mayLive(daemon)) await pause(LOOK_MS, undefined, { ref: false });
+    endLeftOf(pid);
     return { status: null, signal: null };
   })();
   return daemonProcess(daemon, secretsLeft(pid), ended, async (name) => signalGroup(daemon, name));
+}
+
+/** Ends what a leader has left in its group, unless its number is another process's by now: a group's that has members is not given out again. */
+function endLeftOf(leader: number): void {
+  try {
+    if (startOf(leader) === undefined) signalEach(leader, "SIGKILL");
+  } catch {
+    // What the system does not tell is left alone.
+  }
 }
 
 /** Of a daemon that another life of the agent has started: what it was given stands in its environment, where the system shows that. */

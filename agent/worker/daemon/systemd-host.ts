@@ -97,7 +97,10 @@ function daemonProcess(
   const isAlive = watchOf(pid);
   const ended = (async () => {
     while (isAlive()) await pause(LOOK_MS, undefined, { ref: false });
-    return await endOf(unit);
+    const end = await endOf(unit);
+    // systemd lets be what a process with status 0 has left in its unit; it may hold the job's connections.
+    if (end.status === 0) await guard.signal(record, "SIGKILL").catch(() => {});
+    return end;
   })();
   return {
     ...known,

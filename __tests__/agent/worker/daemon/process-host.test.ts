@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import fs, {
   chmodSync,
   existsSync,
@@ -307,6 +307,24 @@ test.each(["stop", "keep"] as const)(
     await eventually("its group is empty", async () => expect(() => group(pid)).toThrow());
   },
 );
+
+test("what a daemon that was taken up has started ends with it, too, before its end is told", async () => {
+  // GIVEN one that another life of the agent has started, which is gone
+  const leader = spawn("bash", ["-c", "sleep 600 & sleep 601; exit 1"], { detached: true, stdio: "ignore" });
+  const pid = leader.pid ?? 0;
+  await eventually("it has started another", async () => expect(group(pid).length).toBeGreaterThanOrEqual(3));
+  const record = recordOf({ onDisconnect: "keep" });
+  scratch.write(`${record.jobId}/job.json`, JSON.stringify(record));
+  scratch.write(`${record.jobId}/process`, `${pid}\n${readFileSync(`/proc/${pid}/stat`, "utf8")}`);
+  const [found] = await hostOf("sleep", "600").survivors();
+
+  // WHEN
+  process.kill(pid, "SIGKILL");
+  await found?.ended;
+
+  // THEN
+  await eventually("its group is empty", async () => expect(() => group(pid)).toThrow(), 5_000);
+});
 
 test("R34: a private key is a file that only its daemon's user may read, and goes with it", async () => {
   const host = hostOf(

@@ -191,3 +191,23 @@ test("a daemon's end that systemd did not tell when it was first asked is told w
   // THEN
   expect(await daemon.ended).toEqual({ status: 0, signal: null });
 });
+
+test("what a daemon that has ended well has left running in its unit, which systemd lets be, is ended before its end is told", async () => {
+  const record = recordOf({ snapshotOnly: true });
+  const child = spawn("sleep", ["600"], { stdio: "ignore" });
+  await once(child, "spawn");
+  const told = (state: string) => `Id=${unitName(record)}\nExecMainPID=${child.pid}\n${state}\n`;
+  systemctlAnswers([
+    told("ActiveState=active\nSubState=running\nExecMainCode=0\nExecMainStatus=0"),
+    told("ActiveState=active\nSubState=exited\nExecMainCode=1\nExecMainStatus=0"),
+  ]);
+  const order: string[] = [];
+  const guard: GuardClient = { ...GUARD, signal: async ({ jobId }, name) => void order.push(`${name} ${jobId}`) };
+  const host = systemdHost({ directory: join(scratch.path, "jobs"), guard, limits: LIMITS });
+  const daemon = await host.start({ record, variables: {}, files: {} });
+
+  child.kill("SIGKILL");
+  await daemon.ended.then(() => order.push("told"));
+
+  expect(order).toEqual([`SIGKILL ${record.jobId}`, "told"]);
+});
