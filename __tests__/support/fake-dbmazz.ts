@@ -105,6 +105,10 @@ export class FakeDbmazz {
       case "cdc/pause":
         this.state = "paused";
         return text({ success: true, message: "Paused" });
+      case "cdc/resume":
+        if (this.state !== "paused") return text({ success: false, message: "Not paused" });
+        this.state = "running";
+        return text({ success: true, message: "Resumed" });
       case "cdc/drain":
         this.slotDropped = true;
         return text({ success: true, message: "Draining" });

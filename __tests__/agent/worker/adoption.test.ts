@@ -52,6 +52,7 @@ function slowApi(port: number): DaemonApi {
       answer(streamingStatus({ slot_name: port === FOREIGN ? "another" : `slot-${port}`, tables: ["orders"] })),
     figures: () => answer(undefined),
     pause: () => answer(true),
+    resume: () => answer(true),
     stop: () => answer(true),
   };
 }

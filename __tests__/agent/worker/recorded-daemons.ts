@@ -127,6 +127,10 @@ class RecordedDaemon {
       this.state = "paused";
       return true;
     },
+    resume: async () => {
+      this.state = "running";
+      return true;
+    },
     stop: async () => {
       setTimeout(() => this.end({ status: 0, signal: null }), 1);
       return true;

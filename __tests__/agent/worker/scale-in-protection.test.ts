@@ -65,6 +65,7 @@ function startWorker({ aws, metadata }: ScaleInGroup, starts: () => void) {
     },
     figures: async () => undefined,
     pause: async () => true,
+    resume: async () => true,
     stop: async () => {
       daemons.get(ofPort)?.end({ status: 0, signal: null });
       return true;

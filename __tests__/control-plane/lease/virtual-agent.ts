@@ -51,6 +51,7 @@ class VirtualHost implements DaemonHost {
       status: async () => streamingStatus({ slot_name, tables, ...this.says() }),
       figures: async () => undefined,
       pause: async () => true,
+      resume: async () => true,
       stop: async () => true,
     };
   };

@@ -37,6 +37,8 @@ export interface DaemonApi {
   figures(): Promise<Figures | undefined>;
   /** False when the daemon refuses. */
   pause(): Promise<boolean>;
+  /** False when it is not paused. */
+  resume(): Promise<boolean>;
   /** Ends the daemon; with `keepSlot` false it also removes what it keeps in the source. */
   stop(keepSlot: boolean): Promise<boolean>;
 }
@@ -90,6 +92,7 @@ export function daemonApi(port: number): DaemonApi {
     },
     figures: async () => JSON.parse(await request("cdc/metrics?samples=1&interval_ms=1000"))[0],
     pause: () => command("cdc/pause", {}),
+    resume: () => command("cdc/resume", {}),
     stop: (keepSlot) => command("cdc/stop", { skip_slot_cleanup: keepSlot }),
   };
 }

@@ -245,7 +245,7 @@ export class JobSupervisor {
     };
     const leftMs = Math.max(0, maxJobAgeMs - ageMs(daemon.record));
     const ageing = leftMs <= LONGEST_TIMER_MS ? setTimeout(aged, leftMs) : undefined;
-    void job.follow(daemon, leaseLost).then(async (departure) => {
+    void job.follow(daemon, leaseLost, attempt === undefined).then(async (departure) => {
       this.daemons.delete(jobId);
       // The agent's next life removes what is left.
       await daemon.forget().catch((error) => log.warn("daemon not forgotten", { ...job.ref, reason: reason(error) }));

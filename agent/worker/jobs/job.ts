@@ -120,8 +120,12 @@ export class SupervisedJob {
     };
   }
 
-  /** Follows the daemon to its end, ends it when that is ordered, and says the last word. */
-  async follow(daemon: DaemonProcess, leaseLost: () => boolean): Promise<Departure> {
+  /**
+   * Follows the daemon to its end, ends it when that is ordered, and says the last word.
+   *
+   * @param isTakenUp whether another life of the agent has started it.
+   */
+  async follow(daemon: DaemonProcess, leaseLost: () => boolean, isTakenUp = false): Promise<Departure> {
     const { record } = daemon;
     const { gapAfter } = record;
     const api = this.ports.api(record.port);
@@ -130,7 +134,7 @@ export class SupervisedJob {
       this.voice.progress(this.checkpoint, gapAfter);
       this.ports.log.warn("changes may be missing", { ...this.ref, lastConfirmed: gapAfter || "not known" });
     }
-    const failure = await this.watch(daemon, api);
+    const failure = await this.watch(daemon, api, isTakenUp);
     const end = await daemon.ended;
     this.alive = false;
     if (this.order?.cause === "fenced") {
@@ -147,7 +151,8 @@ export class SupervisedJob {
   }
 
   /** Looks at the daemon until it has ended or must; gives what was wrong with it, if that is why it was ended. */
-  private async watch(daemon: DaemonProcess, api: DaemonApi): Promise<string | undefined> {
+  private async watch(daemon: DaemonProcess, api: DaemonApi, isTakenUp: boolean): Promise<string | undefined> {
+    let mayBePaused = isTakenUp;
     const startedAt = performance.now();
     let answeredAt: number | undefined;
     let progressAt = startedAt;
@@ -172,6 +177,9 @@ export class SupervisedJob {
           return fault;
         }
         this.see(health, status);
+        // By a life of the agent that ended before it came to stop the daemon.
+        if (mayBePaused && status.state === "paused" && !this.order) await api.resume();
+        mayBePaused = false;
         this.figures = await api.figures();
         if (this.figures) this.largestLagMs = Math.max(this.largestLagMs ?? 0, this.figures.replication_lag_ms);
         if (performance.now() - progressAt >= this.ports.progressMs()) {

@@ -90,3 +90,42 @@ test("R30: the port of a daemon that was taken up is given to no other, also whi
   expect(host.daemons.map(({ launch }) => launch.record.jobId)).toEqual([jobId]);
   expect(source.of("report")[0]?.report.error).toContain("no port is free");
 });
+
+test("R30: a daemon that the agent's earlier life had paused, and did not come to stop, goes on when it is taken up", async () => {
+  const { host, jobs } = worker();
+  await leftBehind(host, await new PortPool().take());
+  const [daemon] = host.daemons;
+  if (daemon) daemon.state = "paused";
+
+  await jobs.adopt();
+
+  await eventually("it goes on", async () => expect(daemon?.state).toBe("running"));
+  expect(host.requests.filter(({ path }) => path === "POST cdc/resume")).toHaveLength(1);
+});
+
+test("R30: one that is to end by then is not told to go on", async () => {
+  const { host, jobs, idle } = worker();
+  const record = await leftBehind(host, await new PortPool().take());
+  const [daemon] = host.daemons;
+  if (daemon) daemon.state = "paused";
+
+  await jobs.adopt();
+  jobs.stop(record, { mode: "quiesce", cause: "drain" });
+  await idle();
+
+  expect(host.requests.map(({ path }) => path)).not.toContain("POST cdc/resume");
+});
+
+test("a daemon that somebody pauses while it is looked after stays paused", async () => {
+  const { host, jobs, streaming } = worker();
+  await leftBehind(host, await new PortPool().take());
+  await jobs.adopt();
+  await streaming();
+  const [daemon] = host.daemons;
+  if (daemon) daemon.state = "paused";
+  const looks = () => host.requests.filter(({ path }) => path === "GET cdc/status").length;
+  const before = looks();
+  await eventually("it is looked at", async () => expect(looks()).toBeGreaterThan(before + 1));
+
+  expect(daemon?.state).toBe("paused");
+});

@@ -82,6 +82,7 @@ export class Daemon {
     status: async () => this.answer(this.status()),
     figures: async () => undefined,
     pause: async () => this.answer(true),
+    resume: async () => this.answer(true),
     stop: async () => {
       this.exitIn(2_000, { status: 0, signal: null });
       return this.answer(true);

@@ -23,5 +23,14 @@ export function apiOn(worker: Worker, port: number): DaemonApi {
   const refused = async () => {
     throw new Error("connection refused");
   };
-  return daemon?.api ?? { health: refused, status: refused, figures: refused, pause: refused, stop: refused };
+  return (
+    daemon?.api ?? {
+      health: refused,
+      status: refused,
+      figures: refused,
+      pause: refused,
+      resume: refused,
+      stop: refused,
+    }
+  );
 }
