@@ -1,3 +1,4 @@
+import type { LookupAddress } from "node:dns";
 import { lookup } from "node:dns/promises";
 import { once } from "node:events";
 import { connect, isIP, type Socket } from "node:net";
@@ -28,14 +29,29 @@ export function addressOf({ url }: Connection): Address | undefined {
   return { host: hostname.replace(/^\[(.*)\]$/, "$1"), port: number };
 }
 
+let lookedUp: Promise<unknown> = Promise.resolve();
+
+/**
+ * The addresses of a name. One name at a time: Node.js has room for two of these questions, which nobody can take back, and heartbeats
+ * have theirs, too.
+ */
+async function addressesOf(host: string, signal: AbortSignal): Promise<readonly LookupAddress[]> {
+  const found = lookedUp.then(() => {
+    signal.throwIfAborted();
+    return lookup(host, { all: true });
+  });
+  lookedUp = found.catch(() => {});
+  return await found;
+}
+
 /** Whether the name leads somewhere, and whether somebody listens there, and on the host's `morePorts`. */
 export function reachChecks(address: Address, ...morePorts: readonly number[]): readonly Check[] {
   return [
     {
       step: "dns",
-      look: async () => {
+      look: async (signal) => {
         if (isIP(address.host)) return `${address.host} is an address`;
-        const found = await lookup(address.host, { all: true });
+        const found = await addressesOf(address.host, signal);
         return found.map((entry) => entry.address).join(", ");
       },
     },
