@@ -1,4 +1,5 @@
 import { type Answer, checkAnswer, type MessageName, type Request, WORKER_PATH } from "../../control-plane/protocol";
+import { reason } from "../host/log";
 import { withDeadline } from "../host/waiting";
 
 /** A message that the control plane refused, or that did not reach it. */
@@ -78,10 +79,17 @@ export function controlPlaneClient(baseUrl: string): ControlPlaneClient {
         if (error instanceof ControlPlaneError) throw error;
         // An error page of something in between has no body that the protocol knows, but may have the header.
         const what = `${name}: ${status || "no answer"} from ${url}`;
-        throw new ControlPlaneError(what, status, waitMs, "", { cause: error });
+        throw new ControlPlaneError(what, status, waitMs, "", { cause: told(error) });
       }
     },
   };
+}
+
+/** Node.js has no words of its own for the attempts at all addresses of a name. */
+function told(error: unknown): unknown {
+  const { cause } = error as Error;
+  if (cause instanceof AggregateError) cause.message ||= cause.errors.map(reason).join(", ");
+  return error;
 }
 
 /** Seconds, or the date of an end: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after. 0 where it is neither. */

@@ -59,10 +59,21 @@ const Config = LocalConfig.superRefine(({ controlPlaneUrl, deploymentTokenFile, 
     fault("deploymentTokenFile", "is missing: the control plane asks for it");
 });
 
-/** @throws Error with one line per fault, each naming its setting. */
-export function parseLocalConfig(text: string): LocalConfig {
-  const parsed = Config.safeParse(JSON.parse(text));
+/**
+ * @param path of the file that holds the text, for people.
+ * @throws Error with one line per fault, each naming its setting.
+ */
+export function parseLocalConfig(text: string, path = "the worker's configuration"): LocalConfig {
+  const parsed = Config.safeParse(jsonOf(text, path));
   if (parsed.success) return parsed.data;
   const lines = parsed.error.issues.map(({ path, message }) => `${path.join(".") || "the file"}: ${message}`);
-  throw new Error(`the worker's configuration is not usable\n  ${lines.join("\n  ")}`);
+  throw new Error(`${path} is not usable\n  ${lines.join("\n  ")}`);
+}
+
+function jsonOf(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`${path} is not JSON`, { cause: error });
+  }
 }

@@ -49,7 +49,8 @@ const option = (name: "config" | "directory"): string => {
 
 const commands: Readonly<Record<string, () => Promise<unknown>>> = {
   local: async () => {
-    const config = parseLocalConfig(await readFile(option("config"), "utf8"));
+    const path = option("config");
+    const config = parseLocalConfig(await readFile(path, "utf8"), path);
     return await runLocalAgent(config, createLog(), signals());
   },
   run: () => runInstanceAgent(signals()),

@@ -38,3 +38,10 @@ test("a visibility that leaves a job hardly any time, or none, is refused with t
     );
   }
 });
+
+test.each([
+  ["{", "worker.json is not JSON"],
+  ["{}", /^worker\.json is not usable\n.*: /],
+])("a file that cannot be used (%s) is named", (text, told) => {
+  expect(() => parseLocalConfig(text, "worker.json")).toThrow(told);
+});
