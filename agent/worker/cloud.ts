@@ -52,6 +52,9 @@ export interface CloudProps {
 
 /** What is still to be sent or copied may delay the terminate hook's completion by as long. */
 const FLUSH_MS = 3_000;
+const MINUTE_MS = 60_000;
+/** A timer may fire a moment early. */
+const EARLY_MS = 100;
 /** A daemon must be gone this long before EC2 takes the machine. */
 const SPOT_MARGIN_MS = 20_000;
 /** Beyond the drain's own deadline, before a scheduled event. */
@@ -118,13 +121,13 @@ export function ec2Cloud({ config, instanceId, aws, imds, log, copyLastWords }: 
   const reportEachMinute = async (agent: AgentView, progress: Progress, leaving: AbortSignal): Promise<void> => {
     minute = minuteOf(Date.now());
     for (;;) {
-      const end = minute.getTime() + 60_000;
-      progress.turn("metrics", 60_000);
-      await sleep(end - Date.now(), leaving);
+      const leftMs = minute.getTime() + MINUTE_MS - Date.now();
+      progress.turn("metrics", MINUTE_MS);
+      // A clock that is set back leaves no more of it.
+      await sleep(Math.min(MINUTE_MS, leftMs), leaving);
       if (leaving.aborted) return progress.end("metrics");
       reporting = report(agent);
-      // A timer may fire a moment early.
-      minute = minuteOf(Math.max(end, Date.now()));
+      minute = minuteOf(Date.now() + EARLY_MS);
     }
   };
 
@@ -160,7 +163,7 @@ export function ec2Cloud({ config, instanceId, aws, imds, log, copyLastWords }: 
       while (kept && !ended.aborted) {
         const current = minuteOf(Date.now());
         await publish(current, { InstanceRetained: 1 });
-        await sleep(current.getTime() + 60_000 - Date.now(), ended);
+        await sleep(current.getTime() + MINUTE_MS - Date.now(), ended);
       }
     },
   };

@@ -98,6 +98,28 @@ test("each metric has one datapoint per minute; the heartbeat stops once the tar
   expect(puts.map(({ WorkerHeartbeat }) => WorkerHeartbeat?.value)).toEqual([1, 1, undefined]);
 });
 
+test.each([
+  ["back", -3_600_000],
+  ["forward", 3_600_000],
+])(
+  "a clock that is set %s by an hour leaves each minute its datapoint, under the time that it is then",
+  async (_, byMs) => {
+    const { puts, stop } = startAgent();
+    await jest.advanceTimersByTimeAsync(90_000);
+    expect(puts).toHaveLength(1);
+
+    jest.setSystemTime(Date.now() + byMs);
+    await jest.advanceTimersByTimeAsync(600_000);
+
+    expect(puts.length).toBeGreaterThanOrEqual(10);
+    expect(puts.length).toBeLessThanOrEqual(12);
+    const told = puts.slice(2).map(({ SlotsFree }) => Date.parse(SlotsFree?.at ?? ""));
+    for (const at of told) expect(Math.abs(at - Date.now())).toBeLessThanOrEqual(720_000);
+    expect(new Set(told).size).toBe(told.length);
+    await stop();
+  },
+);
+
 test("R31: an agent may be started again for an upgrade until it drains", async () => {
   const { mayRestart, metadata, stop } = startAgent();
   await jest.advanceTimersByTimeAsync(5_000);
