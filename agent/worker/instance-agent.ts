@@ -19,12 +19,13 @@ import { HeldMessages } from "./queue/held-messages";
 import { LastPositions } from "./queue/last-positions";
 import { queueControlPlane } from "./queue/queue-control-plane";
 import release from "./release.json";
+import { steadyCredentials } from "./steady-credentials";
 import { daemonVersion, instanceUpgrades } from "./upgrade/instance-upgrades";
 
 /** Runs the agent on an instance of a fleet. */
 export async function runInstanceAgent(signals: AgentSignals): Promise<AgentEnd> {
   const log = createLog();
-  const here = await instance();
+  const here = await instance(steadyCredentials);
   const { config, imds, identity, aws } = here;
   const directory = `${PATHS.state}/jobs`;
   await mkdir(directory, { recursive: true, mode: 0o700 });

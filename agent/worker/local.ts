@@ -16,6 +16,7 @@ import { HeldMessages } from "./queue/held-messages";
 import { LastPositions } from "./queue/last-positions";
 import { queueControlPlane } from "./queue/queue-control-plane";
 import release from "./release.json";
+import { steadyCredentials } from "./steady-credentials";
 import { localUpgrades } from "./upgrade/local-upgrades";
 
 /** Runs the agent with daemons as plain processes. */
@@ -71,7 +72,7 @@ function controlPlaneOf({ controlPlaneUrl = "", queue }: LocalConfig, directory:
     };
   }
   const { url: queueUrl, region, visibilitySeconds } = queue;
-  const aws = awsClient({ region, credentials: roleCredentials(imdsClient()) });
+  const aws = awsClient({ region, credentials: steadyCredentials(roleCredentials(imdsClient())) });
   const held = new HeldMessages(join(directory, "queue.json"));
   const positions = new LastPositions(join(directory, "queue-positions.json"), log);
   return { controlPlane: queueControlPlane({ aws, queueUrl, visibilitySeconds, held, positions, log }) };
