@@ -323,7 +323,11 @@ test("what a daemon that was taken up has started ends with it, too, before its 
   await found?.ended;
 
   // THEN
-  await eventually("its group is empty", async () => expect(() => group(pid)).toThrow(), 5_000);
+  try {
+    await eventually("its group is empty", async () => expect(() => group(pid)).toThrow(), 5_000);
+  } finally {
+    spawn("kill", ["-KILL", "--", `-${pid}`], { stdio: "ignore" });
+  }
 });
 
 test("R34: a private key is a file that only its daemon's user may read, and goes with it", async () => {
