@@ -29,7 +29,10 @@ async function answer(
 ): Promise<void> {
   const say = (value: GuardAnswer) => connection.end(JSON.stringify(value));
   try {
-    say(await handle(parseRequest(await received(connection))));
+    const text = await received(connection);
+    // Taken back: whoever asked has something newer to say.
+    if (text === "") return void connection.end();
+    say(await handle(parseRequest(text)));
   } catch (error) {
     log.warn("request refused", { reason: reason(error) });
     say({ error: reason(error) });

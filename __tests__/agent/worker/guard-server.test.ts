@@ -1,4 +1,5 @@
-import type { Server } from "node:net";
+import { once } from "node:events";
+import { createConnection, type Server } from "node:net";
 import { join } from "node:path";
 import { createLog } from "../../../agent/host/log";
 import { guardClient } from "../../../agent/worker/guard-client";
@@ -22,6 +23,24 @@ test("a guard that cannot accept a connection, however often, says so and answer
 
   expect(await guardClient(path).secrets()).toEqual({ unit: ["canary"] });
   expect(lines.filter((line) => line.includes("accept ENFILE"))).toHaveLength(3);
+});
+
+test("a request that is taken back before it is said, as an older lease is by a newer one, is no refusal", async () => {
+  const lines: string[] = [];
+  const path = join(scratch.path, "socket");
+  const log = createLog((line) => lines.push(line));
+  server = await serveGuard(path, async () => ({}), log);
+
+  const taken = createConnection(path);
+  await once(taken, "connect");
+  taken.end();
+  await once(taken.resume(), "close");
+  const wrong = createConnection(path);
+  await once(wrong, "connect");
+  wrong.end("no request");
+  await once(wrong.resume(), "close");
+
+  expect(lines.map((line) => JSON.parse(line).reason)).toEqual(["the request is not JSON"]);
 });
 
 test("one that may not listen there says so", async () => {
