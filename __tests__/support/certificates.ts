@@ -13,7 +13,7 @@ export interface Identity {
 export interface Authority {
   readonly ca: string;
   /** For servers at these addresses and for clients, which show it too. */
-  issue(name: string, addresses?: readonly string[]): Identity;
+  issue(name: string, addresses?: readonly string[], days?: number): Identity;
 }
 
 /** A certificate authority for the test's lifetime, made by openssl; whoever runs a server may read its files. */
@@ -27,14 +27,14 @@ export function certificateAuthority(directory: string): Authority {
   openssl("req", "-x509", ...newKey, "-keyout", caKey, "-out", ca, "-days", "2", "-subj", "/CN=authority");
   return {
     ca,
-    issue: (name, addresses = []) => {
+    issue: (name, addresses = [], days = 2) => {
       const identity = { certificate: file(`${name}.pem`), key: file(`${name}.key`), bundle: file(`${name}.all`) };
       const [request, extensions] = [file(`${name}.csr`), file(`${name}.cnf`)];
       const names = [`DNS:${name}`, ...addresses.map((address) => `IP:${address}`)].join(",");
       writeFileSync(extensions, `subjectAltName=${names}\nextendedKeyUsage=serverAuth,clientAuth\n`);
       openssl("req", ...newKey, "-keyout", identity.key, "-out", request, "-subj", `/CN=${name}`);
       openssl(
-        ...["x509", "-req", "-in", request, "-CA", ca, "-CAkey", caKey, "-CAcreateserial", "-days", "2"],
+        ...["x509", "-req", "-in", request, "-CA", ca, "-CAkey", caKey, "-CAcreateserial", "-days", `${days}`],
         ...["-extfile", extensions, "-out", identity.certificate],
       );
       chmodSync(identity.key, 0o644);

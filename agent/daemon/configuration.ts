@@ -1,4 +1,5 @@
 import { distance } from "fastest-levenshtein";
+import { unusable } from "./connection";
 import { SetupError } from "./failure";
 import { parseTableName, type TableName } from "./identifier";
 
@@ -103,6 +104,8 @@ export function parseEnvironment(env: Environment): DaemonConfiguration {
       fault(name, "holds a % that encodes nothing: write %25 for it");
       return undefined;
     }
+    const problem = unusable(parsed.href);
+    if (problem !== undefined) fault(name, `is of no use: ${problem}`);
     return parsed;
   };
 

@@ -1,4 +1,8 @@
-import { Client, type ClientConfig } from "pg";
+import { Client, type ClientConfig, DatabaseError } from "pg";
+import { reason } from "../host/log";
+import { ConnectionLostError, SetupError } from "./failure";
+import { cutWhenDead } from "./liveness";
+import { filesProblem, settleSslMode, tlsProblem } from "./tls";
 
 /** Values travel as PostgreSQL's own text, from server to server, and never become JavaScript values. */
 const asText: NonNullable<ClientConfig["types"]> = { getTypeParser: () => (value: string) => value };
@@ -14,7 +18,12 @@ const OUR_SETTINGS = [
   "bytea_output=hex",
   "timezone=UTC",
   "client_encoding=UTF8",
+  "array_nulls=on",
+  "xmloption=content",
+  "lc_monetary=C",
   "row_security=off",
+  // Under a stricter one, who has lost the slot is told of a conflict instead.
+  "default_transaction_isolation=read\\ committed",
 ];
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -28,6 +37,8 @@ const IDLE_TRANSACTION_TIMEOUT_MS = 60_000;
 export interface ConnectionOptions {
   /** A walsender connection: it takes replication commands beside plain queries. */
   readonly replication?: boolean;
+  /** The statement has no end, and who reads what it sends watches it. */
+  readonly endless?: boolean;
   /** Settings of the session, `name=value`. */
   readonly settings?: readonly string[];
 }
@@ -38,11 +49,69 @@ export type Connection = Client;
 /** Opens a connection whose values are text. Options of the URL come before ours. The caller ends it, also after a failure. */
 export async function connect(
   url: string,
-  { replication = false, settings = [] }: ConnectionOptions = {},
+  { replication = false, endless = false, settings = [] }: ConnectionOptions = {},
 ): Promise<Connection> {
+  const client = await open(url, replication, settings);
+  if (endless) return client;
+  let pid: string | undefined;
+  cutWhenDead(client, {
+    ask: () => hasSession(url, pid),
+    cut: (why) => cut(client, new ConnectionLostError(`${client.host}:${client.port} ${why}`)),
+  });
+  try {
+    const { rows } = await client.query<{ pid: string }>("select pg_backend_pid() as pid");
+    pid = rows[0]?.pid;
+  } catch (error) {
+    abandon(client);
+    throw error;
+  }
+  return client;
+}
+
+/** A server that refuses a connection is alive, and is not asked for more. */
+async function hasSession(url: string, pid: string | undefined): Promise<"there" | "gone"> {
+  let client: Client | undefined;
+  try {
+    client = await open(url);
+    const { rowCount } = await client.query("select from pg_stat_activity where pid = $1", [pid]);
+    return pid !== undefined && rowCount === 0 ? "gone" : "there";
+  } catch (error) {
+    if (error instanceof DatabaseError) return "there";
+    throw error;
+  } finally {
+    if (client) abandon(client);
+  }
+}
+
+async function open(url: string, replication = false, settings: readonly string[] = []): Promise<Client> {
+  const client = clientOf(url, replication, settings);
+  // The query that runs, or the next one, fails with the same reason; without a listener the process would end here.
+  client.on("error", () => undefined);
+  try {
+    await client.connect();
+  } catch (error) {
+    const problem = tlsProblem(client, error);
+    abandon(client);
+    if (problem === undefined) throw error;
+    throw new SetupError(`no TLS connection to ${client.host}:${client.port}: ${problem}`);
+  }
+  return client;
+}
+
+/** Why a URL is of no use, whatever the server: a certificate's file that cannot be read, for instance. */
+export function unusable(url: string): string | undefined {
+  try {
+    const { ssl } = clientOf(url) as { ssl?: unknown };
+    return typeof ssl === "object" && ssl !== null ? filesProblem(ssl) : undefined;
+  } catch (error) {
+    return reason(error);
+  }
+}
+
+function clientOf(url: string, replication = false, settings: readonly string[] = []): Client {
   // Left in the URL, they would replace ours.
   const { href, options } = withoutOptions(url);
-  const client = new Client({
+  return new Client({
     connectionString: href,
     application_name: "holdfast-daemon",
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
@@ -57,15 +126,6 @@ export async function connect(
     ].join(" "),
     ...(replication ? { replication: "database" } : {}),
   } as ClientConfig);
-  // The query that runs, or the next one, fails with the same reason; without a listener the process would end here.
-  client.on("error", () => undefined);
-  try {
-    await client.connect();
-  } catch (error) {
-    abandon(client);
-    throw error;
-  }
-  return client;
 }
 
 /** Settings of the server that a URL may have as parameters of their own. */
@@ -76,6 +136,7 @@ const NOT_TAKEN = ["options", "application_name", "query_timeout", "replication"
 
 function withoutOptions(url: string): { href: string; options: readonly string[] } {
   const parsed = new URL(url);
+  settleSslMode(parsed);
   const timeouts = TIMEOUTS.flatMap((name) =>
     parsed.searchParams.getAll(name).map((value) => `-c ${name}=${Number.parseInt(value, 10) || 0}`),
   );
@@ -86,7 +147,11 @@ function withoutOptions(url: string): { href: string; options: readonly string[]
 
 /** Cuts the connection without a word: what was not committed is rolled back by the server. */
 export function abandon(client: Connection): void {
-  (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+  cut(client);
+}
+
+function cut(client: Connection, why?: Error): void {
+  (client as unknown as { connection: { stream: { destroy(error?: Error): void } } }).connection.stream.destroy(why);
 }
 
 /** Runs work in one transaction: committed when it returns, rolled back when it throws. */

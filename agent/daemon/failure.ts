@@ -47,7 +47,7 @@ export class SchemaChangedError extends Error {
  * reader has not left yet, deadlocks, a name that still leads to a server that was demoted, and our own session timeouts.
  * https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
-const RETRYABLE_SQLSTATE = /^(08...|53...|57P0[0-5]|58...|55006|55P03|57014|40001|40P01|25006|25P03)$/;
+const RETRYABLE_SQLSTATE = /^(08...|53...|57P0[0-5]|58...|55006|55P03|57014|40001|40P01|25006|25P0[34])$/;
 const RETRYABLE_SOCKET = /^(ECONN|ETIMEDOUT|EPIPE|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)/;
 
 /** Whether the same work can succeed on a new connection. */
