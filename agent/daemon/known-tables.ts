@@ -121,6 +121,8 @@ async function rememberUnpublished(
       !now.publishedWhole &&
       known.some(({ label, publishedBy }) => label === now.label && publishedBy === now.publishedBy),
   );
+  // It may be seen in the middle of a transaction, of which the sink is to have nothing.
+  await sink.query("rollback");
   await sink.query(
     "update holdfast.snapshot set published_by = 0 where slot_name = $1 and table_name = any ($2::text[])",
     [slotName, missed.map(({ label }) => label)],

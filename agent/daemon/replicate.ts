@@ -6,6 +6,7 @@ import { type Lsn, parseLsn } from "./lsn";
 import { type LeftOutValues, NetChanges, unknownRow } from "./sink/net-changes";
 import { advance, type Claim } from "./sink/position";
 import type { Key, Row } from "./sink/write-rows";
+import { type LastTransaction, transactionOf } from "./source/last-transaction";
 import type { ReplicationStream } from "./source/stream";
 import { keyNames, type ReplicatedTable, sameColumns } from "./table";
 
@@ -15,6 +16,8 @@ export interface ReplicateProps {
   readonly claim: Claim;
   readonly tables: readonly ReplicatedTable[];
   readonly from: Lsn;
+  /** The newest transaction that is in the sink. */
+  readonly last: LastTransaction | undefined;
   readonly catchUpTo: Lsn | undefined;
   readonly flush: { readonly changes: number; readonly intervalMs: number };
   readonly readSourceRow: LeftOutValues["fromSource"];
@@ -48,8 +51,9 @@ export async function replicate(props: ReplicateProps): Promise<void> {
   let position = props.from;
   /** Where the batch ends, once its last transaction is whole. */
   let end: Lsn = position;
+  let { last } = props;
+  let reading: LastTransaction | undefined;
   let inTransaction = false;
-  let xid = 0;
   /** Changes of the transaction that is being read have been folded. */
   let inMidst = false;
   let sinkTransaction = false;
@@ -72,7 +76,7 @@ export async function replicate(props: ReplicateProps): Promise<void> {
   const commit = async () => {
     if (end > position) {
       await changes.write();
-      await advance(sink, claim, end);
+      await advance(sink, claim, end, last);
       await sink.query("commit");
       sinkTransaction = false;
       position = end;
@@ -118,12 +122,12 @@ export async function replicate(props: ReplicateProps): Promise<void> {
         case "begin":
           inTransaction = true;
           inMidst = false;
-          xid = message.xid >>> 0;
+          reading = transactionOf(message);
           if (gathered === 0) lifecycle.pendingSinceMs = Number(BigInt(message.commitTime.toString()) / 1000n);
           break;
         case "relation": {
           const table = props.tables.find(({ oid }) => oid === message.relationOid);
-          if (table && !describes(message, table) && !(await props.isUnchanged(table, xid))) {
+          if (table && !describes(message, table) && !(await props.isUnchanged(table, reading?.xid ?? 0))) {
             // The transactions before it were made when the table was as the sink's, and may not fit into it later.
             if (!inMidst) await commit();
             throw new SchemaChangedError(`${table.name.label} has changed`);
@@ -149,6 +153,7 @@ export async function replicate(props: ReplicateProps): Promise<void> {
         case "commit":
           inTransaction = false;
           end = parseLsn(message.commitEndLsn ?? "0/0");
+          last = reading;
           lifecycle.receivedLsn = end;
           if (flushAt === Number.POSITIVE_INFINITY) flushAt = performance.now() + flush.intervalMs;
           break;

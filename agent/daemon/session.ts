@@ -29,6 +29,7 @@ import {
 import { readRow } from "./sink/write-rows";
 import { copyTables, forgetSnapshot, going, unfinishedTables } from "./snapshot";
 import { checkedStream } from "./source/checked-stream";
+import { type LastTransaction, resumedStream } from "./source/last-transaction";
 import {
   createSlot,
   dropSlot,
@@ -39,7 +40,7 @@ import {
   requirePrimary,
   systemIdentifier,
 } from "./source/slot";
-import { openStream } from "./source/stream";
+import { openStream, type ReplicationStream } from "./source/stream";
 import { allEnded, isVisible, openTransactions, presentMoment } from "./source/transactions";
 import { isUnchanged, matchTables, type ReplicatedTable } from "./table";
 
@@ -130,7 +131,9 @@ async function runClaimed(session: Session, stored: StoredPosition): Promise<"do
 
   const known = await knownTables(sink, claim);
   const check = () => requireFollowed(known, session.identity);
-  const stream = checkedStream(await openStream(from.url, { ...from, from: position }), FOLLOWED_CHECK_MS, check);
+  const stream = checkedStream(await resume(session, position, stored.last), FOLLOWED_CHECK_MS, check);
+  // A server that ends in order waits for who reads its log, a paused reader too, and has cut the other connections by then.
+  session.source.once("end", () => stream.close("the source closed a connection"));
   lifecycle.enter("cdc", "Replicating");
   lifecycle.errorDetail = "";
   session.log.info("replicating", { slot: from.slotName, from: formatLsn(position) });
@@ -141,6 +144,7 @@ async function runClaimed(session: Session, stored: StoredPosition): Promise<"do
       claim,
       tables,
       from: position,
+      last: stored.last,
       catchUpTo,
       flush: configuration.flush,
       readSourceRow: (table, key) => readRow(session.source, "source", table, key),
@@ -156,6 +160,26 @@ async function runClaimed(session: Session, stored: StoredPosition): Promise<"do
   await forgetSnapshot(sink, claim);
   lifecycle.snapshotRequested = false;
   return "again";
+}
+
+/** Reads on from the position, by way of the last transaction where the source may have lost that. */
+async function resume(
+  { configuration, source }: Session,
+  position: Lsn,
+  last: LastTransaction | undefined,
+): Promise<ReplicationStream> {
+  const { source: from } = configuration;
+  const stream = await openStream(from.url, { ...from, from: last?.lsn ?? position });
+  try {
+    // Nobody but the reader moves it, and what it was told is of this log.
+    const slot = await findSlot(source, from.slotName);
+    if (last && slot && slot.confirmedLsn <= last.lsn) return resumedStream(stream, last, position);
+  } catch (error) {
+    stream.close();
+    throw error;
+  }
+  stream.acknowledge(position);
+  return stream;
 }
 
 /** The first time: makes the slot, or takes one that is there, and copies the tables as they are where it starts. */
@@ -177,7 +201,10 @@ async function startAtSlot(session: Session): Promise<Lsn> {
     return start(existing.confirmedLsn);
   }
   const replication = await connect(configuration.source.url, { replication: true });
-  const quit = () => abandon(replication);
+  const { rows } = await replication.query<{ pid: string }>("select pg_backend_pid() as pid");
+  // While it waits for transactions, the server does not see that nobody is there any more, and would make the slot after all.
+  const quit = () =>
+    void source.query("select pg_terminate_backend($1)", [rows[0]?.pid]).catch(() => abandon(replication));
   lifecycle.stopSignal.addEventListener("abort", quit);
   try {
     const slot = await createSlot(replication, slotName);
@@ -187,7 +214,7 @@ async function startAtSlot(session: Session): Promise<Lsn> {
     return lsn;
   } finally {
     lifecycle.stopSignal.removeEventListener("abort", quit);
-    quit();
+    abandon(replication);
   }
 }
 

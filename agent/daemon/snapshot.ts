@@ -75,9 +75,11 @@ export async function copyTables(
 ): Promise<void> {
   const remaining = [...unfinished];
   const workers: Connection[] = [];
+  let over = false;
   const open = async (url: string, settings: string[] = []) => {
     const connection = await connect(url, { settings });
     workers.push(connection);
+    if (over) dropAll();
     return connection;
   };
   const copyRemaining = async () => {
@@ -91,7 +93,10 @@ export async function copyTables(
       if (rows !== undefined) log.info("table copied", { table: next.table.name.label, rows });
     }
   };
-  const dropAll = () => workers.forEach(abandon);
+  const dropAll = () => {
+    over = true;
+    workers.forEach(abandon);
+  };
   lifecycle.stopSignal.addEventListener("abort", dropAll);
   try {
     const count = Math.min(plan.parallelTables, unfinished.length);

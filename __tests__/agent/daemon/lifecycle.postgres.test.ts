@@ -316,3 +316,45 @@ test("a sink's user who may make no schema needs none that is there", async () =
   await pair.source.query("insert into item values (2, 'second')");
   await pair.equal("item");
 });
+
+test("a stop that drops the slot leaves none, also while the slot waits for a transaction of the source to be made", async () => {
+  await pair.source.query("begin; insert into item values (2, 'open')");
+  const daemon = pair.launch();
+  await eventually("the slot waits", async () => {
+    const { rowCount } = await pair.sink.query(
+      "select from pg_stat_activity where query like 'CREATE_REPLICATION_SLOT%' and wait_event_type = 'Lock'",
+    );
+    expect(rowCount).toBe(1);
+  });
+
+  await daemon.post("/cdc/stop", '{"skip_slot_cleanup": false}');
+
+  expect([await daemon.ended, daemon.lines.at(-1)]).toEqual([0, expect.anything()]);
+  await pair.source.query("commit");
+  await eventually("nobody makes a slot any more", async () => {
+    const { rowCount } = await pair.sink.query(
+      "select from pg_stat_activity where query like 'CREATE_REPLICATION_SLOT%' and datname = $1",
+      [pair.environment["SOURCE_URL"]?.split("/").at(-1)],
+    );
+    expect(rowCount).toBe(0);
+  });
+  expect(await slot()).toBeUndefined();
+});
+
+test("a sink's user to whom the state belongs no more than the tables needs nothing but their rows", async () => {
+  const first = await pair.start({ DO_SNAPSHOT: "true" });
+  first.process.kill("SIGTERM");
+  await first.ended;
+  const { rows } = await pair.sink.query("select current_database() as name");
+  const user = `other_${rows[0].name}`;
+  await pair.sink.query(`
+    create role ${user} login password 'other';
+    grant usage on schema holdfast to ${user};
+    grant select, insert, update, delete on all tables in schema holdfast, public to ${user};
+  `);
+  const url = new URL(pair.environment["SINK_URL"] ?? "");
+  [url.username, url.password] = [user, "other"];
+  await pair.start({ DO_SNAPSHOT: "true", SINK_URL: url.href });
+  await pair.source.query("insert into item values (2, 'new')");
+  await pair.equal("item");
+});

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { eventually } from "./eventually";
 import { type RunningDaemon, usePair } from "./pair";
 
@@ -72,3 +73,25 @@ test.each([
     await pair.equal("item");
   },
 );
+
+test("what a publication has left out is not forgotten where that is seen in the middle of a transaction", async () => {
+  await pair.source.query(TABLE);
+  const daemon = await pair.start({ ...COPY, FLUSH_SIZE: "1" });
+  // GIVEN a transaction of which the sink takes one row before the next look at the publication is due, and the others after
+  await pair.sink.query("begin; lock table item in share mode");
+  await pair.source.query("insert into item select i, 'new' from generate_series(100, 110) i");
+  await eventually("the daemon waits for the sink", async () => {
+    const { rowCount } = await pair.source.query("select from pg_stat_activity where wait_event_type = 'Lock'");
+    expect(rowCount).toBe(1);
+  });
+  await pair.source.query("alter publication copy set (publish = 'insert')");
+  await pair.source.query("delete from item where id = 1");
+  await pause(6_000);
+  await pair.sink.query("commit");
+  await refused("item: publication copy leaves out changes of it", daemon);
+
+  await pair.source.query("alter publication copy set (publish = 'insert, update, delete, truncate')");
+
+  expect(await pair.rows("sink", "item")).toHaveLength(2);
+  await refused("item: publication copy has not held it all the time");
+});

@@ -46,7 +46,7 @@ function follow() {
     return { rows: [], rowCount: 1 };
   };
   const ended = replicate({
-    ...{ stream, lifecycle, tables: [TABLE], from: 0n, catchUpTo: undefined },
+    ...{ stream, lifecycle, tables: [TABLE], from: 0n, last: undefined, catchUpTo: undefined },
     sink: { query } as unknown as Connection,
     claim: { slotName: "slot", fence: 1n, holder: "holder" },
     flush: { changes: 1_000, intervalMs: 600_000 },

@@ -33,6 +33,17 @@ test("values of every kind arrive as they are", async () => {
   expect(await pair.rows("sink", "item")).toHaveLength(6);
 });
 
+test("a text that begins with a byte order mark keeps it, also where it is a key", async () => {
+  await pair.source.query(`
+    create table item (name text primary key, note text);
+    insert into item values (E'\\uFEFF', E'\\uFEFF\\uFEFFcopied'), ('', 'another');
+  `);
+  await pair.start({ DO_SNAPSHOT: "true" });
+  await pair.source.query("insert into item values (E'\\uFEFFnew', E'\\uFEFFstreamed'), ('new', 'plain')");
+  await pair.source.query("delete from item where name = E'\\uFEFF'");
+  await pair.equal("item");
+});
+
 test("a large value that an update leaves alone stays", async () => {
   await pair.source.query(`
     create table item (id int primary key, note text, large text);

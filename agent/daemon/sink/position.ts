@@ -2,14 +2,15 @@ import { randomUUID } from "node:crypto";
 import { type Connection, transaction } from "../connection";
 import { FencedError, SetupError } from "../failure";
 import { formatLsn, type Lsn, parseLsn } from "../lsn";
-import { ensureSchema, hasColumn } from "./schema";
+import type { LastTransaction } from "../source/last-transaction";
+import { ensureSchema, hasColumn, hasTable } from "./schema";
 
 /**
  * Schema `holdfast` of the sink: how far each slot has been written, by whom, and how much of its snapshot is there. It changes only
  * together with the rows it speaks of, in their transaction.
  */
 const TABLES = `
-  create table if not exists holdfast.replication (
+  create table holdfast.replication (
     slot_name     text primary key,
     source_system text not null,
     fence         bigint not null,
@@ -22,7 +23,7 @@ const TABLES = `
   comment on column holdfast.replication.holder is 'The one process that may write';
   comment on column holdfast.replication.lsn is 'Every transaction that committed before it is in the sink';
   comment on column holdfast.replication.catch_up_to is 'Rows of a resumed snapshot are as new as this';
-  create table if not exists holdfast.snapshot (
+  create table holdfast.snapshot (
     slot_name  text not null references holdfast.replication,
     table_name text not null,
     chunks     bigint not null default 0,
@@ -31,7 +32,7 @@ const TABLES = `
     complete   boolean not null default false,
     primary key (slot_name, table_name)
   );
-  create table if not exists holdfast.fence_log (
+  create table holdfast.fence_log (
     id        bigint generated always as identity primary key,
     slot_name text not null,
     fence     bigint not null,
@@ -62,6 +63,12 @@ const COLUMNS = `
   comment on column holdfast.snapshot.columns is 'For the number of each column of the source, that of the sink which has its values';
 `;
 
+const LAST_TRANSACTION = `
+  alter table holdfast.replication add column last_transaction jsonb;
+  comment on column holdfast.replication.last_transaction is
+    'The newest transaction that is in the sink: where its commit begins, id, microseconds of Unix time; and the position it was stored with';
+`;
+
 /** Any number: daemons that start together create the schema one after the other. */
 const SCHEMA_LOCK = 704_911_837;
 
@@ -76,6 +83,8 @@ export interface StoredPosition {
   /** Undefined before the slot was ever read. */
   readonly lsn?: Lsn;
   readonly catchUpTo?: Lsn;
+  /** Unknown where the slot is new, or an earlier daemon has moved the position. */
+  readonly last?: LastTransaction;
 }
 
 /**
@@ -91,18 +100,24 @@ export async function claimSlot(
   await transaction(sink, async () => {
     await sink.query("select pg_advisory_xact_lock($1)", [SCHEMA_LOCK]);
     await ensureSchema(sink, "holdfast");
-    await sink.query(TABLES);
+    // Only their owner may comment on them. The last one is there where all are.
+    if (!(await hasTable(sink, "holdfast.fence_log"))) await sink.query(TABLES);
     // Not with IF NOT EXISTS: it would wait for every other job that writes a chunk.
     if (!(await hasColumn(sink, "holdfast.snapshot", "source_oid"))) await sink.query(IDENTITY);
     if (!(await hasColumn(sink, "holdfast.snapshot", "columns"))) await sink.query(COLUMNS);
+    if (!(await hasColumn(sink, "holdfast.replication", "last_transaction"))) await sink.query(LAST_TRANSACTION);
   });
+  // The source forgets what is committed here, so that a crash must not undo it. Stricter settings stay.
+  await sink.query(
+    "select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'",
+  );
   const claim: Claim = { slotName, fence, holder: randomUUID() };
   const position = await transaction(sink, async () => {
-    const { rows } = await sink.query<{ source_system: string; lsn: string | null; catch_up_to: string | null }>(
+    const { rows } = await sink.query<StoredRow & { source_system: string }>(
       `insert into holdfast.replication as r (slot_name, source_system, fence, holder) values ($1, $2, $3, $4)
        on conflict (slot_name) do update set fence = excluded.fence, holder = excluded.holder
          where r.fence <= excluded.fence
-       returning source_system, lsn, catch_up_to`,
+       returning source_system, lsn, catch_up_to, last_transaction`,
       [slotName, sourceSystem, fence, claim.holder],
     );
     const [row] = rows;
@@ -124,12 +139,13 @@ export async function claimSlot(
  *
  * @throws FencedError if another process holds the slot by now; roll back.
  */
-export async function advance(sink: Connection, claim: Claim, lsn: Lsn): Promise<void> {
+export async function advance(sink: Connection, claim: Claim, lsn: Lsn, last?: LastTransaction): Promise<void> {
   const { rowCount } = await sink.query(
     `update holdfast.replication
-        set lsn = $4, catch_up_to = case when catch_up_to > $4 then catch_up_to end, updated_at = clock_timestamp()
+        set lsn = $4, catch_up_to = case when catch_up_to > $4 then catch_up_to end, last_transaction = $5,
+            updated_at = clock_timestamp()
       where slot_name = $1 and fence = $2 and holder = $3`,
-    [claim.slotName, claim.fence, claim.holder, formatLsn(lsn)],
+    [claim.slotName, claim.fence, claim.holder, formatLsn(lsn), last ? storedTransaction(last, lsn) : null],
   );
   if (rowCount !== 1) throw taken(claim);
 }
@@ -159,9 +175,10 @@ export async function retire(sink: Connection, claim: Claim): Promise<void> {
   await transaction(sink, async () => {
     await holdClaim(sink, claim);
     await sink.query("delete from holdfast.snapshot where slot_name = $1", [claim.slotName]);
-    await sink.query("update holdfast.replication set lsn = null, catch_up_to = null where slot_name = $1", [
-      claim.slotName,
-    ]);
+    await sink.query(
+      "update holdfast.replication set lsn = null, catch_up_to = null, last_transaction = null where slot_name = $1",
+      [claim.slotName],
+    );
   });
 }
 
@@ -194,9 +211,20 @@ async function logFence(sink: Connection, { slotName, fence, holder }: Claim, ev
   );
 }
 
-function stored({ lsn, catch_up_to }: { lsn: string | null; catch_up_to: string | null }): StoredPosition {
+type StoredRow = Record<"lsn" | "catch_up_to" | "last_transaction", string | null>;
+
+function stored({ lsn, catch_up_to, last_transaction }: StoredRow): StoredPosition {
+  const { position, ...last } = JSON.parse(last_transaction ?? "{}");
   return {
     ...(lsn === null ? {} : { lsn: parseLsn(lsn) }),
     ...(catch_up_to === null ? {} : { catchUpTo: parseLsn(catch_up_to) }),
+    // An earlier daemon moves the position without it.
+    ...(lsn === null || !position || parseLsn(position) !== parseLsn(lsn)
+      ? {}
+      : { last: { ...last, lsn: parseLsn(last.lsn) } }),
   };
+}
+
+function storedTransaction(last: LastTransaction, position: Lsn): string {
+  return JSON.stringify({ ...last, lsn: formatLsn(last.lsn), position: formatLsn(position) });
 }

@@ -15,3 +15,9 @@ export async function hasColumn(sink: Connection, table: string, column: string)
   );
   return rowCount !== 0;
 }
+
+/** Whether there is a table of this name, `schema.table`. */
+export async function hasTable(sink: Connection, table: string): Promise<boolean> {
+  const { rowCount } = await sink.query("select where to_regclass($1) is not null", [table]);
+  return rowCount !== 0;
+}

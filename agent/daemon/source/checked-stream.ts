@@ -10,19 +10,25 @@ export function checkedStream(
   check: () => Promise<void>,
 ): ReplicationStream {
   let dueAt = 0;
+  let woken = false;
   return {
     next: async (waitMs = Number.POSITIVE_INFINITY) => {
       if (performance.now() >= dueAt) {
+        woken = false;
         await check();
         dueAt = performance.now() + periodMs;
+        if (woken) return undefined;
       }
       return stream.next(Math.min(waitMs, Math.max(0, dueAt - performance.now())));
     },
-    wake: () => stream.wake(),
+    wake: () => {
+      woken = true;
+      stream.wake();
+    },
     acknowledge: (lsn, ask) => stream.acknowledge(lsn, ask),
     get serverWalEnd() {
       return stream.serverWalEnd;
     },
-    close: () => stream.close(),
+    close: (why) => stream.close(why),
   };
 }

@@ -1,4 +1,5 @@
 import { type Pgoutput, PgoutputPlugin } from "pg-logical-replication";
+import { BinaryReader } from "pg-logical-replication/dist/output-plugins/pgoutput/binary-reader.js";
 import { abandon, connect } from "../connection";
 import { ConnectionLostError } from "../failure";
 import { quoted } from "../identifier";
@@ -18,11 +19,12 @@ export interface ReplicationStream {
   /** The next message, or undefined after `waitMs` or `wake`. Fails with ConnectionLostError once all that came was handed out. */
   next(waitMs?: number): Promise<StreamMessage | undefined>;
   wake(): void;
-  /** Tells the server that everything before `lsn` is safe in the sink; with `ask` it answers with a keepalive. */
+  /** Tells the server that everything before `lsn` is safe in the sink; with `ask` it answers with a keepalive. Before the first call it hears of none. */
   acknowledge(lsn: Lsn, ask?: boolean): void;
   /** The end of the source's log, as far as the server has said. */
   readonly serverWalEnd: Lsn;
-  close(): void;
+  /** @param why what `next` fails with from then on. */
+  close(why?: string): void;
 }
 
 /** Read ahead of the sink at most this much, then let TCP hold the server back. */
@@ -44,6 +46,10 @@ const UPDATE = 0x55;
 const OLD_ROW = 0x4f;
 const OLD_KEY = 0x4b;
 const POSTGRES_EPOCH_MS = 946_684_800_000;
+
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+/** The package takes a byte order mark at the beginning of a value for one of the encoding's, and leaves it out. */
+BinaryReader.prototype.decodeText = (bytes) => utf8.decode(bytes);
 
 /**
  * Decodes pgoutput and leaves values as text: the package would make dates and numbers of them, which cannot hold them all.
@@ -84,7 +90,7 @@ export async function openStream(
   url: string,
   { slotName, publicationName, from }: { slotName: string; publicationName: string; from: Lsn },
 ): Promise<ReplicationStream> {
-  const client = await connect(url, { replication: true });
+  const client = await connect(url, { replication: true, endless: true });
   const wire = (client as unknown as { connection: WireConnection }).connection;
   const decoder = new TextPgoutput({ protoVersion: 1, publicationNames: [publicationName] });
 
@@ -94,7 +100,7 @@ export async function openStream(
   let failure: Error | undefined;
   let waiting: (() => void) | undefined;
   let silentIntervals = 0;
-  let acknowledged = from;
+  let acknowledged: Lsn = 0n;
   let serverWalEnd = from;
 
   const wake = () => waiting?.();
@@ -195,8 +201,8 @@ export async function openStream(
     get serverWalEnd() {
       return serverWalEnd;
     },
-    close: () => {
-      fail(new ConnectionLostError("the replication connection was closed"));
+    close: (why = "the replication connection was closed") => {
+      fail(new ConnectionLostError(why));
       clearInterval(status);
       abandon(client);
     },
