@@ -14,6 +14,8 @@ interface Identity {
   readonly sourceOid: string | null;
   /** By what the publication has it. It becomes another one when the table is taken out and put back. */
   readonly publishedBy: string | null;
+  /** It becomes another one when what the publication publishes is altered, also if that is taken back. */
+  readonly publishedAs: string | null;
   readonly sinkOid: string | null;
   readonly columns: ColumnNumbers | null;
 }
@@ -46,16 +48,17 @@ export interface IdentityProps {
 /** The tables that the slot's job knows. */
 export async function knownTables(sink: Connection, { slotName }: Claim): Promise<KnownTable[]> {
   const { rows } = await sink.query<
-    Record<"label" | "source" | "published" | "sink" | "columns" | "away" | "wanted", string>
+    Record<"label" | "source" | "published" | "version" | "sink" | "columns" | "away" | "wanted", string>
   >(
-    `select table_name as label, source_oid as source, published_by as published, sink_oid as sink, columns, away, wanted
+    `select table_name as label, source_oid as source, published_by as published, published_as as version, sink_oid as sink, columns, away, wanted
        from holdfast.snapshot where slot_name = $1`,
     [slotName],
   );
-  return rows.map(({ label, source, published, sink, columns, away, wanted }) => ({
+  return rows.map(({ label, source, published, version, sink, columns, away, wanted }) => ({
     label,
     sourceOid: source,
     publishedBy: published,
+    publishedAs: version,
     sinkOid: sink,
     columns: JSON.parse(columns ?? "null"),
     away: away === "t",
@@ -130,13 +133,17 @@ async function rememberUnpublished(
 }
 
 function gap(known: KnownTable, now: PresentIdentity, publicationName: string): string | undefined {
-  const differs = (field: "sourceOid" | "publishedBy" | "sinkOid") =>
+  const differs = (field: "sourceOid" | "publishedBy" | "publishedAs" | "sinkOid") =>
     now[field] === null || (known[field] !== null && known[field] !== now[field]);
   if (known.away) return "it was not in TABLES for a while";
   if (now.sourceOid === null) return "the source has no table of this name any more";
   if (differs("sourceOid")) return "the source's table of this name is another one than it was";
   if (differs("publishedBy")) return `publication ${publicationName} has not held it all the time`;
   if (!now.publishedWhole) return `publication ${publicationName} leaves out changes of it`;
+  // Whoever restored the sink with its state sets the former alone to null.
+  if (known.publishedBy !== null && differs("publishedAs")) {
+    return `publication ${publicationName} was altered, and may have left out changes of it meanwhile`;
+  }
   if (differs("sinkOid")) return "the sink's table is not the one that was written to";
   return known.sourceOid === null || known.sinkOid === null ? undefined : anotherColumn(known.columns ?? {}, now);
 }
@@ -171,10 +178,10 @@ export async function enterTables(
     return now ? [{ ...now, sourceOid: `${oid}` }] : [];
   });
   await sink.query(
-    `insert into holdfast.snapshot as known (slot_name, table_name, wanted, complete, source_oid, published_by, sink_oid, columns)
-     select $1, label, $2::boolean, not $2::boolean, source_oid, published_by, sink_oid, columns
-       from unnest($3::text[], $4::oid[], $5::oid[], $6::oid[], $7::jsonb[])
-         as entered (label, source_oid, published_by, sink_oid, columns)
+    `insert into holdfast.snapshot as known (slot_name, table_name, wanted, complete, source_oid, published_by, published_as, sink_oid, columns)
+     select $1, label, $2::boolean, not $2::boolean, source_oid, published_by, published_as, sink_oid, columns
+       from unnest($3::text[], $4::oid[], $5::oid[], $6::text[], $7::oid[], $8::jsonb[])
+         as entered (label, source_oid, published_by, published_as, sink_oid, columns)
      on conflict (slot_name, table_name) do update
        set wanted = known.wanted or excluded.wanted,
            complete = known.complete and (known.wanted or not excluded.wanted),
@@ -183,6 +190,8 @@ export async function enterTables(
              else coalesce(known.columns, '{}') || excluded.columns
            end,
            source_oid = coalesce(known.source_oid, excluded.source_oid),
+           published_as = case when known.published_by is null then excluded.published_as
+                               else coalesce(known.published_as, excluded.published_as) end,
            published_by = coalesce(known.published_by, excluded.published_by),
            sink_oid = coalesce(known.sink_oid, excluded.sink_oid)`,
     [
@@ -191,6 +200,7 @@ export async function enterTables(
       entered.map(({ label }) => label),
       entered.map(({ sourceOid }) => sourceOid),
       entered.map(({ publishedBy }) => publishedBy),
+      entered.map(({ publishedAs }) => publishedAs),
       entered.map(({ sinkOid }) => sinkOid),
       entered.map(({ columns }) => JSON.stringify(columns)),
     ],
@@ -215,10 +225,13 @@ async function presentIdentities({
 }: IdentityProps): Promise<PresentIdentity[]> {
   const labels = names.map(storedName);
   const tables = names.map(({ table }) => table);
-  const from = await source.query<Record<"label" | "oid" | "published" | "whole" | "columns", string | null>>(
+  const from = await source.query<
+    Record<"label" | "oid" | "published" | "version" | "whole" | "columns", string | null>
+  >(
     // A publication of all tables, or of schemas, has its tables by itself.
     `select label, c.oid, ${COLUMN_NUMBERS} as columns,
             case when listed or r.oid is not null then coalesce(r.oid, p.oid) end as published,
+            p.xmin as version,
             listed and pubinsert and pubupdate and pubdelete and pubtruncate as whole
        from unnest($2::text[], $3::text[], $4::text[]) as name (label, schema, relation)
        join pg_namespace n on n.nspname = schema
@@ -249,6 +262,7 @@ async function presentIdentities({
       label,
       sourceOid: there?.oid ?? null,
       publishedBy: there?.published ?? null,
+      publishedAs: there?.version ?? null,
       publishedWhole: there?.whole === "t",
       sinkOid: here?.oid ?? null,
       columns: Object.fromEntries(shared.map(({ number, sinkNumber }) => [number, sinkNumber])),

@@ -1,10 +1,11 @@
 import type { Log } from "../host/log";
 import { abandon, type Connection, connect, transaction } from "./connection";
-import { quoted, storedName } from "./identifier";
+import { storedName } from "./identifier";
 import type { Lifecycle } from "./lifecycle";
 import { type Claim, holdClaim } from "./sink/position";
-import { keyOf, type Row, upsertRows } from "./sink/write-rows";
-import { keyColumns, type ReplicatedTable } from "./table";
+import { keyOf, upsertRows } from "./sink/write-rows";
+import { readTable } from "./source/table-reader";
+import type { ReplicatedTable } from "./table";
 
 /** A table whose copy has not reached its end. */
 interface Unfinished {
@@ -127,14 +128,14 @@ async function copyTable(
   const progress = { chunksTotal: 0, chunksDone: 0, rowsSynced: 0, ...lifecycle.tableProgress.get(table.name.label) };
   lifecycle.tableProgress.set(table.name.label, progress);
   progress.chunksTotal = progress.chunksDone + (await estimateChunks(source, table, chunkRows));
+  const reader = await readTable(source, table, lastKey);
   let after = lastKey;
   for (;;) {
     await lifecycle.until(() => !lifecycle.snapshotPaused || !going(lifecycle));
     if (!going(lifecycle)) return undefined;
-    const rows = await readChunk(source, table, after, chunkRows);
+    const { rows, isLast } = await reader.next(chunkRows);
     const last = rows.at(-1);
     if (last) after = keyOf(table, last).map((value) => value ?? "");
-    const complete = rows.length < chunkRows;
     await transaction(sink, async () => {
       if (lastKey === null && progress.chunksDone === 0) await sink.query(`truncate ${table.sink}`);
       await upsertRows(sink, table, rows);
@@ -142,33 +143,15 @@ async function copyTable(
         `update holdfast.snapshot
             set chunks = chunks + 1, row_count = row_count + $3, last_key = $4::text[], complete = $5
           where slot_name = $1 and table_name = $2`,
-        [claim.slotName, storedName(table.name), rows.length, after, complete],
+        [claim.slotName, storedName(table.name), rows.length, after, isLast],
       );
       await holdClaim(sink, claim);
     });
     progress.chunksDone += 1;
     progress.rowsSynced += rows.length;
-    progress.chunksTotal = complete ? progress.chunksDone : Math.max(progress.chunksTotal, progress.chunksDone + 1);
-    if (complete) return progress.rowsSynced;
+    progress.chunksTotal = isLast ? progress.chunksDone : Math.max(progress.chunksTotal, progress.chunksDone + 1);
+    if (isLast) return progress.rowsSynced;
   }
-}
-
-async function readChunk(
-  source: Connection,
-  table: ReplicatedTable,
-  after: readonly string[] | null,
-  limit: number,
-): Promise<Row[]> {
-  const key = keyColumns(table);
-  const start = key.map((_, place) => `$${place + 1}::${table.columns[table.key[place] ?? 0]?.type}`);
-  const { rows } = await source.query<(string | null)[]>({
-    text: `select ${table.columns.map(({ name }) => quoted(name)).join(", ")} from ${table.sourceRows}
-            ${after ? `where (${key.join(", ")}) > (${start.join(", ")})` : ""}
-            order by ${key.join(", ")} limit ${limit}`,
-    values: [...(after ?? [])],
-    rowMode: "array",
-  });
-  return rows;
 }
 
 /** By the planner's statistics; for display. */

@@ -95,3 +95,17 @@ test("what a publication has left out is not forgotten where that is seen in the
   expect(await pair.rows("sink", "item")).toHaveLength(2);
   await refused("item: publication copy has not held it all the time");
 });
+
+test("a publication that leaves changes out and is mended in the same transaction is noticed, and not forgotten", async () => {
+  await pair.source.query(TABLE);
+  const daemon = await pair.start(COPY);
+  await pair.source.query(`
+    begin;
+    alter publication copy set (publish = 'insert');
+    delete from item where id = 1;
+    alter publication copy set (publish = 'insert, update, delete, truncate');
+    commit;
+  `);
+  await refused("item: publication copy was altered", daemon);
+  await refused("item: publication copy was altered");
+});

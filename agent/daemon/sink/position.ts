@@ -63,6 +63,11 @@ const COLUMNS = `
   comment on column holdfast.snapshot.columns is 'For the number of each column of the source, that of the sink which has its values';
 `;
 
+const PUBLICATION = `
+  alter table holdfast.snapshot add column published_as text;
+  comment on column holdfast.snapshot.published_as is 'Version of the publication: another one may have left out changes';
+`;
+
 const LAST_TRANSACTION = `
   alter table holdfast.replication add column last_transaction jsonb;
   comment on column holdfast.replication.last_transaction is
@@ -105,6 +110,7 @@ export async function claimSlot(
     // Not with IF NOT EXISTS: it would wait for every other job that writes a chunk.
     if (!(await hasColumn(sink, "holdfast.snapshot", "source_oid"))) await sink.query(IDENTITY);
     if (!(await hasColumn(sink, "holdfast.snapshot", "columns"))) await sink.query(COLUMNS);
+    if (!(await hasColumn(sink, "holdfast.snapshot", "published_as"))) await sink.query(PUBLICATION);
     if (!(await hasColumn(sink, "holdfast.replication", "last_transaction"))) await sink.query(LAST_TRANSACTION);
   });
   // The source forgets what is committed here, so that a crash must not undo it. Stricter settings stay.

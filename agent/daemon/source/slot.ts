@@ -110,7 +110,7 @@ export async function findSlot(source: Connection, name: string): Promise<Slot |
   }
   if (slot.status === "lost" || slot.confirmed === null) {
     throw new SetupError(
-      `slot ${name} has lost its log (see max_slot_wal_keep_size): changes are gone for good. Drop the slot, ${COPY_AGAIN}`,
+      `slot ${name} has lost its log (see max_slot_wal_keep_size and idle_replication_slot_timeout): changes are gone for good. Drop the slot, ${COPY_AGAIN}`,
     );
   }
   return { confirmedLsn: parseLsn(slot.confirmed ?? "") };
