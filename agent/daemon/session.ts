@@ -29,7 +29,7 @@ import {
 import { readRow } from "./sink/write-rows";
 import { copyTables, forgetSnapshot, going, unfinishedTables } from "./snapshot";
 import { checkedStream } from "./source/checked-stream";
-import { type LastTransaction, resumedStream } from "./source/last-transaction";
+import { type LastTransaction, noneSince, resumedStream } from "./source/last-transaction";
 import {
   createSlot,
   dropSlot,
@@ -114,8 +114,12 @@ async function runClaimed(session: Session, stored: StoredPosition): Promise<"do
   const { configuration, lifecycle, sink, claim, tables } = session;
   const { source: from } = configuration;
   let position = stored.lsn;
-  if (position === undefined) position = await startAtSlot(session);
-  else {
+  let last: LastTransaction | undefined;
+  if (position === undefined) {
+    position = await startAtSlot(session);
+    last = noneSince(position);
+  } else {
+    last = stored.last;
     requireNoGap(from.slotName, position, await findSlot(session.source, from.slotName), await walEnd(session.source));
     await enterAddedTables(session);
   }
@@ -131,8 +135,9 @@ async function runClaimed(session: Session, stored: StoredPosition): Promise<"do
 
   const known = await knownTables(sink, claim);
   const check = () => requireFollowed(known, session.identity);
-  const stream = checkedStream(await resume(session, position, stored.last), FOLLOWED_CHECK_MS, check);
+  const stream = checkedStream(await resume(session, position, last), FOLLOWED_CHECK_MS, check);
   // A server that ends in order waits for who reads its log, a paused reader too, and has cut the other connections by then.
+  session.source.once("error", (error) => stream.close(reason(error)));
   session.source.once("end", () => stream.close("the source closed a connection"));
   lifecycle.enter("cdc", "Replicating");
   lifecycle.errorDetail = "";
@@ -144,7 +149,7 @@ async function runClaimed(session: Session, stored: StoredPosition): Promise<"do
       claim,
       tables,
       from: position,
-      last: stored.last,
+      last,
       catchUpTo,
       flush: configuration.flush,
       readSourceRow: (table, key) => readRow(session.source, "source", table, key),
@@ -173,7 +178,7 @@ async function resume(
   try {
     // Nobody but the reader moves it, and what it was told is of this log.
     const slot = await findSlot(source, from.slotName);
-    if (last && slot && slot.confirmedLsn <= last.lsn) return resumedStream(stream, last, position);
+    if (last && last.xid !== 0 && slot && slot.confirmedLsn <= last.lsn) return resumedStream(stream, last, position);
   } catch (error) {
     stream.close();
     throw error;
@@ -190,7 +195,7 @@ async function startAtSlot(session: Session): Promise<Lsn> {
   const existing = await findSlot(source, slotName);
   const start = async (lsn: Lsn) => {
     await transaction(sink, async () => {
-      await advance(sink, claim, lsn);
+      await advance(sink, claim, lsn, noneSince(lsn));
       await forgetTables(sink, claim);
       await enterTables(claim, session.tables, configuration.snapshot.enabled, session.identity);
     });

@@ -51,3 +51,32 @@ test("a source that was restored to before the sink's position and has written b
   );
   expect(third.lines.join("\n")).toContain("the source's log is another one");
 });
+
+test.each([
+  ["a transaction", "insert into item values (2)", [1, 2]],
+  ["no transaction yet", "select", [1]],
+])(
+  "what a restored source has written below the position of a sink that has %s, none of which was lost, is not passed over",
+  async (_, statement, before) => {
+    await server.query("create table item (id int primary key); insert into item values (1)");
+    const environment = { ...COPY, SOURCE_URL: server.url };
+    const first = await pair.start(environment);
+    await server.query(statement);
+    await eventually("the rows are in the sink", async () => expect(await sunk()).toEqual(before));
+    first.process.kill("SIGTERM");
+    await first.ended;
+    await save();
+    // GIVEN a position that has moved on without a row
+    await server.query("create table other as select generate_series(1, 1000)");
+    const second = await pair.start(environment);
+    await second.post("/cdc/drain");
+    expect(await second.ended).toBe(0);
+
+    await restore();
+    await server.query("insert into item values (3)");
+    await server.query("create table other as select generate_series(1, 10000)");
+    await pair.start(environment);
+
+    await eventually("the row is in the sink", async () => expect(await sunk()).toEqual([...before, 3]));
+  },
+);

@@ -7,9 +7,15 @@ import type { ReplicationStream, StreamMessage } from "./stream";
 export interface LastTransaction {
   /** Where its commit record begins. */
   readonly lsn: Lsn;
+  /** 0 where there is none yet: then the slot was made at `lsn`. */
   readonly xid: number;
   /** Microseconds of Unix time. */
   readonly committedAt: string;
+}
+
+/** In place of the last transaction of a new slot. */
+export function noneSince(lsn: Lsn): LastTransaction {
+  return { lsn, xid: 0, committedAt: "0" };
 }
 
 export function transactionOf({ commitLsn, xid, commitTime }: Pgoutput.MessageBegin): LastTransaction {
