@@ -90,12 +90,26 @@ async function open(url: string, replication = false, settings: readonly string[
   try {
     await client.connect();
   } catch (error) {
-    const problem = tlsProblem(client, error);
+    const explained = explain(client, error);
     abandon(client);
-    if (problem === undefined) throw error;
-    throw new SetupError(`no TLS connection to ${client.host}:${client.port}: ${problem}`);
+    throw explained;
   }
   return client;
+}
+
+/** What is thrown where nothing else tells which server it is about. */
+function explain(client: Client, error: unknown): unknown {
+  const server = `${client.host}:${client.port}`;
+  const problem = tlsProblem(client, error);
+  if (problem !== undefined) return new SetupError(`no TLS connection to ${server}: ${problem}`);
+  const { message, errors = [] } = error as Partial<AggregateError>;
+  if (message === "timeout expired") {
+    return new ConnectionLostError(`${server} did not answer within ${CONNECT_TIMEOUT_MS / 1_000} s`);
+  }
+  // Of a name with several addresses, and without a message.
+  return message === "" && errors.length > 0
+    ? new ConnectionLostError(errors.map(({ message }) => message).join(", "))
+    : error;
 }
 
 /** Why a URL is of no use, whatever the server: a certificate's file that cannot be read, for instance. */

@@ -51,11 +51,17 @@ export async function runDaemon(configuration: DaemonConfiguration, lifecycle: L
   }
   if (!lifecycle.dropSlot) return statusWhenAsked(configuration, lifecycle);
   const deadline = performance.now() + DROP_DEADLINE_MS;
-  await retry(() => removeSlot(configuration), {
-    backoff: { baseMs: 50, capMs: 500 },
-    retryable: (error) => !(error instanceof FencedError) && performance.now() < deadline,
-  });
-  log.info("slot dropped", { slot: configuration.source.slotName });
+  const slot = configuration.source.slotName;
+  try {
+    await retry(() => removeSlot(configuration), {
+      backoff: { baseMs: 50, capMs: 500 },
+      retryable: (error) => !(error instanceof FencedError) && performance.now() < deadline,
+    });
+  } catch (error) {
+    log.error("the slot was not dropped", { slot, reason: reason(error) });
+    return exitStatus(error);
+  }
+  log.info("slot dropped", { slot });
   return EXIT.asked;
 }
 

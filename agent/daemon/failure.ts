@@ -65,6 +65,7 @@ export function isTransient(error: unknown): boolean {
 }
 
 export function exitStatus(error: unknown): number {
+  if (isTransient(error)) return EXIT.again;
   if (error instanceof FencedError) return EXIT.fenced;
   if (error instanceof SetupError || error instanceof DatabaseError) return EXIT.setup;
   return EXIT.defect;

@@ -1,6 +1,6 @@
 import { parseEnvironment } from "../../../agent/daemon/configuration";
 import { runDaemon } from "../../../agent/daemon/daemon";
-import { EXIT, SchemaChangedError } from "../../../agent/daemon/failure";
+import { ConnectionLostError, EXIT, SchemaChangedError } from "../../../agent/daemon/failure";
 import { Lifecycle } from "../../../agent/daemon/lifecycle";
 import * as session from "../../../agent/daemon/session";
 import { createLog } from "../../../agent/host/log";
@@ -63,4 +63,24 @@ test.each([
   stop();
   await jest.advanceTimersByTimeAsync(10_000);
   expect(status()).toBe(EXIT.asked);
+});
+
+test("a slot that cannot be dropped, since a server is out of reach, is named, and the daemon may be started again for it", async () => {
+  jest.mocked(session.runSession).mockImplementation(() => new Promise(() => {}));
+  jest.mocked(session.removeSlot).mockImplementation(async () => {
+    throw new ConnectionLostError("source:5432 did not answer within 10 s");
+  });
+  const lifecycle = new Lifecycle();
+  lifecycle.dropSlot = true;
+  lifecycle.command("stop");
+  const lines: string[] = [];
+  const status = runDaemon(
+    JOB,
+    lifecycle,
+    createLog((line) => void lines.push(line)),
+  );
+  await jest.advanceTimersByTimeAsync(20_000);
+  expect(await status).toBe(EXIT.again);
+  expect(lines.join("")).toContain("the slot was not dropped");
+  expect(lines.join("")).toContain('"slot":"dbmazz_slot","reason":"source:5432 did not answer within 10 s"');
 });
