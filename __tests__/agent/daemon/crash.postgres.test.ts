@@ -217,3 +217,29 @@ test("a sink that is read-only for a while, as a demoted server is until its nam
   await pair.sink.query(`alter database ${database} reset default_transaction_read_only`);
   await pair.equal("item");
 });
+
+test("a position that an earlier daemon has moved, which stores no last transaction, is read on from as it stands", async () => {
+  await pair.source.query("create table entry (id bigint primary key, note text)");
+  await recordInsertions();
+  const settings = { TABLES: "entry" };
+  const first = await pair.start(settings);
+  await pair.source.query("insert into entry values (1, null)");
+  await pair.equal("entry");
+  await drained(first);
+  // GIVEN rows that an earlier daemon has written, and of which the source has not heard
+  await pair.source.query("insert into entry values (2, null)");
+  const { rows } = await pair.source.query("select pg_current_wal_lsn() as lsn");
+  await pair.sink.query("insert into entry values (2, null)");
+  await pair.sink.query("update holdfast.replication set lsn = $1", [rows[0].lsn]);
+
+  const next = await pair.start(settings);
+  await pair.source.query("insert into entry values (3, null)");
+  await pair.equal("entry");
+  await drained(next);
+
+  expect((await pair.sink.query("select id::int from inserted order by id")).rows).toEqual([
+    { id: 1 },
+    { id: 2 },
+    { id: 3 },
+  ]);
+});
