@@ -6,6 +6,7 @@ import { IamRolePolicyAttachment } from "@cdktf/provider-aws/lib/iam-role-policy
 import { TerraformLocal, type TerraformResource } from "cdktf";
 import { Construct } from "constructs";
 import { AwsEnvironment } from "../iam/aws-environment";
+import { checkedRoleName } from "../iam/role-name";
 import { addDynamicBlock } from "../publish/dynamic-block";
 import { hcl } from "../publish/expressions";
 
@@ -47,7 +48,10 @@ export class ClusterAccess extends Construct {
         { actions: ["sts:AssumeRole"], principals: [{ type: "Service", identifiers: [`ec2.${aws.dnsSuffix}`] }] },
       ],
     });
-    const role = new IamRole(this, "node_role", { name: `${clusterName}-role`, assumeRolePolicy: trust.json });
+    const role = new IamRole(this, "node_role", {
+      name: checkedRoleName(`${clusterName}-role`),
+      assumeRolePolicy: trust.json,
+    });
     const profile = new IamInstanceProfile(this, "node_instance_profile", {
       name: `${clusterName}-instance-profile`,
       role: role.name,
@@ -109,10 +113,17 @@ function statements(props: ClusterAccessProps, aws: AwsEnvironment) {
 
 /** Statements whose resources may turn out to be none, which IAM refuses: such a statement is left out by Terraform. */
 function addOptionalStatements(scope: Construct, document: DataAwsIamPolicyDocument, props: ClusterAccessProps): void {
+  const { objectArns, secretArns, kmsKeyArns } = props;
   const optional = new TerraformLocal(scope, "optional_statements", [
-    { sid: "ReadScripts", actions: ["s3:GetObject", "s3:GetObjectVersion"], resources: props.objectArns },
-    { sid: "ReadSecrets", actions: ["secretsmanager:GetSecretValue", "ssm:GetParameter"], resources: props.secretArns },
-    { sid: "UseKeys", actions: KEY_ACTIONS, resources: props.kmsKeyArns },
+    { sid: "ReadScripts", actions: ["s3:GetObject", "s3:GetObjectVersion"], resources: objectArns },
+    { sid: "ReadSecrets", actions: ["secretsmanager:GetSecretValue", "ssm:GetParameter"], resources: secretArns },
+    { sid: "UseKeys", actions: KEY_ACTIONS, resources: kmsKeyArns },
+    {
+      sid: "GrantKeysToVolumes",
+      actions: ["kms:CreateGrant"],
+      resources: kmsKeyArns,
+      bounds: { "kms:GrantIsForAWSResource": "true" },
+    },
   ]);
   addDynamicBlock(document as unknown as TerraformResource, {
     block: "statement",
@@ -121,15 +132,18 @@ function addOptionalStatements(scope: Construct, document: DataAwsIamPolicyDocum
       sid: "${statement.value.sid}",
       actions: "${statement.value.actions}",
       resources: "${statement.value.resources}",
+      dynamic: {
+        condition: {
+          for_each: "${try(statement.value.bounds, {})}",
+          content: { test: "Bool", variable: "${condition.key}", values: ["${condition.value}"] },
+        },
+      },
     },
   });
 }
 
-/** https://docs.aws.amazon.com/ebs/latest/userguide/how-ebs-encryption-works.html */
-const KEY_ACTIONS = [
-  "kms:CreateGrant",
-  "kms:Decrypt",
-  "kms:DescribeKey",
-  "kms:GenerateDataKeyWithoutPlaintext",
-  "kms:ReEncrypt*",
-];
+/**
+ * What attaching an encrypted volume takes, beside the grant that EC2 makes for it: that one, and none to anybody else.
+ * https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html#ebs-encryption-permissions
+ */
+const KEY_ACTIONS = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"];

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { kmsKeyArn } from "../iam/kms-key-arn";
 import { SNAPSHOT_HOURS } from "./volume-snapshots";
 
 const base64 = z.string().regex(/^[A-Za-z0-9+/=\s]*$/);
@@ -20,7 +21,7 @@ const volume = z.strictObject({
   mount_path_owner_user: z.string().min(1),
   mount_path_owner_group: z.string().min(1),
   tags,
-  kms_key_arn: z.string().optional(),
+  kms_key_arn: kmsKeyArn().optional(),
 });
 
 export const dataVolume = volume.extend({
@@ -233,7 +234,7 @@ export const clusterInputs = z.strictObject({
     .describe("How long an apply waits for each new group's instance; by default it does not."),
   final_snapshot: z.boolean().default(false).describe("Whether a data volume that is destroyed leaves a snapshot."),
   kms_key_arns: z
-    .array(z.string())
+    .array(kmsKeyArn())
     .default([])
     .describe("Keys that encrypt the data volumes, secrets or scripts, for the nodes' role."),
   rolling_update: rollingUpdate
@@ -245,8 +246,7 @@ export const clusterInputs = z.strictObject({
   additional_data_volumes: volumesByName(additionalVolume).describe(
     "Further data volumes of every node by name, each with a device_name and a mount_path of its own.",
   ),
-  root_volume_kms_key_arn: z
-    .string()
+  root_volume_kms_key_arn: kmsKeyArn()
     .nullable()
     .default(null)
     .describe(

@@ -25,11 +25,14 @@ export interface EventAlarmProps {
  *
  * https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern.html
  * https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
+ *
+ * @throws Error naming the name and its length for one that EventBridge does not take.
  */
 export class EventAlarm extends Construct {
   public constructor(scope: Construct, id: string, props: EventAlarmProps) {
     super(scope, id);
     const { name, description, pattern, topicArns, enabled } = props;
+    checkName(name);
     const rule = new CloudwatchEventRule(this, "rule", { name, description, eventPattern: jsonTemplate(pattern) });
     const alarm = new CloudwatchMetricAlarm(this, "alarm", {
       alarmName: name,
@@ -56,4 +59,14 @@ export class EventAlarm extends Construct {
     // What has a count is referred to by its index.
     target.addOverride("rule", hcl(`one(${rule.fqn}[*].name)`));
   }
+}
+
+/** https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html */
+const MAX_RULE_NAME = 64;
+
+function checkName(name: string): void {
+  if (Token.isUnresolved(name) || name.length <= MAX_RULE_NAME) return;
+  throw new Error(
+    `event rule name (${name}) has ${name.length} characters; EventBridge admits ${MAX_RULE_NAME}: shorten the cluster's`,
+  );
 }

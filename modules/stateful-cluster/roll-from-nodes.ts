@@ -5,6 +5,7 @@ import { Fn, Token } from "cdktf";
 import { Construct } from "constructs";
 import { AwsEnvironment } from "../iam/aws-environment";
 import { policyDocument } from "../iam/policy-document";
+import { checkedRoleName } from "../iam/role-name";
 import { CLUSTER_TAG } from "../stateful-node/node-names";
 import { jsonTemplate } from "../user-data/json-text";
 import { rollDocument } from "./roll-document";
@@ -40,7 +41,7 @@ export class RollFromNodes extends Construct {
     super(scope, id);
     const { clusterName, nodeRoleArn, enabled } = props;
     const { partition, region, accountId } = AwsEnvironment.of(this);
-    const names = { role: `${clusterName}-roller`, document: `${clusterName}-roll` };
+    const names = { role: checkedRoleName(`${clusterName}-roller`), document: `${clusterName}-roll` };
     const role = new IamRole(this, "role", {
       name: names.role,
       description: "Rolls the cluster from one of its nodes.",

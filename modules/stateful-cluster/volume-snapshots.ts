@@ -4,6 +4,7 @@ import { IamRolePolicyAttachment } from "@cdktf/provider-aws/lib/iam-role-policy
 import { Fn, Token } from "cdktf";
 import { Construct } from "constructs";
 import { AwsEnvironment } from "../iam/aws-environment";
+import { checkedRoleName } from "../iam/role-name";
 import { hcl } from "../publish/expressions";
 
 /** When snapshots are made, and how many are kept of each volume; values may be tokens. */
@@ -40,11 +41,19 @@ export class VolumeSnapshots extends Construct {
     const { clusterName, everyHours = 24, startAt = "03:00", keep = 7, enabled } = props;
     const aws = AwsEnvironment.of(this);
     const role = new IamRole(this, "role", {
-      name: `${clusterName}-snapshots`,
+      name: checkedRoleName(`${clusterName}-snapshots`),
       assumeRolePolicy: Token.asString(
         Fn.jsonencode({
           Version: "2012-10-17",
-          Statement: [{ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: `dlm.${aws.dnsSuffix}` } }],
+          Statement: [
+            {
+              Effect: "Allow",
+              Action: "sts:AssumeRole",
+              Principal: { Service: `dlm.${aws.dnsSuffix}` },
+              // https://docs.aws.amazon.com/ebs/latest/userguide/service-role.html
+              Condition: { StringEquals: { "aws:SourceAccount": aws.accountId } },
+            },
+          ],
         }),
       ),
     });

@@ -11,20 +11,24 @@ import { volumesOf } from "./node-rules";
 const AGENT_TAG = "holdfast:initialised";
 const VOLUME_NAME = Token.asString(hcl("each.key"));
 
-/** A volume of a node, as conditions of other resources see it. */
-interface PlacedVolume {
-  /** In messages; may be a token. */
+/** A volume of a node, or several, as conditions of other resources see them. */
+interface PlacedVolumes {
+  /** In messages, with its verb. */
   readonly name: string;
   /** Terraform expressions. */
   readonly zone: string;
-  readonly each: string;
+  readonly inZone: string;
+  readonly encrypted: string;
+  readonly key: string;
+  /** As a token; undefined where no key is asked for. */
+  readonly underKey: string | IResolvable | undefined;
 }
 
 /**
  * The data volumes of a node: `node_data`, which every node has, and `node_data_additional`, one for each name.
  *
- * A volume stays where its data are: that its zone is not the subnet's is for the group's precondition to say, not for Terraform to
- * correct by replacing it.
+ * A volume stays where its data are, and under the key that encrypts them: that its zone is not the subnet's, or its key another than
+ * the one asked for, is for the group's preconditions to say, not for Terraform to correct by replacing it.
  */
 export class NodeVolumes extends Construct {
   public readonly dataVolumeId: string;
@@ -34,6 +38,10 @@ export class NodeVolumes extends Construct {
   public readonly configuration: { readonly volumes: unknown; readonly data: unknown };
   readonly #data: EbsVolume;
   readonly #additional: EbsVolume | undefined;
+  /** Condition that is true where the data volume is under the key that is asked for, if one is. */
+  readonly #underKey: string | undefined;
+  /** Terraform expression of the additional volumes as they are asked for, by name. */
+  #wanted = "{}";
   /** Terraform expression that is true where every additional volume has what it cannot do without. */
   #whole = "true";
   /** What no two volumes may have in common, of each. */
@@ -51,6 +59,12 @@ export class NodeVolumes extends Construct {
       tags: tagged(dataVolume.tags, names.volume),
     });
     this.dataVolumeId = this.#data.id;
+    this.#underKey =
+      dataVolume.kmsKeyArn === undefined
+        ? undefined
+        : Token.asString(
+            Op.or(Op.eq(dataVolume.kmsKeyArn, Token.nullValue()), Op.eq(dataVolume.kmsKeyArn, this.#data.kmsKeyId)),
+          );
     const first = { volumeId: this.#data.id, deviceName: dataVolume.deviceName ?? DATA_DEVICE };
     const layout = layoutOf("data", dataVolume);
     const data = `{ data = { id = ${this.#data.fqn}.id, type = ${this.#data.fqn}.type } }`;
@@ -62,6 +76,7 @@ export class NodeVolumes extends Construct {
     }
     const local = new TerraformLocal(this, "additional_volumes", additionalVolumes);
     const wanted = `local.${local.friendlyUniqueId}`;
+    this.#wanted = wanted;
     this.#additional = new EbsVolume(this, "node_data_additional", {
       ...shared,
       size: Token.asNumber(hcl("each.value.sizeGiB")),
@@ -105,22 +120,53 @@ export class NodeVolumes extends Construct {
   /** What must hold of every volume before an instance may be launched in the zone of `subnet`. */
   public preconditions(node: string, subnet: DataAwsSubnet, subnetId: string) {
     const zone = `${subnet.fqn}.availability_zone`;
-    const condition = ({ name, zone: own, each }: PlacedVolume) => ({
-      condition: hcl(each),
-      error_message:
-        `Node ${node}: ${name} in \${${own}}, subnet ${subnetId} in \${${zone}}. A volume cannot leave its zone: give a subnet of ` +
-        "that zone, or copy the data through a snapshot.",
+    const conditions = (volumes: PlacedVolumes) => [
+      {
+        condition: hcl(volumes.inZone),
+        error_message:
+          `Node ${node}: ${volumes.name} in \${${volumes.zone}}, subnet ${subnetId} in \${${zone}}. A volume cannot leave its zone: give a ` +
+          "subnet of that zone, or copy the data through a snapshot.",
+      },
+      {
+        condition: hcl(volumes.encrypted),
+        error_message:
+          `Node ${node}: ${volumes.name} not encrypted, and no volume can be afterwards: copy the data through an encrypted snapshot, ` +
+          "and import the volume that is made of it.",
+      },
+      ...(volumes.underKey === undefined
+        ? []
+        : [
+            {
+              condition: volumes.underKey,
+              error_message:
+                `Node ${node}: ${volumes.name} encrypted under \${${volumes.key}}, not under kms_key_arn. A volume keeps its key: give ` +
+                "that one or none, or copy the data through a snapshot under the other key and import the volume that is made of it.",
+            },
+          ]),
+    ];
+    const { fqn } = this.#data;
+    const first = conditions({
+      name: "volume data is",
+      zone: `${fqn}.availability_zone`,
+      inZone: `${fqn}.availability_zone == ${zone}`,
+      encrypted: `${fqn}.encrypted`,
+      key: `${fqn}.kms_key_id`,
+      underKey: this.#underKey,
     });
-    const own = `${this.#data.fqn}.availability_zone`;
-    const first = condition({ name: "volume data is", zone: own, each: `${own} == ${zone}` });
-    if (this.#additional === undefined) return [first];
-    const zones = `values(${this.#additional.fqn})[*].availability_zone`;
+    if (this.#additional === undefined) return first;
+    const further = this.#additional.fqn;
+    const zones = `values(${further})[*].availability_zone`;
     return [
-      first,
-      condition({
+      ...first,
+      ...conditions({
         name: "additional volumes are",
         zone: `join(", ", distinct(${zones}))`,
-        each: `alltrue([for own in ${zones} : own == ${zone}])`,
+        inZone: `alltrue([for own in ${zones} : own == ${zone}])`,
+        encrypted: `alltrue(values(${further})[*].encrypted)`,
+        key: `join(", ", distinct(values(${further})[*].kms_key_id))`,
+        underKey: hcl(
+          `alltrue([for name, v in ${this.#wanted} : try(v.kmsKeyArn, null) == null || try(v.kmsKeyArn, null) == ${further}[name].kms_key_id])`,
+        ),
       }),
       {
         condition: hcl(this.#whole),
@@ -150,7 +196,10 @@ export function expectedVolumes(props: StatefulNodeProps): NodeVolumes["configur
 
 function retention({ preventDestroy = true, finalSnapshot }: StatefulNodeProps) {
   const lifecycle: TerraformResourceLifecycle = {
-    ignoreChanges: ["availability_zone", `tags["${AGENT_TAG}"]`, `tags_all["${AGENT_TAG}"]`],
+    ignoreChanges: [
+      ...["availability_zone", "encrypted", "kms_key_id"],
+      ...[`tags["${AGENT_TAG}"]`, `tags_all["${AGENT_TAG}"]`],
+    ],
     ...(preventDestroy ? { preventDestroy } : {}),
   };
   return { lifecycle, ...(finalSnapshot === undefined ? {} : { finalSnapshot }) };

@@ -1,11 +1,11 @@
 import { z } from "zod";
+import { kmsKeyArn } from "../iam/kms-key-arn";
 import { ENDPOINT_SERVICES } from "../private-link/endpoint-services";
 import { RETENTION_DAYS } from "../worker-observability/worker-logs";
 import { poolSchema } from "./pool-schema";
 
 const arn = (service: string, resource: string) =>
   z.string().regex(new RegExp(`^arn:aws[a-z-]*:${service}:[a-z0-9-]*:(\\d{12})?:${resource}$`));
-const kmsKeyArn = arn("kms", "(key|alias)/.+");
 const cidr = z.string().refine((value) => z.cidrv4().safeParse(value).success || z.cidrv6().safeParse(value).success, {
   message: "should be an IPv4 or IPv6 block, such as 10.20.0.0/16",
 });
@@ -18,7 +18,7 @@ const token = z
       .optional()
       .describe("Full ARN of the secret, its six random characters included."),
     ssm_parameter_arn: arn("ssm", "parameter/.+").optional().describe("ARN of the SecureString parameter."),
-    kms_key_arn: kmsKeyArn.optional().describe("Customer managed key that encrypts it. Default: an AWS managed key."),
+    kms_key_arn: kmsKeyArn().optional().describe("Customer managed key that encrypts it. Default: an AWS managed key."),
   })
   .refine((value) => (value.secrets_manager_arn === undefined) !== (value.ssm_parameter_arn === undefined), {
     message: "should have exactly one of secrets_manager_arn and ssm_parameter_arn",
@@ -224,10 +224,10 @@ export const iamKeys = z.strictObject({
 });
 
 const encryption = z.strictObject({
-  volume_kms_key_arn: arn("kms", "key/.+")
+  volume_kms_key_arn: kmsKeyArn()
     .optional()
     .describe("Customer managed key of the volumes; Auto Scaling gets a grant on it. Default: the account's aws/ebs."),
-  log_kms_key_arn: arn("kms", "key/.+")
+  log_kms_key_arn: kmsKeyArn()
     .optional()
     .describe("Customer managed key of the log groups; its policy has to admit CloudWatch Logs. Default: none."),
 });
@@ -293,7 +293,7 @@ export const fleetKeys = z.strictObject({
     .array(arn("sns", ".+"))
     .default([])
     .describe("SNS topics that are told of alarms and of their end."),
-  session_kms_key_arn: kmsKeyArn
+  session_kms_key_arn: kmsKeyArn()
     .optional()
     .describe("Key with which Session Manager encrypts sessions. Default: TLS only."),
   proxy: proxy.optional().describe("HTTP proxy of the workers. Default: none."),

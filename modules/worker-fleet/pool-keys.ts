@@ -1,7 +1,18 @@
 import { z } from "zod";
 import { visibilitySeconds } from "../../agent/worker/queue/message-hold.json";
+import { kmsKeyArn } from "../iam/kms-key-arn";
 import { INSTANCE_TYPE } from "./architecture";
 import { LONGEST_WAIT_SECONDS } from "./lifecycle-hooks";
+
+/** Known to this machine, and written as AWS takes it: no offset, no other case. */
+function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: name });
+    return /^[A-Z][A-Za-z]+(\/[A-Za-z0-9_+-]+)*$/.test(name);
+  } catch {
+    return false;
+  }
+}
 
 const percent = z.int().min(0).max(100);
 const seconds = z.int().min(0);
@@ -108,7 +119,9 @@ const warmPool = z.strictObject({
   state: z
     .enum(["Stopped", "Running", "Hibernated"])
     .default("Stopped")
-    .describe("State in which prepared instances wait."),
+    .describe(
+      "State in which prepared instances wait; Hibernated takes a type that can, and a root volume that also holds its memory.",
+    ),
   reuse_on_scale_in: z.boolean().default(false).describe("Put an instance that is scaled in back into the warm pool."),
 });
 
@@ -117,7 +130,12 @@ const schedule = z.strictObject({
     .string()
     .regex(/^(\S+ ){4}\S+$/)
     .describe("Five fields: minute, hour, day of month, month, day of week."),
-  time_zone: z.string().min(1).default("Etc/UTC").describe("IANA time zone, daylight saving included."),
+  time_zone: z
+    .string()
+    .min(1)
+    .refine(isTimeZone, { message: "should be an IANA time zone, such as Europe/Dublin" })
+    .default("Etc/UTC")
+    .describe("IANA time zone, daylight saving included."),
   min: z.int().min(0).optional().describe("Fewest workers from then on. Default: unchanged."),
   max: z.int().min(0).optional().describe("Most workers from then on. Default: unchanged."),
   desired: z.int().min(0).optional().describe("Workers at that moment. Default: unchanged."),
@@ -133,9 +151,7 @@ const backlog = z.strictObject({
     .regex(/^arn:aws[a-z-]*:sqs:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]+$/)
     .optional()
     .describe("The SQS queue, of this region, with a redrive policy to a dead-letter queue."),
-  queue_kms_key_arn: z
-    .string()
-    .regex(/^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/.+$/)
+  queue_kms_key_arn: kmsKeyArn()
     .optional()
     .describe("Customer managed key of the queue. Default: SQS managed encryption, or none."),
   visibility_seconds: z

@@ -32,6 +32,17 @@ describe("what a cluster may have beyond its nodes", () => {
     expect(JSON.stringify(stack["locals"])).toContain("holdfast:snapshots");
   });
 
+  test("snapshots are taken by a role that the Data Lifecycle Manager of this account alone takes on", () => {
+    const stack = synthesizedCluster({ snapshots: {} });
+    const role = synthesizedResources(stack, "aws_iam_role").find(({ attributes }) =>
+      String(attributes["name"]).endsWith("-snapshots"),
+    );
+
+    expect(role?.attributes["assume_role_policy"]).toMatch(
+      /"aws:SourceAccount" = \$?\{?data\.aws_caller_identity\.[\w-]+\.account_id/,
+    );
+  });
+
   test("alarms: each node out of service, slow or exhausted volumes, and a boot that failed", () => {
     const stack = synthesizedCluster({
       alarms: { topicArns: ["arn:aws:sns:us-west-2:111122223333:operators"], volumeLatencyMs: 50 },

@@ -54,6 +54,21 @@ describe("what cannot work is refused with both values:", () => {
       },
       "node 00: volumes data and wal have the same mountPath (/data)",
     ],
+    [
+      "a name that leaves no room for its role's",
+      { clusterName: "z".repeat(60) },
+      `role name (${"z".repeat(60)}-role) has 65 characters; IAM admits 64: shorten it`,
+    ],
+    [
+      "a name that leaves no room for that of its snapshots' role",
+      { clusterName: "z".repeat(55), snapshots: {} },
+      `role name (${"z".repeat(55)}-snapshots) has 65 characters; IAM admits 64: shorten it`,
+    ],
+    [
+      "a name that leaves no room for its alarms'",
+      { clusterName: "z".repeat(51), alarms: { topicArns: [] } },
+      `event rule name (${"z".repeat(51)}-launch-failed) has 65 characters; EventBridge admits 64: shorten the cluster's`,
+    ],
   ])("%s", (_what, change, message) => {
     expect(() => synthesizedCluster(change)).toThrow(message);
   });

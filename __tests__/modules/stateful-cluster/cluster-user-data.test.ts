@@ -82,3 +82,24 @@ describe("what the former module's user data got wrong", () => {
     });
   });
 });
+
+test("under a key, a node may have AWS attach volumes with it, and may grant the key to nobody else", () => {
+  const kmsKeyArns = ["arn:aws:kms:us-west-2:123456789012:key/8a2e1f0c-0000-4000-8000-000000000001"];
+  const ofKeys = optionalStatements(synthesizedCluster({ kmsKeyArns })).filter((statement) =>
+    JSON.stringify(statement).includes("kms:"),
+  );
+
+  expect(ofKeys).toEqual([
+    {
+      sid: "UseKeys",
+      actions: ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"],
+      resources: kmsKeyArns,
+    },
+    {
+      sid: "GrantKeysToVolumes",
+      actions: ["kms:CreateGrant"],
+      resources: kmsKeyArns,
+      bounds: { "kms:GrantIsForAWSResource": "true" },
+    },
+  ]);
+});

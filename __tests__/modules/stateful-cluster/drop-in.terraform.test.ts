@@ -1,6 +1,7 @@
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { CreateVolumeCommand, EC2Client } from "@aws-sdk/client-ec2";
 import { writeModule } from "../../../modules/publish/write-module";
 import { STATEFUL_CLUSTER_MODULE } from "../../../modules/stateful-cluster/published-module";
 import { type PlannedChange, type Terraform, terraformIn } from "../../../scripts/emulator/terraform";
@@ -23,6 +24,9 @@ async function root(module: "former" | "ours"): Promise<Terraform> {
   await terraform.init();
   return terraform;
 }
+
+const credentials = { accessKeyId: "emulator", secretAccessKey: "emulator" };
+const client = () => ({ endpoint: aws.emulator().url, region: "us-west-2", credentials });
 
 const overrides = (nodes: Record<string, Record<string, string>>) => [
   "-var",
@@ -87,8 +91,8 @@ test("what is different about a node touches that node alone: a larger disk, ano
 });
 
 /** What a plan is refused with, on one line. */
-const refusal = (nodes: Record<string, Record<string, string>>) =>
-  ours.plan(...overrides(nodes)).then(
+const refusal = (nodes: Record<string, Record<string, string>>, ...options: string[]) =>
+  ours.plan(...overrides(nodes), ...options).then(
     () => "nothing was refused",
     ({ message }: Error) => message.slice(message.indexOf("Error:")).replace(/[\s\u2502]+/g, " "),
   );
@@ -99,6 +103,28 @@ test("a subnet in another zone and a volume that is half described are refused a
   expect(said).toMatch(/Node 01: volume data is in us-west-2b, subnet subnet-\w+ in us-west-2c/);
   expect(said).toContain("Node 02: each of its additional volumes must have a size, a type, a mount path");
   expect(said).toContain("Node 02: two of its data volumes have the same device name: /dev/sdf, /dev/sdf.");
+});
+
+test("a key that a volume was not made with is refused at plan, which would replace the volume and its data", async () => {
+  const said = await refusal({ "02": { key: KEY } });
+
+  expect(said).toMatch(/Node 02: volume data is encrypted under arn:aws:kms:us-west-2:\S+, not under kms_key_arn\./);
+  expect(said).toContain("A volume keeps its key: give that one or none, or copy the data through a snapshot");
+});
+
+test("a volume that is moved in without encryption is refused at plan, and not replaced by an empty one", async () => {
+  const { VolumeId } = await new EC2Client(client()).send(
+    new CreateVolumeCommand({ AvailabilityZone: "us-west-2a", Size: 20, VolumeType: "gp3", Encrypted: false }),
+  );
+  const imported = join(directory, "import.tf.json");
+  writeFileSync(
+    imported,
+    JSON.stringify({ import: [{ to: node("03", "aws_ebs_volume.node_data")[0], id: VolumeId }] }),
+  );
+
+  const said = await refusal({}, "-var", 'node_ids=["00","01","02","03"]').finally(() => rmSync(imported));
+
+  expect(said).toContain("Node 03: volume data is not encrypted, and no volume can be afterwards");
 });
 
 test("files that do not fit into user data are refused at plan", async () => {
@@ -137,6 +163,14 @@ test("every option beyond the former module's adds to what is there: nothing is 
       ),
     ].sort(),
   );
+  const granting = changes.find(({ type }) => type === "aws_iam_policy")?.change.after;
+  expect(JSON.parse(String(granting?.["policy"])).Statement).toContainEqual({
+    Sid: "GrantKeysToVolumes",
+    Effect: "Allow",
+    Action: "kms:CreateGrant",
+    Resource: KEY,
+    Condition: { Bool: { "kms:GrantIsForAWSResource": "true" } },
+  });
   const policy = changes.find(({ type }) => type === "aws_dlm_lifecycle_policy")?.change.after;
   expect(policy?.["policy_details"]).toMatchObject([
     {

@@ -99,7 +99,10 @@ describe("Terraform around the nodes", () => {
 
     expect(lifecycle).toEqual({
       prevent_destroy: true,
-      ignore_changes: ["availability_zone", 'tags["holdfast:initialised"]', 'tags_all["holdfast:initialised"]'],
+      ignore_changes: [
+        ...["availability_zone", "encrypted", "kms_key_id"],
+        ...['tags["holdfast:initialised"]', 'tags_all["holdfast:initialised"]'],
+      ],
     });
     const group = ofFirstNode({}, "aws_autoscaling_group");
     expect(JSON.stringify(group["lifecycle"])).toMatch(/availability_zone == \$?\{?data\.aws_subnet/);
