@@ -6,6 +6,7 @@ import { type DeploymentKeys, deploymentKeys } from "./deployment-keys";
 import type { DeploymentKind } from "./deployment-kind";
 import { checkDocument } from "./document-check";
 import { InvalidDeployments, type Problem } from "./problem";
+import { otherRegions } from "./region-check";
 import { parseYamlFile, type YamlDocument } from "./yaml-document";
 
 /** A document that fits the schema of its kind. */
@@ -50,7 +51,7 @@ export function readDeployments(files: readonly string[], kinds: readonly Deploy
     const inFile = [...parsed.problems, ...read.flatMap((result) => ("problems" in result ? result.problems : []))];
     problems.push(...inFile.sort((a, b) => a.line - b.line || a.column - b.column));
   }
-  problems.push(...sharedNames(deployments));
+  problems.push(...sharedNames(deployments), ...sharedStates(deployments));
   if (problems.length > 0) {
     throw new InvalidDeployments(problems);
   }
@@ -84,7 +85,10 @@ function readDocument(
     return { problems: [document.problem(["kind"], unknownKind(named, kinds))] };
   }
   const checked = checkDocument(document, documentSchema(kind));
-  return checked.ok ? { kind, keys: checked.value as Deployment["keys"], document } : { problems: checked.problems };
+  if (!checked.ok) return { problems: checked.problems };
+  const keys = checked.value as Deployment["keys"];
+  const elsewhere = otherRegions(document, keys);
+  return elsewhere.length === 0 ? { kind, keys, document } : { problems: elsewhere };
 }
 
 function unknownKind(named: unknown, kinds: readonly DeploymentKind[]): string {
@@ -112,4 +116,25 @@ function sharedNames(deployments: readonly Deployment[]): Problem[] {
     }
   }
   return problems;
+}
+
+/** One state of two deployments is that of the last one applied: its apply destroys what the other has made. */
+function sharedStates(deployments: readonly Deployment[]): Problem[] {
+  const owners = new Map<string, Deployment>();
+  return deployments.flatMap((deployment) => {
+    const { name, backend } = deployment.keys;
+    if (backend === undefined) return [];
+    const { bucket, key } = backend;
+    const place = `${bucket}/${key}`;
+    const owner = owners.get(place);
+    if (owner === undefined || owner.keys.name === name) {
+      owners.set(place, deployment);
+      return [];
+    }
+    const { file, line } = owner.document.problem(["backend", "key"], "");
+    const message =
+      `backend.key: got "${key}"; ${file}:${line} keeps the state of ${owner.keys.name} there, which an apply of ${name} would ` +
+      "destroy: give it a key of its own";
+    return [deployment.document.problem(["backend", "key"], message)];
+  });
 }

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { inputSchema, type JsonSchema } from "../modules/publish/json-schema";
+import { inputSchema, type JsonSchema, withoutNull } from "../modules/publish/json-schema";
 import { allowed, nearest, schemaAt } from "./allowed";
 import type { Problem } from "./problem";
 import type { Path, YamlDocument } from "./yaml-document";
@@ -84,8 +84,16 @@ function closestAlternative(issue: z.core.$ZodIssueInvalidUnion): z.core.$ZodIss
 
 function expectation(json: JsonSchema, path: Path, value: unknown): string {
   const schema = schemaAt(json, path) ?? {};
+  if (isUnquoted(value, withoutNull(schema).schema)) {
+    return `${allowed(schema)}; put it in quotes`;
+  }
   const meant = typeof value === "string" ? nearest(value, (schema.enum ?? []).map(String)) : undefined;
   return meant === undefined ? allowed(schema) : `${allowed(schema)}; did you mean ${meant}?`;
+}
+
+/** Whether YAML has read a text that is allowed as a number, or as true or false. */
+function isUnquoted(value: unknown, { type, pattern = "" }: JsonSchema): boolean {
+  return ["number", "boolean"].includes(typeof value) && type === "string" && new RegExp(pattern).test(String(value));
 }
 
 /** Maps and lists are not shown, the position says which one it is; nor is a default that no one wrote. */

@@ -209,6 +209,23 @@ test("two deployments of one name are refused, wherever they stand", () => {
   ]);
 });
 
+describe("a state in S3", () => {
+  const kept = (name: string, bucket: string, key: string) =>
+    `${HEAD.replace("orders", name)}queues: {}\nbackend: { bucket: ${bucket}, key: ${key}, region: us-west-2 }\n`;
+
+  test("that two deployments share is refused: the second would destroy what the first has made", () => {
+    expect(problems(kept("orders", "acme", "state"), kept("mail", "acme", "state"))).toEqual([
+      '1.yaml:5:31: backend.key: got "state"; 0.yaml:5 keeps the state of orders there, which an apply of mail would destroy: give it a key of its own',
+    ]);
+  });
+
+  test("is a deployment's own in another bucket, or under another key", () => {
+    const apart = [kept("orders", "acme", "state"), kept("mail", "acme", "mail"), kept("logs", "other", "state")];
+
+    expect(read(...apart)).toHaveLength(3);
+  });
+});
+
 test("a file that does not exist is named with the others", () => {
   expect(() => readDeployments([join(scratch.path, "gone.yaml")], [QUEUE_KIND])).toThrow(
     "gone.yaml:1:1: there is no such file",

@@ -101,8 +101,9 @@ test("warm pools, target tracking and a key pair are there for the pools and fle
     },
   ]);
   expect(byPool(changes, "aws_launch_template")).toMatchObject({
-    prepared: { key_name: "operators" },
-    plain: { key_name: "operators" },
+    prepared: { key_name: "operators", hibernation_options: [] },
+    asleep: { hibernation_options: [{ configured: true }] },
+    plain: { key_name: "operators", hibernation_options: [] },
   });
   const ingress = changes.filter(({ type }) => type === "aws_vpc_security_group_ingress_rule");
   expect(ingress.map(({ change }) => change.after)).toMatchObject([

@@ -129,7 +129,7 @@ test.each<[string, (document: Block) => void, string[]]>([
   [
     "a node id that YAML made a number",
     ({ nodes }) => Object.assign(nodes[1], { node_id: 1 }),
-    ["nodes[1].node_id: got 1; expected text matching ^[A-Za-z0-9._-]{1,64}$"],
+    ["nodes[1].node_id: got 1; expected text matching ^[A-Za-z0-9._-]{1,64}$; put it in quotes"],
   ],
   [
     "no nodes",

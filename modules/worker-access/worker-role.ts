@@ -35,7 +35,7 @@ export interface WorkerRoleProps {
  * own group only. The policy is a managed one, since it is also the role's boundary.
  *
  * @throws Error naming the field for a wildcard in an own name, a partial secret ARN, a release prefix without version, a
- *   name beyond IAM's 64 characters, a malformed path and a session outside AWS's limits.
+ *   name beyond IAM's 64 characters, tags whose keys differ in case alone, a malformed path and a session outside AWS's limits.
  */
 export class WorkerRole extends Construct {
   public readonly roleName: string;
@@ -51,6 +51,7 @@ export class WorkerRole extends Construct {
     const { path = "/holdfast/" } = props;
     const name = checkedRoleName(props.name);
     const tags = { ...props.tags, Name: name };
+    checkTagKeys(name, Object.keys(tags));
 
     const policy = new IamPolicy(this, "policy", {
       name,
@@ -96,5 +97,19 @@ function checkProps({ path, maxSessionSeconds }: WorkerRoleProps): void {
   if (maxSessionSeconds === undefined || Token.isUnresolved(maxSessionSeconds)) return;
   if (maxSessionSeconds < 3600 || maxSessionSeconds > 43200) {
     throw new Error(`maxSessionSeconds (${maxSessionSeconds}) must be between 3600 and 43200`);
+  }
+}
+
+/** EC2 tells keys apart by case, and IAM refuses them: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html */
+function checkTagKeys(role: string, keys: readonly string[]): void {
+  const seen = new Map<string, string>();
+  for (const key of keys) {
+    const other = seen.get(key.toLowerCase());
+    if (other !== undefined) {
+      throw new Error(
+        `role ${role} has the tags ${other} and ${key}, which are one to IAM: rename the one that is yours`,
+      );
+    }
+    seen.set(key.toLowerCase(), key);
   }
 }

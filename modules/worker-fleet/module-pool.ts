@@ -327,6 +327,11 @@ function overrideWarmPool(pool: WorkerPool): void {
       instance_reuse_policy: { reuse_on_scale_in: "${warm_pool.value.reuse_on_scale_in}" },
     },
   });
+  addDynamicBlock(templateOf(pool).resource, {
+    block: "hibernation_options",
+    forEach: hcl('try(var.pool.warm_pool.state, null) == "Hibernated" ? [true] : []'),
+    content: { configured: true },
+  });
   const metrics = [hclLiteral(GROUP_METRICS), `var.pool.warm_pool == null ? [] : ${hclLiteral(WARM_POOL_METRICS)}`];
   group.addOverride("enabled_metrics", hcl(`concat(${metrics.join(", ")})`));
 }

@@ -9,7 +9,7 @@ import { WorkerLaunchTemplate, type WorkerLaunchTemplateProps } from "./worker-l
 
 export interface PoolInstancesProps
   extends Omit<WorkerGroupProps, "instances">,
-    Omit<WorkerLaunchTemplateProps, "imageId" | "instanceType"> {
+    Omit<WorkerLaunchTemplateProps, "imageId" | "instanceType" | "hibernation"> {
   /** What the pool may run on, in order of preference; concrete. Types of both architectures may stand side by side. */
   readonly instanceTypes: readonly string[];
   /**
@@ -65,6 +65,7 @@ export class PoolInstances extends Construct {
       ...props,
       name: primary ? props.name : `${props.name}-${architecture}`,
       instanceType: firstType,
+      hibernation: props.warmPool?.state === "Hibernated",
       imageId: imageId(this, architecture, props.images?.[architecture] ?? amazonLinux(architecture)),
     });
   }

@@ -28,6 +28,11 @@ export interface WorkerLaunchTemplateProps {
    * @default false
    */
   readonly detailedMonitoring?: boolean;
+  /**
+   * Whether EC2 can hibernate its instances: only an instance that was launched so can be.
+   * @default false
+   */
+  readonly hibernation?: boolean;
   /** Tags of the template and of the volumes and network interfaces it makes; instances get theirs from the group. */
   readonly tags: Readonly<Record<string, string>>;
   /**
@@ -102,6 +107,7 @@ export class WorkerLaunchTemplate extends Construct {
         instanceMetadataTags: "disabled",
       },
       monitoring: { enabled: props.detailedMonitoring ?? false },
+      ...compact({ hibernationOptions: props.hibernation === true ? { configured: true } : undefined }),
       tagSpecifications: ["volume", "network-interface"].map((resourceType) => ({ resourceType, tags: props.tags })),
       tags: props.tags,
       ...compact({ lifecycle: userData.sizeCheck && { precondition: [userData.sizeCheck] } }),

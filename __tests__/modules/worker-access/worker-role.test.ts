@@ -242,6 +242,14 @@ const permissions = (changes: Partial<WorkerPermissions>): Partial<WorkerRolePro
 test.each<[Partial<WorkerRoleProps>, string]>([
   [{ name: "n".repeat(65) }, "has 65 characters; IAM admits 64: shorten it"],
   [{ name: "ez cdc" }, "role name (ez cdc) may have letters, digits and +=,.@-_ only"],
+  [
+    { tags: { Owner: "data", owner: "platform" } },
+    "role ez-cdc-production-streaming has the tags Owner and owner, which are one to IAM: rename the one that is yours",
+  ],
+  [
+    { tags: { name: "worker" } },
+    "role ez-cdc-production-streaming has the tags name and Name, which are one to IAM: rename the one that is yours",
+  ],
   [{ path: "workers" }, "path (workers) must begin and end with a slash: /workers/"],
   [{ maxSessionSeconds: 60 }, "maxSessionSeconds (60) must be between 3600 and 43200"],
   [

@@ -322,6 +322,12 @@ describe("group", () => {
     });
   });
 
+  test("instances that wait in hibernation are launched so that they can be, and others are not", () => {
+    expect(template({ warmPool: { state: "Hibernated" } }).hibernation_options).toEqual({ configured: true });
+    expect(template({ warmPool: { state: "Stopped" } })).not.toHaveProperty("hibernation_options");
+    expect(template()).not.toHaveProperty("hibernation_options");
+  });
+
   test("a schedule changes what it names and leaves the rest", () => {
     const schedules = { night: { cron: "0 20 * * 1-5", timeZone: "Europe/Berlin", min: 0 } };
     expect(pool({ schedules }).only("aws_autoscaling_schedule")).toMatchObject({
