@@ -1,6 +1,8 @@
 import { z } from "zod";
-import { clusterInputs, DATA_DISK_KEYS, nodeFiles } from "../modules/stateful-cluster/cluster-inputs";
+import { inputSchema } from "../modules/publish/json-schema";
+import { clusterInputs, DATA_DISK_KEYS, dataVolume, nodeFiles } from "../modules/stateful-cluster/cluster-inputs";
 import { type Finding, finding, type Rule, withRules } from "../modules/worker-fleet/schema-rules";
+import { allowed } from "./allowed";
 import { missingKeys, volumesOfNode } from "./cluster-volumes";
 import { rollKeys } from "./roll-keys";
 import { ROLL_RULES } from "./roll-rules";
@@ -32,6 +34,7 @@ const keys = clusterInputs.omit(OF_THE_MODULE).extend({
 
 export type ClusterDocument = { readonly name: string } & z.output<typeof keys>;
 type Keys = z.output<typeof keys>;
+const VOLUME = inputSchema(dataVolume);
 
 function scriptIsGiven({ node_config_script, node_config_script_s3_url }: Keys): Finding[] {
   return finding(
@@ -69,6 +72,21 @@ function disksAreKnown({ nodes }: Keys): Finding[] {
         `should not be there; a node may have its own ${DATA_DISK_KEYS.join(", ")}`,
       ),
     ),
+  );
+}
+
+/** Its values are texts, as Terraform's callers write them. */
+function disksAreVolumes(document: Keys): Finding[] {
+  return document.nodes.flatMap((node, i) =>
+    (dataVolume.safeParse(volumesOfNode(document, node)[0]?.values).error?.issues ?? [])
+      .filter(({ path: [key = ""] }) => key in node.node_data_disk)
+      .flatMap(({ path: [key = ""] }) =>
+        finding(
+          true,
+          ["nodes", i, "node_data_disk", String(key)],
+          `should be ${allowed(VOLUME.properties?.[String(key)] ?? {})}`,
+        ),
+      ),
   );
 }
 
@@ -137,6 +155,7 @@ const RULES: readonly Rule<Keys>[] = [
   { reads: ["node_config_script_s3_url"], findings: pinHasScript },
   { reads: ["nodes"], findings: nodesDiffer },
   { reads: ["nodes"], findings: disksAreKnown },
+  { reads: ["default_data_volume", "nodes"], findings: disksAreVolumes },
   { reads: ["nodes", "node_files", "node_secret_files"], findings: filesHaveNodes },
   { reads: ["node_secret_files"], findings: secretsHaveOneSource },
   { reads: ["additional_data_volumes", "nodes"], findings: furtherVolumesAreWhole },

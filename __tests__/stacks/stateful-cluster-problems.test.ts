@@ -49,6 +49,8 @@ test("the example synthesizes offline: three nodes, their alarms, the script as 
   );
 });
 
+const SECRET_ARN = "arn:aws:secretsmanager:us-west-2:111122223333:secret:zk-Ab12Cd";
+
 /** Text of hexadecimal digests, of which a compressor saves half. */
 const incompressible = (characters: number) =>
   Array.from({ length: Math.ceil(characters / 64) }, (_, i) =>
@@ -117,6 +119,45 @@ test.each<[string, (document: Block) => void, string[]]>([
     ['nodes[2].node_id: got "00"; should be unique; nodes[0] has it too'],
   ],
   [
+    "ids that are none",
+    (document) =>
+      Object.assign(document, { node_image: "debian-12", instance_type: "large", security_groups: ["default"] }),
+    [
+      'node_image: got "debian-12"; expected text matching ^(ami-[0-9a-f]+|resolve:ssm:.+)$',
+      'instance_type: got "large"; should be <family>.<size>, such as r7g.large',
+      'security_groups[0]: got "default"; expected text matching ^sg-[0-9a-f]+$',
+    ],
+  ],
+  [
+    "a volume of no type and no size, under no device",
+    ({ default_data_volume }) =>
+      Object.assign(default_data_volume, { type: "gp9", size_in_gibs: 0, device_name: "sdf" }),
+    [
+      "default_data_volume.size_in_gibs: got 0; expected a whole number from 1 to 65536",
+      'default_data_volume.type: got "gp9"; expected one of gp3, gp2, io2, io1, st1, sc1, standard; did you mean gp3?',
+      'default_data_volume.device_name: got "sdf"; expected text matching ^\\/dev\\/.*',
+    ],
+  ],
+  [
+    "a disk of one node without a number for its size",
+    ({ nodes }) => Object.assign(nodes[2].node_data_disk, { size_in_gibs: "forty" }),
+    ['nodes[2].node_data_disk.size_in_gibs: got "forty"; should be a whole number from 1 to 65536'],
+  ],
+  [
+    "a secret by its name and a parameter by its ARN",
+    (document) =>
+      Object.assign(document, {
+        node_secret_files: [
+          { destination: "/etc/a", secret_arn: "zk/password" },
+          { destination: "/etc/b", parameter_name: "arn:aws:ssm:us-west-2:111122223333:parameter/zk" },
+        ],
+      }),
+    [
+      'node_secret_files[0].secret_arn: got "zk/password"; should be the full ARN of a secret, its six random characters included',
+      'node_secret_files[1].parameter_name: got "arn:aws:ssm:us-west-2:111122223333:parameter/zk"; should be the name of a parameter, without its ARN',
+    ],
+  ],
+  [
     "an address twice",
     ({ nodes }) => Object.assign(nodes[1], { node_ip: "10.50.0.10" }),
     ['nodes[1].node_ip: got "10.50.0.10"; should be unique; nodes[0] has it too'],
@@ -139,7 +180,7 @@ test.each<[string, (document: Block) => void, string[]]>([
   [
     "no security group",
     (document) => Object.assign(document, { security_groups: [] }),
-    ["security_groups: got a list; expected a list of at least 1: text"],
+    ["security_groups: got a list; expected a list of at least 1: text matching ^sg-[0-9a-f]+$"],
   ],
   [
     "a key of a node's disk",
@@ -230,20 +271,22 @@ test.each<[string, (document: Block) => void, string[]]>([
     "a secret of two sources",
     (document) =>
       Object.assign(document, {
-        node_secret_files: [{ destination: "/etc/key", secret_arn: "arn:x", parameter_name: "/y" }],
+        node_secret_files: [{ destination: "/etc/key", secret_arn: SECRET_ARN, parameter_name: "/y" }],
       }),
     ["node_secret_files[0]: got a map; should have one of secret_arn and parameter_name"],
   ],
   [
     "a mode that is not octal",
     (document) =>
-      Object.assign(document, { node_secret_files: [{ destination: "/etc/key", secret_arn: "arn:x", mode: "999" }] }),
+      Object.assign(document, {
+        node_secret_files: [{ destination: "/etc/key", secret_arn: SECRET_ARN, mode: "999" }],
+      }),
     ['node_secret_files[0].mode: got "999"; expected text matching ^0[0-7]{3}$'],
   ],
   [
     "a hook beyond Auto Scaling's limit",
     (document) => Object.assign(document, { asg_lifecycle_hook_heartbeat_timeout: 9_000 }),
-    ["asg_lifecycle_hook_heartbeat_timeout: got 9000; expected a number from 30 to 7200"],
+    ["asg_lifecycle_hook_heartbeat_timeout: got 9000; expected a whole number from 30 to 7200"],
   ],
   [
     "snapshots at an interval that there is not",

@@ -1,20 +1,28 @@
 import { z } from "zod";
 import { kmsKeyArn } from "../iam/kms-key-arn";
+import { INSTANCE_TYPE } from "../worker-fleet/architecture";
 import { SNAPSHOT_HOURS } from "./volume-snapshots";
 
 const base64 = z.string().regex(/^[A-Za-z0-9+/=\s]*$/);
 const owner = (what: string) => z.string().min(1).describe(what);
 const mode = z.string().regex(/^0[0-7]{3}$/);
 const tags = z.record(z.string(), z.string());
+const subnet = z.string().regex(/^subnet-[0-9a-f]+$/);
+const securityGroup = z.string().regex(/^sg-[0-9a-f]+$/);
+const image = z.string().regex(/^(ami-[0-9a-f]+|resolve:ssm:.+)$/);
+const instanceType = z.string().regex(INSTANCE_TYPE, { message: "should be <family>.<size>, such as r7g.large" });
+/** https://docs.aws.amazon.com/ebs/latest/userguide/ebs-volume-types.html */
+const volumeType = z.enum(["gp3", "gp2", "io2", "io1", "st1", "sc1", "standard"]);
+const sizeGiB = z.int().min(1).max(65_536);
 const setOf = <Item extends z.ZodType>(item: Item) => z.array(item).meta({ uniqueItems: true });
 
 /** What is said of a data volume. */
 const volume = z.strictObject({
-  device_name: z.string(),
-  size_in_gibs: z.number(),
-  type: z.string(),
-  iops: z.number().optional(),
-  throughput_mib_per_sec: z.number().optional(),
+  device_name: z.string().startsWith("/dev/"),
+  size_in_gibs: sizeGiB,
+  type: volumeType,
+  iops: z.int().min(1).optional(),
+  throughput_mib_per_sec: z.int().min(1).optional(),
   mount_path: z.string().regex(/^\/\S*[^\s/]$/),
   file_system_type: z.enum(["ext4", "xfs"]),
   mount_params: z.array(z.string().regex(/^[^\s,]+$/)),
@@ -30,7 +38,7 @@ export const dataVolume = volume.extend({
   tags: tags.default({}),
 });
 
-export const additionalVolume = dataVolume.extend({ device_name: z.string().startsWith("/dev/") });
+export const additionalVolume = dataVolume.extend({ device_name: volume.shape.device_name });
 
 /** Keys of a further volume, of which a node may have its own values. */
 export const ADDITIONAL_VOLUME_KEYS = Object.keys(volume.shape) as (keyof typeof volume.shape)[];
@@ -44,13 +52,13 @@ const node = z.strictObject({
     .regex(/^[A-Za-z0-9._-]{1,64}$/)
     .describe("Identity in the cluster, unique in it."),
   node_ip: z.ipv4().describe("Fixed private address, free in the subnet."),
-  node_image: z.string().optional().describe("AMI of this node; without it, node_image of the cluster."),
-  node_subnet_id: z.string().describe("Subnet of the node."),
+  node_image: image.optional().describe("AMI of this node; without it, node_image of the cluster."),
+  node_subnet_id: subnet.describe("Subnet of the node."),
   node_data_disk: z
     .record(z.string(), z.string())
     .default({})
     .describe("Keys of default_data_volume that are different for this node."),
-  instance_type: z.string().optional().describe("Instance type of this node; without it, the cluster's."),
+  instance_type: instanceType.optional().describe("Instance type of this node; without it, the cluster's."),
   additional_data_volumes: volumesByName(volume.partial()).describe(
     "Keys of additional_data_volumes that are different for this node, and whole volumes that it alone has.",
   ),
@@ -91,8 +99,18 @@ export const nodeFiles = (contents: z.ZodString) =>
 const secretFile = z.strictObject({
   node_id: z.string().optional().describe("Node that gets it; every node without."),
   destination: z.string().startsWith("/"),
-  secret_arn: z.string().optional().describe("Secret in Secrets Manager."),
-  parameter_name: z.string().optional().describe("Parameter in SSM; one of the two."),
+  secret_arn: z
+    .string()
+    .regex(/^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/, {
+      message: "should be the full ARN of a secret, its six random characters included",
+    })
+    .optional()
+    .describe("Secret in Secrets Manager."),
+  parameter_name: z
+    .string()
+    .regex(/^[A-Za-z0-9_./-]+$/, { message: "should be the name of a parameter, without its ARN" })
+    .optional()
+    .describe("Parameter in SSM; one of the two."),
   owner: owner("User that owns it.").default("root"),
   group: owner("Its group.").default("root"),
   mode: mode.default("0400"),
@@ -120,12 +138,12 @@ const snapshots = z.strictObject({
     .string()
     .regex(/^([01]\d|2[0-3]):[0-5]\d$/)
     .default("03:00"),
-  keep: z.number().min(1).max(1_000).default(7),
+  keep: z.int().min(1).max(1_000).default(7),
 });
 
 const alarms = z.strictObject({
   topic_arns: z.array(z.string()).describe("SNS topics that are told."),
-  below_capacity_minutes: z.number().min(1).max(1_440).default(30),
+  below_capacity_minutes: z.int().min(1).max(1_440).default(30),
   burst_balance_percent: z.number().min(1).max(100).default(20),
   volume_latency_ms: z.number().min(1).default(100),
 });
@@ -140,14 +158,14 @@ export const clusterInputs = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/)
     .describe("Name of the cluster; begins the names of everything in it."),
-  node_image: z.string().describe("AMI of the nodes: Amazon Linux 2023, Debian or Ubuntu."),
+  node_image: image.describe("AMI of the nodes: Amazon Linux 2023, Debian or Ubuntu."),
   node_key_name: z
     .string()
     .nullable()
     .default(null)
     .describe("EC2 key pair; none by default, since sessions go through SSM."),
-  instance_type: z.string().describe("Instance type of the nodes."),
-  security_groups: z.array(z.string()).min(1).describe("Security groups of the nodes' interfaces, one or more."),
+  instance_type: instanceType.describe("Instance type of the nodes."),
+  security_groups: z.array(securityGroup).min(1).describe("Security groups of the nodes' interfaces, one or more."),
   nodes: setOf(node).min(1).describe("The nodes: identity, address, subnet, and what is different about each."),
   node_files: setOf(nodeFiles(base64.describe("Content in base64.")))
     .default([])
@@ -166,7 +184,7 @@ export const clusterInputs = z.strictObject({
     .default(null)
     .describe("The same file in S3 (s3://bucket/key); wins over node_config_script."),
   root_volume: z
-    .strictObject({ device_name: z.string(), size_in_gibs: z.number(), type: z.string() })
+    .strictObject({ device_name: volume.shape.device_name, size_in_gibs: sizeGiB, type: volumeType })
     .default({ device_name: "/dev/xvda", size_in_gibs: 16, type: "gp3" })
     .describe("Root volume of the instances, encrypted and deleted with them."),
   asg_inservice_timeout_in_mins: z
@@ -174,7 +192,7 @@ export const clusterInputs = z.strictObject({
     .default(10)
     .describe("How long a roll waits for a replaced node to go into service, in minutes."),
   asg_lifecycle_hook_heartbeat_timeout: z
-    .number()
+    .int()
     .min(30)
     .max(7_200)
     .default(3_600)
@@ -182,12 +200,12 @@ export const clusterInputs = z.strictObject({
       "Seconds without a sign of life after which a booting instance is given up. Read when a group is created.",
     ),
   command_timeout_seconds: z
-    .number()
+    .int()
     .min(1)
     .default(1_800)
     .describe("Longest time to get the volumes, and to make and mount their filesystems, each, in seconds."),
   http_put_response_hop_limit: z
-    .number()
+    .int()
     .min(1)
     .max(64)
     .default(1)
@@ -211,12 +229,12 @@ export const clusterInputs = z.strictObject({
     .default(null)
     .describe("SHA-256 of the script in S3, in hexadecimal: a node refuses any other content."),
   configure_timeout_seconds: z
-    .number()
+    .int()
     .min(1)
     .default(3_600)
     .describe("Longest time of configure_cluster_node, in seconds."),
   health_timeout_seconds: z
-    .number()
+    .int()
     .min(1)
     .max(172_800)
     .default(14_400)

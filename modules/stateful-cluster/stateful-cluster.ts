@@ -161,8 +161,17 @@ function furtherVolumes(
   return { additionalVolumes: Object.fromEntries(volumes) };
 }
 
+/** What lies beside the nodes in the tree of constructs. */
+const PARTS: readonly string[] = ["access", "boot_alarms", "root_volume_key", "snapshots"];
+
 function checkNodes({ clusterName, nodes }: StatefulClusterProps): void {
   if (nodes.length === 0) throw new Error(`cluster ${clusterName}: nodes is empty`);
+  const own = nodes.find(({ nodeId }) => PARTS.includes(nodeId));
+  if (own !== undefined) {
+    throw new Error(
+      `cluster ${clusterName}: no node can have the nodeId ${own.nodeId}, as a part of every cluster has it`,
+    );
+  }
   for (const field of ["nodeId", "nodeIp"] as const) {
     const seen = new Set<string>();
     for (const { [field]: value } of nodes) {

@@ -7,6 +7,9 @@ export type DataFormat = "ext4" | "xfs";
 /** The name that a data volume is attached under unless another is given. */
 export const DATA_DEVICE = "/dev/sdf";
 
+/** The name of the root volume unless another is given: that of Amazon Linux and Debian. Ubuntu's is /dev/sda1. */
+export const ROOT_DEVICE = "/dev/xvda";
+
 /** An EBS volume that belongs to a node and outlives its instances. Values may be tokens. */
 export interface DataVolumeProps {
   /** Name to attach under, see https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/device_naming.html. @default "/dev/sdf" */

@@ -1,5 +1,5 @@
 import { Token } from "cdktf";
-import { DATA_DEVICE, type DataVolumeProps, type StatefulNodeProps } from "./node-props";
+import { DATA_DEVICE, type DataVolumeProps, ROOT_DEVICE, type StatefulNodeProps } from "./node-props";
 
 /** Every data volume of a node by name, `data` first, as far as they are known before Terraform runs. */
 export function volumesOf({
@@ -44,7 +44,11 @@ export function checkNode(props: StatefulNodeProps): void {
       owners.set(text, name);
     }
   }
-  for (const [name, { mountPath, iops, throughput, type }] of volumes) {
+  const root = props.rootVolume?.deviceName ?? ROOT_DEVICE;
+  for (const [name, { mountPath, iops, throughput, type, deviceName = DATA_DEVICE }] of volumes) {
+    if (!Token.isUnresolved(root) && deviceName === root) {
+      refuse(`deviceName of volume ${name} (${deviceName}) is that of the root volume`);
+    }
     if (!Token.isUnresolved(mountPath) && (!/^\/[^\s]+$/.test(mountPath) || mountPath.endsWith("/"))) {
       refuse(`mountPath of volume ${name} (${mountPath}) must be an absolute path without blanks`);
     }
@@ -57,6 +61,9 @@ export function checkNode(props: StatefulNodeProps): void {
       !["gp3", "io1", "io2"].includes(type)
     ) {
       refuse(`iops of volume ${name} (${iops}) are for gp3, io1 and io2 volumes, its type is ${type}`);
+    }
+    if (!Token.isUnresolved(type) && iops === undefined && ["io1", "io2"].includes(type)) {
+      refuse(`iops of volume ${name} must be given: its type ${type} has no number of its own`);
     }
   }
 }

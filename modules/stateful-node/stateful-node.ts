@@ -13,7 +13,7 @@ import { UserData } from "../user-data/user-data";
 import { NodeAlarms } from "./node-alarms";
 import { LAUNCH_HOOK_TIMEOUT_SECONDS, nodeConfiguration } from "./node-configuration";
 import { CLUSTER_TAG, nodeNames } from "./node-names";
-import type { RootVolumeProps, StatefulNodeProps } from "./node-props";
+import { ROOT_DEVICE, type RootVolumeProps, type StatefulNodeProps } from "./node-props";
 import { checkNode } from "./node-rules";
 import { expectedVolumes, NodeVolumes } from "./node-volumes";
 
@@ -130,7 +130,7 @@ export class StatefulNode extends Construct {
     networkInterface: NetworkInterface,
     userData: UserData,
   ): LaunchTemplate {
-    const root: RootVolumeProps = props.rootVolume ?? { deviceName: "/dev/xvda", sizeGiB: 16, type: "gp3" };
+    const root: RootVolumeProps = props.rootVolume ?? { deviceName: ROOT_DEVICE, sizeGiB: 16, type: "gp3" };
     return new LaunchTemplate(this, "node", {
       name: nodeNames(props.clusterName, props.nodeId).group,
       imageId: props.imageId,
@@ -186,14 +186,11 @@ export class StatefulNode extends Construct {
       enabledMetrics: GROUP_METRICS,
       metricsGranularity: "1Minute",
       waitForCapacityTimeout: props.waitForCapacity ?? "0",
-      tag: [
-        { key: "Name", value: name, propagateAtLaunch: true },
-        { key: CLUSTER_TAG, value: props.clusterName, propagateAtLaunch: true },
-      ],
     });
     addDynamicBlock(group, {
       block: "tag",
-      forEach: Fn.merge([defaultTags.tags, props.tags ?? {}]),
+      // By these two the node's role and the roller know it: whoever else names one of them is not heard.
+      forEach: Fn.merge([defaultTags.tags, props.tags ?? {}, { Name: name, [CLUSTER_TAG]: props.clusterName }]),
       content: { key: "${tag.key}", value: "${tag.value}", propagate_at_launch: true },
     });
     const { manageLaunchHook = true } = props;

@@ -55,6 +55,21 @@ describe("what cannot work is refused with both values:", () => {
       "node 00: volumes data and wal have the same mountPath (/data)",
     ],
     [
+      "a data volume in the place of the root volume",
+      { dataVolume: { ...SMALL_CLUSTER.dataVolume, deviceName: "/dev/xvda" } },
+      "node 00: deviceName of volume data (/dev/xvda) is that of the root volume",
+    ],
+    [
+      "a type that has no number of IOPS of its own",
+      { dataVolume: { ...SMALL_CLUSTER.dataVolume, type: "io2" } },
+      "node 00: iops of volume data must be given: its type io2 has no number of its own",
+    ],
+    [
+      "a node id that the cluster itself uses",
+      { nodes: [clusterNode("00"), clusterNode("01"), clusterNode("snapshots")] },
+      "cluster zookeeper: no node can have the nodeId snapshots, as a part of every cluster has it",
+    ],
+    [
       "a name that leaves no room for its role's",
       { clusterName: "z".repeat(60) },
       `role name (${"z".repeat(60)}-role) has 65 characters; IAM admits 64: shorten it`,

@@ -124,6 +124,10 @@ test("the module refuses what would never come to rest: no security group", () =
       condition: "${length(var.security_groups) >= 1}",
       error_message: "security_groups must have at least 1 elements.",
     },
+    {
+      condition: '${alltrue([for item in var.security_groups : can(regex("^sg-[0-9a-f]+$", item))])}',
+      error_message: "security_groups[*] must match ^sg-[0-9a-f]+$.",
+    },
   ]);
 });
 
@@ -236,10 +240,14 @@ describe("the trigger of the roll", () => {
     });
   });
 
-  test("R22: every group and instance carries the tag that the manifest names", () => {
-    expect(JSON.stringify(node.resource.aws_autoscaling_group.node_asg.tag)).toContain(
-      '{"key":"holdfast:cluster","propagate_at_launch":true,"value":"${var.app_name}"}',
-    );
+  test("R22: every group and instance carries the tag that the manifest names, and its name, whatever tags a caller gives", () => {
+    const { tag, dynamic } = node.resource.aws_autoscaling_group.node_asg;
+    expect(tag).toBeUndefined();
+    expect(dynamic.tag).toEqual({
+      for_each:
+        '${merge(data.aws_default_tags.current.tags, var.tags, {"Name" = "${var.app_name}-node-${var.node_id}", "holdfast:cluster" = var.app_name})}',
+      content: { key: "${tag.key}", value: "${tag.value}", propagate_at_launch: true },
+    });
     expect(run.environment.HOLDFAST_CLUSTER).toContain('"holdfast:cluster"');
   });
 });
