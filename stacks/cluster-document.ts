@@ -27,6 +27,12 @@ const keys = clusterInputs.omit(OF_THE_MODULE).extend({
     .array(nodeFiles(z.string().describe("Content, as text.")))
     .default([])
     .describe("Files of each node. Every node may read its user data: no secrets here."),
+  final_snapshot: z
+    .boolean()
+    .default(true)
+    .describe(
+      "Whether a data volume that is destroyed, as that of a node that leaves the document, leaves a snapshot.",
+    ),
   rolling_update: rollKeys
     .prefault({})
     .describe("Whether an apply replaces the nodes whose launch template it changed, one at a time, and how."),

@@ -94,6 +94,14 @@ test("every option of a document reaches a resource", () => {
   ]);
 });
 
+test("a volume whose node leaves a document leaves a snapshot, unless the document does without", () => {
+  const kept = (change: (document: Block) => void) =>
+    Object.values<Block>(deploy(change).resource.aws_ebs_volume).map(({ final_snapshot }) => final_snapshot);
+
+  expect(kept(() => {})).toEqual([true, true, true]);
+  expect(kept((document) => Object.assign(document, { final_snapshot: false }))).toEqual([false, false, false]);
+});
+
 test.each<[string, (document: Block) => void, string[]]>([
   [
     "no script",

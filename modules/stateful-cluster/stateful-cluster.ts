@@ -58,7 +58,7 @@ export interface StatefulClusterProps extends SharedProps {
  *     new StatefulCluster(this, "zk", { clusterName: "zookeeper", nodes: [{ nodeId: "00", nodeIp: "10.0.0.10", subnetId }, …], … })
  *
  * The nodes' role may do what a node does to this cluster's own volumes, instances and groups, and read the secrets and the
- * script that the configuration names; nothing else.
+ * script that the configuration names; beyond that, what AmazonSSMManagedInstanceCore lets an instance do.
  *
  * @throws Error naming the cluster, the field and both values, where they cannot work together.
  */

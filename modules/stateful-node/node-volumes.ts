@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { DataAwsSubnet } from "@cdktf/provider-aws/lib/data-aws-subnet";
 import { EbsVolume, type EbsVolumeConfig } from "@cdktf/provider-aws/lib/ebs-volume";
 import { Fn, type IResolvable, Op, TerraformLocal, type TerraformResourceLifecycle, Token } from "cdktf";
@@ -182,17 +183,19 @@ export class NodeVolumes extends Construct {
   }
 }
 
-/** As {@link NodeVolumes.configuration} will be, with ids of the same length; undefined where volumes are known to Terraform only. */
+/** As {@link NodeVolumes.configuration} will be, with ids that take as much room, compressed too; undefined where volumes are known to Terraform only. */
 export function expectedVolumes(props: StatefulNodeProps): NodeVolumes["configuration"] | undefined {
   if (Token.isUnresolved(props.additionalVolumes)) return undefined;
   const volumes = Object.entries(volumesOf(props));
   return {
     volumes: Object.fromEntries(
-      volumes.map(([name, { deviceName = DATA_DEVICE }]) => [name, { volumeId: "vol-0123456789abcdef0", deviceName }]),
+      volumes.map(([name, { deviceName = DATA_DEVICE }]) => [name, { volumeId: idLike(name), deviceName }]),
     ),
     data: volumes.map(([name, volume]) => layoutOf(name, volume)),
   };
 }
+
+const idLike = (name: string) => `vol-0${createHash("sha256").update(name).digest("hex").slice(0, 16)}`;
 
 function retention({ preventDestroy = true, finalSnapshot }: StatefulNodeProps) {
   const lifecycle: TerraformResourceLifecycle = {

@@ -1,5 +1,6 @@
 import { Token } from "cdktf";
 import { StatefulCluster, type StatefulClusterProps } from "../../../modules/stateful-cluster/stateful-cluster";
+import { expectedVolumes } from "../../../modules/stateful-node/node-volumes";
 import { clusterNode, ofFirstNode, SMALL_CLUSTER, synthesizedCluster, WAL } from "../../support/small-cluster";
 import { awsStack } from "../../support/synthesized-stack";
 
@@ -108,4 +109,18 @@ test.each([
   const { node: construct } = new StatefulCluster(awsStack(), "zk", { ...SMALL_CLUSTER, nodes });
 
   expect(construct.metadata.some(({ data }) => /a quorum survives/.test(data))).toBe(warned);
+});
+
+test("the size of user data is foreseen with ids as AWS gives them: no two are alike", () => {
+  const { nodes: _, ...shared } = SMALL_CLUSTER;
+  const volumes = expectedVolumes({
+    ...shared,
+    ...clusterNode("00"),
+    instanceProfileName: "zookeeper-instance-profile",
+    additionalVolumes: { wal: WAL, archive: { ...WAL, deviceName: "/dev/sdh", mountPath: "/archive" } },
+  });
+  const ids = Object.values(volumes?.volumes as Record<string, { volumeId: string }>).map(({ volumeId }) => volumeId);
+
+  expect(ids).toEqual(Array(3).fill(expect.stringMatching(/^vol-0[0-9a-f]{16}$/)));
+  expect(new Set(ids).size).toBe(3);
 });
