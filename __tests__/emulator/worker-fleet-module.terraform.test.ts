@@ -170,4 +170,12 @@ test("pools with queues apply and converge without a control plane: each with it
   );
   expect(alarms).toContain('"QueueName":"plain"');
   expect(alarms).toContain("CEIL(backlog / 12)");
+
+  // WHEN a rule of their security group is given other words
+  const reworded = await terraform.plan("-var", "https=HTTPS to AWS");
+
+  // THEN that is all, and the plan still knows everything of the pools
+  expect(reworded.changes.map(({ address }) => address)).toEqual([
+    'module.queues.aws_vpc_security_group_egress_rule.egress["https"]',
+  ]);
 });

@@ -66,6 +66,11 @@ function pool(source: JobSource, scope: Construct, id: string): ModuleStack {
     description: "Names of the workers' log groups.",
   });
 
+  declareVariable(stack, "boots_after", {
+    type: "list(string)",
+    description: "Ids of what has to be there before the first instance boots.",
+  });
+
   new TerraformLocal(stack, "slots", hcl(workerSlotsHcl("var.pool")));
 
   const { region } = AwsEnvironment.of(stack);
@@ -264,6 +269,7 @@ function overrideTemplate(pool: WorkerPool): void {
 
 function overrideGroup(pool: WorkerPool): void {
   const group = pool.instances.group.resource;
+  group.addOverride("depends_on", ["var.boots_after"]);
   group.addOverride("desired_capacity", hcl("var.pool.size.initial"));
   group.addOverride("capacity_rebalance", hcl("var.pool.spot != null"));
   group.addOverride("suspended_processes", hcl('var.pool.drain.mode == "finish" ? ["AZRebalance"] : []'));

@@ -41,6 +41,11 @@ const POOL_MODULES = {
   queue_pool: { source: "sqs", nested: "queue-pool" },
 } as const;
 
+/** Ids of what has to be there before an instance boots. A dependency of the whole module would hide each change of it from plans. */
+const BOOTS_AFTER =
+  "concat([for rule in aws_vpc_security_group_egress_rule.egress : rule.id], aws_kms_grant.volumes[*].grant_id, " +
+  "[aws_cloudwatch_log_group.agent.id, aws_cloudwatch_log_group.jobs.id, aws_cloudwatch_log_group.system.id])";
+
 /** Whether the pool held by `pool` takes its jobs from there. */
 const takesFrom = (source: string) => `pool.backlog.source == "${source}"`;
 
@@ -133,10 +138,10 @@ function root(scope: Construct, id: string): ModuleStack {
         ),
         security_group_id: securityGroup.securityGroupId,
         log_groups: logs.groupNames,
+        boots_after: hcl(BOOTS_AFTER),
       },
     });
     pools.addOverride("for_each", hcl(`{ for name, pool in var.pools : name => pool if ${takesFrom(source)} }`));
-    pools.addOverride("depends_on", ["aws_vpc_security_group_egress_rule.egress", "aws_kms_grant.volumes"]);
   }
 
   for (const [output, description] of Object.entries(OUTPUTS)) {
