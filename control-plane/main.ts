@@ -1,10 +1,14 @@
 /** One copy of the control plane, configured by its environment; ends on SIGTERM or SIGINT once it has answered what is under way. */
 import { Command } from "commander";
-import { examples, parse } from "../scripts/command-line";
+import { examples, fail, parse } from "../scripts/command-line";
 import { cloudWatchBacklog } from "./api/cloudwatch";
 import { readConfiguration, VARIABLES } from "./api/config";
 import { createLogger } from "./api/logger";
 import { startControlPlane } from "./api/server";
+import { DatabaseUnusable } from "./store/database";
+
+const DATABASE_NEXT =
+  "see that DATABASE_URL leads to a PostgreSQL that answers, and lets its user use the database; then start again";
 
 async function run(): Promise<void> {
   const { logLevel, cloudWatchNamespace, ...configuration } = readConfiguration(process.env);
@@ -33,7 +37,7 @@ ${examples("DATABASE_URL=postgres://… HOLDFAST_KEYRING=k1:… node --import ts
   )
   .action(() =>
     run().catch((error: Error) => {
-      console.error(error.message);
+      fail(error, error instanceof DatabaseUnusable ? DATABASE_NEXT : undefined);
       process.exit(1);
     }),
   );

@@ -49,3 +49,20 @@ describe("the variables of the control plane's help", () => {
     expect(readConfiguration({ ...REQUIRED, [name]: told })).toEqual(readConfiguration(REQUIRED));
   });
 });
+
+test.each([
+  ["127.0.0.1:1", "connect ECONNREFUSED 127.0.0.1:1"],
+  // Of several addresses, where the machine has them, Node.js says the code alone.
+  ["localhost:1", expect.stringContaining("ECONNREFUSED")],
+])("the control plane says where its database is not, at %s, and what comes next", (host, reason) => {
+  const { status, stdout, lines } = run("control-plane/main.ts", {
+    DATABASE_URL: `postgres://me:canary@${host}/holdfast`,
+    HOLDFAST_KEYRING: `k1:${"11".repeat(32)}`,
+  });
+
+  expect([status, stdout]).toEqual([1, ""]);
+  const [said = "", next] = lines;
+  expect(said.split(" cannot be used: ")).toEqual([`error: the database ${host}/holdfast`, reason]);
+  expect(next).toMatch(/^ {2}next: see that DATABASE_URL leads to a PostgreSQL that answers/);
+  expect(lines.join()).not.toContain("canary");
+});

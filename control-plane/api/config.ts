@@ -7,7 +7,27 @@ import type { StatusPageAccess } from "./status-routes";
 const milliseconds = z.string().regex(/^\d+$/, "write milliseconds as a whole number").transform(Number);
 
 const databaseUrl = (variable: string) =>
-  z.url({ protocol: /^postgres(ql)?$/, error: `set ${variable} to postgres://user:password@host/database` });
+  z
+    .url({
+      protocol: /^postgres(ql)?$/,
+      error: ({ input }) =>
+        /^postgres(ql)?:\/\//.test(String(input))
+          ? undecodable(variable)
+          : `set ${variable} to postgres://user:password@host/database`,
+    })
+    .refine(hasDecodableParts, undecodable(variable));
+
+const undecodable = (variable: string): string =>
+  `${variable} is no address of one host: in its user and password write %40 for @, %2F for /, %23 for #, %3F for ?, %25 for %`;
+
+function hasDecodableParts(url: string): boolean {
+  try {
+    const { username, password, pathname } = new URL(url);
+    return [username, password, pathname].every((part) => decodeURIComponent(part) !== undefined);
+  } catch {
+    return false;
+  }
+}
 
 const Environment = z.object({
   DATABASE_URL: databaseUrl("DATABASE_URL"),
@@ -84,7 +104,7 @@ const SECRETS = ["DATABASE_URL", "HOLDFAST_KEYRING"];
  * which a lease would not be safe are faults too.
  */
 export function readConfiguration(environment: Variables): Configuration {
-  const parsed = Environment.safeParse({ ...environment, ...secretsInFiles(environment) });
+  const parsed = Environment.safeParse({ ...environment, ...secretsInFiles(environment, SECRETS) });
   if (!parsed.success) throw faults(parsed.error, (path) => path);
   const { data } = parsed;
   const timing = LeaseTiming.safeParse({
@@ -110,14 +130,15 @@ export function readConfiguration(environment: Variables): Configuration {
 
 /** The address of a database, for a program that needs no more of the environment. @throws Error saying what to write */
 export function readDatabaseUrl(environment: Variables, variable: string): string {
-  const parsed = databaseUrl(variable).safeParse(environment[variable]);
+  const given = { ...environment, ...secretsInFiles(environment, [variable]) };
+  const parsed = databaseUrl(variable).safeParse(given[variable]);
   if (parsed.success) return parsed.data;
   throw new Error(parsed.error.issues[0]?.message);
 }
 
 /** A line break at the end does not belong to a secret. */
-function secretsInFiles(environment: Variables): Variables {
-  const named = SECRETS.flatMap((secret) => {
+function secretsInFiles(environment: Variables, secrets: readonly string[]): Variables {
+  const named = secrets.flatMap((secret) => {
     const file = environment[`${secret}_FILE`];
     return file === undefined ? [] : [{ secret, file, variable: `${secret}_FILE` }];
   });

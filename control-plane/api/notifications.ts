@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { Client, type Pool } from "pg";
-import type { Patience } from "../store/database";
+import { connectionTo, type Patience } from "../store/database";
 
 const CHANNEL = "holdfast_wake";
 /** At most twenty notifications a second, whatever happens: a commit with one takes a lock of the whole cluster. */
@@ -109,8 +109,7 @@ export class Notifications {
     if (this.stopped) return;
     const { connectMs, answerMs, askEveryMs } = this.patience;
     const client = new Client({
-      connectionString: this.listenUrl,
-      application_name: "holdfast listener",
+      ...connectionTo(this.listenUrl, "holdfast listener"),
       connectionTimeoutMillis: connectMs,
       query_timeout: answerMs,
     });

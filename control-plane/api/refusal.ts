@@ -1,6 +1,6 @@
 import { PROTOCOL_VERSION } from "../protocol/limits";
 import type { Refusal } from "../protocol/messages";
-import { isDisconnected } from "../store/database";
+import { isDisconnected, isReadOnly } from "../store/database";
 import type { Ref } from "../store/sessions";
 
 export type RefusalStatus = 400 | 401 | 403 | 404 | 409 | 410 | 413 | 426 | 429 | 503;
@@ -45,22 +45,27 @@ export const tokenInvalid = (): RequestRefused =>
 export const sessionClosed = (): RequestRefused =>
   new RequestRefused(410, "session_closed", "the session has ended: end every daemon, then register a new one");
 
-/** SQLSTATE classes by which PostgreSQL says that it cannot serve now: resources, operator intervention, a lost race. */
-const UNAVAILABLE = /^(53|57|58|25P03|55P03|40)/;
+/** SQLSTATE classes by which PostgreSQL says that it cannot serve now: resources, operator intervention, time limits, a lost race. */
+const UNAVAILABLE = /^(53|57|58|25P0[34]|55P03|40)/;
 
 /** SQLSTATE class 22: values that PostgreSQL cannot hold, such as text with a NUL. */
 const UNSTORABLE = /^22/;
 
-const unavailable = (): RequestRefused =>
-  new RequestRefused(503, "unavailable", "the database does not answer: try again", { retryAfterMs: 1_000 });
+const SILENT = "does not answer";
+/** As a standby does. */
+export const READ_ONLY = "takes no writes";
+
+const unavailable = (why: string): RequestRefused =>
+  new RequestRefused(503, "unavailable", `the database ${why}: try again`, { retryAfterMs: 1_000 });
 
 /** What a thrown error means to whoever asked; undefined for a defect of ours. */
 export function toRefusal(error: unknown): RequestRefused | undefined {
   if (error instanceof RequestRefused) return error;
-  if (isDisconnected(error)) return unavailable();
+  if (isDisconnected(error)) return unavailable(SILENT);
+  if (isReadOnly(error)) return unavailable(READ_ONLY);
   const { code } = error as { code?: unknown };
   if (typeof code !== "string") return undefined;
   if (UNSTORABLE.test(code))
     return new RequestRefused(400, "invalid_message", "a text holds characters that cannot be stored");
-  return UNAVAILABLE.test(code) ? unavailable() : undefined;
+  return UNAVAILABLE.test(code) ? unavailable(SILENT) : undefined;
 }

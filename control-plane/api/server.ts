@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "pino";
 import { DEFAULT_TIMING, type LeaseTiming } from "../lease/timing";
-import { openDatabase } from "../store/database";
+import { openDatabase, unusable } from "../store/database";
 import { ensureOperator } from "../store/first-operator";
 import { Heartbeats } from "../store/heartbeats";
 import { findDeployments } from "../store/inventory";
@@ -17,6 +17,7 @@ import type { ApiContext } from "./context";
 import { keepHouse } from "./housekeeping";
 import { addOperatorRoutes } from "./operator/routes";
 import { publicQuestion } from "./public-question";
+import { READ_ONLY } from "./refusal";
 import { goRounds, type Rounds } from "./rounds";
 import { Routes } from "./routes";
 import { addStatusRoutes, type StatusPageAccess } from "./status-routes";
@@ -79,7 +80,9 @@ export interface ControlPlane {
 export async function startControlPlane(props: ControlPlaneProps): Promise<ControlPlane> {
   const { logger, keyring, timing = DEFAULT_TIMING } = props;
   const pool = openDatabase(props.databaseUrl, 20);
-  const applied = await migrate(pool, { waits: (why) => logger.warn(why) });
+  const applied = await migrate(pool, { waits: (why) => logger.warn(why) }).catch((error: unknown) => {
+    throw unusable(error, props.databaseUrl);
+  });
   if (applied.length > 0) logger.info({ applied }, "migrated the database");
 
   const operator = await ensureOperator(pool, props.operatorTokenFile);
@@ -158,12 +161,17 @@ async function listening(routes: Routes, { port = 0, host = "127.0.0.1" }: Contr
   });
 }
 
+const READY = "ready";
+/** A standby answers questions, and takes no heartbeat. */
+const READINESS = `select case current_setting('transaction_read_only') when 'off' then '${READY}' else 'the database ${READ_ONLY}' end as status`;
+
 function addHealth({ app }: Routes, { pool, telemetry }: ApiContext): void {
   app.get("/healthz", (c) => c.json({ status: "alive" }));
-  const isThere = publicQuestion(async () => await pool.query("select 1"));
-  app.get("/readyz", async (c) =>
-    (await isThere()) ? c.json({ status: "ready" }) : c.json({ status: "the database does not answer" }, 503),
-  );
+  const asked = publicQuestion(async () => (await pool.query<{ status: string }>(READINESS)).rows[0]?.status);
+  app.get("/readyz", async (c) => {
+    const status = (await asked()) ?? "the database does not answer";
+    return c.json({ status }, status === READY ? 200 : 503);
+  });
   app.get("/metrics", async (c) => {
     const figures = await telemetry.registry.metrics();
     return c.text(figures, 200, { "content-type": telemetry.registry.contentType });

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { Client } from "pg";
-import { openDatabase, type Queryable } from "./database";
+import { connectionTo, openDatabase, type Queryable } from "./database";
 import { migrate } from "./migrate";
 
 /** A table that was copied: the same rows on both sides, by their checksum. */
@@ -87,7 +87,7 @@ async function migrated(url: string): Promise<void> {
 
 /** Ends the connection, and with it whatever transaction is open. */
 async function connected<T>(url: string, work: (db: Queryable) => Promise<T>): Promise<T> {
-  const client = new Client({ connectionString: url, application_name: APPLICATION, options: "-c timezone=UTC" });
+  const client = new Client(connectionTo(url, APPLICATION));
   await client.connect();
   try {
     return await work(client as Queryable);

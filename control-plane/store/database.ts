@@ -39,21 +39,47 @@ export interface Patience {
 const PATIENCE: Patience = { connectMs: 10_000, answerMs: STATEMENT_MS + 5_000 };
 
 /**
+ * What a database or a role may have set otherwise. Statements are planned once for a connection: what is asked often is written so that one
+ * plan suits all values. What is asked for lies in memory, where a row found by an index costs hardly more than the next of its table.
+ */
+const SETTINGS: Readonly<Record<string, string>> = {
+  plan_cache_mode: "force_generic_plan",
+  random_page_cost: "1.1",
+  // Values that go back and are compared as text; another style tells a time zone by letters, which may be taken for another zone's.
+  DateStyle: "ISO",
+  TimeZone: "UTC",
+  IntervalStyle: "postgres",
+  bytea_output: "hex",
+  // What waited for a lock sees what was committed meanwhile.
+  default_transaction_isolation: "read committed",
+  // What was acknowledged is kept: a claim that is lost with the server would be given to another worker.
+  synchronous_commit: "on",
+};
+
+const OPTIONS = Object.entries(SETTINGS).map(([name, value]) => `-c ${name}=${value.replaceAll(" ", "\\ ")}`);
+
+/** How a program of ours reaches a database, whatever the address says of its name; settings that the address brings are taken before ours. */
+export function connectionTo(url: string, application: string) {
+  const address = new URL(url);
+  const theirs = address.searchParams.getAll("options");
+  for (const own of ["options", "application_name"]) {
+    if (address.searchParams.has(own)) address.searchParams.delete(own);
+  }
+  return { connectionString: address.href, application_name: application, options: [...theirs, ...OPTIONS].join(" ") };
+}
+
+/**
  * Opens a pool. Statements that hang are ended by the server, and so are transactions that were left open, since a single one of
  * them keeps vacuum from every table. A connection on which no answer comes is given up.
  */
 export function openDatabase(url: string, connections = 10, { connectMs, answerMs } = PATIENCE): Pool {
   const pool = new Pool({
-    connectionString: url,
+    ...connectionTo(url, "holdfast"),
     max: connections,
-    application_name: "holdfast",
     connectionTimeoutMillis: connectMs,
     query_timeout: answerMs,
     statement_timeout: STATEMENT_MS,
     idle_in_transaction_session_timeout: 10_000,
-    // Statements are planned once for a connection: what is asked often is written so that one plan suits all values. What is asked
-    // for lies in memory, where a row found by an index costs hardly more than the next of its table.
-    options: "-c plan_cache_mode=force_generic_plan -c random_page_cost=1.1",
     // Statements do not wait on this side for the answers to those before them.
     pipeline: true,
     types: {
@@ -77,6 +103,24 @@ export function isDisconnected(error: unknown): boolean {
   const { code, message } = error as { code?: unknown; message?: unknown };
   return typeof code === "string" ? LOST_CODE.test(code) : CONNECTION_LOST.test(String(message));
 }
+
+/** A database does not let anybody in, or is not there. */
+export class DatabaseUnusable extends Error {}
+
+/** An error of a database, or on the way there, with where that is; any other as it is. */
+export function unusable(error: unknown, url: string): unknown {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  if (typeof code !== "string" && !isDisconnected(error)) return error;
+  const { host, pathname, searchParams } = new URL(url);
+  const where = `${searchParams.get("host") ?? host}${pathname}`;
+  // Of a host with several addresses Node.js gives a code alone.
+  return new DatabaseUnusable(`the database ${where} cannot be used: ${message || code}`, { cause: error });
+}
+
+/** Whether the server takes no writes: it is a standby, or its role or database may only read. */
+export const isReadOnly = (error: unknown): boolean => (error as { code?: unknown }).code === READ_ONLY_SQL_TRANSACTION;
+
+const READ_ONLY_SQL_TRANSACTION = "25006";
 
 /** Runs work in one transaction: committed when it returns, rolled back when it throws. */
 export async function transaction<T>(pool: Pool, work: (tx: Transaction) => Promise<T>): Promise<T> {
@@ -110,6 +154,8 @@ export async function transaction<T>(pool: Pool, work: (tx: Transaction) => Prom
     await client.query("rollback").catch((failed: Error) => {
       broken = failed;
     });
+    // Of a server that has become a standby: another connection may lead to the one that took its place.
+    if (isReadOnly(failure ?? error)) broken ??= (failure ?? error) as Error;
     throw failure ?? error;
   } finally {
     client.off("error", breaks);

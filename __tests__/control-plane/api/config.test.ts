@@ -1,5 +1,5 @@
 import { Writable } from "node:stream";
-import { readConfiguration } from "../../../control-plane/api/config";
+import { readConfiguration, readDatabaseUrl } from "../../../control-plane/api/config";
 import { createLogger } from "../../../control-plane/api/logger";
 import { useScratch } from "../../support/scratch";
 
@@ -23,6 +23,22 @@ describe("the control plane's configuration", () => {
   });
 });
 
+it.each([
+  "postgres://u:canary#1@db/holdfast",
+  "postgres://u:canary/1@db/holdfast",
+  "postgres://u:canary%ff@db/holdfast",
+  "postgres://u:canary@one:5432,two:5432/holdfast",
+])("an address that cannot be read says what to write, and nothing of the password: %s", (DATABASE_URL) => {
+  let said = "";
+  try {
+    readConfiguration({ ...ENVIRONMENT, DATABASE_URL });
+  } catch (error) {
+    said = String(error);
+  }
+  expect(said).toContain("DATABASE_URL is no address of one host: in its user and password write %40 for @");
+  expect(said).not.toContain("canary");
+});
+
 describe("secrets in files", () => {
   const scratch = useScratch();
   const named = (files: object) => readConfiguration({ ...ENVIRONMENT, DATABASE_URL: undefined, ...files });
@@ -33,6 +49,13 @@ describe("secrets in files", () => {
 
     const { databaseUrl, keyring } = named({ DATABASE_URL_FILE, HOLDFAST_KEYRING_FILE, HOLDFAST_KEYRING: undefined });
     expect([databaseUrl, keyring.current]).toEqual(["postgres://u:p@elsewhere/holdfast", "k2"]);
+  });
+
+  it("are taken by programs that need a database's address alone", () => {
+    const HOLDFAST_TARGET_DATABASE_URL_FILE = scratch.write("target", "postgres://u:p@target/holdfast\n");
+    const variable = "HOLDFAST_TARGET_DATABASE_URL";
+
+    expect(readDatabaseUrl({ HOLDFAST_TARGET_DATABASE_URL_FILE }, variable)).toBe("postgres://u:p@target/holdfast");
   });
 
   it("are refused where they cannot be read, or are set beside", () => {
