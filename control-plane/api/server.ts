@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "pino";
 import { DEFAULT_TIMING, type LeaseTiming } from "../lease/timing";
+import { countUnopenable } from "../store/catalog";
 import { openDatabase, unusable } from "../store/database";
 import { ensureOperator } from "../store/first-operator";
 import { Heartbeats } from "../store/heartbeats";
@@ -89,6 +90,12 @@ export async function startControlPlane(props: ControlPlaneProps): Promise<Contr
   if (operator === "issued") logger.info({ file: props.operatorTokenFile }, "wrote the first operator's token");
   if (operator === "missing") {
     logger.warn("nobody can operate this: set HOLDFAST_OPERATOR_TOKEN_FILE and start again to have a token written");
+  }
+
+  const lacking = await countUnopenable(pool, keyring);
+  if (lacking.size > 0) {
+    const passwords = Object.fromEntries(lacking);
+    logger.warn({ passwords }, "HOLDFAST_KEYRING lacks keys that sealed so many passwords: jobs that need them fail");
   }
 
   const ready = new ReadyJobs(pool);

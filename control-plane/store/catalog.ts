@@ -89,23 +89,34 @@ export function openDatasource(keyring: Keyring, deploymentId: string, sealed: S
   }
 }
 
+/** So many are named of those that cannot be wrapped. */
+const NAMED = 5;
+
 /**
  * Wraps every sealed password with the keyring's current key, in portions, while all else goes on; gives how many it wrapped. Each portion
- * that wraps any has its entry in the audit log, and so has the last, which says that the rotation is complete.
+ * that wraps any has its entry in the audit log, and so has the last, which says whether the rotation is complete.
+ *
+ * @throws CatalogConflict that names the datasources whose password cannot be opened, and why; all others are wrapped by then.
  */
 export async function rotateKeys(pool: Pool, keyring: Keyring, actor: Actor, portion = 500): Promise<number> {
   let wrapped = 0;
+  const unopened: string[] = [];
   for (let after: string | undefined = "00000000-0000-0000-0000-000000000000"; after !== undefined; ) {
     const from: string = after;
     after = await transaction(pool, async (tx) => {
-      const { rows } = await tx.query<{ id: string; deployment_id: string; version: number; sealed_password: string }>(
-        `select id, deployment_id, version, sealed_password from datasources
+      const { rows } = await tx.query<WrappedRow>(
+        `select id, deployment_id, name, version, sealed_password from datasources
          where id > $1 and deleted_at is null order by id limit $2 for update`,
         [from, portion],
       );
-      const changed = rows.flatMap(({ id, deployment_id: deploymentId, version, sealed_password: sealed }) => {
-        const again = rewrap(keyring, sealed, { deploymentId, datasourceId: id, version });
-        return again === sealed ? [] : [{ id, again }];
+      const changed = rows.flatMap(({ id, deployment_id: deploymentId, name, version, sealed_password: sealed }) => {
+        try {
+          const again = rewrap(keyring, sealed, { deploymentId, datasourceId: id, version });
+          return again === sealed ? [] : [{ id, again }];
+        } catch (error) {
+          unopened.push(`${name} (${(error as Error).message})`);
+          return [];
+        }
       });
       await tx.query(
         `update datasources d set sealed_password = changed.sealed
@@ -113,15 +124,43 @@ export async function rotateKeys(pool: Pool, keyring: Keyring, actor: Actor, por
         [changed.map(({ id }) => id), changed.map(({ again }) => again)],
       );
       wrapped += changed.length;
-      const complete = rows.length < portion;
-      if (changed.length > 0 || complete) {
+      const isLast = rows.length < portion;
+      if (changed.length > 0 || isLast) {
+        const complete = isLast && unopened.length === 0;
         const detail = { key: keyring.current, wrapped: changed.length, complete };
         recordAudit(tx, { deploymentId: null, actor, action: "keys.rotate", subject: "all", detail });
       }
-      return complete ? undefined : rows.at(-1)?.id;
+      return isLast ? undefined : rows.at(-1)?.id;
     });
   }
+  if (unopened.length > 0) throw unwrapped(unopened);
   return wrapped;
+}
+
+interface WrappedRow {
+  readonly id: string;
+  readonly deployment_id: string;
+  readonly name: string;
+  readonly version: number;
+  readonly sealed_password: string;
+}
+
+function unwrapped(unopened: readonly string[]): CatalogConflict {
+  const more = unopened.length > NAMED ? ` and ${unopened.length - NAMED} more` : "";
+  return new CatalogConflict(
+    `no key may leave HOLDFAST_KEYRING yet, as passwords cannot be wrapped with the current one: ${unopened.slice(0, NAMED).join(", ")}${more}; ` +
+      "put the missing key back, or change the datasource's password",
+  );
+}
+
+/** How many passwords each key of the database has sealed that a keyring lacks: nothing that uses them can be run. */
+export async function countUnopenable(db: Queryable, { keys }: Keyring): Promise<ReadonlyMap<string, number>> {
+  const { rows } = await db.query<{ key: string; passwords: number }>(
+    `select split_part(sealed_password, '.', 2) as key, count(*) as passwords from datasources
+     where deleted_at is null and split_part(sealed_password, '.', 2) <> all($1) group by 1 order by 1`,
+    [[...keys.keys()]],
+  );
+  return new Map(rows.map(({ key, passwords }) => [key, passwords]));
 }
 
 async function inserted(tx: Queryable, sql: string, values: readonly unknown[]): Promise<string | undefined> {

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { rotateKeys } from "../../store/catalog";
 import type { ApiContext } from "../context";
 import type { Routes } from "../routes";
-import { actorOf, ofAllDeployments } from "./reach";
+import { actorOf, conflictsRefused, ofAllDeployments } from "./reach";
 
 export function addKeyRoutes(routes: Routes, { pool, keyring }: ApiContext): void {
   routes.add({
@@ -13,7 +13,8 @@ export function addKeyRoutes(routes: Routes, { pool, keyring }: ApiContext): voi
     answer: z.object({ key: z.string(), wrapped: z.int() }),
     handle: async ({ holder }) => {
       ofAllDeployments(holder);
-      return { key: keyring.current, wrapped: await rotateKeys(pool, keyring, actorOf(holder)) };
+      const wrapped = await conflictsRefused(rotateKeys(pool, keyring, actorOf(holder)));
+      return { key: keyring.current, wrapped };
     },
   });
 }
