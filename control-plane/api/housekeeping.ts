@@ -1,7 +1,7 @@
 import { readBacklog } from "../store/backlog";
 import { takeDuty } from "../store/duties";
 import { findPinningTransaction } from "../store/horizon";
-import { deletePast, deletePastAudit } from "../store/retention";
+import { deletePast, deletePastAudit, forgetUnusedPools } from "../store/retention";
 import { advanceUpgrades } from "../store/upgrades";
 import { closeVanished } from "../store/vanished";
 import type { PublishBacklog } from "./cloudwatch";
@@ -83,6 +83,14 @@ function dutiesOf(
       if (entries > 0) logger.info({ entries, auditRetentionDays }, "deleted the oldest entries of the audit log");
     },
   };
+  const pools: Duty = {
+    name: "pools",
+    periodSeconds: 3_600,
+    perform: async () => {
+      const forgotten = await forgetUnusedPools(pool);
+      if (forgotten > 0) logger.info({ pools: forgotten }, "forgot pools that nobody used for a year");
+    },
+  };
   const upgrades: Duty = {
     name: "upgrades",
     periodSeconds: 5,
@@ -98,7 +106,8 @@ function dutiesOf(
       if (pinning) logger.warn(pinning, "an old transaction keeps vacuum from every table: end it, claims grow slow");
     },
   };
-  if (!publishBacklog) return [upgrades, horizon, vanished, retention, auditRetention];
+  const always = [upgrades, horizon, vanished, retention, pools, auditRetention];
+  if (!publishBacklog) return always;
   const backlog: Duty = {
     name: "backlog",
     periodSeconds: 60,
@@ -109,7 +118,7 @@ function dutiesOf(
       await inTime(stopping, (givenUp) => publishBacklog(backlog, new Date(at - (at % MINUTE_MS)), givenUp));
     },
   };
-  return [backlog, upgrades, horizon, vanished, retention, auditRetention];
+  return [backlog, ...always];
 }
 
 /** What is waited for no longer, whatever it does, once its time is over or this copy stops. */

@@ -48,7 +48,7 @@ export class Telemetry {
   });
   private readonly claims = new Counter({
     name: "holdfast_claimed_jobs_total",
-    help: "Jobs granted to workers by this copy",
+    help: "Jobs granted to workers by this copy, each grant once, however often its claim is repeated",
     registers: [this.registry],
   });
   private readonly moved = new Counter({

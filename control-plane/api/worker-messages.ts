@@ -119,7 +119,7 @@ export const HANDLERS = {
           return { jobId, fence, ...assignment, deadlineMs: grantMs };
         });
         takeBackUndelivered(api, sender, grants.map(refOf));
-        api.telemetry.claimed(grants.length);
+        api.telemetry.claimed(granted.filter(({ isNew }) => isNew).length);
         return { grants, nextMs: waker.askAgainMs(), actions };
       }
       if (mayAsk && !asks && waker.mayHaveWork(placement)) continue;

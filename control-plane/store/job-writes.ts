@@ -26,6 +26,8 @@ export interface Claimed {
 
 export interface GrantedJob extends Ref {
   readonly assignment: Assignment;
+  /** This claim has got it; otherwise it had, before. */
+  readonly isNew: boolean;
 }
 
 /**
@@ -73,11 +75,12 @@ export function groupedJobWrites(pool: Pool, ready: ReadyJobs, keyring: Keyring)
       const { read, decided, granted: jobs, connections } = await submit({ claim });
       if (!read.tokens.has(claim.tokenId)) return "refused";
       const granted: GrantedJob[] = [];
+      const isNew = new Set(decided.dealt.steps.flatMap(({ jobId, grant }) => (grant === claim ? jobId : [])));
       for (const ref of decided.dealt.grantedTo(claim)) {
         const job = jobs.get(ref.jobId);
         const assignment = job && assignmentOf(job, connections);
         if (assignment instanceof Error) await failGrant(pool, claim.sessionId, ref, assignment);
-        else if (assignment) granted.push({ ...ref, assignment });
+        else if (assignment) granted.push({ ...ref, assignment, isNew: isNew.has(ref.jobId) });
       }
       return { session: read.sessions.get(claim.sessionId), granted, isMore: decided.dealt.isMoreFor(claim) };
     },

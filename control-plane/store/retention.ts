@@ -59,6 +59,28 @@ export async function deletePast(db: Queryable, days: number, portion = PORTION)
 }
 
 /**
+ * How long a pool is remembered that has neither a job nor a worker: a fleet may keep it, empty, and an alarm tells it when nothing is
+ * published of its backlog.
+ */
+const UNUSED_POOL = "interval '1 year'";
+
+/** What begins to use a pool meanwhile puts it in again; until then its backlog is told of what waits. */
+const FORGET_POOLS = `
+  with used as materialized (
+    select deployment_id, pool as name from jobs union select deployment_id, pool from sessions
+  ), noted as (
+    update pools p set unused_since = case when p.unused_since is null then now() end
+    where (p.unused_since is null) <> exists (select from used u where u.deployment_id = p.deployment_id and u.name = p.name)
+  )
+  delete from pools p where p.unused_since < now() - ${UNUSED_POOL}
+    and not exists (select from used u where u.deployment_id = p.deployment_id and u.name = p.name)`;
+
+/** Forgets pools that had neither a job nor a worker for a year, and gives how many. What has ended is one until it is deleted. */
+export async function forgetUnusedPools(db: Queryable): Promise<number> {
+  return (await db.query(FORGET_POOLS)).rowCount ?? 0;
+}
+
+/**
  * Deletes the oldest entries of every audit log, up to the first that is not `days` old, and gives how many that were. What remains
  * stays a chain that shows what was changed, removed or put in.
  *

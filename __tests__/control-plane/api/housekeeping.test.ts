@@ -44,7 +44,7 @@ it("control-plane 22: a duty that fails is told, keeps no other from being done,
   await keeping.stop();
   await jest.advanceTimersByTimeAsync(10 * LOOK_MS);
 
-  const duties = ["upgrades", "horizon", "vanished", "retention", "audit-retention"];
+  const duties = ["upgrades", "horizon", "vanished", "retention", "pools", "audit-retention"];
   expect(taken.sort()).toEqual([...duties, ...duties].sort());
   expect(told.sort()).toEqual(taken);
 });

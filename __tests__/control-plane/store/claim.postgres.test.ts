@@ -70,8 +70,10 @@ describe("claiming", () => {
       onDisconnect: "keep",
       options: { batch: "10" },
     };
-    expect(first).toMatchObject({ granted: [{ fence: 1, assignment: { attempt: 1, spec, resume: null } }] });
-    expect(await fleet.writes.claim(claim)).toMatchObject({ granted: (first as Claimed).granted });
+    const grant = { fence: 1, assignment: { attempt: 1, spec, resume: null } };
+    expect(first).toMatchObject({ granted: [{ ...grant, isNew: true }] });
+    const again = (first as Claimed).granted.map((one) => ({ ...one, isNew: false }));
+    expect(await fleet.writes.claim(claim)).toMatchObject({ granted: again });
   });
 
   it("fails a job whose password cannot be opened, and grants the others of the same claim", async () => {

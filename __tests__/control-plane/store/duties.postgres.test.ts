@@ -6,7 +6,7 @@ import { deleteDatasource } from "../../../control-plane/store/datasources";
 import { takeDuty } from "../../../control-plane/store/duties";
 import { releaseJobs, saveCheckpoint } from "../../../control-plane/store/holder";
 import { applyToJob } from "../../../control-plane/store/jobs";
-import { deletePast } from "../../../control-plane/store/retention";
+import { deletePast, forgetUnusedPools } from "../../../control-plane/store/retention";
 import { deregisterSession } from "../../../control-plane/store/sessions";
 import { issueToken, revokeToken } from "../../../control-plane/store/tokens";
 import { createUpgrade, stepUpgrade } from "../../../control-plane/store/upgrades";
@@ -58,6 +58,42 @@ it("control-plane 20: nothing that happens to a job sends a notification", async
 
   expect(heard).toEqual(["last"]);
   await listener.end();
+});
+
+describe("a pool", () => {
+  const names = async ({ pool }: TestFleet) =>
+    (await pool.query("select name from pools order by name")).rows.map(({ name }) => name);
+  const age = async ({ pool }: TestFleet, interval: string) =>
+    await pool.query("update pools set unused_since = unused_since - $1::interval", [interval]);
+
+  it("control-plane 21: is forgotten once it had neither a job nor a worker for a year", async () => {
+    const fleet = await freshFleet();
+    const { pool } = fleet;
+    await fleet.job("orders", { pool: "with-a-job" });
+    await fleet.worker("i-1", { pool: "with-a-worker" });
+    for (const name of ["abandoned", "used-again"]) {
+      await pool.query("insert into pools (deployment_id, name) values ($1, $2)", [fleet.deploymentId, name]);
+    }
+
+    expect(await forgetUnusedPools(pool)).toBe(0);
+    await age(fleet, "364 days");
+    expect(await forgetUnusedPools(pool)).toBe(0);
+    await fleet.job("again", { pool: "used-again" });
+    await age(fleet, "2 days");
+
+    expect(await forgetUnusedPools(pool)).toBe(1);
+    expect(await names(fleet)).toEqual(["used-again", "with-a-job", "with-a-worker"]);
+    // What was noted of a pool that is used is forgotten with the same look.
+    expect((await pool.query("select from pools where unused_since is not null")).rowCount).toBe(0);
+  });
+
+  it("tells its backlog while jobs wait in it, though it was forgotten as they came", async () => {
+    const fleet = await freshFleet();
+    await fleet.job("orders", { pool: "batch" });
+    await fleet.pool.query("delete from pools");
+
+    expect(await readBacklog(fleet.pool)).toMatchObject([{ deployment: "shop", pool: "batch", jobs: 1 }]);
+  });
 });
 
 describe("the backlog of a pool", () => {
