@@ -37,10 +37,7 @@ export function controlPlaneApi(url: string, token: string): ControlPlaneApi {
   ): Promise<z.output<Answer>> => {
     const where = `${method} ${url}${path}`;
     const unreachable = (error: Error): never => {
-      throw new OperatorError("CONTROL_PLANE_UNREACHABLE", `the control plane does not answer: ${reasonOf(error)}`, {
-        where,
-        next: "check --url or HOLDFAST_URL; npm start runs a control plane on this machine",
-      });
+      throw silent(error, where, method !== "GET");
     };
     const answer = await fetch(`${url}${path}`, {
       method,
@@ -63,6 +60,21 @@ export function controlPlaneApi(url: string, token: string): ControlPlaneApi {
   };
 }
 
+/** What is said of a request that was sent, as a rule. */
+const SENT = /^(no answer|ECONNRESET|EPIPE|UND_ERR_(SOCKET|HEADERS_TIMEOUT|BODY_TIMEOUT))/;
+
+function silent(error: Error, where: string, changes: boolean): OperatorError {
+  const reason = reasonOf(error);
+  const mayBeDone = changes && SENT.test(reason);
+  const unknown = mayBeDone ? "; whether it has done what it was asked is not known" : "";
+  return new OperatorError("CONTROL_PLANE_UNREACHABLE", `the control plane does not answer: ${reason}${unknown}`, {
+    where,
+    next: mayBeDone
+      ? "look whether it was done before you repeat the command"
+      : "check --url or HOLDFAST_URL; npm start runs a control plane on this machine",
+  });
+}
+
 /** Nothing for what is no JSON. */
 function parsed(text: string): unknown {
   try {
@@ -72,10 +84,19 @@ function parsed(text: string): unknown {
   }
 }
 
+/** What a control plane says that lacks a path, or a key of a body. */
+const UNKNOWN_TO_IT = /^no such path$|^[\w. ]+: Unrecognized keys?: /;
+
 function refused(json: unknown, status: number, where: string): OperatorError {
   const refusal = Refusal.safeParse(json);
   if (!refusal.success) return notAControlPlane(status, where);
   const { code, message } = refusal.data.error;
+  if (UNKNOWN_TO_IT.test(message)) {
+    return new OperatorError("CONTROL_PLANE_OLDER", `the control plane does not know what it was asked: ${message}`, {
+      where,
+      next: "bring the control plane to the version of this command, or use the command of its version",
+    });
+  }
   const next = NEXT[code];
   return new OperatorError(code.toUpperCase(), message, { where, ...(next !== undefined && { next }) });
 }
@@ -90,7 +111,7 @@ function notAControlPlane(status: number, where: string): OperatorError {
 
 /** `fetch` hides what happened in its cause. */
 function reasonOf(error: Error): string {
-  const { cause } = error;
-  if (!(cause instanceof Error)) return error.message;
-  return (cause as NodeJS.ErrnoException).code ?? cause.message;
+  if (error.name === "TimeoutError") return `no answer within ${TIMEOUT_MS / 1_000} s`;
+  const { code, message = error.message } = (error.cause ?? {}) as Partial<NodeJS.ErrnoException>;
+  return code ?? message;
 }

@@ -67,11 +67,29 @@ export function operatorAction(
         exit(EXIT.done);
       } catch (error) {
         if (!(error instanceof OperatorError)) throw error;
-        if (flags.json) out(`${JSON.stringify({ error: error.data }, null, 2)}\n`);
-        else err(`${error.text}\n`);
+        const told = error.elseNext(nextAfter(error.code, self));
+        if (flags.json) out(`${JSON.stringify({ error: told.data }, null, 2)}\n`);
+        else err(`${told.text}\n`);
         exit(EXIT.failed);
       }
     });
+}
+
+/** Where to look when a control plane refuses, where that is not among the command's own. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  "datasource delete": "holdfast job list",
+  "datasource test": "holdfast worker list",
+  "key rotate": "holdfast datasource list",
+};
+
+/** What to do about a refusal that says nothing of it: see what there is, or what may be written. */
+function nextAfter(code: string, command: Command): string {
+  const group = command.parent;
+  const called = `${group?.name()} ${command.name()}`;
+  const lists = group?.commands.map((one) => one.name()).find((name) => ["list", "status"].includes(name));
+  const isWrong = ["INVALID_MESSAGE", "TOO_LARGE"].includes(code) || (!lists && !ELSEWHERE[called]);
+  if (isWrong) return `holdfast ${called} --help`;
+  return ELSEWHERE[called] ?? `holdfast ${group?.name()} ${lists}`;
 }
 
 /** As `operatorAction`, for what belongs to a deployment, unless `elsewhere` says under which path it is instead. */

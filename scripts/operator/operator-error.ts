@@ -9,6 +9,11 @@ export class OperatorError extends Error {
     super(message);
   }
 
+  /** The same with what is to be done next, where nothing is said of it. */
+  elseNext(next: string): OperatorError {
+    return this.more.next === undefined ? new OperatorError(this.code, this.message, { ...this.more, next }) : this;
+  }
+
   get data(): Record<string, unknown> {
     return { code: this.code, message: this.message, ...this.more };
   }

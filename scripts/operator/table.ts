@@ -11,6 +11,10 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   return [pc.dim(line(head)), ...rows.map(line)].join("\n");
 }
 
+/** As `table`, or what is said in its place where there is nothing to list. */
+export const listed = (head: readonly string[], rows: readonly (readonly string[])[], none: string): string =>
+  rows.length === 0 ? none : table(head, rows);
+
 /** `name: value`, one a line, without what is empty. */
 export function facts(entries: Readonly<Record<string, unknown>>): string {
   const shown = Object.entries(entries).filter(([, value]) => shownAs(value) !== "");

@@ -177,3 +177,22 @@ test("asks for a token, and shows nothing without", async () => {
   const { page } = await opened({ httpCredentials: { username: "me", password: "hfo_unknown-token" } });
   expect(await page.locator("body").innerText()).not.toContain("orders");
 });
+
+test("a long table keeps its head in sight while its rows are read", async () => {
+  await plane.pool.query(
+    `insert into jobs (deployment_id, name, source_id, sink_id, tables, snapshot, pool)
+     select deployment_id, 'job-' || lpad(n::text, 3, '0'), id, id, '{t}', false, 'default' from datasources, generate_series(1, 200) n`,
+  );
+  const { page } = await opened();
+  const last = page.getByRole("row", { name: "job-200" });
+  await last.waitFor();
+
+  await last.scrollIntoViewIfNeeded();
+
+  const head = page.getByRole("region", { name: "Jobs" }).getByRole("columnheader", { name: "State" });
+  const [shown, row] = [await head.boundingBox(), await last.boundingBox()];
+  const height = page.viewportSize()?.height ?? 0;
+  expect(shown?.y).toBeGreaterThanOrEqual(0);
+  expect((shown?.y ?? height) + (shown?.height ?? 0)).toBeLessThanOrEqual(row?.y ?? 0);
+  expect((row?.y ?? height) + (row?.height ?? 0)).toBeLessThanOrEqual(height);
+});

@@ -6,7 +6,9 @@ export interface CannedControlPlane {
   readonly url: string;
   /** What it was asked: `POST /api/v1/tokens`. */
   readonly asked: readonly string[];
-  /** What it answers with 200, once it has done what a test wants done meanwhile. */
+  /** With which status it answers. @default - 200 */
+  status: (asked: string) => number;
+  /** What it answers, once it has done what a test wants done meanwhile. */
   answer: (asked: string) => unknown;
 }
 
@@ -21,15 +23,17 @@ export function useCannedControlPlane(): CannedControlPlane {
     get asked() {
       return asked;
     },
+    status: (_: string): number => 200,
     answer: (_: string): unknown => ({}),
   };
   beforeEach(async () => {
     asked = [];
+    canned.status = () => 200;
     server = createServer(({ method, url }, response) => {
       const what = `${method} ${url}`;
       asked.push(what);
       void Promise.resolve(canned.answer(what)).then((answer) =>
-        response.setHeader("content-type", "application/json").end(JSON.stringify(answer)),
+        response.writeHead(canned.status(what), { "content-type": "application/json" }).end(JSON.stringify(answer)),
       );
     });
     await new Promise<void>((listens) => server.listen(0, "127.0.0.1", listens));

@@ -255,9 +255,13 @@ it("tests a connection from a worker and shows every step", async () => {
     await worker.ask("connection-test", { testId: action.testId, ok, steps: [step] });
   };
 
-  const good = done("datasource test orders-db --role source");
+  const good = holdfast("datasource test orders-db --role source");
   await answer(true);
-  expect(await good).toMatch(/auth +ok +12 +as cdc\norders-db can be used from worker i-1/);
+  expect(await good).toEqual({
+    code: 0,
+    out: expect.stringMatching(/auth +ok +12 +as cdc\norders-db can be used from worker i-1/),
+    err: "asked a worker of pool default, which has 30 s to answer\n",
+  });
 
   const bad = holdfast("datasource test orders-db --role sink");
   await answer(false);

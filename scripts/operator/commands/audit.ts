@@ -4,7 +4,7 @@ import { examples } from "../../command-line";
 import { listAll } from "../list-all";
 import { cells, deploymentAction, type OperatorContext, type OperatorSurroundings } from "../operator-command";
 import { OperatorError } from "../operator-error";
-import { table } from "../table";
+import { listed } from "../table";
 import { verifyAudit } from "../verify-audit";
 
 const Entry = z.looseObject({ seq: z.int() });
@@ -25,7 +25,8 @@ export function auditCommand(surroundings: OperatorSurroundings): Command {
       const from = flags["after"] === undefined ? "" : `${flags["after"]}`;
       const entries = await listAll(api, `${base}/audit`, Entry, ({ seq }) => `${seq}`, from);
       const rows = entries.map((entry) => cells(entry, "seq", "at", "actor", "action", "subject", "detail"));
-      print(entries, table(["#", "AT", "ACTOR", "ACTION", "SUBJECT", "DETAIL"], rows));
+      const none = from === "" ? "there is no entry" : `there is no entry after ${from}`;
+      print(entries, listed(["#", "AT", "ACTOR", "ACTION", "SUBJECT", "DETAIL"], rows, none));
     },
   );
 

@@ -1,6 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
 import * as z from "zod";
-import type { ControlPlaneApi } from "../control-plane";
 import type { OperatorContext } from "../operator-command";
 import { OperatorError } from "../operator-error";
 import { table } from "../table";
@@ -15,9 +14,15 @@ type Test = z.output<typeof Test>;
 
 const LOOK_MS = 250;
 
-/** Has a worker test a connection and waits for the answer: the control plane lets no test wait for long. */
-export async function testConnection(api: ControlPlaneApi, base: string, id: string, wanted: object): Promise<Test> {
-  const { id: testId } = await api.post(`${base}/datasources/${id}/test`, wanted, z.object({ id: z.string() }));
+/** Has a worker test a connection and waits for the answer: the control plane lets no test wait for longer than 30 s. */
+export async function testConnection(
+  { api, err }: OperatorContext,
+  datasource: string,
+  base: string,
+  wanted: { readonly role: unknown; readonly pool: string },
+): Promise<Test> {
+  const { id: testId } = await api.post(`${datasource}/test`, wanted, z.object({ id: z.string() }));
+  err(`asked a worker of pool ${wanted.pool}, which has 30 s to answer\n`);
   for (;;) {
     const test = await api.get(`${base}/connection-tests/${testId}`, Test);
     if (test.state !== "waiting") return test;

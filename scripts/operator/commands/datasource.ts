@@ -14,7 +14,7 @@ import {
 } from "../operator-command";
 import { OperatorError } from "../operator-error";
 import { readSecret } from "../secret";
-import { facts, table } from "../table";
+import { facts, listed } from "../table";
 import { showTest, testConnection } from "./connection-test";
 
 const ENGINES = ["postgres", "mysql", "starrocks", "snowflake"];
@@ -115,7 +115,7 @@ ${examples(
     async ({ api, print }, base) => {
       const all = await listNamed(api, `${base}/datasources`, Listed);
       const rows = all.map((each) => cells(each, "name", "engine", "url", "user", "jobs"));
-      print(all, table(["NAME", "ENGINE", "URL", "USER", "JOBS"], rows));
+      print(all, listed(["NAME", "ENGINE", "URL", "USER", "JOBS"], rows, "there is no datasource"));
     },
   );
 
@@ -146,7 +146,8 @@ ${examples(
     async (context, base) => {
       const { id, name } = await found(context, base, context.args[0] ?? "");
       const { role, pool } = context.flags;
-      await showTest(context, name, await testConnection(context.api, base, id, { role, pool }));
+      const test = await testConnection(context, `${base}/datasources/${id}`, base, { role, pool: String(pool) });
+      await showTest(context, name, test);
     },
   );
 

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { examples } from "../../command-line";
 import { listAll, listNamed } from "../list-all";
 import { cells, Listed, type OperatorSurroundings, oneOf, operatorAction } from "../operator-command";
-import { facts, table } from "../table";
+import { facts, listed } from "../table";
 
 const DEPLOYMENTS = "/api/v1/deployments";
 const Counted = z.object({
@@ -46,9 +46,10 @@ export function deploymentCommand(surroundings: OperatorSurroundings): Command {
       const all = await listNamed(api, DEPLOYMENTS, Listed);
       print(
         all,
-        table(
+        listed(
           ["NAME", "ID"],
           all.map((each) => cells(each, "name", "id")),
+          "there is no deployment: holdfast deployment create <name>",
         ),
       );
     },

@@ -13,7 +13,7 @@ import {
   oneOf,
 } from "../operator-command";
 import { OperatorError } from "../operator-error";
-import { facts, table } from "../table";
+import { facts, listed } from "../table";
 
 const Job = Listed.extend({
   state: z.string(),
@@ -116,7 +116,8 @@ export function jobCommand(surroundings: OperatorSurroundings): Command {
         job.metrics?.lagMs === undefined ? "" : `${job.metrics.lagMs} ms`,
         ...cells(job, "failures"),
       ]);
-      print(all, table(["NAME", "STATE", "PHASE", "WORKER", "SOURCE", "SINK", "LAG", "FAILURES"], rows));
+      const head = ["NAME", "STATE", "PHASE", "WORKER", "SOURCE", "SINK", "LAG", "FAILURES"];
+      print(all, listed(head, rows, "there is no job"));
     },
   );
 

@@ -13,7 +13,7 @@ import {
 } from "../operator-command";
 import { OperatorError } from "../operator-error";
 import { isStandardOutput, prepareSecretFile, type SecretFile } from "../secret-file";
-import { table } from "../table";
+import { listed } from "../table";
 
 const Issued = z.object({ id: z.string(), token: z.string() });
 type Issued = z.output<typeof Issued>;
@@ -91,7 +91,7 @@ ${examples(
     async ({ api, print }, base) => {
       const all = await listById(api, `${base}/tokens`, z.looseObject({ id: z.string() }));
       const rows = all.map((token) => cells(token, "id", "kind", "createdAt", "expiresAt"));
-      print(all, table(["ID", "KIND", "CREATED", "EXPIRES"], rows));
+      print(all, listed(["ID", "KIND", "CREATED", "EXPIRES"], rows, "there is no valid token"));
     },
   );
 

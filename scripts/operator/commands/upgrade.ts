@@ -6,7 +6,7 @@ import { refusing } from "../../rolling-update/cli/roll-settings";
 import { listAll, listById } from "../list-all";
 import { cells, deploymentAction, type OperatorContext, type OperatorSurroundings } from "../operator-command";
 import { OperatorError } from "../operator-error";
-import { facts, table } from "../table";
+import { facts, listed } from "../table";
 
 const Upgrade = z.looseObject({
   id: z.string(),
@@ -14,6 +14,7 @@ const Upgrade = z.looseObject({
   program: z.string(),
   version: z.string(),
   pool: z.string(),
+  detail: z.string().nullish(),
 });
 type Upgrade = z.output<typeof Upgrade>;
 
@@ -106,13 +107,15 @@ ${examples(
       const [id] = context.args;
       const all = await list(context, base);
       if (id === undefined) {
-        context.print(all, table(["ID", "STATE", "PROGRAM", "VERSION", "POOL", "ASKED", "HEALTHY"], all.map(row)));
+        const text = listed(HEAD, all.map(row), "there was no upgrade");
+        context.print(all, `${text}${adviceOn(all)}`);
         return;
       }
       const upgrade = withId(all, id);
       const workers = await listAll(context.api, `${base}/upgrades/${id}/workers`, Asked, ({ workerId }) => workerId);
       const asked = workers.map((worker) => cells(worker, "workerId", "state", "detail"));
-      context.print({ ...upgrade, workers }, `${facts(upgrade)}\n\n${table(["WORKER", "STATE", "DETAIL"], asked)}`);
+      const table = listed(["WORKER", "STATE", "DETAIL"], asked, "no worker was asked yet");
+      context.print({ ...upgrade, workers }, `${facts(upgrade)}\n\n${table}${adviceOn([upgrade])}`);
     },
   );
 
@@ -138,8 +141,15 @@ async function list({ api }: OperatorContext, base: string): Promise<Upgrade[]> 
   return await listById(api, `${base}/upgrades`, Upgrade);
 }
 
+const HEAD = ["ID", "STATE", "PROGRAM", "VERSION", "POOL", "ASKED", "HEALTHY", "DETAIL"];
 const row = (upgrade: Upgrade): string[] =>
-  cells(upgrade, "id", "state", "program", "version", "pool", "asked", "healthy");
+  cells(upgrade, "id", "state", "program", "version", "pool", "asked", "healthy", "detail");
+
+/** What to do about workers for which an upgrade waits in vain. */
+function adviceOn(all: readonly Upgrade[]): string {
+  const waits = all.some(({ state, detail }) => OPEN.includes(state) && detail?.includes("(silent)"));
+  return waits ? "\nnext: once the instance of a silent worker is gone, say so: holdfast worker gone <worker>" : "";
+}
 
 function chosen(all: readonly Upgrade[], id: string | undefined): Upgrade {
   if (id !== undefined) return withId(all, id);

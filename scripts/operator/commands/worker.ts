@@ -5,7 +5,7 @@ import { formatDuration } from "../../rolling-update/cli/duration";
 import { listNamed } from "../list-all";
 import { cells, deploymentAction, type OperatorContext, type OperatorSurroundings, oneOf } from "../operator-command";
 import { OperatorError } from "../operator-error";
-import { facts, table } from "../table";
+import { facts, listed } from "../table";
 
 /** Workers are called by their worker id; a session is one life of the agent. */
 const Worker = z
@@ -37,7 +37,7 @@ export function workerCommand(surroundings: OperatorSurroundings): Command {
     async ({ api, print }, base) => {
       const all = await listNamed(api, `${base}/workers`, Worker);
       const rows = all.map((worker) => [...cells(worker, "name", "state", "pool", "jobs", "slots", "agentVersion")]);
-      print(all, table(["WORKER", "STATE", "POOL", "JOBS", "SLOTS", "AGENT"], rows));
+      print(all, listed(["WORKER", "STATE", "POOL", "JOBS", "SLOTS", "AGENT"], rows, "no worker is registered"));
     },
   );
 
