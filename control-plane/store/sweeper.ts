@@ -28,14 +28,18 @@ export const LOST_JOBS = `
 /** The longest, in seconds, between two signs that the control plane is up: after a longer gap a worker may have lost its lease in it. */
 const gapSeconds = (timing: LeaseTiming): number => (timing.workerLeaseMs + timing.sweepMs) / 1_000;
 
+/** More than a gap lies between the row `pulse` and now, in either direction: the control plane was down, or the clock was set. */
+const IS_LEAP = "abs(extract(epoch from now() - seen_at)) > $1";
+
 /**
  * Says that the control plane is up; called between two sweeps. After a gap in which a worker may have lost its lease for want of
- * anybody to renew it, the time it has been up starts anew. A sweep that is merely late is no such gap.
+ * anybody to renew it, the time it has been up starts anew, and so it does when the clock was set back by as much. A sweep that is merely
+ * late is no such gap.
  */
 export async function pulse(db: Queryable, timing: LeaseTiming): Promise<void> {
   await db.query(
     `update pulse set seen_at = now(),
-       up_since = case when now() - seen_at > make_interval(secs => $1) then now() else up_since end`,
+       up_since = case when ${IS_LEAP} then now() else up_since end`,
     [gapSeconds(timing)],
   );
 }
@@ -68,9 +72,10 @@ export async function sweep(pool: Pool, timing: LeaseTiming): Promise<number> {
  */
 export async function hasGrace(tx: Queryable, timing: LeaseTiming): Promise<boolean> {
   const { rows } = await tx.query<{ grace: boolean }>(
-    `select now() - greatest(up_since, pg_postmaster_start_time()) < make_interval(secs => $1)
-       or now() - seen_at > make_interval(secs => $2) as grace from pulse`,
-    [timing.serverLeaseMs / 1_000, gapSeconds(timing)],
+    `select now() - greatest(up_since, case when pg_postmaster_start_time() <= now() then pg_postmaster_start_time() end)
+         < make_interval(secs => $2)
+       or ${IS_LEAP} as grace from pulse`,
+    [gapSeconds(timing), timing.serverLeaseMs / 1_000],
   );
   return rows[0]?.grace ?? true;
 }

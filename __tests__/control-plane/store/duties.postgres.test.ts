@@ -35,6 +35,23 @@ it("control-plane 22: a duty is done by one copy, once in its period", async () 
   expect((await ask()).filter(Boolean)).toHaveLength(1);
 });
 
+it("control-plane 22: a duty does not wait for as long as the database's clock was set back", async () => {
+  const { pool } = await fleets.postgres.freshDatabase();
+  const ask = async () =>
+    (await Promise.all([1, 2, 3].map(() => takeDuty(pool, "backlog", 3_600)))).filter(Boolean).length;
+  const ahead = async (periods: number) =>
+    await pool.query("update duties set due_at = to_timestamp((floor(extract(epoch from now()) / 3600) + $1) * 3600)", [
+      periods,
+    ]);
+  await ask();
+
+  await ahead(50);
+  expect(await ask()).toBe(1);
+  // As a copy that asked a moment sooner sees it, whose clock had not reached the period's end.
+  await ahead(2);
+  expect(await ask()).toBe(0);
+});
+
 it("control-plane 20: nothing that happens to a job sends a notification", async () => {
   const { pool, url } = await fleets.postgres.freshDatabase();
   const fleet = await TestFleet.create(pool);

@@ -152,6 +152,25 @@ describe("the sweeper", () => {
     expect(await fleet.row(jobId)).toMatchObject({ state: "pending", session_id: null });
   });
 
+  it("control-plane 7: judges leases after the database's clock was set back, once a whole one has passed since", async () => {
+    const { pool, startedAgo } = await withStartOfPostgres();
+    fleet = await TestFleet.create(pool);
+    const jobId = await fleet.job("waiting");
+    const worker = await fleet.worker("w");
+    await fleet.run(worker);
+    await fleet.expireLease(worker);
+    const moved = async () => [await sweep(pool, DEFAULT_TIMING), (await fleet.row(jobId))["state"]];
+    // GIVEN a server that was started, and a control plane that was seen, when the clock was two hours ahead
+    await startedAgo(-7_200);
+    await pool.query("update pulse set up_since = now() + interval '1 hour', seen_at = now() + interval '2 hours'");
+
+    expect(await moved()).toEqual([0, "running"]);
+    await pulse(pool, DEFAULT_TIMING);
+    expect(await moved()).toEqual([0, "running"]);
+    await pool.query("update pulse set up_since = up_since - interval '31 seconds'");
+    expect(await moved()).toEqual([1, "pending"]);
+  });
+
   it("control-plane 12: a sweep that is late, or slow, does not put off all others", async () => {
     // Heartbeats as frequent as sweeps: between two pulses more than one is missed.
     const timing = LeaseTiming.parse({ heartbeatMs: 500, sweepMs: 1_000 });
