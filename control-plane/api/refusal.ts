@@ -52,6 +52,11 @@ const UNAVAILABLE = /^(53|57|58|25P0[34]|55P03|40)/;
 const UNSTORABLE = /^22/;
 
 const SILENT = "does not answer";
+/** What PostgreSQL lacks, by its SQLSTATE. */
+const LACKS: Readonly<Record<string, string>> = {
+  "53100": "has no room on its disk",
+  "53300": "has no connection left",
+};
 /** As a standby does. */
 export const READ_ONLY = "takes no writes";
 
@@ -67,5 +72,5 @@ export function toRefusal(error: unknown): RequestRefused | undefined {
   if (typeof code !== "string") return undefined;
   if (UNSTORABLE.test(code))
     return new RequestRefused(400, "invalid_message", "a text holds characters that cannot be stored");
-  return UNAVAILABLE.test(code) ? unavailable(SILENT) : undefined;
+  return UNAVAILABLE.test(code) ? unavailable(LACKS[code] ?? SILENT) : undefined;
 }

@@ -121,7 +121,11 @@ async function serve(props: ServerProps, port: number): Promise<PrivateCluster> 
   let output = "";
   server.stderr.setEncoding("utf8").on("data", (text: string) => {
     output = (output + text).slice(-20_000);
-    writeFileSync(log, text, { flag: "a" });
+    try {
+      writeFileSync(log, text, { flag: "a" });
+    } catch {
+      // It is lost, as on a full disk: the server goes on.
+    }
   });
   const ended = new Promise<void>((resolve) => server.once("exit", () => resolve()));
   const silent = new Promise<void>((resolve) => server.once("close", () => resolve()));

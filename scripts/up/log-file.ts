@@ -1,7 +1,19 @@
-import { openSync } from "node:fs";
-import { destination } from "pino";
+import { openSync, writeSync } from "node:fs";
+import type { DestinationStream } from "pino";
 
-/** A file that log lines are added to, readable by its owner alone; written before the call returns, so that a kill loses nothing. */
-export function fileDestination(path: string): ReturnType<typeof destination> {
-  return destination({ fd: openSync(path, "a", 0o600), sync: true });
+/**
+ * A file that log lines are added to, readable by its owner alone; written before the call returns, so that a kill loses nothing. A line for
+ * which there is no room is lost.
+ */
+export function fileDestination(path: string): DestinationStream {
+  const file = openSync(path, "a", 0o600);
+  return {
+    write: (line) => {
+      try {
+        writeSync(file, line);
+      } catch {
+        // The fleet goes on.
+      }
+    },
+  };
 }

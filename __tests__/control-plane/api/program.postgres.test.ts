@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { once } from "node:events";
+import { openSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { freePort } from "../../../control-plane/store/free-port";
 import { eventually } from "../../support/eventually";
 import { inLongForm } from "../../support/long-form";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres";
@@ -114,6 +116,29 @@ it("control-plane 26: the program as it runs tells no secret in its arguments, i
     expect([where, secrets.filter((secret) => text.includes(secret))]).toEqual([where, []]);
   }
 });
+
+it("goes on while what it says cannot be written, and ends when it is told to", async () => {
+  const { url: databaseUrl } = await postgres.freshDatabase();
+  const port = await freePort();
+  program = spawn(process.execPath, ["--import", "tsx", "control-plane/main.ts"], {
+    env: {
+      ...process.env,
+      DATABASE_URL: databaseUrl,
+      HOLDFAST_KEYRING: `k1:${KEY}`,
+      HOLDFAST_PORT: `${port}`,
+      HOLDFAST_LOG_LEVEL: "debug",
+    },
+    stdio: ["ignore", openSync("/dev/full", "w"), "inherit"],
+  });
+  const ended = once(program, "exit");
+  const ask = async () => await fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(5_000) });
+
+  await eventually(async () => ((await ask().catch(() => undefined))?.status === 200 ? true : undefined));
+  for (let turn = 0; turn < 5; turn++) expect((await ask()).status).toBe(200);
+  program.kill("SIGTERM");
+
+  expect(await ended).toEqual([0, null]);
+}, 120_000);
 
 inLongForm(() => {
   it("control-plane 26: what the program keeps in its memory holds no datasource's password and no token", async () => {

@@ -14,6 +14,20 @@ test("a connection to the database that ended means try again, as node-postgres 
   }
 });
 
+test.each([
+  ["53100", "the database has no room on its disk: try again"],
+  ["53300", "the database has no connection left: try again"],
+  ["25P04", "the database does not answer: try again"],
+  ["25006", "the database takes no writes: try again"],
+  ["40001", "the database does not answer: try again"],
+])("what the database says with %s is told as: %s", (code, message) => {
+  expect(toRefusal(Object.assign(new Error("what PostgreSQL says"), { code }))).toMatchObject({
+    status: 503,
+    code: "unavailable",
+    message,
+  });
+});
+
 test("any other error without a code stays a defect", () => {
   expect(toRefusal(new Error("jobs terminated"))).toBeUndefined();
 });

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import fs, { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { delimiter, dirname, join, relative, resolve } from "node:path";
 import { Client } from "pg";
@@ -41,6 +41,23 @@ test("initdb leads a group of its own, which a terminal's Ctrl-C does not reach,
     /^initdb made no PostgreSQL cluster in .*cluster: initdb (\d+) is of group +\1$/,
   );
 });
+
+test("a server whose log cannot be written, as on a full disk, goes on", async () => {
+  const cluster = await startPrivateCluster({ directory: join(scratch.path, "cluster") });
+  try {
+    // A folder in the log's place is no file to add to.
+    const log = join(scratch.path, "cluster", "postgres.log");
+    rmSync(log, { force: true });
+    mkdirSync(log);
+    const written = jest.spyOn(fs, "writeFileSync");
+    await expect(within(cluster.url, "select 1 / 0")).rejects.toThrow("division by zero");
+    await eventually(async () => (written.mock.calls.some(([file]) => file === log) ? true : undefined));
+
+    expect(await within(cluster.url, "select 1 as one")).toMatchObject({ rows: [{ one: 1 }] });
+  } finally {
+    await cluster.stop();
+  }
+}, 60_000);
 
 test("what is killed while initdb works leaves nothing that the next start takes for a cluster", async () => {
   // GIVEN an initdb that has written its version first, and is at work until its directory has gone
