@@ -126,6 +126,24 @@ it("control-plane 24: what did not arrive as it was is not kept, nor is anything
   await controlPlane.stop();
 });
 
+it("sees a control plane that runs whatever name an address gives it, and is none itself", async () => {
+  const { url } = await plane.postgres.freshDatabase({ migrated: false });
+  const named = (address: string, name: string) => {
+    const other = new URL(address);
+    other.searchParams.set("application_name", name);
+    return other.href;
+  };
+  await plane.copies[0]?.controlPlane.stop();
+  await plane.pool.end();
+  const { controlPlane } = await startCopy(named(url, "shop"));
+
+  await expect(copyStore(plane.databaseUrl, url)).rejects.toThrow("is connected to the store to be copied into");
+  await controlPlane.stop();
+  const copied = await copyStore(named(plane.databaseUrl, "holdfast-1"), named(url, "holdfast-1"));
+
+  expect(copied.find(({ table }) => table === "deployments")).toMatchObject({ rows: 1 });
+});
+
 it("control-plane 24: whatever table there is, is copied or counts its own time", async () => {
   const { rows } = await plane.pool.query("select tablename as name from pg_tables where schemaname = 'public'");
 
