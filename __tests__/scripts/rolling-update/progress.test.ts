@@ -1,4 +1,7 @@
-import { eventJsonSchema, eventSchema } from "../../../scripts/rolling-update/events";
+import { stripVTControlCharacters } from "node:util";
+import { progress } from "../../../scripts/rolling-update/cli/progress";
+import { eventJsonSchema, eventSchema, type RollEvent } from "../../../scripts/rolling-update/events";
+import type { Manifest } from "../../../scripts/rolling-update/manifest";
 import { SimulatedAws } from "../../../scripts/rolling-update/simulator/simulated-aws";
 import { rehearse } from "../../support/rolling";
 
@@ -46,5 +49,58 @@ describe("telling what happens", () => {
 
   test("R21: the schema can be published", () => {
     expect(eventJsonSchema()).toMatchObject({ type: "object", additionalProperties: false });
+  });
+});
+
+describe("the table on a terminal", () => {
+  const REASON = "Instance failed to complete user's Lifecycle Action: Lifecycle Action with token was abandoned";
+
+  /** What stands on a terminal of this size after the events, line by line. */
+  function shown(
+    size: { columns: number; rows: number },
+    nodes: readonly string[],
+    events: readonly Partial<RollEvent>[],
+  ) {
+    const written: string[] = [];
+    const stream = { isTTY: true, ...size, write: (text: string) => written.push(text) };
+    const manifest = { nodes: nodes.map((id) => ({ id })) } as unknown as Manifest;
+    const tell = progress(stream as unknown as NodeJS.WriteStream, manifest, false);
+    for (const event of events) tell({ time: "", cluster: "orders", roll: "1", kind: "phase", elapsedMs: 0, ...event });
+    return written.map((text) => ({
+      up: Number(text.match(/(?<=\[)\d+(?=A)/)?.[0] ?? 0),
+      lines: stripVTControlCharacters(text).trimEnd().split("\n"),
+    }));
+  }
+
+  test.each([20, 60, 80, 200])(
+    "R21: of %i columns has no line that wraps, so that it is redrawn where it was",
+    (columns) => {
+      const failed = { node: "00", phase: "failed", instance: "i-0123456789abcdef0", reason: REASON };
+
+      const drawn = shown(
+        { columns, rows: 24 },
+        ["00", "kafka-broker-in-the-second-zone"],
+        [failed, { kind: "finished", reason: `HOOK_ABANDONED: ${REASON}` }],
+      );
+
+      for (const { lines } of drawn) for (const line of lines) expect(line.length).toBeLessThanOrEqual(columns);
+      expect(drawn[1]?.up).toBe(drawn[0]?.lines.length);
+    },
+  );
+
+  test("R21: that has fewer lines than the cluster has nodes shows those that something happens to, and counts the rest", () => {
+    const nodes = Array.from({ length: 50 }, (_, index) => `${index}`.padStart(2, "0"));
+    const done = nodes.slice(0, 30).map((node) => ({ node, phase: "done" }));
+
+    const drawn = shown({ columns: 80, rows: 24 }, nodes, [...done, { node: "40", phase: "launching" }]);
+
+    for (const { lines, up } of drawn) {
+      expect(lines.length).toBeLessThan(24);
+      expect(up).toBeLessThan(24);
+    }
+    const last = drawn.at(-1)?.lines ?? [];
+    expect(last.filter((line) => line.startsWith("40"))).toEqual([expect.stringContaining("launching")]);
+    const hidden = 50 - last.filter((line) => /^\d\d {6}/.test(line)).length;
+    expect(last.at(-1)).toContain(`${hidden} more nodes`);
   });
 });

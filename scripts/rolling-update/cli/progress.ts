@@ -10,7 +10,7 @@ export function progress(stream: NodeJS.WriteStream, manifest: Manifest, json: b
   let drawn = 0;
   return (event) => {
     table.note(event);
-    const lines = table.lines();
+    const lines = table.lines(stream);
     if (drawn > 0) stream.write(`\u001b[${drawn}A\u001b[J`);
     stream.write(`${lines.join("\n")}\n`);
     drawn = lines.length;
@@ -43,24 +43,46 @@ export class PhaseTable {
     if (kind === "notice" || kind === "finished") this.#footer = `${formatDuration(elapsedMs)}: ${reason ?? ""}`;
   }
 
-  lines(): string[] {
-    const rows = [...this.#rows].map(([node, { phase, instance, detail }]) =>
-      [node.padEnd(8), paint(phase), instance.padEnd(20), oneLine(detail)].join(" ").trimEnd(),
-    );
-    const head = pc.dim(["NODE".padEnd(8), "PHASE".padEnd(12), "INSTANCE".padEnd(20), ""].join(" ").trimEnd());
-    return [head, ...rows, ...(this.#footer === "" ? [] : [oneLine(this.#footer)])];
+  /** As many lines as the terminal shows, none of which wraps: the cursor would come back to the wrong place. */
+  lines({ columns, rows }: Partial<Pick<NodeJS.WriteStream, "columns" | "rows">> = {}): string[] {
+    const width = columns || Number.POSITIVE_INFINITY;
+    const shown = this.#shown((rows || Number.POSITIVE_INFINITY) - MARGIN);
+    const lines = [...this.#rows].flatMap(([node, { phase, instance, detail }]) => {
+      if (!shown.has(node)) return [];
+      const before = node.padEnd(8);
+      const line = [before, phase.padEnd(12), instance.padEnd(20), oneLine(detail)].join(" ");
+      return painted(oneLine(line.trimEnd(), width), phase, before.length + 1);
+    });
+    const head = ["NODE".padEnd(8), "PHASE".padEnd(12), "INSTANCE".padEnd(20)].join(" ").trimEnd();
+    const footer = [this.#rest(shown), this.#footer && oneLine(this.#footer)].filter(Boolean).join("; ");
+    return [pc.dim(oneLine(head, width)), ...lines, ...(footer === "" ? [] : [oneLine(footer, width)])];
+  }
+
+  /** Of more nodes than there are lines those that something happens to come first, then those that are done. */
+  #shown(lines: number): ReadonlySet<string> {
+    const rank = ({ phase }: Row) => (phase === "-" ? 2 : phase === "done" ? 1 : 0);
+    const ranked = [...this.#rows].sort(([, a], [, b]) => rank(a) - rank(b));
+    return new Set(ranked.slice(0, Math.max(1, lines)).map(([node]) => node));
+  }
+
+  #rest(shown: ReadonlySet<string>): string {
+    const hidden = [...this.#rows].filter(([node]) => !shown.has(node));
+    const done = hidden.filter(([, { phase }]) => phase === "done").length;
+    return hidden.length === 0 ? "" : `${hidden.length} more nodes, ${done} of them done`;
   }
 }
 
-function paint(phase: string): string {
-  const text = phase.padEnd(12);
-  if (phase === "done") return pc.green(text);
-  if (phase === "failed") return pc.red(text);
-  return phase === "-" ? pc.dim(text) : pc.cyan(text);
+/** Of a terminal's lines: the table's head and foot, and the line that the cursor is left on. */
+const MARGIN = 3;
+
+function painted(line: string, phase: string, at: number): string {
+  const end = at + 12;
+  const text = line.slice(at, end);
+  const paint = phase === "done" ? pc.green : phase === "failed" ? pc.red : phase === "-" ? pc.dim : pc.cyan;
+  return line.slice(0, at) + (text && paint(text)) + line.slice(end);
 }
 
-/** A redrawn line must not wrap, or the cursor would come back to the wrong place. */
-function oneLine(text: string): string {
+function oneLine(text: string, length = 70): string {
   const line = text.split("\n", 1)[0] ?? "";
-  return line.length > 70 ? `${line.slice(0, 69)}…` : line;
+  return line.length > length ? `${line.slice(0, length - 1)}…` : line;
 }
