@@ -5,7 +5,7 @@
 const ECHOES_MS = 1_000;
 
 /** Ctrl-C, whoever ends programs in order, and a terminal that is closed. */
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+export const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** What interrupts ask of a program at work: the first to end in order; one that is no echo of the first, to end at once. */
 export class Interrupts {

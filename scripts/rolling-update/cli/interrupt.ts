@@ -1,4 +1,4 @@
-import { Interrupts } from "../../interrupts";
+import { Interrupts, SIGNALS } from "../../interrupts";
 import type { StopRequest } from "../roll-ports";
 
 /** What is said to each of two interrupts. */
@@ -13,7 +13,7 @@ const ROLL: InterruptWords = {
 };
 
 /**
- * First Ctrl-C: stop when it suits the work. Second, as `Interrupts` counts: stop now.
+ * First Ctrl-C, or a terminal that is closed: stop when it suits the work. Second, as `Interrupts` counts: stop now.
  *
  * @param words what that means for the work. @default - for a roll
  * @returns a way to stop listening.
@@ -27,8 +27,8 @@ export function onInterrupt(stop: StopRequest, stderr: NodeJS.WriteStream, words
   interrupts.first.addEventListener("abort", ask("after this node", words.first));
   interrupts.second.addEventListener("abort", ask("now", words.second));
   const interrupt = () => interrupts.hear();
-  process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
+  for (const signal of SIGNALS) process.on(signal, interrupt);
   return () => {
-    process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
+    for (const signal of SIGNALS) process.off(signal, interrupt);
   };
 }
