@@ -49,7 +49,8 @@ const REFUSE_OLD_NODE =
 const SELF_UNPACKING = ["node.mjs", "roll-on-node.mjs"];
 
 const BUILDS: readonly BuildOptions[] = [
-  { entryPoints: { ...PROGRAMS, ...ON_NODE } },
+  { entryPoints: PROGRAMS },
+  { entryPoints: ON_NODE, alias: { picocolors: "./scripts/rolling-update/on-node/no-colours.ts" } },
   { entryPoints: RELEASES, external: ["pg-native"], banner: { js: REQUIRE } },
   { entryPoints: OPERATOR, banner: { js: `${REFUSE_OLD_NODE}${REQUIRE}` } },
 ];

@@ -1,6 +1,5 @@
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import type { Drain, DrainTarget } from "./probe";
+import { runProgram } from "./run-program";
 
 /**
  * A program that drains a node before it goes, and takes it back if it stays after all. It runs without a shell; what it
@@ -8,22 +7,9 @@ import type { Drain, DrainTarget } from "./probe";
  * INSTANCE_ID.
  */
 export function drainCommand(command: string, args: readonly string[], timeoutMs: number): Drain {
-  const run = async (action: "drain" | "undrain", target: DrainTarget) => {
-    const env = {
-      ...process.env,
-      DRAIN_ACTION: action,
-      NODE_ID: target.nodeId,
-      NODE_IP: target.ip,
-      NODE_GROUP: target.group,
-      INSTANCE_ID: target.instanceId,
-    };
-    try {
-      await promisify(execFile)(command, [...args], { env, timeout: timeoutMs });
-    } catch (error) {
-      const { stderr, code, killed } = error as { stderr?: string; code?: unknown; killed?: boolean };
-      const end = killed ? `no end after ${timeoutMs} ms` : `ended with ${String(code)}`;
-      throw new Error([`${command} ${end}`, stderr?.trim()].filter(Boolean).join(": "));
-    }
+  const run = (action: "drain" | "undrain", { nodeId, ip, group, instanceId }: DrainTarget) => {
+    const env = { DRAIN_ACTION: action, NODE_ID: nodeId, NODE_IP: ip, NODE_GROUP: group, INSTANCE_ID: instanceId };
+    return runProgram(command, args, { env, signal: AbortSignal.timeout(timeoutMs), isBeside: true });
   };
   return { drain: (target) => run("drain", target), undrain: (target) => run("undrain", target) };
 }

@@ -1,9 +1,8 @@
-import { execFile } from "node:child_process";
 import { connect } from "node:net";
-import { promisify } from "node:util";
 import type { ManifestNode } from "../manifest";
 import type { NodeChannel } from "../node-channel";
 import { type ClusterProbe, HEALTHY, type NodeHealth, unhealthy } from "../probe";
+import { runProgram } from "../run-program";
 import { bounded } from "./bounded";
 
 /** Asks one node whether it is well. */
@@ -37,13 +36,10 @@ export function httpCheck(url: string, timeoutMs: number): NodeCheck {
 export function commandCheck(command: string, args: readonly string[], timeoutMs: number): NodeCheck {
   return (node) =>
     bounded(timeoutMs, async (signal) => {
-      const env = { ...process.env, NODE_ID: node.id, NODE_IP: node.ip, NODE_GROUP: node.group };
-      try {
-        await promisify(execFile)(command, [...args], { env, signal });
-      } catch (error) {
-        const { stderr, code } = error as { stderr?: string; code?: unknown };
-        throw new Error(stderr?.trim().split("\n").at(-1) || `${command} ended with ${String(code)}`);
-      }
+      const env = { NODE_ID: node.id, NODE_IP: node.ip, NODE_GROUP: node.group };
+      await runProgram(command, args, { env, signal }).catch(({ message }: Error) => {
+        throw new Error(message.split("\n").at(-1));
+      });
     });
 }
 
