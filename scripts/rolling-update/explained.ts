@@ -26,6 +26,13 @@ export async function explained(
   });
 }
 
+/** The error, and which groups the roll kept from launching and could not let go: they do not heal by themselves. */
+export function leaving(error: RollError, groups: readonly string[]): RollError {
+  const left = `${groups.join(", ")} is kept from launching: \`holdfast roll resume\` ends that`;
+  const reason = [error.reason, left].filter(Boolean).join("\n");
+  return new RollError(error.code, error.message, { ...error, reason });
+}
+
 /** An instance that has shut down since prints more after the verdict than anybody wants to read. */
 function worthReading(output: string): string[] {
   const lines = stripVTControlCharacters(output)

@@ -49,7 +49,8 @@ export function writeRoll(store: Store, roll: RollRecord): Promise<void> {
 }
 
 export function writeReplacement(store: Store, replacement: Replacement): Promise<void> {
-  return store.write(NODES + replacement.node, JSON.stringify(replacement));
+  const { failure, ...rest } = replacement;
+  return store.write(NODES + replacement.node, JSON.stringify(failure ? { ...rest, failure: short(failure) } : rest));
 }
 
 export function forgetReplacement(store: Store, node: string): Promise<void> {
@@ -72,13 +73,12 @@ export function closed(roll: RollRecord, { status, error }: Pick<Outcome, "statu
 /** A parameter holds 4 KB: of the reason the first line stays, which is the cloud's own and not what a node printed. */
 const LONGEST_REASON = 500;
 
+function short<T extends { readonly reason?: string | undefined }>(failure: T): T {
+  const why = failure.reason?.split("\n", 1)[0]?.slice(0, LONGEST_REASON);
+  return why === undefined ? failure : { ...failure, reason: why };
+}
+
+/** What is undefined is left out of the JSON that this becomes. */
 function failureOf({ code, message, node, reason, next }: RollError): NonNullable<RollRecord["failure"]> {
-  const why = reason?.split("\n", 1)[0]?.slice(0, LONGEST_REASON);
-  return {
-    code,
-    message,
-    ...(node === undefined ? {} : { node }),
-    ...(why === undefined ? {} : { reason: why }),
-    ...(next === undefined ? {} : { next }),
-  };
+  return short({ code, message, node, reason, next });
 }

@@ -2,6 +2,7 @@ import * as z from "zod/mini";
 import type { Clock } from "./clock";
 import { type Cloud, MUTATIONS } from "./cloud";
 import { intercept } from "./intercept";
+import { patient } from "./retries";
 import { RollError } from "./roll-error";
 import type { Store } from "./store";
 
@@ -46,11 +47,14 @@ export class Lock {
    * @param owner who asks, for the one who is refused: user, host, process.
    * @throws RollError LOCK_HELD naming the owner.
    */
-  static async acquire(store: Store, clock: Clock, owner: string): Promise<Lock> {
+  static async acquire(connection: Store, clock: Clock, owner: string): Promise<Lock> {
+    const store = patient(connection, clock);
     const { epoch, lease } = await newest(store);
     if (lease && !lease.released) {
-      refuseFresh(lease, clock);
-      await clock.sleep(WATCH_MS);
+      const ageMs = clock.now() - lease.renewedMs;
+      if (Math.abs(ageMs) < LOCK_TTL_MS) refuse(lease);
+      // One from the future was written by a clock that is wrong: it says nothing of its owner.
+      await clock.sleep(ageMs < 0 ? LOCK_TTL_MS + WATCH_MS : WATCH_MS);
       const later = await newest(store);
       if (later.epoch !== epoch || later.lease?.renewedMs !== lease.renewedMs) refuse(later.lease ?? lease);
     }
@@ -63,7 +67,7 @@ export class Lock {
       if (!isOwn) refuse(winner ?? { ...own, owner: "another roller" });
     }
     if (epoch > 0) await store.remove(key(epoch));
-    return new Lock(store, clock, epoch + 1, owner, nowMs);
+    return new Lock(connection, clock, epoch + 1, owner, nowMs);
   }
 
   /**
@@ -73,13 +77,19 @@ export class Lock {
   async assertHeld(): Promise<void> {
     const { epoch } = await newest(this.store);
     if (epoch !== this.epoch) throw lost(`epoch ${epoch} has begun, this roller held ${this.epoch}`);
-    if (this.clock.now() - this.#renewedMs >= RENEW_AFTER_MS) await this.#renew();
+    if (this.#isDue()) await this.#renew();
     if (this.clock.now() - this.#renewedMs > LOCK_TTL_MS - MUTATION_MARGIN_MS) throw lost("the lease ran out");
   }
 
   /** Renews the lease when it is due; called on every turn, so that a live roller keeps the cluster. */
   async keep(): Promise<void> {
-    if (this.clock.now() - this.#renewedMs >= RENEW_AFTER_MS) await this.assertHeld();
+    if (this.#isDue()) await this.assertHeld();
+  }
+
+  /** Also where the clock was set back: how old the lease is can no longer be told then. */
+  #isDue(): boolean {
+    const ageMs = this.clock.now() - this.#renewedMs;
+    return ageMs < 0 || ageMs >= RENEW_AFTER_MS;
   }
 
   async release(): Promise<void> {
@@ -111,8 +121,22 @@ export function fenced(cloud: Cloud, lock: Pick<Lock, "assertHeld" | "keep">): C
 
 /** Who owns the cluster, undefined when nobody does. */
 export async function lockOwner(store: Store): Promise<string | undefined> {
+  return (await lastRoller(store, 0))?.owner;
+}
+
+/** Who has not given the cluster back, and how long ago it was heard of last; it is dead once that is twice the life of a lease. */
+export interface LastRoller {
+  readonly owner: string;
+  readonly silentMs: number;
+  readonly isDead: boolean;
+}
+
+/** Undefined when nobody owns the cluster. */
+export async function lastRoller(store: Store, nowMs: number): Promise<LastRoller | undefined> {
   const { lease } = await newest(store);
-  return lease && !lease.released ? lease.owner : undefined;
+  if (!lease || lease.released) return undefined;
+  const silentMs = nowMs - lease.renewedMs;
+  return { owner: lease.owner, silentMs, isDead: silentMs > 2 * LOCK_TTL_MS };
 }
 
 /** The number of the last ownership: it grows when another roller takes the cluster. */
@@ -128,10 +152,6 @@ async function newest(store: Store): Promise<{ epoch: number; lease: Lease | und
     if (number > epoch) [epoch, newestText] = [number, content];
   }
   return { epoch, lease: newestText === undefined ? undefined : leaseSchema.parse(JSON.parse(newestText)) };
-}
-
-function refuseFresh(lease: Lease, clock: Clock): void {
-  if (clock.now() - lease.renewedMs < LOCK_TTL_MS) refuse(lease);
 }
 
 function refuse({ owner, renewedMs }: Lease): never {

@@ -6,6 +6,14 @@ const ATTEMPTS = 12;
 const FIRST_DELAY_MS = 200;
 const LONGEST_DELAY_MS = 10_000;
 
+/** Of what is done beside the calls of AWS that a roll waits for: some seconds of patience, in tries. */
+const FEW = 6;
+
+/** The port, retried for some seconds. */
+export function patient<Port extends object>(port: Port, clock: Clock): Port {
+  return retrying(port, clock, FEW);
+}
+
 /** The port, with throttling and other passing errors retried (doubling, jittered, capped); all else is thrown at once. */
 export function retrying<Port extends object>(port: Port, clock: Clock, attempts = ATTEMPTS): Port {
   return intercept(port, async (_method, call) => {

@@ -63,7 +63,7 @@ export class RollError extends Error {
   constructor(
     readonly code: RollErrorCode,
     message: string,
-    detail: { node?: string; instanceId?: string; reason?: string; next?: string } = {},
+    detail: Partial<Readonly<Record<"node" | "instanceId" | "reason" | "next", string | undefined>>> = {},
   ) {
     super(message);
     this.name = "RollError";

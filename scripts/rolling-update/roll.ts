@@ -4,7 +4,7 @@ import { fenced, Lock } from "./lock";
 import type { Manifest, ManifestNode } from "./manifest";
 import { verifyTarget } from "./preflight";
 import { isSame, type Replacement } from "./replacement";
-import { retrying } from "./retries";
+import { patient, retrying } from "./retries";
 import { asRollError, RollError } from "./roll-error";
 import type { Outcome, RollOptions, RollPorts } from "./roll-ports";
 import { Roller } from "./roller";
@@ -82,8 +82,10 @@ async function owning<T>(
       byKey(groups, ({ name }) => name),
     );
     const lock = await Lock.acquire(ports.store, ports.clock, options.owner);
+    const { clock, store } = ports;
     try {
-      return await work({ ...ports, cloud: retrying(fenced(ports.cloud, lock), ports.clock) }, lock);
+      const own = { cloud: retrying(fenced(ports.cloud, lock), clock), store: patient(store, clock) };
+      return await work({ ...ports, ...own }, patient(lock, clock));
     } finally {
       await lock.release().catch(() => {});
     }

@@ -1,7 +1,7 @@
 import { Actions } from "./actions";
 import { jittered } from "./clock";
 import { readControl } from "./control";
-import { explained } from "./explained";
+import { explained, leaving } from "./explained";
 import { factsOf, type TurnFacts } from "./facts";
 import { Gate } from "./gate";
 import { countStreaks, examine, type Health, validation } from "./health";
@@ -318,15 +318,18 @@ export class Roller {
   async #end(outcome: Outcome): Promise<Outcome> {
     if (outcome.error?.code === "LOCK_LOST") return outcome;
     let { error } = outcome;
+    const stuck: string[] = [];
     for (const replacement of this.#replacements.values()) {
       if (!replacement.held) continue;
       try {
         await this.#actions.release(this.#node(replacement.node), replacement);
         await this.#write({ ...replacement, held: false });
       } catch (cause) {
+        stuck.push(this.#node(replacement.node).group);
         error ??= asRollError(cause);
       }
     }
+    if (error && stuck.length > 0) error = leaving(error, stuck);
     const result = error === undefined ? outcome : { ...outcome, status: "failed" as const, error };
     if (this.#record) {
       await writeRoll(this.ports.store, closed(this.#record, result)).catch(() => {});

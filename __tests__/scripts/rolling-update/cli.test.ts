@@ -10,6 +10,7 @@ import { parseSettings } from "../../../scripts/rolling-update/settings";
 import { MemoryStore } from "../../../scripts/rolling-update/simulator/memory-store";
 import { Monitor } from "../../../scripts/rolling-update/simulator/monitor";
 import { SimulatedAws } from "../../../scripts/rolling-update/simulator/simulated-aws";
+import { startRoll } from "../../support/rolling";
 
 const folder = mkdtempSync(join(tmpdir(), "holdfast-cli-"));
 const manifestFile = join(folder, "orders.json");
@@ -185,6 +186,55 @@ describe("holdfast roll", () => {
       expect((await cli(aws, store, "resume")).code).toBe(0);
     },
   );
+
+  test("R19: a terminal that is closed is an interrupt: the node is finished, and resume goes on", async () => {
+    const aws = await SimulatedAws.running();
+    const store = new MemoryStore();
+    aws.release();
+    aws.clock.after(60_000, () => void process.emit("SIGHUP"));
+
+    const { code, lines } = await cli(aws, store, "run", "--yes");
+
+    expect(code).toBe(3);
+    expect(JSON.parse(lines.at(-1) ?? "")).toEqual({ outcome: { status: "paused", replaced: ["00"] } });
+    expect(process.listenerCount("SIGHUP")).toBe(0);
+    expect((await cli(aws, store, "resume")).code).toBe(0);
+  });
+
+  test("R8: a roller that was killed is told as dead, not as rolling, and nobody asks it to pause", async () => {
+    const aws = await SimulatedAws.running();
+    const store = new MemoryStore();
+    aws.release();
+    const first = aws.clock.process();
+    const killed = startRoll(aws, {
+      store,
+      process: first,
+      owner: "ana@laptop",
+      connection: {
+        around: async (method, call) => {
+          const answer = await call();
+          if (method === "terminate") first.kill();
+          return answer;
+        },
+      },
+    });
+    await aws.clock.run(killed.done, 600_000);
+
+    const status = await cli(aws, store, "status");
+    const pause = await cli(aws, store, "pause");
+    const abort = await cli(aws, store, "abort", "--json");
+
+    expect(status.out).toMatch(/^roll \S+ \(forward\): died\n/);
+    expect(status.out).toMatch(/^ana@laptop rolled this cluster, and was heard of last \d+ min( \d+ s)? ago$/m);
+    expect(status.out).toContain("its group is kept from launching: `holdfast roll resume` ends that");
+    expect(pause.code).toBe(6);
+    expect(pause.out).toContain("nobody is rolling orders");
+    expect(pause.out).toContain("next: `holdfast roll resume`");
+    expect(JSON.parse(abort.out).error.code).toBe("NOTHING_TO_RESUME");
+    expect((await cli(aws, store, "status", "--json")).out).toContain('"owner":null');
+    expect(await store.list("control")).toEqual(new Map());
+    expect((await cli(aws, store, "resume")).code).toBe(0);
+  });
 
   test("R19: resume goes on with every option the roll was begun with, but for those it is given", async () => {
     const aws = await SimulatedAws.running();

@@ -1,4 +1,5 @@
 import { CloudError } from "../../../scripts/rolling-update/cloud";
+import { readJournal } from "../../../scripts/rolling-update/journal";
 import { parseSettings } from "../../../scripts/rolling-update/settings";
 import { MemoryStore } from "../../../scripts/rolling-update/simulator/memory-store";
 import { Monitor } from "../../../scripts/rolling-update/simulator/monitor";
@@ -209,6 +210,70 @@ describe("when a node fails", () => {
     });
 
     expect(outcome.status).toBe("done");
+  });
+
+  test("R20: of the calls that reach lock and journal a third throttled, the roll is done", async () => {
+    const aws = await SimulatedAws.running();
+    aws.release();
+
+    const { outcome } = await rehearse(aws, {
+      aroundStore: async (method, call) => {
+        if (aws.random() < 1 / 3) throw new CloudError(method, "ThrottlingException", "Rate exceeded");
+        return call();
+      },
+    });
+
+    expect(outcome).toMatchObject({ status: "done", replaced: ["00", "01", "02"] });
+  });
+
+  test("R15: credentials that end while a group is kept from launching leave it so, which is said, and so is what ends it", async () => {
+    const aws = await SimulatedAws.running();
+    const store = new MemoryStore();
+    aws.release();
+
+    const { outcome } = await rehearse(aws, {
+      store,
+      connection: {
+        fault: (method) =>
+          aws.group("orders-node-00").suspended.length > 0 && method !== "terminate"
+            ? new CloudError(method, "ExpiredToken", "not today")
+            : undefined,
+      },
+    });
+
+    expect(stranded(aws)).toEqual(["orders-node-00: Launch suspended"]);
+    expect(outcome.error).toMatchObject({
+      code: "CLOUD_DENIED",
+      reason: "ExpiredToken: not today\norders-node-00 is kept from launching: `holdfast roll resume` ends that",
+    });
+    const resumed = await rehearse(aws, { store, resume: true });
+    expect(resumed.outcome).toMatchObject({ status: "done", replaced: ["00", "01", "02"] });
+    expect(stranded(aws)).toEqual([]);
+  });
+
+  test("R14: what a drain said that failed is told whole, and kept as far as the journal has room for it", async () => {
+    const aws = await SimulatedAws.running();
+    const store = new MemoryStore();
+    aws.release();
+    const said = "no quorum without it\n".repeat(400);
+
+    const { outcome } = await rehearse(aws, {
+      store,
+      drain: { drain: () => Promise.reject(new Error(said)), undrain: async () => {} },
+      aroundStore: async (method, call, [, text]) => {
+        // https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html
+        if (String(text).length > 4_096) throw new CloudError(method, "ValidationException", "4096 characters at most");
+        return call();
+      },
+    });
+
+    expect(outcome.error).toMatchObject({ code: "DRAIN_FAILED", node: "00" });
+    expect(outcome.error?.reason).toContain(said.trim());
+    const { replacements } = await readJournal(store);
+    expect(replacements.get("00")).toMatchObject({
+      state: "failed",
+      failure: { code: "DRAIN_FAILED", reason: "no quorum without it" },
+    });
   });
 
   test.each(["AccessDenied", "ExpiredToken", "UnauthorizedOperation"])(

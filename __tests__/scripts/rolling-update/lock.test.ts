@@ -132,6 +132,46 @@ describe("the lock", () => {
     await clock.run(keeping);
   });
 
+  test("R8: a roller whose clock is set back keeps the cluster", async () => {
+    const clock = new VirtualClock(seededRandom(1));
+    const store = new MemoryStore();
+    const own = clock.process();
+    let setBackMs = 0;
+    const process: Clock = { ...own, now: () => own.now() - setBackMs };
+    const lock = await clock.run(Lock.acquire(store.connect(own), process, "set back"));
+    if (lock === "still running") throw new Error("not acquired");
+    setBackMs = 600_000;
+    const keeping = (async () => {
+      for (let turn = 0; turn < 20; turn++) {
+        await own.sleep(5_000);
+        await lock.keep();
+      }
+    })();
+    const second = clock.process();
+    await clock.run(second.sleep(LOCK_TTL_MS + 1_000));
+
+    const refusal = clock.run(Lock.acquire(store.connect(second), second, "second"));
+
+    await expect(refusal).rejects.toMatchObject({ code: "LOCK_HELD" });
+    await clock.run(keeping);
+  });
+
+  test("R8: the lock of a dead roller whose clock was a day ahead is taken, once it was watched for long enough", async () => {
+    const { clock, store } = await taken("today");
+    const first = clock.process();
+    const ahead: Clock = { ...first, now: () => first.now() + 24 * 3_600_000 };
+    const lock = await clock.run(Lock.acquire(store.connect(first), ahead, "tomorrow"));
+    expect(lock).toMatchObject({ epoch: 2 });
+    first.kill();
+    const diedMs = clock.now();
+
+    const second = clock.process();
+    await clock.run(Lock.acquire(store.connect(second), second, "heir"));
+
+    expect(clock.now() - diedMs).toBeLessThanOrEqual(LOCK_TTL_MS + 30_000);
+    await expect(lockOwner(store)).resolves.toBe("heir");
+  });
+
   test("R8: a roller that slept while one with a fast clock took the cluster changes nothing more, its own lease not out", async () => {
     const { clock, store, lock } = await taken("sleeper");
     const { cloud, changes } = fencedCloud(lock);

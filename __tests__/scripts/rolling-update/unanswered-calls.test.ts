@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { asCloudError } from "../../../scripts/rolling-update/aws/sdk-cloud";
 import { ATTEMPT_TIMEOUT_MS, CALL_ATTEMPTS, MUTATION_MARGIN_MS } from "../../../scripts/rolling-update/lock";
 import { ROLL_ADAPTERS } from "../../support/roll-adapters";
 import { useTestCredentials } from "../../support/test-credentials";
@@ -17,6 +18,15 @@ const SILENCE = {
 test("R8: attempts of a call and the pauses between them fit into what a lease has left", () => {
   expect(ATTEMPT_TIMEOUT_MS * CALL_ATTEMPTS).toBeLessThan(MUTATION_MARGIN_MS);
 });
+
+test.each(["ENOTFOUND", "EHOSTUNREACH", "ENETUNREACH", "ENETDOWN", "EPIPE", "ECONNRESET", "EAI_AGAIN"])(
+  "R20: a network that is joined or left meanwhile (%s) is what passes",
+  (code) => {
+    const error = Object.assign(new Error(`connect ${code}`), { code });
+
+    expect(asCloudError("describeGroups", error)).toMatchObject({ code, kind: "transient" });
+  },
+);
 
 describe.each(ROLL_ADAPTERS)("AWS through $name", ({ cloud, systemsManager }) => {
   test.concurrent.each(Object.entries(SILENCE))(

@@ -232,13 +232,16 @@ export function sdkCloud(options: SdkOptions): Cloud {
   });
 }
 
+/** While a network is joined or left: errno(3), and what Node.js makes of a name that nobody resolves. */
+const NO_NETWORK = /^(EHOST|ENET|EPIPE|EADDRNOTAVAIL|ENOTFOUND)/;
+
 /** The SDK's error with AWS's own code; errors of the network carry theirs in `code`. */
 export function asCloudError(action: string, error: unknown): unknown {
   if (error instanceof CloudError || !(error instanceof Error)) return error;
   const code = "code" in error && typeof error.code === "string" ? error.code : error.name;
   const known = code === "Error" ? error.name : code;
   const isAwsAtFault = "$fault" in error && error.$fault === "server";
-  return isAwsAtFault
+  return isAwsAtFault || NO_NETWORK.test(code)
     ? new CloudError(action, known, error.message, "transient")
     : new CloudError(action, known, error.message);
 }

@@ -1,6 +1,7 @@
 import pc from "picocolors";
 import type { Template } from "../cloud";
 import type { Journal, RollRecord } from "../journal";
+import type { LastRoller } from "../lock";
 import type { Plan } from "../plan";
 import type { RollError } from "../roll-error";
 import type { Outcome } from "../roll-ports";
@@ -33,21 +34,28 @@ export function rollbackText(
   return [head, ...lines, "nothing was changed; `holdfast roll rollback --yes` does it"].join("\n");
 }
 
-export function statusText({ roll, replacements }: Journal, owner: string | undefined, nowMs: number): string {
+export function statusText({ roll, replacements }: Journal, last: LastRoller | undefined, nowMs: number): string {
   if (!roll) return "no roll of this cluster is recorded";
+  const isRolling = last?.isDead === false;
   const lines = [
-    `roll ${roll.id} (${roll.direction}): ${owner === undefined && roll.state === "running" ? "died" : roll.state}`,
+    `roll ${roll.id} (${roll.direction}): ${!isRolling && roll.state === "running" ? "died" : roll.state}`,
+    isRolling ? `rolling: ${last.owner}` : "nobody is rolling this cluster",
   ];
-  lines.push(owner === undefined ? "nobody is rolling this cluster" : `rolling: ${owner}`);
+  if (last?.isDead) lines.push(lastHeard(last));
   for (const { node, state, sinceMs, oldInstance, newInstance, failure, held } of replacements.values()) {
     const instances = [oldInstance, newInstance].filter(Boolean).join(" -> ");
     lines.push(`  node ${node}: ${state} for ${formatDuration(nowMs - sinceMs)}${instances && ` (${instances})`}`);
     if (failure) lines.push(`    ${failure.code}: ${failure.reason ?? failure.message}`);
     if (held)
-      lines.push("    its group is kept from launching: `holdfast roll resume` or `holdfast roll abort` ends that");
+      lines.push(`    its group is kept from launching${isRolling ? "" : ": `holdfast roll resume` ends that"}`);
   }
   if (roll.failure) lines.push(...failureLines(roll.failure, replacements));
   return lines.join("\n");
+}
+
+/** Of a roller that died. */
+export function lastHeard({ owner, silentMs }: LastRoller): string {
+  return `${owner} rolled this cluster, and was heard of last ${formatDuration(silentMs)} ago`;
 }
 
 /** Why the roll ended, unless a node says so itself, and what comes next. */

@@ -1,7 +1,7 @@
 import { hostname, userInfo } from "node:os";
 import { command as tell } from "../control";
 import { readJournal } from "../journal";
-import { lockOwner } from "../lock";
+import { lastRoller } from "../lock";
 import { type Manifest, manifestFrom } from "../manifest";
 import { plan } from "../plan";
 import { roll, rollback, touchedNodes } from "../roll";
@@ -11,7 +11,7 @@ import type { Settings, SettingsInput } from "../settings";
 import type { CommandLine, Flags } from "./command-line";
 import { EXIT, exitCodeOf } from "./exit-codes";
 import { onInterrupt } from "./interrupt";
-import { errorData, errorText, outcomeText, planText, rollbackText, statusText } from "./report";
+import { errorData, errorText, lastHeard, outcomeText, planText, rollbackText, statusText } from "./report";
 import { settingsOf } from "./settings-of";
 
 type Run = (ports: RollPorts, manifest: Manifest, settings: Settings, options: RollOptions) => Promise<Outcome>;
@@ -86,14 +86,15 @@ export function rollActs(line: CommandLine): RollActs {
 
   const request = (what: "pause" | "abort") => async (flags: Flags) => {
     const { store, manifest } = line.reach(flags);
-    const rolling = await lockOwner(store);
-    if (rolling === undefined) {
+    const last = await lastRoller(store, clock.now());
+    if (!last || last.isDead) {
       throw new RollError("NOTHING_TO_RESUME", `nobody is rolling ${manifest.cluster}`, {
-        next: "`holdfast roll status`",
+        reason: last && lastHeard(last),
+        next: `\`holdfast roll ${last ? "resume" : "status"}\``,
       });
     }
     await tell(store, what);
-    line.print(flags, { requested: what, of: rolling }, `asked ${rolling} to ${what} after the current node`);
+    line.print(flags, { requested: what, of: last.owner }, `asked ${last.owner} to ${what} after the current node`);
     return EXIT.done;
   };
 
@@ -116,9 +117,10 @@ export function rollActs(line: CommandLine): RollActs {
     status: async (flags) => {
       const { store } = line.reach(flags);
       const journal = await readJournal(store);
-      const rolling = await lockOwner(store);
-      const data = { owner: rolling ?? null, roll: journal.roll ?? null, nodes: [...journal.replacements.values()] };
-      line.print(flags, data, statusText(journal, rolling, clock.now()));
+      const last = await lastRoller(store, clock.now());
+      const owner = last && !last.isDead ? last.owner : null;
+      const data = { owner, roll: journal.roll ?? null, nodes: [...journal.replacements.values()] };
+      line.print(flags, data, statusText(journal, last, clock.now()));
       return EXIT.done;
     },
     pause: request("pause"),
