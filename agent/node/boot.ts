@@ -49,11 +49,12 @@ export async function boot({ configuration, imds, connect, log, paths }: BootCon
     const failure = failureOf(error, journal.state.step);
     const line = failureLine(failure);
     log.error(line, { remedy: failure.remedy });
-    await journal.record({ outcome: "failed", failure });
+    // A disk that is full keeps nobody from hearing of it.
+    await journal.record({ outcome: "failed", failure }).catch(() => {});
     await report(aws, instanceId, nodeId, line, log);
     if (held && configuration.onFailure === "abandon") {
       await completeHook(aws, hook, "ABANDON", log).catch((cause) =>
-        log.error("instance not given up; its hook will run out", { reason: reason(cause) }),
+        log.error("instance not given up", { reason: reason(cause) }),
       );
     }
     return "failed";

@@ -72,6 +72,20 @@ describe("a boot", () => {
     expect(lifecycleCalls()).toEqual(["CONTINUE"]);
   });
 
+  test("on a root disk that is full says so where a person looks, and is given up", async () => {
+    await given({ onFailure: "abandon" });
+    const state = join(disk.folder, "state");
+    sh(
+      `mount -t tmpfs -o size=16k none '${state}' && { dd if=/dev/zero of='${state}/filler' bs=4k 2>/dev/null || true; }`,
+    );
+
+    const { status } = await run();
+
+    expect(status).toBe(64);
+    expect(bootTag()).toMatch(/^failed at identity \(identity-failed\): .*ENOSPC/);
+    expect(lifecycleCalls()).toEqual(["ABANDON"]);
+  });
+
   test("with state that an image brought along from another instance starts afresh", async () => {
     await given();
     writeFileSync(
