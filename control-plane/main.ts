@@ -1,4 +1,4 @@
-/** One copy of the control plane, configured by its environment; ends on SIGTERM or SIGINT once it has answered what is under way. */
+/** One copy of the control plane, configured by its environment; ends on SIGTERM, SIGINT or SIGHUP once it has answered what is under way. */
 import { Command } from "commander";
 import { examples, fail, parse } from "../scripts/command-line";
 import { cloudWatchBacklog } from "./api/cloudwatch";
@@ -20,12 +20,11 @@ async function run(): Promise<void> {
   const stop = (): void => {
     controlPlane.stop().then(() => process.exit(0));
   };
-  process.once("SIGTERM", stop);
-  process.once("SIGINT", stop);
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.once(signal, stop);
 }
 
 const program = new Command("node --import tsx control-plane/main.ts")
-  .description("Run one copy of the control plane until SIGTERM or SIGINT, configured by its environment")
+  .description("Run one copy of the control plane until SIGTERM, SIGINT or SIGHUP, configured by its environment")
   .addHelpText(
     "after",
     `

@@ -140,6 +140,16 @@ it("goes on while what it says cannot be written, and ends when it is told to", 
   expect(await ended).toEqual([0, null]);
 }, 120_000);
 
+it("the program ends in order when the terminal that it was started in is closed", async () => {
+  const { pid, said } = await started();
+
+  const ended = once(program as ChildProcess, "exit");
+  process.kill(pid, "SIGHUP");
+
+  expect(await ended).toEqual([0, null]);
+  expect(said()).toContain("listening");
+});
+
 inLongForm(() => {
   it("control-plane 26: what the program keeps in its memory holds no datasource's password and no token", async () => {
     const { pid, url } = await started();
