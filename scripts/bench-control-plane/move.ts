@@ -18,7 +18,10 @@ export const move: Bench = {
   about: `a store of ${JOBS} jobs, one of them run by each of ${WORKERS} workers, and ${ENTRIES} entries of the audit log is copied to another PostgreSQL on the same machine, while the workers go on to beat every ${DEFAULT_TIMING.heartbeatMs / 1_000} s: rows and time of the copy; how long no heartbeat is answered, from the order to stop the copy of the control plane to the first answer of one on the new store; and the longest that a worker's lease is not renewed, beside the lease`,
   run: async (progress) => {
     const store = await startStore();
-    const target = await startPrivateCluster({ directory: join(store.directory, "target") });
+    const target = await startPrivateCluster({
+      directory: join(store.directory, "target"),
+      abandoned: store.abandoned,
+    });
     let copy = await startCopy(store, { timing: DEFAULT_TIMING });
     const port = Number(new URL(copy.url).port);
     const living = new BeatingFleet([copy], 1);

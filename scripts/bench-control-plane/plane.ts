@@ -30,21 +30,18 @@ export interface BenchStore {
   readonly operatorToken: string;
   readonly keyring: Keyring;
   readonly directory: string;
+  /** By a signal that ends the program: what else runs on the folder ends at once. */
+  readonly abandoned: AbortSignal;
   /** Processor time of the server and all of its processes, in ms. */
   cpuMs(): number;
   stop(): Promise<void>;
 }
 
 export async function startStore(): Promise<BenchStore> {
-  const directory = makeFolder();
+  const { directory, abandoned, remove } = makeFolder();
   const cluster = join(directory, "postgres");
-  const abandoned = new AbortController();
-  const removeFolder = untilEnded(() => {
-    abandoned.abort();
-    rmSync(directory, { recursive: true, force: true, maxRetries: 10 });
-  });
   const settings = { max_connections: "100" };
-  const server = await startPrivateCluster({ directory: cluster, settings, abandoned: abandoned.signal });
+  const server = await startPrivateCluster({ directory: cluster, settings, abandoned });
   const pool = openDatabase(server.url, 24);
   await migrate(pool);
   const deploymentId = await createDeployment(pool, "bench", "bench");
@@ -61,6 +58,7 @@ export async function startStore(): Promise<BenchStore> {
     operatorToken,
     keyring,
     directory,
+    abandoned,
     cpuMs: () =>
       serverProcesses(cluster)
         .map(usageOf)
@@ -68,16 +66,28 @@ export async function startStore(): Promise<BenchStore> {
     stop: async () => {
       if (!pool.ending) await pool.end();
       await server.stop();
-      removeFolder();
+      remove();
     },
   };
 }
 
+export interface BenchFolder {
+  readonly directory: string;
+  /** Aborted by a signal that ends the program, which then takes the folder with it. */
+  readonly abandoned: AbortSignal;
+  remove(): void;
+}
+
 /** A new folder, which PostgreSQL's user may pass through to what is its own. */
-export function makeFolder(): string {
+export function makeFolder(): BenchFolder {
   const directory = mkdtempSync(join(tmpdir(), "holdfast-bench-"));
   chmodSync(directory, 0o711);
-  return directory;
+  const abandoned = new AbortController();
+  const remove = untilEnded(() => {
+    abandoned.abort();
+    rmSync(directory, { recursive: true, force: true, maxRetries: 10 });
+  });
+  return { directory, abandoned: abandoned.signal, remove };
 }
 
 function serverProcesses(cluster: string): number[] {

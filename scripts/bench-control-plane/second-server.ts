@@ -1,6 +1,9 @@
-import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { type PrivateCluster, startPrivateCluster } from "../../control-plane/store/private-cluster";
+import {
+  type PrivateCluster,
+  type PrivateClusterProps,
+  startPrivateCluster,
+} from "../../control-plane/store/private-cluster";
 import type { Bench } from "../bench/bench";
 import { quantile } from "./figures";
 import { makeFolder } from "./plane";
@@ -15,15 +18,15 @@ export const secondServer: Bench = {
   about: `a private PostgreSQL server started on a folder where one runs, ${STARTS} times, and two at once where none does, ${STARTS_AT_ONCE} times: how long it takes until the second is refused`,
   run: async () => {
     const folder = makeFolder();
-    const directory = join(folder, "postgres");
-    const first = await startPrivateCluster({ directory });
+    const props = { directory: join(folder.directory, "postgres"), abandoned: folder.abandoned };
+    const first = await startPrivateCluster(props);
     try {
       const runningMs: number[] = [];
-      for (let start = 0; start < STARTS; start++) runningMs.push(refusedMs([await tried(directory)]));
+      for (let start = 0; start < STARTS; start++) runningMs.push(refusedMs([await tried(props)]));
       await first.stop();
       const atOnceMs: number[] = [];
       for (let start = 0; start < STARTS_AT_ONCE; start++) {
-        const both = await Promise.all([tried(directory), tried(directory)]);
+        const both = await Promise.all([tried(props), tried(props)]);
         await Promise.all(both.map(({ server }) => server?.stop()));
         atOnceMs.push(refusedMs(both));
       }
@@ -37,7 +40,7 @@ export const secondServer: Bench = {
       ];
     } finally {
       await first.stop();
-      rmSync(folder, { recursive: true });
+      folder.remove();
     }
   },
 };
@@ -50,9 +53,9 @@ interface Tried {
   readonly ms: number;
 }
 
-async function tried(directory: string): Promise<Tried> {
+async function tried(props: PrivateClusterProps): Promise<Tried> {
   const at = performance.now();
-  const server = await startPrivateCluster({ directory }).catch(() => undefined);
+  const server = await startPrivateCluster(props).catch(() => undefined);
   return { server, ms: performance.now() - at };
 }
 

@@ -2,11 +2,13 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { beforeEnd } from "../before-end";
 import type { Bench, Measurement } from "../bench/bench";
 import { type ChaosFleet, startChaosFleet } from "../chaos/fleet";
 import { until } from "../chaos/until";
 import type { Worker } from "../chaos/worker";
 import { Writers } from "../chaos/writers";
+import { lastToFirst } from "../last-to-first";
 import { usageOf } from "./usage";
 
 const JOBS = 40;
@@ -23,9 +25,13 @@ export const fleet: Bench = {
   run: async () => {
     const directory = mkdtempSync(join(tmpdir(), "holdfast-bench-"));
     chmodSync(directory, 0o711);
-    const running = await startChaosFleet({ workers: 1, controlPlanes: 1, jobs: JOBS }, directory);
-    const writers = new Writers(running.databases.source.pool, JOBS, 1);
+    const starting = startChaosFleet({ workers: 1, controlPlanes: 1, jobs: JOBS }, directory);
+    const parts = [async () => rmSync(directory, { recursive: true }), async () => (await starting).stop()];
+    const end = beforeEnd(() => lastToFirst(parts));
     try {
+      const running = await starting;
+      const writers = new Writers(running.databases.source.pool, JOBS, 1);
+      parts.push(() => writers.stop());
       await until("every job streams", PATIENCE_MS, async () =>
         (await running.operator.allStream()) ? true : undefined,
       );
@@ -33,9 +39,7 @@ export const fleet: Bench = {
       if (!worker) throw new Error("the fleet has no worker");
       return [...(await costs(worker)), ...(await drains(running, worker))];
     } finally {
-      await writers.stop();
-      await running.stop();
-      rmSync(directory, { recursive: true });
+      await end();
     }
   },
 };

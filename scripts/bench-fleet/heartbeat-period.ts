@@ -8,6 +8,8 @@ import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Bench, Measurement } from "../bench/bench";
 import { until } from "../chaos/until";
+import { fieldsFromState } from "../proc-stat";
+import { untilEnded } from "../until-ended";
 import { usageOf } from "./usage";
 
 const AGENT = resolve("dist/worker-agent.mjs");
@@ -45,6 +47,11 @@ export const heartbeatPeriod: Bench = {
   run: async () => {
     const directory = mkdtempSync(join(tmpdir(), "holdfast-bench-"));
     const children: ChildProcess[] = [];
+    const end = untilEnded(() => {
+      for (const child of children.reverse()) child.kill("SIGKILL");
+      endDaemons(directory);
+      rmSync(directory, { recursive: true, force: true });
+    });
     const priority = favourThisProcess();
     const start = (...args: string[]) => {
       const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
@@ -73,11 +80,9 @@ export const heartbeatPeriod: Bench = {
       }
       return rows;
     } finally {
-      for (const child of children.reverse()) child.kill("SIGKILL");
+      end();
       priority.restore(process.pid);
       await plane.close();
-      endGroups(directory);
-      rmSync(directory, { recursive: true, force: true });
     }
   },
 };
@@ -194,14 +199,31 @@ function offPeriod(seen: readonly number[]): Measurement["figures"] {
   };
 }
 
-/** The daemons outlive their agent: each is a group of its own, whose number its folder holds. */
-function endGroups(directory: string): void {
-  const jobs = join(directory, "state", "jobs");
-  for (const name of readdirSync(jobs)) {
-    try {
-      process.kill(-Number.parseInt(readFileSync(join(jobs, name, "process"), "utf8"), 10), "SIGKILL");
-    } catch {
-      // It has ended.
+/** The daemons outlive their agent: each is a group of its own, and may have been started a moment ago, in this process's. */
+function endDaemons(directory: string): void {
+  const own = groupOf("self");
+  for (;;) {
+    const pids = readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && isOf(directory, pid));
+    if (pids.length === 0) return;
+    for (const pid of pids) {
+      const group = groupOf(pid);
+      if (group !== undefined) unlessGone(() => process.kill(group === own ? Number(pid) : -group, "SIGKILL"));
     }
+  }
+}
+
+/** Whether a process's command line names the folder; one that has ended has none. */
+const isOf = (directory: string, pid: string): boolean =>
+  unlessGone(() => readFileSync(`/proc/${pid}/cmdline`, "utf8"))?.includes(directory) === true;
+
+const groupOf = (pid: string): number | undefined =>
+  unlessGone(() => Number(fieldsFromState(readFileSync(`/proc/${pid}/stat`, "utf8"))[2]));
+
+/** Undefined where the process has ended. */
+function unlessGone<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch {
+    return undefined;
   }
 }

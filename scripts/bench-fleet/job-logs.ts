@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Bench, Measurement } from "../bench/bench";
 import { until } from "../chaos/until";
+import { untilEnded } from "../until-ended";
 import { usageOf } from "./usage";
 
 const JOBS = 40;
@@ -66,6 +67,10 @@ async function copying(linesPerSecond: number): Promise<Measurement> {
   writeFileSync(journalctl, journalOf(linesPerSecond), { mode: 0o755 });
   const args = ["--require", "tsx/cjs", "--eval", COPIER, copies, journalctl];
   const copier = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"] });
+  const end = untilEnded(() => {
+    copier.kill("SIGKILL");
+    rmSync(directory, { recursive: true });
+  });
   const copied = () => readdirSync(copies).reduce((bytes, name) => bytes + statSync(join(copies, name)).size, 0);
   try {
     if (linesPerSecond > 0) await until("it copies", PATIENCE_MS, async () => (copied() > 0 ? true : undefined));
@@ -82,7 +87,6 @@ async function copying(linesPerSecond: number): Promise<Measurement> {
       },
     };
   } finally {
-    copier.kill("SIGKILL");
-    rmSync(directory, { recursive: true });
+    end();
   }
 }

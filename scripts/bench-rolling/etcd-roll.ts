@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { beforeEnd } from "../before-end";
 import { realTime } from "../emulator/scheduler";
 import { systemClock } from "../rolling-update/clock";
 import type { ClusterAdapter } from "../rolling-update/clusters/cluster-adapter";
@@ -144,11 +145,11 @@ async function assemble(electionTimeoutMs: number): Promise<Cluster> {
     region,
     members,
     clientPort,
-    close: async () => {
+    close: beforeEnd(async () => {
       time.stop();
       await Promise.all([...members.values()].map((member) => member.dispose()));
       rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
-    },
+    }),
   };
 }
 
