@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
 import { engineHere } from "../../scripts/rehearse/machines/engine-here";
 import { openLab, removeAbandonedLabs } from "../../scripts/rehearse/machines/lab";
 import { LAB_LABEL } from "../../scripts/rehearse/machines/labels";
@@ -61,10 +62,17 @@ test("what a killed cloud leaves is removed; a lab whose process lives is not to
   expect(await remainsOf(bench.lab().id)).toEqual(own);
 });
 
-test("a cloud whose process is told to end removes itself", async () => {
+test.each([
+  ["told to end", ["SIGTERM"]],
+  ["interrupted by a Ctrl-C that npm passes on", ["SIGINT", "SIGINT"]],
+  ["left by its terminal", ["SIGHUP"]],
+] as const)("a cloud whose process is %s removes itself", async (_how, signals) => {
   const { child, lab, emulator } = await openElsewhere();
-  child.kill("SIGTERM");
-  expect(await once(child, "exit")).toEqual([null, "SIGTERM"]);
+  for (const signal of signals) {
+    child.kill(signal);
+    await sleep(5);
+  }
+  expect(await once(child, "exit")).toEqual([null, signals[0]]);
   expect(await remainsOf(lab)).toEqual(NOTHING);
   expect(isRunning(emulator)).toBe(false);
 });

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import pc from "picocolors";
+import { SIGNALS } from "../interrupts";
 import { missingCommands } from "../test-tiers";
 import { controlApp, serveControl } from "./control/control-server";
 import { announce } from "./control/session";
@@ -52,8 +53,6 @@ export async function runCommand(wanted: string, flags: RunFlags, { stdout, stde
     for (const signal of SIGNALS) process.off(signal, interrupt);
   }
 }
-
-const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 async function run(
   wanted: string,

@@ -56,10 +56,10 @@ test("a cluster is planned, applied and booted; it survives a lost node and a re
   expect(process.env).toEqual(environment);
 });
 
-test("an interruption leaves the report of what has happened so far", async () => {
+test.each(["SIGINT", "SIGHUP"] as const)("%s leaves the report of what has happened so far", async (signal) => {
   const { code, output, stdout, stderr } = rehearse(CLUSTER, {});
   await eventually(async () => stdout.text().includes('"kind":"began"') || undefined);
-  process.emit("SIGINT");
+  process.emit(signal);
 
   expect(await code).toBe(130);
   expect(stderr.text()).toContain("Interrupted.");

@@ -1,3 +1,4 @@
+import { beforeEnd } from "../../before-end";
 import { type EmulatedAws, type EmulatedAwsOptions, startEmulatedAws } from "../../emulator/emulated-aws";
 import type { Machine, Notice } from "../../emulator/machines";
 import { instanceMetadata } from "../../emulator/metadata/instance-metadata";
@@ -7,7 +8,6 @@ import { rememberingMachines } from "../../emulator/remembering-machines";
 import { lastToFirst } from "../../last-to-first";
 import { containerMachines } from "../machines/container-machines";
 import { type Lab, openLab } from "../machines/lab";
-import { onEndSignal } from "./end-signal";
 
 /** An AWS on this machine whose instances are containers that boot the user data they were launched with. */
 export interface ContainerCloud {
@@ -41,19 +41,14 @@ const ARCHITECTURE = process.arch === "arm64" ? "arm64" : "x86_64";
 
 /**
  * Opens a lab and in it an emulated AWS with a metadata service: what Terraform applies to `aws.url` boots. All of it is removed by
- * {@link ContainerCloud.close}, by SIGINT and SIGTERM, and after a kill by `holdfast rehearse clean`.
+ * {@link ContainerCloud.close}, by SIGINT, SIGTERM and SIGHUP, and after a kill by `holdfast rehearse clean`.
  *
  * @throws Error where this machine does not allow it (root is needed), or has no free network.
  */
 export async function openContainerCloud(options: ContainerCloudOptions): Promise<ContainerCloud> {
   const lab = await openLab();
   const steps: (() => Promise<unknown>)[] = [() => lab.close()];
-  let closing: Promise<void> | undefined;
-  const close = () => {
-    closing ??= lastToFirst(steps).finally(release);
-    return closing;
-  };
-  const release = onEndSignal(close);
+  const close = beforeEnd(() => lastToFirst(steps));
   try {
     let instances: Instances | undefined;
     const metadata = await startMetadataServer(lab.network.hostAddress, (address) => instances?.leavesAt(address));
