@@ -119,6 +119,22 @@ export function fenced(cloud: Cloud, lock: Pick<Lock, "assertHeld" | "keep">): C
   });
 }
 
+/** What may take its time to answer, the lease kept alive meanwhile. */
+export function kept<Port extends object>(port: Port, lock: Pick<Lock, "keep">, clock: Clock): Port {
+  return intercept(port, async (_method, call) => {
+    const over = new AbortController();
+    const answer = call().finally(() => over.abort());
+    const keeping = async () => {
+      for (;;) {
+        await clock.sleep(RENEW_AFTER_MS, over.signal);
+        if (over.signal.aborted) return answer;
+        await lock.keep();
+      }
+    };
+    return Promise.race([answer, keeping()]);
+  });
+}
+
 /** Who owns the cluster, undefined when nobody does. */
 export async function lockOwner(store: Store): Promise<string | undefined> {
   return (await lastRoller(store, 0))?.owner;

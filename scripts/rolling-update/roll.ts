@@ -1,6 +1,6 @@
 import type { Template } from "./cloud";
 import { type RollRecord, readJournal, writeRoll } from "./journal";
-import { fenced, Lock } from "./lock";
+import { fenced, kept, Lock } from "./lock";
 import type { Manifest, ManifestNode } from "./manifest";
 import { verifyTarget } from "./preflight";
 import { isSame, type Replacement } from "./replacement";
@@ -84,8 +84,10 @@ async function owning<T>(
     const lock = await Lock.acquire(ports.store, ports.clock, options.owner);
     const { clock, store } = ports;
     try {
-      const own = { cloud: retrying(fenced(ports.cloud, lock), clock), store: patient(store, clock) };
-      return await work({ ...ports, ...own }, patient(lock, clock));
+      const held = patient(lock, clock);
+      const cloud = retrying(fenced(ports.cloud, lock), clock);
+      const probe = kept(ports.probe, held, clock);
+      return await work({ ...ports, cloud, probe, store: patient(store, clock) }, held);
     } finally {
       await lock.release().catch(() => {});
     }

@@ -226,6 +226,28 @@ describe("when a node fails", () => {
     expect(outcome).toMatchObject({ status: "done", replaced: ["00", "01", "02"] });
   });
 
+  test.each([40_000, 90_000])("R8: checks of %i ms do not cost a roll its lock", async (checkMs) => {
+    const aws = await SimulatedAws.running();
+    const process = aws.clock.process();
+    aws.release();
+    const slowly = async <T>(answer: Promise<T>) => {
+      await process.sleep(checkMs);
+      return answer;
+    };
+
+    const { outcome } = await rehearse(aws, {
+      process,
+      probe: (truth) => ({
+        health: (nodes) => slowly(truth.health(nodes)),
+        canRoll: (going, all) => slowly(truth.canRoll(going, all)),
+        leader: (nodes) => slowly(truth.leader(nodes)),
+      }),
+    });
+
+    expect(outcome).toMatchObject({ status: "done", replaced: ["00", "01", "02"] });
+    expect(stranded(aws)).toEqual([]);
+  });
+
   test("R15: credentials that end while a group is kept from launching leave it so, which is said, and so is what ends it", async () => {
     const aws = await SimulatedAws.running();
     const store = new MemoryStore();

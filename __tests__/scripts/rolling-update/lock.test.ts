@@ -1,6 +1,6 @@
-import type { Clock } from "../../../scripts/rolling-update/clock";
+import { type Clock, systemClock } from "../../../scripts/rolling-update/clock";
 import type { Cloud } from "../../../scripts/rolling-update/cloud";
-import { fenced, LOCK_TTL_MS, Lock, lockOwner, MUTATION_MARGIN_MS } from "../../../scripts/rolling-update/lock";
+import { fenced, kept, LOCK_TTL_MS, Lock, lockOwner, MUTATION_MARGIN_MS } from "../../../scripts/rolling-update/lock";
 import { RollError } from "../../../scripts/rolling-update/roll-error";
 import { MemoryStore } from "../../../scripts/rolling-update/simulator/memory-store";
 import { VirtualClock } from "../../../scripts/rolling-update/simulator/virtual-clock";
@@ -266,5 +266,27 @@ describe("the lock", () => {
     await expect(clock.run(cloud.suspendLaunch("orders-node-00"))).rejects.toMatchObject({ code: "LOCK_LOST" });
 
     expect(changes).toEqual([]);
+  });
+
+  test("R8: a check that never answers ends once the lock is lost", async () => {
+    const clock = new VirtualClock(seededRandom(1));
+    const lost = new RollError("LOCK_LOST", "taken");
+    const keep = () => Promise.reject(lost);
+    const probe = kept({ health: () => new Promise<never>(() => {}) }, { keep }, clock.process());
+
+    await expect(clock.run(probe.health())).rejects.toBe(lost);
+  });
+
+  test("a check that has answered leaves no timer that keeps the program from ending", async () => {
+    jest.useFakeTimers();
+    try {
+      const probe = kept({ health: async () => "well" }, { keep: async () => {} }, systemClock);
+
+      await expect(probe.health()).resolves.toBe("well");
+
+      expect(jest.getTimerCount()).toBe(0);
+    } finally {
+      jest.useRealTimers();
+    }
   });
 });
