@@ -41,11 +41,25 @@ export async function readJournal(store: Store): Promise<Journal> {
   for (const [key, text] of texts) {
     if (key.startsWith(NODES)) replacements.set(key.slice(NODES.length), replacementSchema.parse(JSON.parse(text)));
   }
-  return { roll: roll === undefined ? undefined : rollSchema.parse(JSON.parse(roll)), replacements };
+  return { roll: roll === undefined ? undefined : rollFrom(JSON.parse(roll)), replacements };
 }
 
+/** Templates are written as `lt-0a1b2c3d:7`; earlier versions wrote them as they are. */
+function rollFrom({ former, ...rest }: { readonly former?: Readonly<Record<string, unknown>> }): RollRecord {
+  if (former === undefined) return rollSchema.parse(rest);
+  const templates = Object.entries(former).map(([node, written]) => {
+    if (typeof written !== "string") return [node, written];
+    const [id, version] = written.split(":");
+    return [node, { id, version: Number(version) }];
+  });
+  return rollSchema.parse({ ...rest, former: Object.fromEntries(templates) });
+}
+
+/** A parameter holds 4 KB: what many nodes return to is written as short as it goes, and which they are but once. */
 export function writeRoll(store: Store, roll: RollRecord): Promise<void> {
-  return store.write(ROLL, JSON.stringify(roll));
+  const { former, only, ...rest } = roll;
+  const texts = Object.entries(former ?? {}).map(([node, { id, version }]) => [node, `${id}:${version}`]);
+  return store.write(ROLL, JSON.stringify(former ? { ...rest, former: Object.fromEntries(texts) } : roll));
 }
 
 export function writeReplacement(store: Store, replacement: Replacement): Promise<void> {
