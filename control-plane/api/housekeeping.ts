@@ -85,7 +85,8 @@ function dutiesOf(
   };
   const pools: Duty = {
     name: "pools",
-    periodSeconds: 3_600,
+    // It reads every job there is.
+    periodSeconds: 86_400,
     perform: async () => {
       const forgotten = await forgetUnusedPools(pool);
       if (forgotten > 0) logger.info({ pools: forgotten }, "forgot pools that nobody used for a year");
