@@ -3,16 +3,13 @@ import { join } from "node:path";
 import type { Aws } from "../../../../agent/host/aws";
 import { createLog } from "../../../../agent/host/log";
 import type { AwsRecord } from "../../../../agent/host/xml";
-import { runAgent } from "../../../../agent/worker/agent";
-import { daemonApi } from "../../../../agent/worker/daemon/daemon-api";
 import type { DaemonHost } from "../../../../agent/worker/daemon/daemon-host";
-import { PortPool } from "../../../../agent/worker/daemon/free-port";
-import { daemonQuirks } from "../../../../agent/worker/daemon/quirks";
 import { HeldMessages } from "../../../../agent/worker/queue/held-messages";
 import { queueControlPlane } from "../../../../agent/worker/queue/queue-control-plane";
 import { FakeDaemonHost } from "../../../support/fake-dbmazz";
 import { useScratch } from "../../../support/scratch";
 import { eventually } from "../../daemon/eventually";
+import { runQueueWorker } from "./run-queue-worker";
 
 jest.setTimeout(60_000);
 
@@ -83,26 +80,14 @@ function startWorker(queue: OneMessage, forgetMs: number) {
   const log = createLog(() => {});
   const held = new HeldMessages(join(scratch.path, "queue.json"));
   const stop = new AbortController();
-  const ended = runAgent(
-    {
-      worker: { workerId: "w", agentVersion: "1", daemonVersion: "2.4.0", pool: "p", labels: {}, slots: 2 },
-      drain: { mode: "handoff", deadlineSeconds: 60 },
-      maxJobAgeMs: 1_000,
-    },
+  const ended = runQueueWorker(
     {
       controlPlane: queueControlPlane({ aws: queue, queueUrl: "https://queue", held, log }),
-      deploymentToken: async () => "",
       log,
       host,
-      ports: new PortPool(),
-      quirks: daemonQuirks({ kind: "dbmazz", version: "2.4.0" }),
-      api: daemonApi,
-      holdLease: () => {},
-      notify: async () => {},
-      watchdogPeriodMs: undefined,
-      cloud: undefined,
+      maxJobAgeMs: 1_000,
     },
-    { stop: stop.signal, handOver: new AbortController().signal },
+    stop.signal,
   );
   leave = async () => {
     stop.abort();

@@ -3,15 +3,13 @@ import { join } from "node:path";
 import { type Aws, AwsError, type AwsParameters } from "../../../../agent/host/aws";
 import { createLog } from "../../../../agent/host/log";
 import type { AwsRecord } from "../../../../agent/host/xml";
-import { runAgent } from "../../../../agent/worker/agent";
-import { daemonApi } from "../../../../agent/worker/daemon/daemon-api";
 import { PortPool } from "../../../../agent/worker/daemon/free-port";
-import { daemonQuirks } from "../../../../agent/worker/daemon/quirks";
 import { HeldMessages } from "../../../../agent/worker/queue/held-messages";
 import { queueControlPlane } from "../../../../agent/worker/queue/queue-control-plane";
 import { FakeDaemonHost } from "../../../support/fake-dbmazz";
 import { useScratch } from "../../../support/scratch";
 import { eventually } from "../../daemon/eventually";
+import { runQueueWorker } from "./run-queue-worker";
 
 const scratch = useScratch();
 const side = {
@@ -80,28 +78,16 @@ function queue() {
 function startWorker({ controlPlane }: ReturnType<typeof queue>, host = new FakeDaemonHost()) {
   const stop = new AbortController();
   const left = jest.fn(async () => {});
-  const ended = runAgent(
-    {
-      worker: { workerId: "w", agentVersion: "1", daemonVersion: "2.4.0", pool: "p", labels: {}, slots: 2 },
-      drain: { mode: "handoff", deadlineSeconds: 60 },
-    },
+  const ended = runQueueWorker(
     {
       controlPlane,
-      deploymentToken: async () => "",
-      log: createLog(() => {}),
       host,
-      ports: new PortPool(),
-      quirks: daemonQuirks({ kind: "dbmazz", version: "2.4.0" }),
-      api: daemonApi,
-      holdLease: () => {},
-      notify: async () => {},
-      watchdogPeriodMs: undefined,
       cloud: {
         ...{ run: async () => {}, unprotect: async () => {}, left },
         ...{ protect: async () => true, isProtectable: async () => true },
       },
     },
-    { stop: stop.signal, handOver: new AbortController().signal },
+    stop.signal,
   );
   return { stop, left, ended };
 }

@@ -4,16 +4,13 @@ import { join } from "node:path";
 import { type Aws, type AwsParameters, awsClient } from "../../../../agent/host/aws";
 import { createLog } from "../../../../agent/host/log";
 import { listOf } from "../../../../agent/host/xml";
-import { runAgent } from "../../../../agent/worker/agent";
-import { daemonApi } from "../../../../agent/worker/daemon/daemon-api";
-import { PortPool } from "../../../../agent/worker/daemon/free-port";
-import { daemonQuirks } from "../../../../agent/worker/daemon/quirks";
 import { HeldMessages } from "../../../../agent/worker/queue/held-messages";
 import { queueControlPlane } from "../../../../agent/worker/queue/queue-control-plane";
 import type { Grant } from "../../../../control-plane/protocol";
 import { type Emulator, startMoto } from "../../../../scripts/emulator/moto";
 import { FakeDaemonHost } from "../../../support/fake-dbmazz";
 import { eventually } from "../../daemon/eventually";
+import { runQueueWorker } from "./run-queue-worker";
 
 jest.setTimeout(180_000);
 
@@ -302,25 +299,9 @@ test("SQS: behind the same supervisor a job runs, and a worker that leaves stops
   await send();
   const host = new FakeDaemonHost();
   const stop = new AbortController();
-  const running = runAgent(
-    {
-      worker: { workerId: "w", agentVersion: "1", daemonVersion: "2.4.0", pool: "p", labels: {}, slots: 2 },
-      drain: { mode: "handoff", deadlineSeconds: 60 },
-    },
-    {
-      controlPlane: worker(),
-      deploymentToken: async () => "",
-      log: createLog((line) => void lines.push(line)),
-      host,
-      ports: new PortPool(),
-      quirks: daemonQuirks({ kind: "dbmazz", version: "2.4.0" }),
-      api: daemonApi,
-      holdLease: () => {},
-      notify: async () => {},
-      watchdogPeriodMs: undefined,
-      cloud: undefined,
-    },
-    { stop: stop.signal, handOver: new AbortController().signal },
+  const running = runQueueWorker(
+    { controlPlane: worker(), log: createLog((line) => void lines.push(line)), host },
+    stop.signal,
   );
   await eventually("its daemon runs", async () => expect(host.daemons).toHaveLength(1), 60_000);
   stop.abort();
