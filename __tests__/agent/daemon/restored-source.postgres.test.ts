@@ -1,16 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { eventually } from "./eventually";
 import { usePair } from "./pair";
-import { type Server, startServer } from "./server";
+import { useServer } from "./server";
 
 const pair = usePair();
+const server = useServer();
 const COPY = { DO_SNAPSHOT: "true" };
-
-let server: Server;
-beforeEach(async () => {
-  server = await startServer();
-});
-afterEach(() => server.remove());
 
 /** The server as it is, on disk. */
 async function save(): Promise<void> {

@@ -1,16 +1,11 @@
 import { inLongForm } from "../../support/long-form";
 import { eventually } from "./eventually";
 import { usePair } from "./pair";
-import { type Server, startServer } from "./server";
+import { useServer } from "./server";
 
 const pair = usePair();
+const server = useServer();
 const COPY = { DO_SNAPSHOT: "true" };
-
-let server: Server;
-beforeEach(async () => {
-  server = await startServer();
-});
-afterEach(() => server.remove());
 
 const TABLE = "create table item (id int primary key); insert into item values (1)";
 

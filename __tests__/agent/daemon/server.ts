@@ -22,7 +22,7 @@ export interface Server {
   remove(): Promise<void>;
 }
 
-export async function startServer(settings: Readonly<Record<string, string>> = {}): Promise<Server> {
+async function startServer(settings: Readonly<Record<string, string>> = {}): Promise<Server> {
   const folder = mkdtempSync(join(tmpdir(), "holdfast-server-"));
   chmodSync(folder, 0o755);
   const directory = join(folder, "cluster");
@@ -76,5 +76,27 @@ export async function startServer(settings: Readonly<Record<string, string>> = {
       await cluster.stop();
       rmSync(folder, { recursive: true });
     },
+  };
+}
+
+/** A server of its own for each test. */
+export function useServer(): Omit<Server, "remove"> {
+  let server: Server;
+  beforeEach(async () => {
+    server = await startServer();
+  });
+  afterEach(() => server.remove());
+  return {
+    get url() {
+      return server.url;
+    },
+    get data() {
+      return server.data;
+    },
+    query: (text) => server.query(text),
+    end: (how) => server.end(how),
+    start: () => server.start(),
+    freeze: () => server.freeze(),
+    thaw: () => server.thaw(),
   };
 }

@@ -1,20 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { DEFAULT_TIMING } from "../../../control-plane/lease/timing";
 import { advanceUpgrades } from "../../../control-plane/store/upgrades";
+import { RELEASE as RELEASED } from "./call-stage";
 import { TestWorker } from "./clients";
 import { useControlPlane } from "./use-control-plane";
 
 /** A lease so short that the database has been up for one. */
 export const QUICK = { ...DEFAULT_TIMING, serverLeaseMs: 1 };
 
-export const RELEASE = {
-  program: "agent",
-  version: "2.0.0",
-  url: "https://releases.example/agent-2.0.0.mjs",
-  sha256: "ab".repeat(32),
-  signature: "c2lnbmVk",
-  soakMs: 0,
-};
+export const RELEASE = { ...RELEASED, soakMs: 0 };
 
 /** A control plane whose upgrades go on when a test says so, and workers that may be asked to upgrade. */
 export function useUpgrades() {

@@ -3,18 +3,10 @@ import { once } from "node:events";
 import { chmodSync, existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { eventually } from "../../support/eventually";
+import { isAlive } from "../../support/is-alive";
 import { useScratch } from "../../support/scratch";
 
 const PLANE = JSON.stringify(resolve("scripts/bench-control-plane/plane"));
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 test("a bench that is interrupted leaves no control plane, no PostgreSQL and no folder", async () => {
   const source = `

@@ -6,6 +6,7 @@ import { drainCommand } from "../../../scripts/rolling-update/drain-command";
 import { commandCheck } from "../../../scripts/rolling-update/probes/node-checks";
 import { runProgram } from "../../../scripts/rolling-update/run-program";
 import { eventually } from "../../support/eventually";
+import { isAlive } from "../../support/is-alive";
 import { nodesAt, PATIENCE_MS } from "../../support/running-cluster";
 import { useScratch } from "../../support/scratch";
 
@@ -41,15 +42,6 @@ const DRAIN = `
   const { existsSync, writeFileSync } = require("node:fs");
   writeFileSync(process.env.SCRATCH + "/began", String(process.pid));
   setInterval(() => { if (existsSync(process.env.SCRATCH + "/go")) process.exit(0); }, 20);`;
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 describe("a program that drains", () => {
   test("R14, R19: does not hear the Ctrl-C that lets the roller finish its node", async () => {
